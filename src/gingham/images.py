@@ -1,0 +1,209 @@
+"""Path or bytes -> RGB uint8 (H, W, 3). Every guard against bad input is here."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gingham.errors import ImageError, InputError
+
+MAX_PIXELS = 100_000_000
+
+INTERPOLATIONS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# The limit is enforced in `open_image`, before any pixel is decoded; Pillow's own warning
+# would only repeat it on stderr.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read the bytes of one image file.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, not a regular file, unreadable or empty; the message says which
+        and what to do.
+    """
+    try:
+        # Not blocking: a named pipe with no writer would otherwise hang a whole run.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError("not a regular file: give an image file")
+            data = file.read()
+    except FileNotFoundError:
+        raise ImageError("no such file: check the path") from None
+    except PermissionError:
+        raise ImageError("not readable: check the file's permissions") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ImageError(f"cannot be read: {reason}") from None
+    if not data:
+        raise ImageError("the file is empty: copy or export it again")
+    return data
+
+
+def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None = None) -> Image.Image:
+    """Decode the bytes of one image to upright 8-bit RGB.
+
+    The format is told by the content, never by the name. Alpha is laid on white, the EXIF
+    orientation is applied, of an animation the first frame is taken, 16-bit pixels are scaled
+    to 8 bits.
+
+    Parameters
+    ----------
+    data : the encoded image.
+    max_pixels : refuse an image whose header announces more pixels (a decompression bomb).
+    draft : if given, a JPEG may be decoded at a power-of-two fraction of its size, as long as
+        both sides stay at least twice this many pixels: several times faster for photos.
+
+    Raises
+    ------
+    ImageError
+        With a reason one can act on.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < max_pixels:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(_bomb(f"{width}x{height} pixels", max_pixels))
+            if draft is not None and image.format == "JPEG":
+                image.draft(None, (2 * draft, 2 * draft))
+            image.load()
+            return _to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(_not_an_image(data)) from None
+    except Image.DecompressionBombError:
+        raise ImageError(_bomb("far more pixels", max_pixels)) from None
+    except MemoryError:
+        raise ImageError("too large for the memory of this machine: make it smaller") from None
+    except Exception as error:
+        # Decoders of some thirty formats raise whatever they like on damaged input, and one
+        # bad file must never end a run.
+        raise ImageError(
+            f"damaged or truncated ({error or type(error).__name__}): copy or export it again"
+        ) from None
+
+
+def load_image(
+    source: str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8],
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> NDArray[np.uint8]:
+    """Load one image as (H, W, 3) uint8 RGB, upright, alpha on white.
+
+    Parameters
+    ----------
+    source : a path, the encoded bytes, a Pillow image, or an (H, W, 3) uint8 array, which is
+        returned as it is.
+    max_pixels : see `open_image`.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read; the message names the path where there is one.
+    InputError
+        If an array is not (H, W, 3) uint8.
+    """
+    if isinstance(source, np.ndarray):
+        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
+            raise InputError(
+                f"an image array must be (H, W, 3) uint8, got {source.shape} {source.dtype}"
+            )
+        return source
+    if isinstance(source, Image.Image):
+        return np.asarray(_to_rgb(_upright(source)))
+    if isinstance(source, bytes):
+        return np.asarray(open_image(source, max_pixels=max_pixels))
+    try:
+        return np.asarray(open_image(read_file(source), max_pixels=max_pixels))
+    except ImageError as error:
+        raise ImageError(f"{Path(source)}: {error}") from None
+
+
+def resize(
+    image: Image.Image,
+    size: int,
+    *,
+    interpolation: str,
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    mirror: bool = False,
+) -> NDArray[np.uint8]:
+    """Cut a box out of an image, stretch it to a square, and mirror it if asked.
+
+    Parameters
+    ----------
+    image : RGB.
+    size : side of the square, in pixels.
+    interpolation : `bilinear`, `bicubic` or `lanczos`, antialiased when shrinking.
+    box : left, top, right, bottom, as fractions of the width and height.
+    mirror : swap left and right.
+
+    Returns
+    -------
+    (size, size, 3) uint8 array.
+    """
+    width, height = image.size
+    edges = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    square = np.asarray(image.resize((size, size), INTERPOLATIONS[interpolation], box=edges))
+    return np.ascontiguousarray(square[:, ::-1]) if mirror else square
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        # Damaged EXIF says nothing about the pixels: keep them as they are stored.
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no defined range: save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        # 16 bits a pixel; a file of 32 bits whose values fit in 16 is read alike.
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ImageError("32-bit pixels have no defined range: save it with 8 or 16 bits")
+        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _bomb(what: str, max_pixels: int) -> str:
+    return (
+        f"{what}, over the limit of {max_pixels / 1e6:g} megapixels: "
+        "make it smaller or raise --max-megapixels"
+    )
+
+
+def _not_an_image(data: bytes) -> str:
+    head = data[:1024].lstrip().lower()
+    if b"<svg" in head:
+        return "SVG is a drawing, not pixels: render it to PNG"
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, not an image: the download went wrong, fetch it again"
+    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
+        return "HEIC is not supported: save it as JPEG or PNG"
+    return "not an image in a known format: give JPEG, PNG, WebP, GIF, TIFF, BMP or the like"

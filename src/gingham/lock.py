@@ -1,0 +1,43 @@
+"""One process at a time holds a catalogue open; the others learn which one does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gingham.errors import CatalogueBusyError
+
+
+class CatalogueLock:
+    """An exclusive lock on a catalogue's folder; the system frees it when its holder dies.
+
+    Raises
+    ------
+    CatalogueBusyError
+        If another process, or another object of this one, holds it; with the process id.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._holder = folder / "lock.pid"
+        self._lock = FileLock(folder / "lock", thread_local=False)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise CatalogueBusyError(
+                f"catalogue {folder} is held open by process {self._read_holder()}: "
+                "wait until it is done, or end it"
+            ) from None
+        self._holder.write_text(str(os.getpid()))
+
+    def _read_holder(self) -> str:
+        try:
+            return self._holder.read_text() or "unknown"
+        except OSError:
+            return "unknown"
+
+    def release(self) -> None:
+        """Let others in."""
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -260,9 +261,13 @@ def _architecture(backbone: Backbone) -> nn.Module:
     import timm
     from torch import nn
 
-    if backbone.weights == "hub":
-        return timm.create_model(backbone.architecture, pretrained=False)  # type: ignore[no-any-return]
     model = timm.create_model(backbone.architecture, pretrained=False)
+    if backbone.name == "vgg16":
+        # timm keeps the two fully connected layers in one module that cannot be looked into.
+        head = model.pre_logits
+        model.pre_logits = nn.Sequential(
+            OrderedDict(fc1=head.fc1, act1=head.act1, fc2=head.fc2, act2=head.act2)
+        )
     if backbone.name == "resnet50_keras":
         # The original Caffe network: a bias in conv1, and a stage halves its resolution in the
         # first block's 1x1 convolution instead of the 3x3; Keras normalises with its own epsilon.

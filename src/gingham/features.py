@@ -16,6 +16,9 @@ from gingham.storage import Shards
 ImageId = bytes
 """The SHA-256 of an image file's bytes: 32 bytes."""
 
+# Parquet calls the items of a list "element".
+_ELEMENT = pa.field("element", pa.float16())
+
 
 class FeatureStore:
     """The features of any number of images, one row an image, one column a hidden layer.
@@ -33,7 +36,7 @@ class FeatureStore:
         self.layers = tuple(layer.name for layer in config.layers)
         fields = [pa.field("id", pa.binary(32), nullable=False)]
         fields += [
-            pa.field(layer.name, pa.list_(pa.float16(), 2 * layer.channels), nullable=False)
+            pa.field(layer.name, pa.list_(_ELEMENT, 2 * layer.channels), nullable=False)
             for layer in config.layers
         ]
         self._shards = Shards(

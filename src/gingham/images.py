@@ -22,9 +22,9 @@ INTERPOLATIONS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# The limit is enforced in `open_image`, before any pixel is decoded; Pillow's own warning
-# would only repeat it on stderr.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow warns of (large images, odd metadata) is either enforced in `open_image`, before any
+# pixel is decoded, or does not touch the pixels; on stderr it would drown a run's own report.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -39,10 +39,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     try:
         # Not blocking: a named pipe with no writer would otherwise hang a whole run.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ImageError("not a regular file: give an image file")
-            data = file.read()
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read()
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise ImageError("no such file: check the path") from None
     except PermissionError:
@@ -89,7 +92,7 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None =
         raise
     except UnidentifiedImageError:
         raise ImageError(_not_an_image(data)) from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(_bomb("far more pixels", max_pixels)) from None
     except MemoryError:
         raise ImageError("too large for the memory of this machine: make it smaller") from None

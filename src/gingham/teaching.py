@@ -32,7 +32,7 @@ _PREDICTIONS = pa.schema(
     [
         pa.field("id", pa.binary(32), nullable=False),
         # Empty: unknown. Of kind `single` one value at most.
-        pa.field("values", pa.list_(pa.string()), nullable=False),
+        pa.field("values", pa.list_(pa.field("element", pa.string())), nullable=False),
         pa.field("confidence", pa.float32(), nullable=False),
     ]
 )

@@ -1,0 +1,195 @@
+"""One HTML file to look at: pictures in sections, each with what is to be said about it.
+
+The file stands alone (thumbnails are inside it, nothing is fetched), so it can be mailed, kept
+beside a report, or opened years later.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Literal, get_args
+
+from PIL import Image
+
+from gingham.errors import ImageError, InputError
+from gingham.images import load_image
+from gingham.storage import replace_file
+
+logger = logging.getLogger(__name__)
+
+Tone = Literal["plain", "good", "bad", "unknown", "query"]
+
+MARKS: dict[Tone, str] = {"good": "right", "bad": "wrong", "unknown": "unknown", "query": "query"}
+UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture: its path, a name, a few lines under it, and a tone that is shown and said."""
+
+    image: str
+    title: str
+    lines: Sequence[str] = ()
+    tone: Tone = "plain"
+
+    def __post_init__(self) -> None:
+        if self.tone not in get_args(Tone):
+            raise InputError(f"tone must be one of {get_args(Tone)}, got {self.tone!r}")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence under it, and tiles."""
+
+    heading: str
+    caption: str
+    tiles: Sequence[Tile]
+
+
+def write_contact_sheet(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    summary: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+    thumbnail: int = 240,
+) -> None:
+    """Write a self-contained HTML contact sheet, whole or not at all.
+
+    Parameters
+    ----------
+    path : where to write it; a file there is replaced, by a rename after fsync.
+    title : of the page.
+    summary : (name, value) pairs, shown large under the title.
+    sections : shown one after another. A picture that cannot be read gives a tile that says so.
+    thumbnail : the longest side of an embedded picture, in pixels.
+
+    Raises
+    ------
+    InputError
+        If `thumbnail` is less than 16.
+    OSError
+        If the file cannot be written.
+    """
+    if thumbnail < 16:
+        raise InputError(f"thumbnail must be at least 16 pixels, got {thumbnail}")
+    pictures: dict[str, str | None] = {}
+    for tile in (tile for section in sections for tile in section.tiles):
+        if tile.image not in pictures:
+            pictures[tile.image] = _data_uri(tile.image, thumbnail)
+    page = PAGE.substitute(
+        title=_text(title),
+        summary="".join(
+            f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in summary
+        ),
+        sections="".join(_section(section, pictures) for section in sections),
+    )
+    replace_file(Path(path), lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def _text(value: str) -> str:
+    """Escape for HTML; what a page cannot hold (odd bytes in file names) is replaced."""
+    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))
+
+
+def _data_uri(image: str, size: int) -> str | None:
+    try:
+        picture = Image.fromarray(load_image(image))
+    except ImageError as error:
+        logger.warning("not shown on the sheet: %s", error)
+        return None
+    picture.thumbnail((size, size))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _section(section: Section, pictures: dict[str, str | None]) -> str:
+    tiles = "".join(_tile(tile, pictures[tile.image]) for tile in section.tiles)
+    return (
+        f"<section><h2>{_text(section.heading)}</h2><p>{_text(section.caption)}</p>"
+        + (f"<ul>{tiles}</ul>" if tiles else '<p class="none">Nothing to show here.</p>')
+        + "</section>"
+    )
+
+
+def _tile(tile: Tile, picture: str | None) -> str:
+    # The lines are read out after the picture: its own description need not repeat them.
+    said = _text(tile.title)
+    if picture is None:
+        shown = (
+            f'<div class="gone" role="img" aria-label="{said}: cannot be read">cannot be read</div>'
+        )
+    else:
+        shown = f'<img src="{picture}" alt="{said}" loading="lazy">'
+    mark = MARKS.get(tile.tone)
+    return (
+        f'<li class="{tile.tone}">{shown}<div class="words">'
+        + (f'<span class="mark">{mark}</span>' if mark else "")
+        + f'<b title="{_text(tile.image)}">{_text(tile.title)}</b>'
+        + "".join(f"<span>{_text(line)}</span>" for line in tile.lines)
+        + "</div></li>"
+    )
+
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>$title</title>
+<style>
+:root { color-scheme: light dark; --page: #f6f5f2; --card: #fff; --ink: #1d1c1a; --soft: #5d5a54;
+ --line: #dedbd4; --good: #1a7040; --bad: #b3261e; --unknown: #6b5200; --query: #2a53b0; }
+@media (prefers-color-scheme: dark) { :root { --page: #161614; --card: #21211e; --ink: #f0eee8;
+ --soft: #aeaaa0; --line: #3a3934; --good: #6fd397; --bad: #ff958c; --unknown: #e3c45c;
+ --query: #9dbbff; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 2.5rem) 4rem; max-width: 90rem;
+ background: var(--page); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; }
+h1 { margin: 0 0 1rem; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.15;
+ overflow-wrap: anywhere; }
+h1::before { content: ""; display: block; height: 14px; margin-bottom: 1rem; border-radius: 3px;
+ background: repeating-linear-gradient(90deg, #2a53b088 0 7px, #0000 7px 14px),
+ repeating-linear-gradient(#2a53b088 0 7px, #0000 7px 14px), #fff; }
+dl { display: flex; flex-wrap: wrap; gap: 0.5rem 2.25rem; margin: 0; }
+dt { color: var(--soft); font-size: 0.85rem; }
+dd { margin: 0; font-size: 1.3rem; font-weight: 600; overflow-wrap: anywhere; }
+section { margin-top: 2.5rem; }
+h2 { margin: 0; font-size: 1.25rem; overflow-wrap: anywhere; }
+section > p { margin: 0.2rem 0 0.9rem; color: var(--soft); max-width: 70ch;
+ overflow-wrap: anywhere; }
+ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 44%), 1fr));
+ gap: 0.75rem; margin: 0; padding: 0; list-style: none; }
+li { display: flex; flex-direction: column; overflow: hidden; background: var(--card);
+ border: 1px solid var(--line); border-radius: 10px; }
+img, .gone { display: block; width: 100%; aspect-ratio: 3 / 4; object-fit: contain; }
+.gone { display: grid; place-items: center; padding: 1rem; text-align: center; color: var(--soft);
+ background: repeating-linear-gradient(45deg, var(--line) 0 1px, #0000 1px 9px); }
+.words { padding: 0.5rem 0.65rem 0.65rem; font-size: 0.85rem; overflow-wrap: anywhere; }
+.words b, .words span { display: block; }
+.words span { color: var(--soft); }
+.words .mark { float: right; margin-left: 0.5em; color: var(--tone); font-weight: 600; }
+.good { --tone: var(--good); } .bad { --tone: var(--bad); } .query { --tone: var(--query); }
+.unknown { --tone: var(--unknown); }
+li:not(.plain) { border: 2px solid var(--tone); }
+@media print { li { break-inside: avoid; } }
+</style>
+</head>
+<body>
+<header><h1>$title</h1><dl>$summary</dl></header>
+<main>$sections</main>
+</body>
+</html>
+""")

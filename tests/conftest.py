@@ -1,0 +1,102 @@
+"""A tiny fake backbone and tiny pictures; no network, no weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from gingham.backbones import FeatureConfig, Layer, Preprocess
+
+Key = TypeVar("Key")
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 40), "blue": (30, 50, 190)}
+
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the real photos lie beside the project only where they are lent"
+)
+
+
+class FakeRuntime:
+    """Three layers of plain statistics of the pixels, quick and without any weights."""
+
+    def __init__(self, weights: str = "fake") -> None:
+        self.config = FeatureConfig(
+            backbone="fake",
+            weights=weights,
+            preprocess=Preprocess(size=16),
+            layers=(Layer("stem", 3), Layer("stage1", 8), Layer("stage2", 8), Layer("head", 12)),
+        )
+        rng = np.random.default_rng(0)
+        self._mix = rng.normal(size=(3, 12)).astype(np.float32)
+        self.images_read = 0
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, dict[str, NDArray[np.float32]] | None]]:
+        names = [x.name for x in self.config.layers] if layers is None else list(layers)
+        for key, image in images:
+            if image is None:
+                yield key, None
+                continue
+            self.images_read += 1
+            x = image.astype(np.float32) / 255
+            edges = np.abs(np.diff(x, axis=0)).mean(2), np.abs(np.diff(x, axis=1)).mean(2)
+            grid = x[..., 1].reshape(4, 4, 4, 4).mean((1, 3)).ravel()
+            texture = np.concatenate([[e.mean(), e.std(), *np.quantile(e, (0.5, 0.9))] for e in edges])
+            maps = {
+                "stem": np.concatenate([x.mean((0, 1)), x.std((0, 1))]),
+                "stage1": np.concatenate([texture, texture**2]),
+                "stage2": np.concatenate([grid[:8], grid[8:]]),
+                "head": np.maximum(np.concatenate([x.mean((0, 1)) @ self._mix, x.std((0, 1)) @ self._mix]), 0),
+            }
+            yield key, {name: maps[name].astype(np.float32) for name in names}
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime()
+
+
+def draw(path: Path, colour: str, seed: int, *, striped: bool = False) -> Path:
+    """Write a small noisy JPEG of one colour, striped or not; every seed gives other bytes."""
+    rng = np.random.default_rng([seed, sorted(COLOURS).index(colour), striped])
+    pixels = np.full((24, 20, 3), COLOURS[colour], np.float64) + rng.normal(0, 12, (24, 20, 3))
+    if striped:
+        pixels[:: rng.integers(3, 5)] += 55
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=92)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Thirty-six pictures: three colours, half of each striped."""
+    for colour in COLOURS:
+        for seed in range(12):
+            draw(tmp_path / "photos" / f"{colour}{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """A folder whose subfolders are colours, six examples each."""
+    for colour in COLOURS:
+        for seed in range(100, 106):
+            draw(tmp_path / "examples" / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+    return tmp_path / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _no_chdir() -> Iterator[None]:
+    here = os.getcwd()
+    yield
+    os.chdir(here)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import timm
+import torch
+from safetensors.torch import save_file
+
+from gingham.backbones import (
+    BACKBONES,
+    FeatureConfig,
+    build_network,
+    get_backbone,
+    read_tensors,
+)
+from gingham.errors import BackboneError, InputError
+
+SMALL = "test_resnet"
+
+
+def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
+    """Write a file of seeded weights of a timm network, without the tensors below `drop`."""
+    torch.manual_seed(0)
+    state = timm.create_model(architecture).state_dict()
+    save_file({k: v for k, v in state.items() if not k.startswith(drop)}, path)
+    return path
+
+
+def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
+    path = weights_of(SMALL, tmp_path / "w.safetensors")
+    network, config = build_network(SMALL, path)
+    images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
+    model = timm.create_model(SMALL)
+    model.load_state_dict(read_tensors(path))
+    model.eval()
+    row = get_backbone(SMALL)
+    assert config.preprocess == row.preprocess
+    maps: dict[str, torch.Tensor] = {}
+    for layer, node in row.layers:
+        model.get_submodule(node).register_forward_hook(
+            lambda _m, _i, out, layer=layer: maps.__setitem__(layer, out.detach().clone())
+        )
+    mean, std = (torch.tensor(v) for v in (row.preprocess.mean, row.preprocess.std))
+    with torch.inference_mode():
+        model(((images.float() - mean) / std).permute(0, 3, 1, 2))
+        pooled = network(images)
+    assert [x.name for x in config.layers] == list(maps)
+    for layer, values in zip(config.layers, pooled, strict=True):
+        flat = maps[layer.name].flatten(2).numpy()
+        assert flat.shape[1] == layer.channels
+        expected = torch.from_numpy(flat.mean(2)), torch.from_numpy(flat.std(2))
+        torch.testing.assert_close(values, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_is_cut_after_the_deepest_layer_asked_for(tmp_path: Path) -> None:
+    path = weights_of("resnet18", tmp_path / "w.safetensors")
+    whole, _ = build_network("resnet18", path)
+    cut, config = build_network("resnet18", path, layers=["stage2"])
+    assert [x.name for x in config.layers] == ["stage2"]
+    assert not any(name.startswith("extractor.layer3") for name in cut.state_dict())
+    assert any(name.startswith("extractor.layer3") for name in whole.state_dict())
+
+
+def test_a_file_that_ends_early_cuts_the_network_there(tmp_path: Path) -> None:
+    path = weights_of("resnet18", tmp_path / "w.safetensors", drop="layer4")
+    _, config = build_network("resnet18", path)
+    assert [x.name for x in config.layers] == ["stage1", "stage2", "stage3", "stage4"]
+    assert config.layers[-1].channels == 256
+
+
+def test_a_file_with_holes_is_refused_by_the_name_of_a_tensor(tmp_path: Path) -> None:
+    path = weights_of("resnet18", tmp_path / "w.safetensors", drop="layer4.0.conv1")
+    with pytest.raises(BackboneError, match=r"layer4\.0\.conv1\.weight"):
+        build_network("resnet18", path)
+
+
+def test_weights_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    path = weights_of(SMALL, tmp_path / "a.safetensors")
+    _, config = build_network(SMALL, path)
+    assert FeatureConfig.from_dict(config.to_dict()) == config
+    state = read_tensors(path)
+    first = next(key for key in state if key.endswith("weight"))
+    state[first] = state[first] + 1e-3
+    save_file(state, tmp_path / "b.safetensors")
+    _, other = build_network(SMALL, tmp_path / "b.safetensors")
+    assert other.fingerprint != config.fingerprint
+
+
+def test_checkpoints_in_the_pth_format_and_never_code(tmp_path: Path) -> None:
+    state = read_tensors(weights_of(SMALL, tmp_path / "a.safetensors"))
+    torch.save({"state_dict": state}, tmp_path / "a.pth")
+    assert read_tensors(tmp_path / "a.pth").keys() == state.keys()
+    torch.save({"run": Path("anything but tensors")}, tmp_path / "evil.pth")
+    with pytest.raises(BackboneError, match=r"evil\.pth"):
+        read_tensors(tmp_path / "evil.pth")
+
+
+@pytest.mark.parametrize("name", ["vgg16", "efficientnet_b0"])
+def test_rows_of_the_table_name_real_modules(name: str, tmp_path: Path) -> None:
+    path = weights_of(BACKBONES[name].architecture, tmp_path / "w.safetensors")
+    _, config = build_network(name, path)
+    channels = [x.channels for x in config.layers]
+    assert channels == {
+        "vgg16": [64, 64, 128, 256, 512, 512, 4096, 4096],
+        "efficientnet_b0": [32, 16, 24, 40, 80, 112, 192, 320, 1280],
+    }[name]
+
+
+def test_what_cannot_be_had_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BackboneError, match="'nonsense' is unknown: give one of efficientnet_lite0"):
+        build_network("nonsense")
+    with pytest.raises(BackboneError, match="no such file"):
+        build_network("resnet50", tmp_path / "nowhere.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"junk")
+    with pytest.raises(BackboneError, match=r"bad\.safetensors: not a readable"):
+        build_network("resnet50", tmp_path / "bad.safetensors")
+    with pytest.raises(BackboneError, match="needs --weights"):
+        build_network("resnet50_keras")
+    with pytest.raises(InputError, match="no layer 'neck'; it has stem, stage1"):
+        build_network("efficientnet_lite0", layers=["neck"])
+    with pytest.raises(BackboneError, match="convolutional"):
+        build_network(
+            "test_vit", weights_of("test_vit", tmp_path / "vit.safetensors")
+        )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BackboneError, match="give --weights"):
+        build_network("resnet50")

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from gingham.errors import ImageError, InputError
+from gingham.images import load_image, open_image, read_file, resize
+
+RED, WHITE = (220, 20, 30), (255, 255, 255)
+
+
+def encode(image: Image.Image, format_: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def near(array: np.ndarray, colour: tuple[int, int, int], tolerance: int = 6) -> bool:
+    return bool((np.abs(array.astype(int) - colour) <= tolerance).all())
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
+def test_reads_every_common_format(format_: str) -> None:
+    pixels = load_image(encode(Image.new("RGB", (9, 7), RED), format_))
+    assert pixels.shape == (7, 9, 3)
+    assert pixels.dtype == np.uint8
+    assert near(pixels, RED)
+
+
+def test_alpha_is_laid_on_white() -> None:
+    image = Image.new("RGBA", (4, 2), (0, 0, 0, 0))
+    image.paste((*RED, 255), (0, 0, 2, 2))
+    pixels = load_image(encode(image, "PNG"))
+    assert near(pixels[:, :2], RED)
+    assert near(pixels[:, 2:], WHITE)
+
+
+def test_half_transparent_mixes_with_white() -> None:
+    pixels = load_image(encode(Image.new("RGBA", (2, 2), (0, 0, 0, 128)), "PNG"))
+    assert near(pixels, (127, 127, 127), 1)
+
+
+def test_grey_with_alpha_and_palette_with_transparency() -> None:
+    assert near(load_image(encode(Image.new("LA", (2, 2), (10, 0)), "PNG")), WHITE)
+    palette = Image.new("P", (2, 2), 0)
+    palette.putpalette([*RED, *WHITE])
+    assert near(load_image(encode(palette, "PNG")), RED)
+    assert near(load_image(encode(palette, "PNG", transparency=0)), WHITE)
+
+
+def test_transparent_colour_of_an_rgb_png() -> None:
+    data = encode(Image.new("RGB", (2, 2), RED), "PNG", transparency=RED)
+    assert near(load_image(data), WHITE)
+
+
+def test_cmyk() -> None:
+    image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    pixels = load_image(encode(image, "JPEG"))
+    assert pixels[..., 0].mean() > 200
+    assert pixels[..., 1:].mean() < 60
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (65535, 255), (32768, 128), (257, 1)])
+def test_sixteen_bits_are_scaled_not_clipped(value: int, expected: int) -> None:
+    image = Image.fromarray(np.full((3, 3), value, np.uint16))
+    for format_ in ("PNG", "TIFF"):
+        assert near(load_image(encode(image, format_)), (expected,) * 3, 0)
+
+
+def test_one_bit_and_grey() -> None:
+    assert near(load_image(encode(Image.new("1", (3, 3), 1), "PNG")), WHITE, 0)
+    assert near(load_image(encode(Image.new("L", (3, 3), 77), "PNG")), (77, 77, 77), 0)
+
+
+def test_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (4, 4), c) for c in (RED, (0, 255, 0), (0, 0, 255))]
+    for format_ in ("GIF", "WEBP", "PNG", "TIFF"):
+        data = encode(frames[0], format_, save_all=True, append_images=frames[1:])
+        assert near(load_image(data), RED), format_
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    upright = np.zeros((20, 30, 3), np.uint8)
+    upright[:10, :15] = 255  # white in the upper left
+    to_stored = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: a.transpose(1, 0, 2)[::-1],
+        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda a: a.transpose(1, 0, 2)[:, ::-1],
+    }
+    stored = Image.fromarray(np.ascontiguousarray(to_stored[orientation](upright)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(load_image(encode(stored, "PNG", exif=exif)), upright)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
+def test_damaged_exif_leaves_the_pixels() -> None:
+    data = encode(Image.new("RGB", (5, 4), RED), "JPEG", exif=b"Exif\0\0II*\0garbage")
+    assert load_image(data).shape == (4, 5, 3)
+
+
+def test_one_pixel() -> None:
+    assert load_image(encode(Image.new("RGB", (1, 1), RED), "PNG")).shape == (1, 1, 3)
+
+
+def test_name_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(encode(Image.new("RGB", (3, 2), RED), "PNG"))
+    assert load_image(path).shape == (2, 3, 3)
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    with open(path, "wb") as file:
+        file.write(encode(Image.new("RGB", (3, 2), RED), "PNG"))
+    assert load_image(os.fsdecode(path)).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"hello", "not an image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "render it to PNG"),
+        (b"<!DOCTYPE html><html></html>", "fetch it again"),
+        (encode(Image.new("RGB", (64, 64), RED), "JPEG")[:400], "truncated"),
+        (encode(Image.effect_noise((64, 64), 50), "PNG")[:-900], "truncated"),
+        (b"\x89PNG\r\n\x1a\n", "not an image"),
+        (encode(Image.new("F", (2, 2), 0.5), "TIFF"), "floating-point"),
+    ],
+)
+def test_bad_bytes_say_why(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
+        load_image(data)
+
+
+def test_decompression_bomb_is_refused_before_decoding() -> None:
+    with pytest.raises(ImageError, match=r"40x30 pixels, over the limit of 0\.001 megapixels"):
+        open_image(encode(Image.new("RGB", (40, 30)), "PNG"), max_pixels=1000)
+
+
+def test_a_limit_above_pillows_own_is_honoured() -> None:
+    data = encode(Image.new("1", (20000, 10000)), "PNG")
+    with pytest.raises(ImageError, match="over the limit of 100 megapixels"):
+        open_image(data)
+    assert open_image(data, max_pixels=300_000_000).size == (20000, 10000)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        read_file(tmp_path / "nowhere.jpg")
+    with pytest.raises(ImageError, match="not a regular file"):
+        read_file(tmp_path)
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(ImageError, match="empty"):
+        read_file(tmp_path / "empty.jpg")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImageError, match="not a regular file"):
+        read_file(tmp_path / "pipe")
+    with pytest.raises(ImageError, match="null"):
+        read_file("a\0b")
+    with pytest.raises(ImageError, match="nowhere"):
+        load_image(tmp_path / "nowhere.jpg")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_file_without_permission(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encode(Image.new("RGB", (2, 2)), "PNG"))
+    path.chmod(0)
+    with pytest.raises(ImageError, match="permissions"):
+        read_file(path)
+
+
+@given(st.binary(max_size=300), st.integers(0, 900))
+def test_no_bytes_raise_anything_else(junk: bytes, cut: int) -> None:
+    picture = encode(Image.new("RGB", (16, 16), RED), "JPEG")
+    for data in (junk, picture[:cut] + junk, picture[:40] + junk + picture[40:]):
+        try:
+            assert load_image(data).ndim == 3
+        except ImageError as error:
+            assert str(error)
+
+
+def test_draft_keeps_twice_the_size() -> None:
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 255, (20, 30, 3), np.uint8)).resize((1600, 1200))
+    data = encode(smooth, "JPEG", quality=95)
+    small = open_image(data, draft=224)
+    assert small.size == (800, 600)
+    ours = resize(small, 224, interpolation="bicubic").astype(int)
+    full = resize(open_image(data), 224, interpolation="bicubic").astype(int)
+    assert np.abs(ours - full).mean() < 1.5
+
+
+def test_resize_cuts_and_mirrors() -> None:
+    pixels = np.zeros((10, 10, 3), np.uint8)
+    pixels[:, 5:] = 255
+    image = Image.fromarray(pixels)
+    assert near(resize(image, 4, interpolation="bilinear", box=(0.6, 0, 1, 1)), WHITE, 0)
+    plain = resize(image, 8, interpolation="bicubic")
+    assert np.array_equal(resize(image, 8, interpolation="bicubic", mirror=True), plain[:, ::-1])
+
+
+def test_arrays_are_checked() -> None:
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    assert load_image(pixels) is pixels
+    with pytest.raises(InputError, match=r"\(2, 3\)"):
+        load_image(pixels[..., 0])
+    with pytest.raises(InputError, match="float32"):
+        load_image(pixels.astype(np.float32))  # type: ignore[arg-type]

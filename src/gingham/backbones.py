@@ -125,9 +125,7 @@ BACKBONES: dict[str, Backbone] = {
             weights="package",
         ),
         Backbone("resnet50", "resnet50", _RESNET_LAYERS, Preprocess()),
-        Backbone(
-            "vgg16", "vgg16", _VGG16_LAYERS, replace(Preprocess(), interpolation="bilinear")
-        ),
+        Backbone("vgg16", "vgg16", _VGG16_LAYERS, replace(Preprocess(), interpolation="bilinear")),
         Backbone("efficientnet_b0", "efficientnet_b0", _EFFICIENTNET_LAYERS, Preprocess()),
         Backbone(
             "resnet50_keras",
@@ -154,6 +152,7 @@ def get_backbone(name: str) -> Backbone:
     if name in BACKBONES:
         return BACKBONES[name]
     import timm
+    from timm.data.config import resolve_model_data_config
 
     if not timm.is_model(name):
         raise BackboneError(
@@ -163,7 +162,7 @@ def get_backbone(name: str) -> Backbone:
     info = getattr(model, "feature_info", None)
     if not info:
         raise BackboneError(f"backbone {name!r}: timm lists no hidden layers of it")
-    config = timm.data.resolve_model_data_config(model)
+    config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     if config["input_size"][1] != config["input_size"][2]:
         raise BackboneError(f"backbone {name!r} does not take square images")
     interpolation = config["interpolation"]
@@ -211,7 +210,7 @@ def build_network(
         If `layers` names one that there is not.
     """
     import torch
-    from timm.layers import create_feature_extractor
+    from timm.models._features_fx import create_feature_extractor
 
     from gingham.pooling import PooledNetwork
 
@@ -261,7 +260,7 @@ def _architecture(backbone: Backbone) -> nn.Module:
     import timm
     from torch import nn
 
-    model = timm.create_model(backbone.architecture, pretrained=False)
+    model: Any = timm.create_model(backbone.architecture, pretrained=False)
     if backbone.name == "vgg16":
         # timm keeps the two fully connected layers in one module that cannot be looked into.
         head = model.pre_logits
@@ -296,7 +295,7 @@ def _load_weights(
     import timm
 
     try:
-        return timm.create_model(backbone.architecture, pretrained=True).state_dict()  # type: ignore[no-any-return]
+        return timm.create_model(backbone.architecture, pretrained=True).state_dict()
     except Exception as error:
         # The hub's client raises a dozen unrelated kinds of errors when it cannot be reached.
         raise BackboneError(

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attribute_store import Attributes
 from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig
-from gingham.errors import CatalogueError, InputError
-from gingham.examples import ExampleLog
-from gingham.extract import PLAIN, VIEWS, Extracted, View, absolute, extract
-from gingham.features import FeatureStore, ImageId
+from gingham.errors import CatalogueError, ImageError, InputError
+from gingham.export import export_table
+from gingham.extract import Progress, absolute
 from gingham.images import MAX_PIXELS
-from gingham.locations import Locations
+from gingham.ingest import ingest
 from gingham.lock import CatalogueLock
 from gingham.results import (
     AttributeInfo,
     Facets,
-    Failure,
     Hit,
     ImagePredictions,
     IndexResult,
@@ -33,14 +33,11 @@ from gingham.runtime import Runtime, load_runtime
 from gingham.searching import Searcher
 from gingham.sources import find_images
 from gingham.storage import read_json, write_json
-from gingham.teaching import Attributes
+from gingham.stores import Stores
+from gingham.tagging import predict, tag
+from gingham.teaching import TableColumns, teach
 
 FORMAT = 1
-SHARD_IMAGES = 512
-SHARD_SECONDS = 30.0
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and of all."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -67,7 +64,7 @@ class Catalogue:
     def __init__(self, folder: Path, lock: CatalogueLock, runtime: Runtime | None) -> None:
         self.folder = folder
         self._lock = lock
-        self._runtime = runtime
+        self._loaded = runtime
         state = read_json(folder / "catalogue.json")
         if state.get("format") != FORMAT:
             raise CatalogueError(
@@ -79,14 +76,9 @@ class Catalogue:
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
-        self._features = FeatureStore(folder / "features", self.config)
-        self._views = FeatureStore(folder / "views", self.config)
-        self._locations = Locations(folder / "locations")
-        self._log = ExampleLog(folder / "examples")
-        self._attributes = Attributes(folder / "attributes", self.config, self._log, self._features, self._views)
-        self._searcher = Searcher(folder / "index", self.config, self._features, self._locations, self._attributes)
-        for store in (self._features, self._views, self._locations, self._log):
-            store.sweep()
+        self._stores = Stores(folder, self.config, self._load)
+        self._attributes = Attributes(folder / "attributes", self._stores)
+        self._searcher = Searcher(folder / "index", self._stores, self._attributes)
 
     @classmethod
     def create(
@@ -115,7 +107,9 @@ class Catalogue:
         """
         path = Path(folder)
         if (path / "catalogue.json").exists():
-            raise CatalogueError(f"{path} is a catalogue already: open it, or choose another folder")
+            raise CatalogueError(
+                f"{path} is a catalogue already: open it, or choose another folder"
+            )
         if path.exists() and (not path.is_dir() or any(p.name != "lock" for p in path.iterdir())):
             raise CatalogueError(f"{path} exists and is no catalogue: choose another folder")
         weights = None if weights is None else absolute(weights)
@@ -193,14 +187,14 @@ class Catalogue:
         self.close()
 
     def __len__(self) -> int:
-        return len(self._locations.images)
+        return len(self._stores.locations.images)
 
     def _load(self) -> Runtime:
-        if self._runtime is None:
+        if self._loaded is None:
             runtime = load_runtime(self.config.backbone, self._weights, device=self._device)
             self._check_runtime(runtime)
-            self._runtime = runtime
-        return self._runtime
+            self._loaded = runtime
+        return self._loaded
 
     def _check_runtime(self, runtime: Runtime) -> None:
         if runtime.config != self.config:
@@ -212,8 +206,9 @@ class Catalogue:
 
     def index(
         self,
-        sources: Iterable[str | os.PathLike[str]],
+        sources: Iterable[str | os.PathLike[str]] = (),
         *,
+        images: Iterable[str | os.PathLike[str]] = (),
         max_pixels: int = MAX_PIXELS,
         progress: Progress = _silent,
     ) -> IndexResult:
@@ -225,7 +220,9 @@ class Catalogue:
 
         Parameters
         ----------
-        sources : folders (all files below), image files, or tables with a column `image`.
+        sources : folders (all files below), image files, or tables with a column `image`; each
+            must exist.
+        images : image files, each of which may fail by itself.
         max_pixels : an image with more pixels is recorded as failed.
         progress : called as images are done.
 
@@ -235,80 +232,262 @@ class Catalogue:
             If a source does not exist or holds no file.
         """
         walk = find_images(sources, exclude=self.folder)
-        return self._index(walk.images, walk.failures, walk.ignored, max_pixels, progress)
+        walk.images += [os.fspath(image) for image in images]
+        return ingest(self._stores, self._searcher.sync, walk, max_pixels, progress)
 
-    def _index(
-        self,
-        images: Sequence[str],
-        failures: Sequence[tuple[str, str]],
-        ignored: Sequence[str],
-        max_pixels: int,
-        progress: Progress,
-    ) -> IndexResult:
-        started = time.perf_counter()
-        failed = [Failure(image, reason) for image, reason in failures]
-        added = unchanged = 0
-        reasons: dict[ImageId, str] = {}
-        claimed: set[ImageId] = set()
-        new: list[Extracted] = []
-        events: list[tuple[str, ImageId | None]] = []
-        live = set(self._locations.images)
+    def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
+        """Take images out of the catalogue; files on disk are not touched.
 
-        def views(image_id: ImageId) -> tuple[View, ...]:
-            if image_id in self._features or image_id in claimed:
-                return ()
-            claimed.add(image_id)
-            return VIEWS
+        Parameters
+        ----------
+        images : files as they were indexed, or ids (64 hexadecimal digits: all files of it).
 
-        def commit() -> None:
-            # Features first: a file whose image has none must never be in the log.
-            self._features.append(
-                [item.id for item in new if item.id], [item.features[PLAIN] for item in new]
-            )
-            self._locations.append(events)
-            new.clear()
-            events.clear()
+        Returns
+        -------
+        The number of files taken out.
 
-        committed = time.monotonic()
-        with closing(extract(images, self._load(), views=views, max_pixels=max_pixels)) as items:
-            try:
-                for done, item in enumerate(items, 1):
-                    reason = item.reason
-                    if item.id is not None:
-                        if reason is not None:
-                            reasons[item.id] = reason
-                        reason = reasons.get(item.id)
-                    if reason is not None or item.id is None:
-                        failed.append(Failure(item.image, reason or "cannot be read"))
-                    else:
-                        if item.features:
-                            new.append(item)
-                        if item.id in live:
-                            unchanged += 1
-                        else:
-                            live.add(item.id)
-                            added += 1
-                        name = absolute(item.image)
-                        if self._locations.files.get(name) != item.id:
-                            events.append((name, item.id))
-                    progress(done, len(images))
-                    if len(new) >= SHARD_IMAGES or (
-                        events and time.monotonic() - committed > SHARD_SECONDS
-                    ):
-                        commit()
-                        committed = time.monotonic()
-            finally:
-                # Ctrl-C, too, keeps what was read.
-                commit()
+        Raises
+        ------
+        InputError
+            If one is not in the catalogue; then none is removed.
+        """
+        names: dict[str, None] = {}
+        for image in images:
+            name = os.fspath(image)
+            if (image_id := self._stores.image_id(name)) is not None:
+                names |= dict.fromkeys(self._stores.locations.images[image_id])
+            elif absolute(name) in self._stores.locations.files:
+                names[absolute(name)] = None
+            else:
+                raise InputError(f"{name} is not in catalogue {self.folder}: nothing was removed")
+        self._stores.locations.append([(name, None) for name in names])
         self._searcher.sync()
-        seconds = time.perf_counter() - started
-        return IndexResult(
-            added=added,
-            unchanged=unchanged,
-            failed=len(failed),
-            failures=tuple(failed),
-            ignored=tuple(ignored),
-            images=len(self),
-            seconds=seconds,
-            images_per_second=len(images) / seconds,
+        return len(names)
+
+    def teach(
+        self,
+        attribute: str,
+        examples: str | os.PathLike[str] | Mapping[str, str | Sequence[str]],
+        *,
+        image_column: str = "image",
+        value_column: str | None = None,
+        group_column: str | None = None,
+        kind: str | None = None,
+        layers: str | Sequence[str] = "auto",
+        views: bool = True,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = _silent,
+    ) -> TeachResult:
+        """Teach an attribute by examples, or add examples and values to one taught before.
+
+        Parameters
+        ----------
+        attribute : its name.
+        examples : a folder whose subfolders are the values; a table; or image -> value (of kind
+            `multi` a list of values, `!value` saying that it is absent). The images need not be
+            in the catalogue; those that are may have left the disk.
+        image_column, value_column, group_column : of the table; `value_column` is the attribute's
+            name by default. Images of one group (say, near-duplicates) are judged together.
+        kind : `single` (one value an image) or `multi` (any number); by default as taught before,
+            or `single`.
+        layers : the hidden layers to use; `auto` weighs them by cross-validation.
+        views : learn from mirrored and cropped views, too, where a value has few examples.
+        max_pixels, progress : see `index`.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two values or two examples, or anything asked for is not there;
+            then nothing is kept.
+        """
+        return teach(
+            self._stores,
+            self._attributes,
+            attribute,
+            examples if isinstance(examples, Mapping) else Path(examples),
+            TableColumns(image_column, value_column or attribute, group_column),
+            kind=kind,
+            layers=layers,
+            views=views,
+            max_pixels=max_pixels,
+            progress=progress,
         )
+
+    def forget(self, attribute: str, value: str | None = None) -> None:
+        """Forget an attribute, or one value of it, with its examples, tags and look.
+
+        Raises
+        ------
+        InputError
+            If it is not taught, or forgetting the value would leave fewer than two.
+        """
+        self._attributes.check([attribute])
+        if value is not None:
+            values = self._attributes.taught()[attribute].values
+            if value not in values:
+                raise InputError(
+                    f"attribute {attribute!r} has no value {value!r}; it has {', '.join(values)}"
+                )
+            if len(values) <= 2:
+                raise InputError(
+                    f"attribute {attribute!r} needs two values: forget all of it, or teach another "
+                    "value first"
+                )
+        self._stores.log.forget(attribute, value)
+        if value is None:
+            self._attributes.forget(attribute)
+        self._searcher.sync()
+
+    def predict(
+        self,
+        images: Iterable[str | os.PathLike[str]],
+        *,
+        attributes: Sequence[str] | None = None,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = _silent,
+    ) -> Iterator[ImagePredictions]:
+        """Predict the attributes of images, in the catalogue or not, in order.
+
+        Parameters
+        ----------
+        images : files, or ids of images in the catalogue.
+        attributes : only these; None means all.
+        max_pixels, progress : see `index`.
+
+        Raises
+        ------
+        InputError
+            If an attribute asked for is not taught.
+        """
+        names = self._attributes.check(attributes) if attributes else self._attributes.names()
+        paths = [os.fspath(image) for image in images]
+        return predict(self._stores, self._attributes, paths, names, max_pixels, progress)
+
+    def tag(
+        self, attributes: Sequence[str] | None = None, *, progress: Progress = _silent
+    ) -> TagResult:
+        """Apply attributes to every image of the catalogue, from the stored features.
+
+        No image is read. Images indexed later carry no tag until the next call.
+
+        Raises
+        ------
+        InputError
+            If no attribute is taught, or one asked for is not.
+        """
+        names = self._attributes.check(attributes)
+        return tag(self._stores, self._attributes, self._searcher.sync, names, progress)
+
+    def search(
+        self,
+        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        looks: Mapping[str, float] | None = None,
+        where: Sequence[str] = (),
+        unlike: Sequence[str | os.PathLike[str]] = (),
+        n: int = 10,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[Hit]:
+        """Find the images that look most like the given ones, best first.
+
+        Parameters
+        ----------
+        images : one file or id, or several whose looks are averaged; in the catalogue or not.
+        looks : look -> weight; by default every built-in look with weight 1. A taught attribute
+            NAME is the look `attribute:NAME`.
+        where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
+        unlike : images not to look like.
+        n : how many to find.
+
+        Raises
+        ------
+        ImageError
+            If an example image cannot be read.
+        InputError
+            If a look, an attribute or a value is not there, or `n` is below 1.
+        """
+        given = [images] if isinstance(images, (str, os.PathLike)) else list(images)
+        if not given:
+            raise InputError("search needs at least one image")
+        weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
+        return self._searcher.search(
+            self._gather(given, max_pixels),
+            self._gather(unlike, max_pixels) if unlike else None,
+            weights,
+            where,
+            n,
+        )
+
+    def _gather(
+        self, images: Sequence[str | os.PathLike[str]], max_pixels: int
+    ) -> dict[str, NDArray[np.floating]]:
+        names = self._stores.layers
+        rows = []
+        for image, features, reason in self._stores.features_of(
+            [os.fspath(image) for image in images], names, max_pixels
+        ):
+            if features is None:
+                raise ImageError(f"{image}: {reason}")
+            rows.append(features)
+        return {name: np.concatenate([row[name] for row in rows]) for name in names}
+
+    def facets(self, where: Sequence[str] = ()) -> Facets:
+        """Count the images of every value, among those that pass the filters.
+
+        Raises
+        ------
+        InputError
+            If a filter names an attribute or a value that is not there.
+        """
+        return self._searcher.facets(where)
+
+    def info(self) -> Info:
+        """Say what the catalogue holds."""
+        attributes = {}
+        for name, taught in self._attributes.taught().items():
+            live = self._stores.locations.images
+            attributes[name] = AttributeInfo(
+                taught.kind,
+                tuple(taught.values),
+                len(taught.examples),
+                self._attributes.get(name).layers,
+                sum(image_id in live for image_id, _, _ in self._attributes.predictions(name)),
+            )
+        return Info(
+            catalogue=str(self.folder),
+            images=len(self),
+            files=len(self._stores.locations.files),
+            backbone=self.config.backbone,
+            fingerprint=self.config.fingerprint,
+            layers={layer.name: layer.channels for layer in self.config.layers},
+            looks=self._searcher.looks,
+            attributes=attributes,
+            bytes=sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file()),
+        )
+
+    def verify(self) -> list[str]:
+        """Read every file of the catalogue; say what is damaged or does not fit together."""
+        return self._stores.verify() or self._attributes.verify() + self._searcher.verify()
+
+    def rebuild(self) -> None:
+        """Make everything that is derived anew: the attributes from the examples, the index."""
+        self._attributes.rebuild()
+        self._searcher.rebuild()
+
+    def export(self, file: str | os.PathLike[str]) -> int:
+        """Write a table of every file, its id, and its tag and confidence of every attribute.
+
+        Parameters
+        ----------
+        file : `.parquet`, or `.csv` (where several values are joined by `|`).
+
+        Returns
+        -------
+        The number of rows.
+
+        Raises
+        ------
+        InputError
+            If the suffix is another, or the file cannot be written.
+        """
+        return export_table(Path(file), self._stores.locations, self._attributes)

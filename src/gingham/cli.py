@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gingham.console import print_counts, print_json, print_table, progress_bar, say, shown, table
 from gingham.errors import GinghamError, InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from gingham.catalogue import Catalogue
 
 app = typer.Typer(
@@ -112,20 +110,20 @@ def index(
         shop = Catalogue.create(
             catalogue, backbone=backbone or DEFAULT_BACKBONE, weights=weights, device=device
         )
-    with shop, _progress("index", as_json) as progress:
+    with shop, progress_bar("index", as_json) as progress:
         result = shop.index(
             folders, images=listed, max_pixels=_pixels(max_megapixels), progress=progress
         )
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _say(
+        say(
             f"{result.added} added, {result.unchanged} unchanged, {result.failed} failed; "
             f"{result.images} images in {catalogue}; "
             f"{result.seconds:.1f} s, {result.images_per_second:.0f} images/s"
         )
         if result.ignored:
-            _say(f"{len(result.ignored)} hidden files ignored, the first {result.ignored[0]}")
+            say(f"{len(result.ignored)} hidden files ignored, the first {result.ignored[0]}")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)
@@ -159,7 +157,7 @@ def teach(
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to one taught before."""
-    with _open(catalogue) as shop, _progress("teach", as_json) as progress:
+    with _open(catalogue) as shop, progress_bar("teach", as_json) as progress:
         result = shop.teach(
             attribute,
             examples,
@@ -173,22 +171,22 @@ def teach(
             progress=progress,
         )
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
         accuracy = "not known: too few examples to hold any out"
         if result.accuracy is not None:
             accuracy = (
                 f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
             )
-        _say(
+        say(
             f"{result.attribute}: {len(result.values)} values from {result.examples} examples "
             f"on {', '.join(result.layers)}; {result.seconds:.1f} s"
         )
-        _say(f"cross-validated accuracy: {accuracy}")
+        say(f"cross-validated accuracy: {accuracy}")
         if result.unlabelled:
-            _say(f"{result.unlabelled} rows without a value left out")
+            say(f"{result.unlabelled} rows without a value left out")
         for pair in result.contradictions:
-            _say(f"check: {pair.image} ({pair.value}) against {pair.against} ({pair.against_value})")
+            say(f"check: {pair.image} ({pair.value}) against {pair.against} ({pair.against_value})")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failures else 0)
@@ -205,9 +203,9 @@ def forget(
     with _open(catalogue) as shop:
         shop.forget(attribute, value)
     if as_json:
-        _print_json({"attribute": attribute, "value": value})
+        print_json({"attribute": attribute, "value": value})
     else:
-        _say(f"forgotten: {attribute}" + (f" = {value}" if value else ""))
+        say(f"forgotten: {attribute}" + (f" = {value}" if value else ""))
 
 
 @app.command()
@@ -223,21 +221,21 @@ def predict(
     """Predict the attributes of images, in the catalogue or not, one line an image."""
     paths = [p for image in images for p in (_stdin_paths() if image == "-" else [image])]
     failed = False
-    with _open(catalogue) as shop, _progress("predict", as_json) as progress:
+    with _open(catalogue) as shop, progress_bar("predict", as_json) as progress:
         for result in shop.predict(
             paths, attributes=attribute, max_pixels=_pixels(max_megapixels), progress=progress
         ):
             failed |= result.error is not None
             if as_json:
-                _print_json(result.to_dict())
+                print_json(result.to_dict())
             elif result.error is not None:
                 print(f"failed: {result.image}: {result.error}", file=sys.stderr)
             else:
                 said = "; ".join(
-                    f"{name} {_value(p.value)} ({p.confidence:.2f})"
+                    f"{name} {shown(p.value)} ({p.confidence:.2f})"
                     for name, p in result.predictions.items()
                 )
-                _say(f"{result.image}: {said}")
+                say(f"{result.image}: {said}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -250,13 +248,13 @@ def tag(
     as_json: JsonOption = False,
 ) -> None:
     """Apply attributes to every image of the catalogue, from the stored features."""
-    with _open(catalogue) as shop, _progress("tag", as_json) as progress:
+    with _open(catalogue) as shop, progress_bar("tag", as_json) as progress:
         result = shop.tag(attributes, progress=progress)
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _counts(result.attributes)
-        _say(f"{result.images} images tagged in {result.seconds:.1f} s")
+        print_counts(result.attributes)
+        say(f"{result.images} images tagged in {result.seconds:.1f} s")
 
 
 @app.command()
@@ -282,14 +280,14 @@ def search(
         hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
     if as_json:
         for hit in hits:
-            _print_json(hit.to_dict())
+            print_json(hit.to_dict())
         return
-    table = _table("score", *(hits[0].looks if hits else ()), "image", "attributes")
+    found = table("score", *(hits[0].looks if hits else ()), "image", "attributes")
     for hit in hits:
-        attributes = ", ".join(f"{name} {_value(v)}" for name, v in hit.attributes.items())
+        attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
         similarities = (f"{value:.3f}" for value in hit.looks.values())
-        table.add_row(f"{hit.score:.3f}", *similarities, hit.image, attributes)
-    _print_table(table) if hits else _say("no image passes the filters")
+        found.add_row(f"{hit.score:.3f}", *similarities, hit.image, attributes)
+    print_table(found) if hits else say("no image passes the filters")
 
 
 @app.command()
@@ -300,10 +298,10 @@ def facets(
     with _open(catalogue) as shop:
         result = shop.facets(where or [])
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _counts(result.attributes)
-        _say(f"{result.images} images")
+        print_counts(result.attributes)
+        say(f"{result.images} images")
 
 
 @app.command()
@@ -312,13 +310,13 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     with _open(catalogue) as shop:
         result = shop.info()
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
         return
-    _say(f"{result.catalogue}: {result.images} images in {result.files} files")
-    _say(f"backbone {result.backbone}: {', '.join(result.layers)}")
-    _say(f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk")
+    say(f"{result.catalogue}: {result.images} images in {result.files} files")
+    say(f"backbone {result.backbone}: {', '.join(result.layers)}")
+    say(f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk")
     for name, attribute in result.attributes.items():
-        _say(
+        say(
             f"{name} ({attribute.kind}): {', '.join(attribute.values)}; {attribute.examples} "
             f"examples; {attribute.tagged} of {result.images} images tagged"
         )
@@ -330,11 +328,11 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     with _open(catalogue) as shop:
         problems = shop.verify()
     if as_json:
-        _print_json({"problems": problems})
+        print_json({"problems": problems})
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems and not as_json:
-        _say("sound")
+        say("sound")
     raise typer.Exit(2 if problems else 0)
 
 
@@ -345,9 +343,9 @@ def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
         shop.rebuild()
         images = len(shop)
     if as_json:
-        _print_json({"images": images})
+        print_json({"images": images})
     else:
-        _say(f"rebuilt: {images} images")
+        say(f"rebuilt: {images} images")
 
 
 @app.command()
@@ -365,9 +363,9 @@ def remove(
         removed = shop.remove(names)
         left = len(shop)
     if as_json:
-        _print_json({"removed": removed, "images": left})
+        print_json({"removed": removed, "images": left})
     else:
-        _say(f"{removed} files removed; {left} images left")
+        say(f"{removed} files removed; {left} images left")
 
 
 @app.command()
@@ -380,9 +378,9 @@ def export(
     with _open(catalogue) as shop:
         rows = shop.export(file)
     if as_json:
-        _print_json({"file": str(file), "rows": rows})
+        print_json({"file": str(file), "rows": rows})
     else:
-        _say(f"{rows} rows written to {file}")
+        say(f"{rows} rows written to {file}")
 
 
 def _open(folder: Path) -> Catalogue:
@@ -413,77 +411,3 @@ def _weights(looks: Sequence[str] | None) -> dict[str, float] | None:
             raise InputError(f"--look {name} is given twice: give one weight for it")
         weights[name] = weight
     return weights
-
-
-def _value(value: str | list[str] | None) -> str:
-    if isinstance(value, list):
-        return "+".join(value) or "none"
-    return value or "unknown"
-
-
-def _print_json(value: Any) -> None:
-    # Escaped, so that file names that are not UTF-8 survive; NaN never comes out of the results.
-    print(json.dumps(value, allow_nan=False), flush=True)
-
-
-def _say(text: str) -> None:
-    print(text)
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print_table(table: Table) -> None:
-    from rich.console import Console
-
-    console = Console(markup=False, highlight=False)
-    console.print(table, width=None if console.is_terminal else 200)
-
-
-def _counts(attributes: dict[str, dict[str, int]]) -> None:
-    table = _table("attribute", "value", "images")
-    for name, counts in attributes.items():
-        for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            table.add_row(name, value, str(count))
-    _print_table(table)
-
-
-@contextlib.contextmanager
-def _progress(what: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with rate and time left, on a terminal."""
-    if as_json or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(what, total=None, rate="")
-
-        def update(done: int, total: int) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(
-                task, completed=done, total=total, rate=f"{speed:.0f} images/s" if speed else ""
-            )
-
-        yield update

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -83,29 +84,28 @@ class ExampleLog:
         """Replay the log: attribute -> what is known about it."""
         attributes: dict[str, Taught] = {}
         for table in self._shards.tables():
-            fresh: dict[tuple[str, ImageId], Example] = {}
+            calls: dict[str, list[dict[str, Any]]] = {}
             for row in table.to_pylist():
-                name, image_id, value = row["attribute"], row["id"], row["value"]
-                if image_id is None:
-                    _forget(attributes, name, value)
-                    continue
-                layers = row["layers"]
-                taught = attributes.get(name)
-                attributes[name] = Taught(
-                    row["kind"],
+                if row["id"] is None:
+                    _forget(attributes, row["attribute"], row["value"])
+                else:
+                    calls.setdefault(row["attribute"], []).append(row)
+            for name, rows in calls.items():
+                layers = rows[0]["layers"]
+                attributes[name] = add_examples(
+                    attributes.get(name),
+                    rows[0]["kind"],
                     "auto" if layers is None else tuple(layers.split(",")),
-                    taught.examples if taught else [],
+                    [
+                        Example(
+                            row["id"],
+                            os.fsdecode(row["image"]),
+                            {row["value"]: row["present"]},
+                            row["group"],
+                        )
+                        for row in rows
+                    ],
                 )
-                example = fresh.setdefault(
-                    (name, image_id),
-                    Example(image_id, os.fsdecode(row["image"]), {}, row["group"]),
-                )
-                example.values[value] = row["present"]
-            for name, taught in list(attributes.items()):
-                new = {key[1]: example for key, example in fresh.items() if key[0] == name}
-                if new:
-                    kept = [merge(old, new.pop(old.id, None), taught.kind) for old in taught.examples]
-                    attributes[name] = Taught(taught.kind, taught.layers, kept + list(new.values()))
         return {name: taught for name, taught in attributes.items() if taught.examples}
 
     def append(
@@ -152,15 +152,27 @@ class ExampleLog:
         self._shards.sweep()
 
 
-def merge(old: Example, new: Example | None, kind: str) -> Example:
-    """Apply what was said later of the same image.
+def add_examples(
+    taught: Taught | None,
+    kind: str,
+    layers: tuple[str, ...] | str,
+    examples: Sequence[Example],
+) -> Taught:
+    """Apply one call of `teach` to what is known.
 
-    Of kind `single` the new values replace the old; of kind `multi` they add to them.
+    Of kind `single` what is said of an image replaces what an earlier call said of it; of kind
+    `multi` it is added. Two values that one call gives an image are both kept: they contradict
+    each other, which is for the person to see.
     """
-    if new is None:
-        return old
-    values = new.values if kind == "single" else {**old.values, **new.values}
-    return Example(old.id, new.image, values, new.group)
+    known = {example.id: example for example in taught.examples} if taught else {}
+    fresh: dict[ImageId, Example] = {}
+    for example in examples:
+        values = fresh[example.id].values if example.id in fresh else {}
+        fresh[example.id] = replace(example, values={**values, **example.values})
+    for image_id, example in fresh.items():
+        old = known[image_id].values if image_id in known and kind == "multi" else {}
+        known[image_id] = replace(example, values={**old, **example.values})
+    return Taught(kind, layers, list(known.values()))
 
 
 def _forget(attributes: dict[str, Taught], name: str, value: str | None) -> None:
@@ -171,5 +183,5 @@ def _forget(attributes: dict[str, Taught], name: str, value: str | None) -> None
     for example in taught.examples:
         values = {v: present for v, present in example.values.items() if v != value}
         if values:
-            kept.append(Example(example.id, example.image, values, example.group))
+            kept.append(replace(example, values=values))
     attributes[name] = Taught(taught.kind, taught.layers, kept)

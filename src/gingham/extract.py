@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,6 +22,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 PLAIN = "plain"
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and of all."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def extract(
     views: Callable[[ImageId], tuple[View, ...]] = lambda image_id: VIEWS,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
-) -> Iterator[Extracted]:
+) -> Generator[Extracted, None, None]:
     """Read image files into features, in order.
 
     Files are read and hashed, decoded, and run through the network at the same time, with a

@@ -123,7 +123,8 @@ class FeatureStore:
                 for block in features.values():
                     finite &= np.isfinite(block).all(axis=1)
                 problems += [
-                    f"features of {ids[row].hex()} are not finite" for row in np.flatnonzero(~finite)
+                    f"features of {ids[row].hex()} are not finite"
+                    for row in np.flatnonzero(~finite)
                 ]
         return problems
 

@@ -58,7 +58,9 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None = None) -> Image.Image:
+def open_image(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None = None
+) -> Image.Image:
     """Decode the bytes of one image to upright 8-bit RGB.
 
     The format is told by the content, never by the name. Alpha is laid on white, the EXIF
@@ -77,7 +79,7 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None =
     ImageError
         With a reason one can act on.
     """
-    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < max_pixels:
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         with Image.open(io.BytesIO(data)) as image:

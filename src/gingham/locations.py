@@ -47,7 +47,10 @@ class Locations:
         names, ids = zip(*events, strict=True)
         self._shards.append(
             pa.table(
-                [pa.array([os.fsencode(n) for n in names], pa.binary()), pa.array(ids, pa.binary(32))],
+                [
+                    pa.array([os.fsencode(n) for n in names], pa.binary()),
+                    pa.array(ids, pa.binary(32)),
+                ],
                 schema=_SCHEMA,
             )
         )

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 AnyFloats = NDArray[np.floating[Any]]
 
 TAUGHT_PREFIX = "attribute:"
-TAUGHT_SCALE = 0.3
+TAUGHT_SCALE = 0.5
 NEGATIVE_FACTOR = 0.5
 
 
@@ -153,7 +153,7 @@ class LookSpace:
     """The looks of a catalogue, joined in one stored vector.
 
     A stored vector holds, look after look, ``scale * unit vector``. With
-    ``share_k = w_k * scale_k / sum |w * scale|`` the score of an image is
+    ``share_k = w_k * scale_k / sum (w * scale)`` the score of an image is
     ``sum_k share_k * cos_k``: 1 is the same image, whatever the sliders. A query vector holds
     ``share_k / scale_k * direction_k``, so that score is one dot product.
 
@@ -173,8 +173,7 @@ class LookSpace:
         self.looks = tuple(looks)
         ends = np.cumsum([look.width for look in looks]).tolist()
         self._blocks = {
-            look.name: slice(end - look.width, end)
-            for look, end in zip(looks, ends, strict=True)
+            look.name: slice(end - look.width, end) for look, end in zip(looks, ends, strict=True)
         }
         self.width: int = ends[-1]
 
@@ -206,26 +205,27 @@ class LookSpace:
 
         Parameters
         ----------
-        weights : look -> weight, of these looks and of taught ones (``attribute:NAME``);
-            below zero asks for images unlike the example in that look.
+        weights : look -> weight, 0 or more, of these looks and of taught ones
+            (``attribute:NAME``). To ask for what is unlike, give a negative example: below zero
+            the graph of the index, which leads to what is alike, would miss answers.
 
         Raises
         ------
         InputError
-            If a look is unknown, a weight is not finite, or all are zero.
+            If a look is unknown, a weight is negative or not finite, or all are zero.
         """
         scales = {look.name: look.scale for look in self.looks}
         scaled: dict[str, float] = {}
         for name, weight in weights.items():
             if name not in scales and not name.startswith(TAUGHT_PREFIX):
                 raise InputError(f"there is no look {name!r}; there are {_quoted(scales)}")
-            if not np.isfinite(weight):
-                raise InputError(f"the weight of look {name!r} must be finite, got {weight}")
+            if not (np.isfinite(weight) and weight >= 0):
+                raise InputError(f"the weight of look {name!r} must be 0 or more, got {weight}")
             if weight:
                 scaled[name] = weight * scales.get(name, TAUGHT_SCALE)
-        total = sum(map(abs, scaled.values()))
+        total = sum(scaled.values())
         if not total:
-            raise InputError(f"at least one look must have a weight other than 0, got {weights}")
+            raise InputError(f"at least one look must have a weight above 0, got {dict(weights)}")
         return {name: value / total for name, value in scaled.items()}
 
     def directions(self, positives: Floats, negatives: Floats | None = None) -> dict[str, Floats]:
@@ -244,15 +244,11 @@ class LookSpace:
             if array is not None and (array.ndim != 2 or array.shape[1] != self.width):
                 raise ShapeError(name, expected=f"(N, {self.width})", got=array.shape)
         return {
-            name: direction(
-                positives[:, block], None if negatives is None else negatives[:, block]
-            )
+            name: direction(positives[:, block], None if negatives is None else negatives[:, block])
             for name, block in self._blocks.items()
         }
 
-    def query_vector(
-        self, directions: Mapping[str, Floats], shares: Mapping[str, float]
-    ) -> Floats:
+    def query_vector(self, directions: Mapping[str, Floats], shares: Mapping[str, float]) -> Floats:
         """Weigh the directions; the dot product with a stored vector is the score.
 
         Taught looks in `shares` are left to the index, which holds their vectors.
@@ -268,9 +264,7 @@ class LookSpace:
                 vector[self._blocks[look.name]] = directions[look.name] * (share / look.scale)
         return vector
 
-    def similarities(
-        self, directions: Mapping[str, Floats], vectors: Floats
-    ) -> dict[str, Floats]:
+    def similarities(self, directions: Mapping[str, Floats], vectors: Floats) -> dict[str, Floats]:
         """Say how alike each stored vector is in each look.
 
         Returns
@@ -278,8 +272,7 @@ class LookSpace:
         look -> (N,) float32 cosines, -1 to 1; 0 for an image that activates nothing.
         """
         return {
-            name: unit(vectors[:, block]) @ directions[name]
-            for name, block in self._blocks.items()
+            name: unit(vectors[:, block]) @ directions[name] for name, block in self._blocks.items()
         }
 
 
@@ -304,48 +297,42 @@ def direction(positives: Floats, negatives: Floats | None = None) -> Floats:
     """
     if not len(positives):
         raise ShapeError("positives", expected="(N, d) with N >= 1", got=positives.shape)
-    mean = unit(unit(positives).mean(0, keepdims=True))
+    joined = unit(unit(positives).mean(0, keepdims=True))
     if negatives is not None and len(negatives):
-        mean = mean - np.float32(NEGATIVE_FACTOR) * unit(unit(negatives).mean(0, keepdims=True))
-    return unit(mean)[0]
+        joined = joined - np.float32(NEGATIVE_FACTOR) * unit(unit(negatives).mean(0, keepdims=True))
+        joined = unit(joined)
+    first: Floats = joined[0]
+    return first
 
 
 def unit(rows: AnyFloats) -> Floats:
     """L2-normalise the rows of an (N, d) array; a zero row stays zero."""
     rows = rows.astype(np.float32, copy=False)
     norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12)
+    scaled: Floats = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12)
+    return scaled
 
 
-def parse_weights(texts: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    """Read sliders such as ``colour=1`` or ``attribute:neckline=0.5``.
+def parse_look(text: str) -> tuple[str, float]:
+    """Read a slider such as ``colour=1`` or ``attribute:neckline=0.5``.
 
-    Parameters
-    ----------
-    texts : what the user wrote; the last of a repeated look counts.
-    names : the looks that there are.
+    Returns
+    -------
+    The look's name and its weight; whether there is such a look, `LookSpace.shares` checks.
 
     Raises
     ------
     InputError
-        If a text is not LOOK=WEIGHT, the look is not there, or the weight is no number.
+        If the text is not LOOK=WEIGHT, or the weight is not a finite number.
     """
-    weights: dict[str, float] = {}
-    for text in texts:
-        name, equals, number = text.rpartition("=")
-        if not equals:
-            raise InputError(f"a look is written LOOK=WEIGHT, as in colour=1; got {text!r}")
-        if name not in names:
-            raise InputError(f"there is no look {name!r}; there are {_quoted(names)}")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            raise InputError(
-                f"the weight of look {name!r} must be a number, got {number!r}"
-            ) from None
-        if not np.isfinite(weights[name]):
-            raise InputError(f"the weight of look {name!r} must be finite, got {number!r}")
-    return weights
+    name, _, number = text.rpartition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = np.nan
+    if not name or not np.isfinite(weight):
+        raise InputError(f"a look is written LOOK=WEIGHT, as in colour=1; got {text!r}")
+    return name, weight
 
 
 def _layer(features: Mapping[str, AnyFloats], layer: str, channels: int) -> Floats:
@@ -365,7 +352,8 @@ def _projection(full: int, width: int) -> Floats:
     # made orthogonal; fixing the diagonal's sign makes the decomposition unique.
     signs = np.random.PCG64(0).random_raw(full * width).reshape(full, width) >> 63
     q, r = np.linalg.qr(signs.astype(np.float64) * 2 - 1)
-    return np.ascontiguousarray(q * np.sign(np.diag(r)), dtype=np.float32)
+    projection: Floats = np.ascontiguousarray(q * np.sign(np.diag(r)), dtype=np.float32)
+    return projection
 
 
 def _quoted(names: Mapping[str, object] | Sequence[str]) -> str:

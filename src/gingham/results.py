@@ -48,12 +48,17 @@ class IndexResult(Result):
 
 @dataclass(frozen=True)
 class Contradiction(Result):
-    """Two examples that look the same and carry different values, or one voted another value."""
+    """An example whose value another example speaks against.
+
+    `reason` is `same image` (their features or their group agree), or `vote`: held out, it is
+    confidently voted another value.
+    """
 
     image: str
     value: str
     against: str
     against_value: str
+    reason: str
 
 
 @dataclass(frozen=True)

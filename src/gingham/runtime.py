@@ -15,8 +15,9 @@ import sys
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -192,7 +193,7 @@ class TorchRuntime:
         self._backbone, self._weights = backbone, weights
         self._device, self._batch_size = device, batch_size
         network, self.config = build_network(backbone, weights)
-        self._networks = {tuple(network.layers): network.to(device)}
+        self._networks = {tuple(x.name for x in self.config.layers): network.to(device)}
 
     def stream(
         self,
@@ -228,6 +229,27 @@ class TorchRuntime:
             if len(batch) == self._batch_size:
                 yield from finish()
         yield from finish()
+
+
+class LazyRuntime:
+    """A backbone that is loaded when the first image must be read, and not at all without one."""
+
+    def __init__(self, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
+        self.config = config
+        self._load = load
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, Features | None]]:
+        """See `Runtime.stream`."""
+        remaining = iter(images)
+        for item in remaining:
+            if item[1] is not None:
+                yield from self._load().stream(chain([item], remaining), layers)
+                return
+            yield item[0], None
 
 
 def import_openvino() -> Any:
@@ -307,4 +329,3 @@ def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
                 temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,7 @@ class Walk:
     ignored: list[str] = field(default_factory=list)
 
 
-def find_images(
-    sources: Iterable[str | os.PathLike[str]], *, exclude: Path | None = None
-) -> Walk:
+def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | None = None) -> Walk:
     """List the images of folders (recursively, sorted), tables with a column `image`, and files.
 
     Parameters
@@ -247,9 +245,21 @@ def _values(cell: Any, kind: str) -> dict[str, bool]:
     for part in (part.strip() for part in parts):
         absent = kind == "multi" and part.startswith("!")
         name = part[1:].strip() if absent else part
+        if not name.isprintable() or any("\ud800" <= c <= "\udfff" for c in name):
+            raise InputError(f"value {name!r} is not printable UTF-8 text: save the table as UTF-8")
         if name.lower() not in UNLABELLED:
             values[name] = not absent
     return values
+
+
+def label_images(examples: Mapping[str, str | Sequence[str]], kind: str) -> Labels:
+    """Take examples from a mapping of image to value, or to several values."""
+    rows = []
+    for image, given in examples.items():
+        values = _values(given if isinstance(given, str) else list(given), kind)
+        if values:
+            rows.append(Label(os.fspath(image), values))
+    return Labels(rows, len(examples) - len(rows))
 
 
 def iterate_stdin(data: bytes) -> Iterator[str]:

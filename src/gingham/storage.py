@@ -1,4 +1,4 @@
-"""Files that survive `kill -9`: whole-file replacement, and folders of append-only Parquet shards."""
+"""Files that survive `kill -9`: whole-file replacement, and append-only Parquet shards."""
 
 from __future__ import annotations
 

@@ -1,62 +1,39 @@
-"""The taught attributes of a catalogue: fitted from the examples, kept beside them, rebuildable."""
+"""One call of `teach`: labels -> features of the examples -> a fitted attribute, all or nothing."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from gingham.attributes import AttributeClassifier, MultiAttributeClassifier
-from gingham.backbones import FeatureConfig
-from gingham.errors import CatalogueError, InputError
-from gingham.examples import Example, ExampleLog, Taught
-from gingham.extract import View
-from gingham.features import FeatureStore, ImageId
-from gingham.results import Contradiction, Evidence, Prediction
-from gingham.storage import read_json, replace_file, write_json
+from gingham.attribute_store import Attributes
+from gingham.errors import InputError
+from gingham.examples import Example, Taught, add_examples
+from gingham.extract import PLAIN, VIEWS, Progress, View, absolute, extract
+from gingham.features import ImageId
+from gingham.ingest import SHARD_IMAGES
+from gingham.results import Failure, TeachResult
+from gingham.runtime import Features
+from gingham.sources import Label, label_images, read_labels
+from gingham.stores import Stores
+from gingham.taught import EXAMPLE_VIEWS, fit, view_id
 
-UNKNOWN = "unknown"
 KINDS = ("single", "multi")
 
-_PREDICTIONS = pa.schema(
-    [
-        pa.field("id", pa.binary(32), nullable=False),
-        # Empty: unknown. Of kind `single` one value at most.
-        pa.field("values", pa.list_(pa.field("element", pa.string())), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
-    ]
-)
+FEW_EXAMPLES = 40
+"""Views help where a value has no more examples than this; beyond, they only cost time."""
 
 
-def view_id(image_id: ImageId, view: View) -> ImageId:
-    """The id under which the features of a view of an image are kept."""
-    return hashlib.sha256(image_id + repr((view.box, view.mirror)).encode()).digest()
+@dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table of examples hold the image, the value, and the group if any."""
 
-
-def join(
-    features: Mapping[str, NDArray[np.floating]], layers: Sequence[str]
-) -> NDArray[np.float32]:
-    """Join layers side by side: (N, sum of 2C) float32."""
-    return np.concatenate([features[layer] for layer in layers], axis=1, dtype=np.float32)
-
-
-def blocks(config: FeatureConfig, layers: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """Say which columns of `join` are which layer: (layer, first column, end column)."""
-    widths = {layer.name: 2 * layer.channels for layer in config.layers}
-    ends = np.cumsum([widths[layer] for layer in layers])
-    return tuple(
-        (layer, int(end) - widths[layer], int(end)) for layer, end in zip(layers, ends, strict=True)
-    )
+    image: str
+    value: str
+    group: str | None = None
 
 
 def check_attribute_name(name: str) -> str:
@@ -74,32 +51,141 @@ def check_attribute_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True)
-class TaughtAttribute:
-    """An attribute ready to predict.
+def teach(
+    stores: Stores,
+    attributes: Attributes,
+    attribute: str,
+    examples: Path | Mapping[str, str | Sequence[str]],
+    columns: TableColumns,
+    *,
+    kind: str | None,
+    layers: str | Sequence[str],
+    views: bool,
+    max_pixels: int,
+    progress: Progress,
+) -> TeachResult:
+    """Add examples to an attribute and fit it; see `Catalogue.teach`."""
+    started = time.perf_counter()
+    check_attribute_name(attribute)
+    before = attributes.taught().get(attribute)
+    kind = _kind(before, attribute, kind)
+    chosen: str | tuple[str, ...] = layers if isinstance(layers, str) else tuple(layers)
+    if chosen != "auto":
+        chosen = (chosen,) if isinstance(chosen, str) else chosen
+        for name in chosen:
+            if name not in stores.layers:
+                raise InputError(
+                    f"there is no layer {name!r}; there are {', '.join(stores.layers)}"
+                )
+    if isinstance(examples, Mapping):
+        labels = label_images(examples, kind)
+    else:
+        labels = read_labels(
+            examples,
+            kind=kind,
+            value_column=columns.value,
+            image_column=columns.image,
+            group_column=columns.group,
+        )
+    few = FEW_EXAMPLES * len({value for row in labels.rows for value in row.values})
+    wanted = EXAMPLE_VIEWS if views and len(labels.rows) <= few else ()
+    ids, failed = _read_examples(stores, labels.rows, wanted, max_pixels, progress)
+    fresh = [
+        Example(
+            image_id,
+            absolute(row.image),
+            row.values,
+            image_id.hex() if row.group is None else f"group {row.group}",
+        )
+        for row, image_id in zip(labels.rows, ids, strict=True)
+        if image_id is not None
+    ]
+    taught = add_examples(before, kind, chosen, fresh)
+    if not taught.examples:
+        reason = f"; the first failed: {failed[0].reason}" if failed else ""
+        raise InputError(f"no example of {attribute!r} can be used{reason}")
+    fitted = fit(stores, attribute, taught)
+    stores.log.append(attribute, kind, chosen, fresh)
+    attributes.keep(fitted)
+    scores = fitted.classifier
+    return TeachResult(
+        attribute=attribute,
+        kind=kind,
+        values=fitted.values,
+        examples=fitted.count,
+        layers=fitted.layers,
+        accuracy=_finite(scores.cv_accuracy_),
+        macro_f1=_finite(scores.cv_macro_f1_),
+        folds=scores.folds_,
+        unlabelled=labels.unlabelled,
+        failures=tuple(Failure(*failure) for failure in labels.failures) + tuple(failed),
+        contradictions=fitted.contradictions(),
+        seconds=time.perf_counter() - started,
+    )
 
-    Attributes
-    ----------
-    name, kind : as taught.
-    stamp : differs whenever the examples, the layers asked for or the features' making differ.
-    classifier : fitted on the features of `layers`.
-    examples : the file of each row that the classifier was fitted on.
-    """
 
-    name: str
-    kind: str
-    stamp: str
-    classifier: AttributeClassifier | MultiAttributeClassifier
-    example_images: tuple[str, ...]
-    example_values: tuple[tuple[str, ...], ...]
-    count: int
+def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:
+    if kind is None:
+        return before.kind if before else KINDS[0]
+    if kind not in KINDS:
+        raise InputError(f"kind must be {' or '.join(KINDS)}, got {kind!r}")
+    if before and before.kind != kind:
+        raise InputError(
+            f"attribute {attribute!r} is of kind {before.kind}: forget it first, to teach it "
+            f"as {kind}"
+        )
+    return kind
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The hidden layers it reads."""
-        return tuple(self.classifier.layers_)
 
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The values it tells apart."""
-        return tuple(str(value) for value in self.classifier.classes_)
+def _read_examples(
+    stores: Stores,
+    rows: Sequence[Label],
+    wanted: Sequence[View],
+    max_pixels: int,
+    progress: Progress,
+) -> tuple[list[ImageId | None], list[Failure]]:
+    """Find the id of each example, and put the features that are missing in the stores."""
+    claimed: set[ImageId] = set()
+    ids: list[ImageId | None] = []
+    failed: list[Failure] = []
+    plain: dict[ImageId, Features] = {}
+    altered: dict[ImageId, Features] = {}
+
+    def views(image_id: ImageId) -> tuple[View, ...]:
+        if image_id in claimed:
+            return ()
+        claimed.add(image_id)
+        own = () if image_id in stores.features else VIEWS
+        return own + tuple(v for v in wanted if view_id(image_id, v) not in stores.views)
+
+    def commit() -> None:
+        stores.features.append(list(plain), list(plain.values()))
+        stores.views.append(list(altered), list(altered.values()))
+        plain.clear()
+        altered.clear()
+
+    images = [row.image for row in rows]
+    for done, item in enumerate(
+        extract(images, stores.runtime, views=views, max_pixels=max_pixels), 1
+    ):
+        known = item.id or stores.locations.files.get(absolute(item.image))
+        usable = known is not None and (known in stores.features or known in plain)
+        if item.id is not None and item.features:
+            for view in wanted:
+                if view.name in item.features:
+                    altered[view_id(item.id, view)] = item.features[view.name]
+            if PLAIN in item.features:
+                plain[item.id] = item.features[PLAIN]
+            usable = True
+        if not usable:
+            failed.append(Failure(item.image, item.reason or "a copy of a file that failed"))
+        ids.append(known if usable else None)
+        progress(done, len(images))
+        if len(plain) + len(altered) >= SHARD_IMAGES:
+            commit()
+    commit()
+    return ids, failed
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

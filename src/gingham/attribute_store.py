@@ -1,0 +1,165 @@
+"""The taught attributes of a catalogue and what they answered: derived, rebuildable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gingham.errors import CatalogueError, InputError
+from gingham.examples import Taught
+from gingham.features import ImageId
+from gingham.storage import replace_file
+from gingham.stores import Stores
+from gingham.taught import TaughtAttribute, fit, stamp_of
+
+_PREDICTIONS = pa.schema(
+    [
+        pa.field("id", pa.binary(32), nullable=False),
+        # Empty: unknown. Of kind `single` one value at most.
+        pa.field("values", pa.list_(pa.field("element", pa.string())), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+    ]
+)
+
+
+class Attributes:
+    """The attributes of a catalogue: what the log says, what was fitted, what was predicted.
+
+    Everything in the folder is derived: an attribute whose file is missing, damaged or older
+    than the examples is fitted anew.
+    """
+
+    def __init__(self, folder: Path, stores: Stores) -> None:
+        self._folder = folder
+        self._stores = stores
+        self._read: tuple[int, dict[str, Taught]] | None = None
+        self._ready: dict[str, TaughtAttribute] = {}
+        self._stamps: dict[str, str] = {}
+
+    def taught(self) -> dict[str, Taught]:
+        """All that was said, by attribute."""
+        if self._read is None or self._read[0] != self._stores.log.version:
+            self._read = (self._stores.log.version, self._stores.log.read())
+            self._stamps.clear()
+        return self._read[1]
+
+    def names(self) -> list[str]:
+        """The attributes there are, sorted."""
+        return sorted(self.taught())
+
+    def kind(self, name: str) -> str:
+        """`single` or `multi`."""
+        return self.taught()[name].kind
+
+    def check(self, names: Sequence[str] | None) -> list[str]:
+        """Return the attributes asked for, or all.
+
+        Raises
+        ------
+        InputError
+            If one is not taught, or none is.
+        """
+        known = self.names()
+        if not known:
+            raise InputError("no attribute is taught yet: run gingham teach first")
+        for name in names or ():
+            if name not in known:
+                raise InputError(f"attribute {name!r} is not taught; there are {', '.join(known)}")
+        return list(dict.fromkeys(names)) if names else known
+
+    def get(self, name: str) -> TaughtAttribute:
+        """Load an attribute, or fit it anew where its file does not match the examples."""
+        taught = self.taught()[name]
+        stamp = self.stamp(name)
+        if (ready := self._ready.get(name)) and ready.stamp == stamp:
+            return ready
+        try:
+            attribute = TaughtAttribute.load(self._path(name) / "attribute.npz")
+        except CatalogueError:
+            attribute = None
+        if attribute is None or attribute.stamp != stamp:
+            attribute = fit(self._stores, name, taught)
+            self.keep(attribute)
+        self._ready[name] = attribute
+        return attribute
+
+    def keep(self, attribute: TaughtAttribute) -> None:
+        """Put an attribute on disk."""
+        attribute.save(self._path(attribute.name) / "attribute.npz")
+        self._ready[attribute.name] = attribute
+
+    def forget(self, name: str) -> None:
+        """Delete what was derived of an attribute; the examples are the log's affair."""
+        self._ready.pop(name, None)
+        shutil.rmtree(self._path(name), ignore_errors=True)
+
+    def write_predictions(
+        self,
+        attribute: TaughtAttribute,
+        batches: Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]],
+    ) -> None:
+        """Replace an attribute's predictions, streaming."""
+        schema = _PREDICTIONS.with_metadata({"stamp": attribute.stamp})
+
+        def write(path: Path) -> None:
+            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+                for ids, values, confidence in batches:
+                    columns = [ids, values, confidence.astype(np.float32)]
+                    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+                    writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+        replace_file(self._path(attribute.name) / "predictions.parquet", write)
+
+    def predictions(self, name: str) -> Iterator[tuple[ImageId, list[str], float]]:
+        """Stream (id, values, confidence) of an attribute's predictions; no value: unknown."""
+        path = self._path(name) / "predictions.parquet"
+        if self.tagged(name) is None:
+            return
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=_PREDICTIONS.names):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def tagged(self, name: str) -> str | None:
+        """Say which state of an attribute was tagged with; None if it was not since taught."""
+        try:
+            with pq.ParquetFile(self._path(name) / "predictions.parquet") as file:
+                metadata = file.schema_arrow.metadata or {}
+        except (OSError, pa.ArrowException):
+            return None
+        stamp = metadata.get(b"stamp", b"").decode()
+        if name not in self.taught() or stamp != self.stamp(name):
+            return None
+        written = (self._path(name) / "predictions.parquet").stat().st_mtime_ns
+        return f"{stamp}:{written}"
+
+    def rebuild(self) -> None:
+        """Fit every attribute anew from the examples; predictions are kept."""
+        self._ready.clear()
+        for name, taught in self.taught().items():
+            self.keep(fit(self._stores, name, taught))
+
+    def verify(self) -> list[str]:
+        """Say which examples have no features."""
+        return [
+            f"example {example.image} of {name!r} has no features: teach it again"
+            for name, taught in self.taught().items()
+            for example in taught.examples
+            if example.id not in self._stores.features
+        ]
+
+    def _path(self, name: str) -> Path:
+        return self._folder / quote(name, safe=" ")
+
+    def stamp(self, name: str) -> str:
+        """Name the state of an attribute: its examples and all else that decides its fit."""
+        taught = self.taught()[name]
+        if name not in self._stamps:
+            self._stamps[name] = stamp_of(self._stores.config, taught)
+        return self._stamps[name]

@@ -1,0 +1,276 @@
+"""Closed-form discriminant projection of joined hidden layers; pure functions of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from gingham.errors import InputError, ShapeError
+
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.intp]
+Block: TypeAlias = tuple[str, int, int]
+
+CHUNK = 4096
+
+
+def check_blocks(blocks: Sequence[Block] | None, n_columns: int) -> tuple[Block, ...]:
+    """Return the blocks of columns as a tuple; without any, one block of all columns.
+
+    Raises
+    ------
+    InputError
+        If a block is empty or outside the columns, or a name comes twice.
+    """
+    if blocks is None:
+        return (("all", 0, n_columns),)
+    checked = tuple((str(name), int(first), int(end)) for name, first, end in blocks)
+    for name, first, end in checked:
+        if not 0 <= first < end <= n_columns:
+            raise InputError(
+                f"block {name!r} covers columns {first} to {end}, but X has {n_columns} columns"
+            )
+    names = [name for name, _, _ in checked]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"blocks must have different names and at least one, got {names}")
+    return checked
+
+
+def unit(block: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scale each row of an (N, D) array to length 1; a row of zeros stays zero."""
+    largest = np.abs(block).max(axis=1, keepdims=True, initial=0)
+    # Dividing by the largest entry first keeps the squares of tiny or huge rows in range.
+    block = block / np.where(largest > 0, largest, 1)
+    length = np.sqrt(np.einsum("nd,nd->n", block, block))[:, None]
+    scaled: NDArray[np.floating] = block / np.where(length > 0, length, 1)
+    return scaled
+
+
+@dataclass(frozen=True)
+class Space:
+    """Hidden layers joined into one standard space: each block unit length, centred, scaled.
+
+    Attributes
+    ----------
+    blocks : the blocks used, as (name, first column, end column)
+    means : one (D_b,) float64 array a block, the mean of its unit rows
+    scales : (B,) float64, sqrt(weight / mean squared distance from the mean)
+    """
+
+    blocks: tuple[Block, ...]
+    means: tuple[Floats, ...]
+    scales: Floats
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the joined space."""
+        return sum(end - first for _, first, end in self.blocks)
+
+    def apply(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return (N, D) features as (N, width) points, whose mean squared length is about 1."""
+        parts = [
+            (unit(X[:, first:end]) - mean.astype(X.dtype)) * X.dtype.type(scale)
+            for (_, first, end), mean, scale in zip(
+                self.blocks, self.means, self.scales, strict=True
+            )
+        ]
+        return np.concatenate(parts, axis=1)
+
+
+def learn_space(X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats) -> Space:
+    """Learn the joined space of (N, D) features; weights (B,) are each block's share of it."""
+    means, scales = [], []
+    for (_, first, end), weight in zip(blocks, weights, strict=True):
+        rows = unit(X[:, first:end])
+        mean = rows.mean(axis=0, dtype=np.float64)
+        spread = float(((rows - mean) ** 2).sum(axis=1).mean())
+        means.append(mean)
+        scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)
+    return Space(tuple(blocks), tuple(means), np.array(scales))
+
+
+class Ridge:
+    """Ridge regression onto centred targets, with exact held-out fits.
+
+    Solved in the smaller of its two forms: n x n (few examples) or D x D (many).
+    With K = X X', L the penalty and G = (K + L I)^-1, the fitted scores are F = T - L G T, and
+    leaving out rows B changes them by F(-B) = F - (I - L G)[:, B] G[B, B]^-1 (G T)[B].
+
+    Parameters
+    ----------
+    X : (N, D) array, float32 or float64, centred
+    T : (N, V) float64 targets, centred
+    penalty : added to the diagonal of K; X is scaled so that K's mean diagonal is 1
+
+    References
+    ----------
+    Hastie, Buja, Tibshirani, *Penalized Discriminant Analysis*, Ann. Statist. 23 (1995): ridge
+    regression onto class indicators spans the same space as LDA with Sw + L I.
+    Rasmussen, Williams, *Gaussian Processes for Machine Learning* (2006), eq. 5.12: leave-one-out.
+    """
+
+    def __init__(
+        self,
+        X: NDArray[np.floating] | None,
+        T: Floats,
+        penalty: float,
+        *,
+        gram: Floats | None = None,
+    ) -> None:
+        self.X, self.T, self.penalty = X, T, penalty
+        self.dual = X is None or len(X) <= X.shape[1]
+        if self.dual:
+            if gram is None:
+                assert X is not None
+                gram = (X @ X.T).astype(np.float64)
+            self._factor = cho_factor(gram + penalty * np.eye(len(T)), lower=True)
+            self._inverse = cho_solve(self._factor, np.eye(len(T)))
+            self.alpha = self._inverse @ T
+        else:
+            assert X is not None
+            scatter = (X.T @ X).astype(np.float64)
+            self._factor = cho_factor(scatter + penalty * np.eye(X.shape[1]), lower=True)
+            self.coef = cho_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
+            self.alpha = (T - X @ self.coef) / penalty
+        self.fitted: Floats = T - penalty * self.alpha
+
+    def coefficients(self) -> Floats:
+        """(D, V) weights of the columns of X."""
+        assert self.X is not None
+        if not self.dual:
+            return self.coef
+        return (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
+
+    def _columns(self, rows: Rows) -> Floats:
+        if self.dual:
+            return np.array(self._inverse[:, rows])
+        assert self.X is not None
+        solved = cho_solve(self._factor, self.X[rows].T.astype(np.float64))
+        columns: Floats = -(self.X @ solved.astype(self.X.dtype)).astype(np.float64)
+        columns[rows, np.arange(len(rows))] += 1
+        return columns / self.penalty
+
+    def without(self, rows: Rows) -> Floats:
+        """Return the (N, V) scores of every row when `rows` were not there to learn from."""
+        columns = self._columns(rows)
+        change = np.linalg.solve(columns[rows], self.alpha[rows])
+        scores: Floats = self.fitted + self.penalty * (columns @ change)
+        scores[rows] -= change
+        return scores
+
+
+def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
+    """Turn regressions onto class indicators into discriminant coordinates.
+
+    Parameters
+    ----------
+    fitted : (N, V) fitted scores
+    targets : (N, V) centred indicators
+    sizes : (V,) number of rows of each class; a class without rows gets no say
+
+    Returns
+    -------
+    (V, V - 1) float64 matrix: scores @ matrix are the LDA coordinates, in which the penalised
+    spread within classes is 1 in every direction.
+
+    References
+    ----------
+    Hastie, Buja, Tibshirani (1995), section 3: coordinates are scaled by 1/sqrt(a (1 - a)) with a
+    the squared canonical correlation.
+    """
+    root = np.where(sizes > 0, 1 / np.sqrt(np.maximum(sizes, 1)), 0)
+    between = (targets.T @ fitted) * root * root[:, None]
+    share, direction = np.linalg.eigh((between + between.T) / 2)
+    keep = slice(-1, None, -1) if len(sizes) == 1 else slice(None, 0, -1)
+    share, direction = np.clip(share[keep], 1e-9, 1 - 1e-9), direction[:, keep]
+    scaled: Floats = root[:, None] * direction / np.sqrt(share * (1 - share))
+    return scaled
+
+
+def principal_directions(points: NDArray[np.floating], most: int) -> Floats:
+    """Return the (D, r) leading principal directions of (N, D) centred points, r <= N / 2."""
+    count = min(most, len(points) // 2, points.shape[1] - 1)
+    if count < 1:
+        return np.zeros((points.shape[1], 0))
+    n = len(points)
+    gram = (points @ points.T).astype(np.float64)
+    value, vector = eigh(gram, subset_by_index=(n - count, n - 1))
+    good = value > 1e-9 * max(float(value[-1]), 1e-12)
+    return (points.T @ (vector[:, good] / np.sqrt(value[good]))).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One matrix product from features to a look and to how foreign the image is.
+
+    Attributes
+    ----------
+    space : the joined layers
+    look : (width, d) float64, discriminant directions
+    subspace : (width, r) float64, principal directions of the examples
+    """
+
+    space: Space
+    look: Floats
+    subspace: Floats
+
+    def apply(self, X: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Return (N, d) unit coordinates of the look and (N,) squared distance from the examples'
+        principal subspace, read in chunks so that memory stays bounded.
+        """
+        both = np.concatenate([self.look, self.subspace], axis=1).astype(X.dtype)
+        d = self.look.shape[1]
+        looks, residuals = np.empty((len(X), d)), np.empty(len(X))
+        for rows in chunks(len(X)):
+            points = self.space.apply(X[rows])
+            out = (points @ both).astype(np.float64)
+            looks[rows] = unit(out[:, :d])
+            squared = np.einsum("nd,nd->n", points, points).astype(np.float64)
+            residuals[rows] = np.maximum(squared - (out[:, d:] ** 2).sum(axis=1), 1e-12)
+        return looks, residuals
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything needed to rebuild it, without pickle."""
+        return {
+            "block_names": np.array([name for name, _, _ in self.space.blocks]),
+            "block_columns": np.array([(first, end) for _, first, end in self.space.blocks]),
+            "block_scales": self.space.scales,
+            "block_means": np.concatenate(self.space.means),
+            "look": self.look,
+            "subspace": self.subspace,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Projection:
+        """Rebuild what `to_arrays` returned.
+
+        Raises
+        ------
+        ShapeError
+            If the arrays do not fit each other.
+        """
+        columns = arrays["block_columns"].astype(int)
+        blocks = tuple(
+            (str(name), int(first), int(end))
+            for name, (first, end) in zip(arrays["block_names"], columns, strict=True)
+        )
+        means = arrays["block_means"].astype(np.float64)
+        ends = np.cumsum([end - first for _, first, end in blocks])
+        look, subspace = (arrays[key].astype(np.float64) for key in ("look", "subspace"))
+        if not len(means) == ends[-1] == len(look) == len(subspace):
+            raise ShapeError("look", expected=f"({ends[-1]}, d)", got=look.shape)
+        space = Space(
+            blocks, tuple(np.split(means, ends[:-1])), arrays["block_scales"].astype(np.float64)
+        )
+        return cls(space, look, subspace)
+
+
+def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:
+    """Slices that cover n rows."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))

@@ -1,0 +1,140 @@
+"""Numbered vectors and the largest dot products among them: a Qdrant Edge shard in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+_VECTOR = "looks"
+# Recall@10, every slider tried: 1.000 at 16,000 images (2 ms), 0.97 to 1.00 at 200,000 (3.5 ms).
+_SEARCH_WIDTH = 512
+_RECYCLE_BYTES = 16 << 20  # a mapped file counts as our memory until it is closed
+
+
+class Graph:
+    """A shard that holds vectors and nothing else; the caller sees to it that it is alone.
+
+    Edge's errors come as they are: plain `Exception`, or a `BaseException` for a Rust panic.
+
+    Parameters
+    ----------
+    folder : of the shard.
+    create_width : length of the vectors of a new shard; None to open one.
+    """
+
+    def __init__(self, folder: Path, *, create_width: int | None = None) -> None:
+        self._folder = str(folder)
+        self._unflushed = 0
+        if create_width is None:
+            self._shard = edge.EdgeShard.load(self._folder)
+        else:
+            self._shard = edge.EdgeShard.create(self._folder, _config(create_width))
+
+    @classmethod
+    def create(cls, folder: Path, width: int) -> Self:
+        """Make an empty shard; the folder must not be there."""
+        return cls(folder, create_width=width)
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self._shard.flush()
+        self._shard.close()
+
+    def flush(self) -> None:
+        """Make all changes durable."""
+        self._shard.flush()
+
+    def optimise(self) -> bool:
+        """Build the graph over what was added; says whether there was something to do."""
+        return self._shard.optimize()
+
+    def put(self, rows: Rows, vectors: Floats) -> None:
+        """Add or replace (N, width) vectors."""
+        ready = _plain(vectors)
+        for start in range(0, len(rows), 512):
+            batch = [
+                edge.Point(row, {_VECTOR: vector}, {})
+                for row, vector in zip(
+                    rows[start : start + 512].tolist(), ready[start : start + 512], strict=True
+                )
+            ]
+            self._shard.update(edge.UpdateOperation.upsert_points(batch))
+            self._unflushed += len(batch) * ready[0].nbytes
+            if self._unflushed > _RECYCLE_BYTES:
+                self.close()
+                self._shard = edge.EdgeShard.load(self._folder)
+                self._unflushed = 0
+
+    def delete(self, rows: list[int]) -> None:
+        """Remove vectors; rows that are not there are passed over."""
+        self._shard.update(edge.UpdateOperation.delete_points(list(rows)))
+
+    def __len__(self) -> int:
+        return self._shard.count(edge.CountRequest())
+
+    def rows(self) -> set[int]:
+        """List the rows that there are."""
+        request = edge.ScrollRequest(limit=2**40, with_payload=False, with_vector=False)
+        records: list[Any] = list(self._shard.scroll(request)[0])
+        return {record.id for record in records}
+
+    def vectors(self, rows: Rows) -> Floats:
+        """Give the (N, width) vectors of rows that are there, N >= 1."""
+        records: list[Any] = list(self._shard.retrieve(list(set(rows.tolist())), False, True))
+        found = {record.id: record.vector[_VECTOR] for record in records}
+        return np.array([found[row] for row in rows.tolist()], np.float32)
+
+    def nearest(self, vector: Floats, limit: int) -> tuple[Rows, Floats]:
+        """Search the graph for about the `limit` largest dot products, best first."""
+        wide = edge.SearchParams(hnsw_ef=max(_SEARCH_WIDTH, 2 * limit))
+        return self._ask(vector, limit, wide)
+
+    def score(self, vector: Floats, rows: Rows | None = None) -> tuple[Rows, Floats]:
+        """Give the exact dot product of each of some rows, or of all, best first."""
+        exact = edge.SearchParams(exact=True)
+        if rows is None:
+            return self._ask(vector, len(self), exact)
+        chosen = edge.Filter(must=[edge.HasIdCondition(set(rows.tolist()))])
+        return self._ask(vector, len(rows), exact, chosen)
+
+    def _ask(
+        self,
+        vector: Floats,
+        limit: int,
+        params: edge.SearchParams,
+        chosen: edge.Filter | None = None,
+    ) -> tuple[Rows, Floats]:
+        if not limit:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        query = edge.Query.Nearest(_plain(vector), using=_VECTOR)
+        request = edge.QueryRequest(limit, query=query, params=params, filter=chosen)
+        points: list[Any] = list(self._shard.query(request))
+        rows = np.fromiter((point.id for point in points), np.int64, len(points))
+        return rows, np.fromiter((point.score for point in points), np.float32, len(points))
+
+
+def _config(width: int) -> edge.EdgeConfig:
+    # float16 would halve the bytes, but colour cosines differ in the fourth digit: recall@10
+    # falls to 0.973. Cold: read through the page cache, not loaded on opening.
+    vector = edge.EdgeVectorParams(width, edge.Distance.Dot, memory=edge.Memory.Cold)
+    return edge.EdgeConfig(
+        vectors={_VECTOR: vector},
+        hnsw_config=edge.HnswIndexConfig(m=32, ef_construct=100, full_scan_threshold=10),
+        optimizers=edge.EdgeOptimizersConfig(
+            indexing_threshold=20_000, default_segment_number=1, max_segment_size=2**40
+        ),
+        # The log doubles the bytes written and the memory; the truth is elsewhere.
+        wal_enabled=False,
+    )
+
+
+def _plain(array: Floats) -> Any:
+    """Edge takes numpy rows as they are; its stubs know of lists alone."""
+    return np.ascontiguousarray(array, np.float32)

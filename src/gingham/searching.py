@@ -1,0 +1,260 @@
+"""Search over a catalogue: keeps the index in step with the truth, and asks it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attribute_store import Attributes
+from gingham.errors import CatalogueError, InputError
+from gingham.looks import TAUGHT_PREFIX, LookSpace, builtin_looks, direction, unit
+from gingham.results import Facets, Hit
+from gingham.storage import read_json, write_json
+from gingham.stores import Stores
+from gingham.tags import UNKNOWN, Where, parse_where
+
+if TYPE_CHECKING:
+    from gingham.index import VectorIndex
+
+logger = logging.getLogger(__name__)
+
+Features = Mapping[str, NDArray[np.floating]]
+
+
+class Searcher:
+    """The index of a catalogue: opened when first needed, brought up to date before it answers.
+
+    What the index holds is noted beside it, after it is on disk; anything that the note does not
+    cover is put in anew, so a crash at any moment costs nothing but time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stores: Stores,
+        attributes: Attributes,
+    ) -> None:
+        self._folder = folder
+        self._note = folder / "synced.json"
+        self._features = stores.features
+        self._locations = stores.locations
+        self._attributes = attributes
+        self.space = LookSpace(builtin_looks([(x.name, x.channels) for x in stores.config.layers]))
+        self._index: VectorIndex | None = None
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """All looks there are: the built-in ones, then one for each taught attribute."""
+        taught = (f"{TAUGHT_PREFIX}{name}" for name in self._attributes.names())
+        return (*self.space.names, *taught)
+
+    def close(self) -> None:
+        """Close the index; it opens again when needed."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def rebuild(self) -> None:
+        """Make the index anew from the features and the predictions."""
+        self.close()
+        self._note.unlink(missing_ok=True)
+        self.sync()
+
+    def sync(self) -> VectorIndex:
+        """Bring the index in step with the files, the features and the tags."""
+        from gingham.index import VectorIndex
+
+        note = self._read_note()
+        if self._index is None:
+            if note:
+                try:
+                    self._index = VectorIndex.open(self._folder)
+                except CatalogueError as error:
+                    logger.warning("%s; rebuilding it now", error)
+                    note = {}
+            if self._index is None:
+                self._note.unlink(missing_ok=True)
+                self._index = VectorIndex.create(self._folder, self.space.width)
+        index = self._index
+        tags = {
+            name: stamp
+            for name in self._attributes.names()
+            if (stamp := self._attributes.tagged(name))
+        }
+        current = {
+            "space": self.space.fingerprint,
+            "locations": self._locations.version,
+            "tags": tags,
+        }
+        if index.interrupted:
+            note = {}
+        if note == current:
+            return index
+        self._note.unlink(missing_ok=True)
+        grown = note.get("locations") != current["locations"]
+        if grown:
+            self._sync_images(index)
+        old: dict[str, str] = note.get("tags", {})
+        for name in old.keys() - tags.keys():
+            index.clear_tags(name)
+            index.drop_look(name)
+        for name, stamp in tags.items():
+            if grown or old.get(name) != stamp:
+                self._sync_tags(index, name)
+        index.flush()
+        write_json(self._note, current)
+        return index
+
+    def _read_note(self) -> dict[str, Any]:
+        try:
+            note = read_json(self._note)
+        except CatalogueError:
+            return {}
+        return note if note.get("space") == self.space.fingerprint else {}
+
+    def _sync_images(self, index: VectorIndex) -> None:
+        there = set(index.ids())
+        live = {image_id.hex() for image_id in self._locations.images}
+        index.delete(sorted(there - live))
+        missing = live - there
+        if not missing:
+            return
+        layers = sorted({layer for look in self.space.looks for layer in look.layers})
+        for ids, features in self._features.batches(layers):
+            chosen = [row for row, image_id in enumerate(ids) if image_id.hex() in missing]
+            if chosen:
+                names = [ids[row].hex() for row in chosen]
+                index.upsert(names, self.space.embed({k: v[chosen] for k, v in features.items()}))
+                missing.difference_update(names)
+        index.optimise()
+
+    def _sync_tags(self, index: VectorIndex, name: str) -> None:
+        index.clear_tags(name)
+        tags = {
+            image_id.hex(): values or [UNKNOWN]
+            for image_id, values, _ in self._attributes.predictions(name)
+            if image_id in self._locations.images
+        }
+        index.set_tags(name, tags)
+
+    def _sync_look(self, index: VectorIndex, name: str) -> None:
+        """Project every image into a taught attribute's space, unless that was done before."""
+        attribute = self._attributes.get(name)
+        stamp = f"{attribute.stamp}:{self._locations.version}"
+        note = self._folder / "taught.json"
+        try:
+            stamps = read_json(note)
+        except CatalogueError:
+            stamps = {}
+        if stamps.get(name) == stamp and name in index.looks:
+            return
+        ids, vectors = [], []
+        for batch, features in self._features.batches(attribute.layers):
+            chosen = [row for row, i in enumerate(batch) if i in self._locations.images]
+            if chosen:
+                ids += [batch[row].hex() for row in chosen]
+                vectors.append(attribute.project({k: v[chosen] for k, v in features.items()}))
+        index.set_look(name, ids, np.concatenate(vectors))
+        write_json(note, stamps | {name: stamp})
+
+    def search(
+        self,
+        like: Features,
+        unlike: Features | None,
+        weights: Mapping[str, float],
+        where: Sequence[str],
+        n: int,
+    ) -> list[Hit]:
+        """Find the images that look most like some and least like others.
+
+        Parameters
+        ----------
+        like, unlike : features of the example images: layer -> (N, 2C).
+        weights : look -> slider.
+        where : filters, see `gingham.tags.parse_where`.
+        n : how many to find.
+
+        Raises
+        ------
+        InputError
+            If a look, an attribute or a value is not there.
+        """
+        for name in weights:
+            if name not in self.looks:
+                raise InputError(f"look {name!r} is unknown; there are {', '.join(self.looks)}")
+        index = self.sync()
+        taught = {}
+        for look in weights:
+            if look.startswith(TAUGHT_PREFIX):
+                name = look.removeprefix(TAUGHT_PREFIX)
+                self._sync_look(index, name)
+                project = self._attributes.get(name).project
+                taught[name] = direction(project(like), None if unlike is None else project(unlike))
+        directions = self.space.directions(
+            self.space.embed(like), None if unlike is None else self.space.embed(unlike)
+        )
+        shares = self.space.shares(weights)
+        found = index.query(
+            self.space.query_vector(directions, shares),
+            n,
+            self._where(index, where),
+            taught={
+                name: vector * np.float32(shares.get(f"{TAUGHT_PREFIX}{name}", 0.0))
+                for name, vector in taught.items()
+            },
+        )
+        looks = self.space.similarities(directions, index.vectors(found.ids))
+        for name, vector in taught.items():
+            looks[f"{TAUGHT_PREFIX}{name}"] = unit(index.look_vectors(name, found.ids)) @ vector
+        hits = []
+        for row, (key, score, tags) in enumerate(
+            zip(found.ids, found.scores.tolist(), index.tags(found.ids), strict=True)
+        ):
+            files = self._locations.images[bytes.fromhex(key)]
+            hits.append(
+                Hit(
+                    image=files[0],
+                    id=key,
+                    score=score,
+                    looks={name: float(values[row]) for name, values in looks.items()},
+                    attributes={
+                        name: list(values) if self._attributes.kind(name) == "multi" else values[0]
+                        for name, values in tags.items()
+                    },
+                    copies=tuple(files[1:]),
+                )
+            )
+        return hits
+
+    def facets(self, where: Sequence[str]) -> Facets:
+        """Count the images of each value among those that pass the filters."""
+        index = self.sync()
+        condition = self._where(index, where)
+        return Facets(index.count(condition), index.facets(condition))
+
+    def _where(self, index: VectorIndex, where: Sequence[str]) -> Where:
+        if not where:
+            return Where()
+        known = {name: set(self._attributes.get(name).values) for name in self._attributes.names()}
+        tagged = index.facets()
+        for name in known:
+            if name not in tagged and any(text.startswith(name) for text in where):
+                raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
+        return parse_where(where, known)
+
+    def verify(self) -> list[str]:
+        """Say where the index and the truth differ; an index that is merely behind is sound."""
+        if not self._read_note():
+            return []
+        index = self.sync()
+        live = {image_id.hex() for image_id in self._locations.images}
+        there = set(index.ids())
+        return [f"image {key} is not in the index: run gingham rebuild" for key in live - there] + [
+            f"image {key} is in the index but not in the catalogue: run gingham rebuild"
+            for key in there - live
+        ]

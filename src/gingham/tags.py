@@ -1,0 +1,205 @@
+"""Tags of images by row number, filters on them, and facets: columns of small integers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.errors import InputError
+
+UNKNOWN = "unknown"
+TagValue = str | Collection[str]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One filter: the image has this value of the attribute, or (negated) has not."""
+
+    attribute: str
+    value: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Where:
+    """A filter on tags.
+
+    Values asked of one attribute are alternatives; attributes, and all negated conditions, must
+    hold together. An image without a tag for an attribute satisfies no ``=`` and every ``!=``.
+    ``unknown`` is a value like any other. An empty `Where` is satisfied by every image.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Tags:
+    """One column of codes an attribute; a code stands for a set of values, 0 for none.
+
+    Kind multi needs nothing more: a set of values that occurs is a code of its own.
+    """
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._codes: dict[str, NDArray[np.int32]] = {}
+        self._sets: dict[str, dict[tuple[str, ...], int]] = {}
+
+    @classmethod
+    def load(
+        cls,
+        length: int,
+        attributes: Mapping[str, Sequence[Sequence[str]]],
+        codes: Sequence[NDArray[np.int32]],
+    ) -> Self:
+        """Take up what `dump` gave."""
+        tags = cls()
+        tags._length = length
+        for (attribute, sets), column in zip(attributes.items(), codes, strict=True):
+            tags._sets[attribute] = {tuple(values): i for i, values in enumerate(sets)}
+            tags._codes[attribute] = column
+            if column.shape != (length,) or column.max(initial=0) >= len(sets):
+                raise ValueError(f"the tags of {attribute!r} do not fit the table of images")
+        return tags
+
+    def dump(self) -> tuple[dict[str, list[tuple[str, ...]]], list[NDArray[np.int32]]]:
+        """Give attribute -> sets of values by code, and the columns in the same order."""
+        return {name: list(sets) for name, sets in self._sets.items()}, list(self._codes.values())
+
+    def grow(self, length: int) -> None:
+        """Make room for rows up to `length`, without tags."""
+        for attribute, column in self._codes.items():
+            added = np.zeros(length - self._length, np.int32)
+            self._codes[attribute] = np.concatenate([column, added])
+        self._length = length
+
+    def put(self, attribute: str, rows: NDArray[np.int64], values: Sequence[TagValue]) -> None:
+        """Set what each of the rows has; no value at all clears.
+
+        Raises
+        ------
+        InputError
+            If the attribute or a value is empty or not valid text.
+        """
+        _check_text("an attribute", attribute)
+        sets = dict(self._sets.get(attribute, {(): 0}))
+        new = np.empty(len(rows), np.int32)
+        # Thousands of images share a value: what is checked and sorted once is looked up after.
+        seen: dict[TagValue, int] = {}
+        for i, value in enumerate(values):
+            key = value if isinstance(value, str) else frozenset(value)
+            code = seen.get(key)
+            if code is None:
+                members = (value,) if isinstance(value, str) else tuple(sorted(set(value)))
+                for member in members:
+                    _check_text(f"a value of {attribute!r}", member)
+                code = seen[key] = sets.setdefault(members, len(sets))
+            new[i] = code
+        self._sets[attribute] = sets
+        column = self._codes.setdefault(attribute, np.zeros(self._length, np.int32))
+        column[rows] = new
+
+    def clear(self, attribute: str) -> None:
+        """Forget an attribute."""
+        self._codes.pop(attribute, None)
+        self._sets.pop(attribute, None)
+
+    def erase(self, rows: Sequence[int]) -> None:
+        """Clear all tags of some rows."""
+        for column in self._codes.values():
+            column[list(rows)] = 0
+
+    def of(self, row: int) -> dict[str, tuple[str, ...]]:
+        """Give the tags of one row."""
+        found = {name: list(self._sets[name])[codes[row]] for name, codes in self._codes.items()}
+        return {name: values for name, values in found.items() if values}
+
+    def mask(self, where: Where) -> NDArray[np.bool_]:
+        """Say of each row whether it satisfies `where`."""
+        wanted: dict[str, set[str]] = {}
+        refused: dict[str, set[str]] = {}
+        for condition in where.conditions:
+            side = refused if condition.negated else wanted
+            side.setdefault(condition.attribute, set()).add(condition.value)
+        mask = np.ones(self._length, bool)
+        for attribute, values in wanted.items():
+            mask &= self._any(attribute, values)
+        for attribute, values in refused.items():
+            mask &= ~self._any(attribute, values)
+        return mask
+
+    def facets(self, mask: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+        """Count the rows of `mask` that have each value; an attribute without any is left out."""
+        facets = {}
+        for attribute in sorted(self._codes):
+            sets = self._sets[attribute]
+            counts = np.bincount(self._codes[attribute][mask], minlength=len(sets)).tolist()
+            total: Counter[str] = Counter()
+            for members, code in sets.items():
+                for member in members:
+                    total[member] += counts[code]
+            ordered = sorted((-count, value) for value, count in total.items() if count)
+            if ordered:
+                facets[attribute] = {value: -count for count, value in ordered}
+        return facets
+
+    def _any(self, attribute: str, values: set[str]) -> NDArray[np.bool_]:
+        if attribute not in self._codes:
+            return np.zeros(self._length, bool)
+        matches = np.array([not values.isdisjoint(members) for members in self._sets[attribute]])
+        return matches[self._codes[attribute]]
+
+
+def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> Where:
+    """Read filters such as ``colour=red`` and ``colour!=red``.
+
+    Parameters
+    ----------
+    texts : what the user wrote.
+    known : attribute -> its values (facets will do); ``unknown`` is always allowed. Where the
+        names of two attributes fit a text, the longer one counts.
+
+    Raises
+    ------
+    InputError
+        If a text is no filter, or the attribute or the value is not there.
+    """
+    conditions = []
+    for text in texts:
+        for attribute in sorted(known, key=len, reverse=True):
+            rest = text.removeprefix(attribute)
+            if text.startswith(attribute) and rest.startswith(("=", "!=")):
+                break
+        else:
+            if "=" not in text:
+                raise InputError(
+                    "a filter is written ATTRIBUTE=VALUE or ATTRIBUTE!=VALUE, as in colour=red; "
+                    f"got {text!r}"
+                )
+            name = text.partition("=")[0].removesuffix("!")
+            raise InputError(f"there is no attribute {name!r}; there are {_quoted(known)}")
+        value = rest.partition("=")[2]
+        if value != UNKNOWN and value not in known[attribute]:
+            raise InputError(
+                f"no image has {attribute} {value!r}; there are {_quoted(known[attribute])}"
+            )
+        conditions.append(Condition(attribute, value, rest.startswith("!")))
+    return Where(tuple(conditions))
+
+
+def _check_text(what: str, text: object) -> None:
+    if not isinstance(text, str) or not text:
+        raise InputError(f"{what} must be text, not empty; got {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} must be valid text, got {text!r}") from None
+
+
+def _quoted(names: Collection[str]) -> str:
+    shown = sorted(names)
+    more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
+    return (", ".join(map(repr, shown[:20])) or "none") + more

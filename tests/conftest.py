@@ -50,12 +50,13 @@ class FakeRuntime:
             self.images_read += 1
             x = image.astype(np.float32) / 255
             edges = np.abs(np.diff(x, axis=0)).mean(2), np.abs(np.diff(x, axis=1)).mean(2)
-            grid = x[..., 1].reshape(4, 4, 4, 4).mean((1, 3)).ravel()
+            shades = np.quantile(x, (0.2, 0.5, 0.8), axis=(0, 1)).ravel()
+            shades = np.concatenate([shades, shades[:3] * shades[3:6], shades[6:] ** 2, [x.max()]])
             texture = np.concatenate([[e.mean(), e.std(), *np.quantile(e, (0.5, 0.9))] for e in edges])
             maps = {
                 "stem": np.concatenate([x.mean((0, 1)), x.std((0, 1))]),
-                "stage1": np.concatenate([texture, texture**2]),
-                "stage2": np.concatenate([grid[:8], grid[8:]]),
+                "stage1": shades,
+                "stage2": np.concatenate([texture, texture**2]),
                 "head": np.maximum(np.concatenate([x.mean((0, 1)) @ self._mix, x.std((0, 1)) @ self._mix]), 0),
             }
             yield key, {name: maps[name].astype(np.float32) for name in names}

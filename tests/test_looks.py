@@ -119,9 +119,9 @@ def test_blank_image_gives_zeros_and_no_nan() -> None:
     stored = SPACE.embed({name: np.zeros((2, 2 * c), np.float16) for name, c in LAYERS})
     assert not stored.any()
     blank = SPACE.directions(stored[:1])
-    assert not SPACE.query_vector(blank, SPACE.shares({"colour": 1})).any()
-    for cosines in SPACE.similarities(blank, stored).values():
-        assert not cosines.any()
+    assert not SPACE.query_vector(blank, {"colour": 1}).any()
+    for name, similarities in SPACE.similarities(blank, stored).items():
+        assert (similarities == 1 - SPACE.scale(name)).all()
 
 
 @given(
@@ -129,21 +129,27 @@ def test_blank_image_gives_zeros_and_no_nan() -> None:
         lambda w: sum(w.values()) > 1e-3
     )
 )
-def test_score_is_the_weighted_mean_of_the_cosines(weights: dict[str, float]) -> None:
+def test_score_is_the_weighted_sum_of_the_similarities(weights: dict[str, float]) -> None:
     stored = SPACE.embed(features(9))
-    shares = SPACE.shares(weights)
-    assert sum(shares.values()) == pytest.approx(1)
+    weights = SPACE.check(weights)
     directions = SPACE.directions(stored[:1])
-    scores = stored @ SPACE.query_vector(directions, shares)
-    cosines = SPACE.similarities(directions, stored)
-    expected = sum(share * cosines[name] for name, share in shares.items())
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
-    assert scores[0] == pytest.approx(1, abs=1e-5)
+    scores = SPACE.offset(weights) + stored @ SPACE.query_vector(directions, weights)
+    similarities = SPACE.similarities(directions, stored)
+    expected = sum(weight * similarities[name] for name, weight in weights.items())
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert scores[0] == pytest.approx(sum(weights.values()), abs=1e-4)
+    for look in SPACE.looks:
+        plain = look.embed(features(9))
+        cosines = plain @ plain[0]
+        np.testing.assert_allclose(
+            similarities[look.name], 1 - look.scale * (1 - cosines), atol=1e-4
+        )
 
 
-def test_taught_looks_take_their_share() -> None:
-    shares = SPACE.shares({"colour": 1, "texture": 0, "attribute:a=b": 2})
-    assert shares == pytest.approx({"colour": 4 / 5, "attribute:a=b": 1 / 5})
+def test_sliders_at_zero_do_not_count_and_taught_looks_do() -> None:
+    weights = SPACE.check({"colour": 1, "texture": 0, "attribute:a=b": 2})
+    assert weights == {"colour": 1, "attribute:a=b": 2}
+    assert SPACE.offset(weights) == pytest.approx(1 * (1 - 4) + 2 * (1 - 0.5))
 
 
 @given(
@@ -185,7 +191,7 @@ def test_opposite_examples_cancel() -> None:
 )
 def test_bad_weights(weights: dict[str, float], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        SPACE.shares(weights)
+        SPACE.check(weights)
 
 
 def test_bad_features() -> None:

@@ -37,7 +37,7 @@ class Hits:
     Attributes
     ----------
     ids : the images.
-    scores : (N,) float32 array, the sum over all looks of share times cosine.
+    scores : (N,) float32 array, the dot products summed over the looks; see `VectorIndex.query`.
     """
 
     ids: tuple[str, ...]

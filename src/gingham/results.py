@@ -153,7 +153,7 @@ class Hit(Result):
     ----------
     image, id : its file and the SHA-256 of its bytes, in hexadecimal.
     score : the weighted sum of the looks' similarities.
-    looks : look -> the cosine similarity in that look alone, -1 to 1.
+    looks : look -> the similarity in that look alone; 1 is the same image.
     attributes : attribute -> value, list of values, or `unknown`.
     copies : other files of the same bytes.
     """

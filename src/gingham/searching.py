@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gingham.attribute_store import Attributes
 from gingham.errors import CatalogueError, InputError
-from gingham.looks import TAUGHT_PREFIX, LookSpace, builtin_looks, direction, unit
+from gingham.looks import TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace, builtin_looks, direction, unit
 from gingham.results import Facets, Hit
 from gingham.storage import read_json, write_json
 from gingham.stores import Stores
@@ -62,6 +62,7 @@ class Searcher:
     def rebuild(self) -> None:
         """Make the index anew from the features and the predictions."""
         self.close()
+        # Without the note the index is made from nothing.
         self._note.unlink(missing_ok=True)
         self.sync()
 
@@ -78,7 +79,7 @@ class Searcher:
                     logger.warning("%s; rebuilding it now", error)
                     note = {}
             if self._index is None:
-                self._note.unlink(missing_ok=True)
+                note = {}
                 self._index = VectorIndex.create(self._folder, self.space.width)
         index = self._index
         tags = {
@@ -95,7 +96,8 @@ class Searcher:
             note = {}
         if note == current:
             return index
-        self._note.unlink(missing_ok=True)
+        # Until all is done the note says only that there is an index of these looks.
+        write_json(self._note, {"space": current["space"]})
         grown = note.get("locations") != current["locations"]
         if grown:
             self._sync_images(index)
@@ -187,6 +189,7 @@ class Searcher:
         for name in weights:
             if name not in self.looks:
                 raise InputError(f"look {name!r} is unknown; there are {', '.join(self.looks)}")
+        weights = self.space.check(weights)
         index = self.sync()
         taught = {}
         for look in weights:
@@ -198,19 +201,21 @@ class Searcher:
         directions = self.space.directions(
             self.space.embed(like), None if unlike is None else self.space.embed(unlike)
         )
-        shares = self.space.shares(weights)
         found = index.query(
-            self.space.query_vector(directions, shares),
+            self.space.query_vector(directions, weights),
             n,
             self._where(index, where),
             taught={
-                name: vector * np.float32(shares.get(f"{TAUGHT_PREFIX}{name}", 0.0))
+                name: vector * np.float32(weights[f"{TAUGHT_PREFIX}{name}"] * TAUGHT_SCALE)
                 for name, vector in taught.items()
             },
         )
         looks = self.space.similarities(directions, index.vectors(found.ids))
         for name, vector in taught.items():
-            looks[f"{TAUGHT_PREFIX}{name}"] = unit(index.look_vectors(name, found.ids)) @ vector
+            look = f"{TAUGHT_PREFIX}{name}"
+            cosines = unit(index.look_vectors(name, found.ids)) @ vector
+            looks[look] = self.space.similarity(look, cosines)
+        offset = self.space.offset(weights)
         hits = []
         for row, (key, score, tags) in enumerate(
             zip(found.ids, found.scores.tolist(), index.tags(found.ids), strict=True)
@@ -220,7 +225,7 @@ class Searcher:
                 Hit(
                     image=files[0],
                     id=key,
-                    score=score,
+                    score=score + offset,
                     looks={name: float(values[row]) for name, values in looks.items()},
                     attributes={
                         name: list(values) if self._attributes.kind(name) == "multi" else values[0]

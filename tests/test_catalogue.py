@@ -1,0 +1,523 @@
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import COLOURS, FakeRuntime, draw
+
+from gingham.catalogue import Catalogue
+from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError
+
+
+@pytest.fixture
+def shop(tmp_path: Path, photos: Path, runtime: FakeRuntime) -> Iterator[Catalogue]:
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as catalogue:
+        catalogue.index([photos])
+        yield catalogue
+
+
+def colour_of(image: str) -> str:
+    return Path(image).stem.rstrip("0123456789")
+
+
+# index
+
+
+def test_index_again_reads_nothing(shop: Catalogue, photos: Path, runtime: FakeRuntime) -> None:
+    assert len(shop) == 36
+    read = runtime.images_read
+    result = shop.index([photos])
+    assert (result.added, result.unchanged, result.failed, result.images) == (0, 36, 0, 36)
+    assert runtime.images_read == read
+
+
+def test_moved_renamed_and_copied_files_are_not_read_again(
+    shop: Catalogue, photos: Path, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    read = runtime.images_read
+    (photos / "red0.jpg").rename(photos / "renamed.jpg")
+    shutil.copy(photos / "red1.jpg", photos / "copy.jpg")
+    shutil.move(photos, tmp_path / "moved")
+    result = shop.index([tmp_path / "moved"])
+    assert (result.added, result.unchanged, result.images) == (0, 37, 36)
+    assert runtime.images_read == read
+
+
+def test_changed_bytes_replace_the_image(shop: Catalogue, photos: Path) -> None:
+    before = shop.search(photos / "red0.jpg", n=1)[0].id
+    draw(photos / "red0.jpg", "blue", 77)
+    result = shop.index([photos])
+    assert (result.added, result.images) == (1, 36)
+    hit = shop.search(photos / "red0.jpg", n=1)[0]
+    assert hit.image == str(photos / "red0.jpg")
+    assert hit.id != before
+    assert before not in {h.id for h in shop.search(photos / "red1.jpg", n=100)}
+
+
+def test_two_files_of_the_same_bytes_are_one_image(tmp_path: Path, runtime: FakeRuntime) -> None:
+    first = draw(tmp_path / "a" / "1.jpg", "red", 1)
+    shutil.copy(first, tmp_path / "a" / "2.jpg")
+    draw(tmp_path / "a" / "3.jpg", "red", 2)
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        result = shop.index([tmp_path / "a"])
+        assert (result.added, result.unchanged, result.images) == (2, 1, 2)
+        hits = shop.search(first)
+        assert [h.image for h in hits][0] == str(first)
+        assert hits[0].copies == (str(tmp_path / "a" / "2.jpg"),)
+
+
+def test_bad_files_are_listed_and_their_copies_too(
+    shop: Catalogue, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    folder = tmp_path / "new"
+    draw(folder / "a.jpg", "red", 900)
+    data = (folder / "a.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "cut2.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "text.txt").write_text("hello")
+    (folder / "empty.png").touch()
+    os.symlink(folder / "nowhere", folder / "link.jpg")
+    name = os.fsdecode(b"\xff\xfe.jpg")
+    draw(folder / "named.jpg", "blue", 901).rename(folder / name)
+    result = shop.index([folder], images=[folder / "gone.jpg"])
+    assert result.added == 2
+    reasons = {Path(f.image).name: f.reason for f in result.failures}
+    assert set(reasons) == {"cut.jpg", "cut2.jpg", "text.txt", "empty.png", "link.jpg", "gone.jpg"}
+    assert reasons["cut.jpg"] == reasons["cut2.jpg"]
+    assert result.added + result.unchanged + result.failed == 8
+    assert shop.search(folder / name, n=1)[0].image == str(folder / name)
+
+
+def test_an_interrupted_run_keeps_what_was_read(
+    tmp_path: Path, photos: Path, runtime: FakeRuntime
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        with pytest.raises(KeyboardInterrupt):
+            shop.index([photos], progress=interrupt)
+        assert len(shop) == 10
+    with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
+        assert shop.verify() == []
+        result = shop.index([photos])
+        assert (result.added, result.unchanged) == (26, 10)
+
+
+def test_remove_and_index_back(shop: Catalogue, photos: Path, runtime: FakeRuntime) -> None:
+    read = runtime.images_read
+    key = shop.search(photos / "red3.jpg", n=1)[0].id
+    with pytest.raises(InputError, match=r"nowhere\.jpg is not in catalogue"):
+        shop.remove([photos / "red3.jpg", "nowhere.jpg"])
+    assert len(shop) == 36
+    assert shop.remove([key, photos / "blue3.jpg"]) == 2
+    assert len(shop) == 34
+    assert key not in {h.id for h in shop.search(photos / "red4.jpg", n=100)}
+    assert shop.index([photos]).added == 2
+    assert runtime.images_read == read
+
+
+# teach, predict, tag
+
+
+def test_teach_tag_and_facets(shop: Catalogue, examples: Path) -> None:
+    result = shop.teach("colour", examples)
+    assert result.values == ("blue", "green", "red")
+    assert result.examples == 18
+    assert result.accuracy == 1.0
+    assert result.folds == 5
+    tagged = shop.tag()
+    assert tagged.images == 36
+    assert sum(tagged.attributes["colour"].values()) == 36
+    exported = {h.image: h.attributes["colour"] for h in shop.search(next(iter_images(shop)), n=36)}
+    known = {k: v for k, v in exported.items() if v != "unknown"}
+    assert len(known) >= 33
+    assert all(colour_of(image) == value for image, value in known.items())
+    facets = shop.facets()
+    assert facets.images == 36
+    assert facets.attributes["colour"] == {
+        k: v for k, v in tagged.attributes["colour"].items() if v
+    }
+    for value, count in facets.attributes["colour"].items():
+        assert shop.facets([f"colour={value}"]).images == count
+        assert shop.facets([f"colour!={value}"]).images == 36 - count
+
+
+def iter_images(shop: Catalogue) -> Iterator[str]:
+    yield from shop._stores.locations.files
+
+
+def test_predict_gives_evidence_and_does_not_need_the_catalogue(
+    shop: Catalogue, examples: Path, tmp_path: Path
+) -> None:
+    shop.teach("colour", examples)
+    new = draw(tmp_path / "new.jpg", "green", 555)
+    (tmp_path / "bad.jpg").write_text("no")
+    good, bad = shop.predict([new, tmp_path / "bad.jpg"])
+    prediction = good.predictions["colour"]
+    assert prediction.value == "green"
+    assert 0.5 < prediction.confidence <= 1
+    assert list(prediction.values)[0] == "green"
+    assert sum(prediction.values.values()) == pytest.approx(1)
+    assert prediction.evidence[0].value == "green"
+    assert Path(prediction.evidence[0].image).parent.name == "green"
+    distances = [e.distance for e in prediction.evidence]
+    assert distances == sorted(distances)
+    assert bad.error is not None
+    assert bad.to_dict() == {"image": str(tmp_path / "bad.jpg"), "error": bad.error}
+
+
+def test_a_picture_of_another_kind_is_unknown(
+    shop: Catalogue, examples: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    shop.teach("colour", examples)
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "noise.png")
+    (result,) = shop.predict([tmp_path / "noise.png"])
+    assert result.predictions["colour"].value is None
+
+
+def test_known_and_new_images_get_the_same_answer(
+    shop: Catalogue, examples: Path, photos: Path, runtime: FakeRuntime, tmp_path: Path
+) -> None:
+    shop.teach("colour", examples)
+    (stored,) = shop.predict([photos / "red5.jpg"])
+    with Catalogue.create(tmp_path / "other", runtime=runtime) as other:
+        other.teach("colour", examples)
+        (fresh,) = other.predict([photos / "red5.jpg"])
+    assert fresh == stored
+
+
+def test_teach_and_tag_with_the_folder_moved_away(
+    shop: Catalogue, photos: Path, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    table = photos.parent / "labels.csv"
+    with table.open("w", newline="") as file:
+        rows = [(f"photos/{p.name}", colour_of(p.name)) for p in sorted(photos.glob("*[0-5].jpg"))]
+        csv.writer(file).writerows([("image", "hue"), *rows])
+    photos.rename(tmp_path / "elsewhere")
+    read = runtime.images_read
+    result = shop.teach("colour", table, value_column="hue")
+    assert result.examples == len(rows)
+    assert not result.failures
+    shop.tag()
+    assert next(shop.predict([photos / "red0.jpg"])).predictions["colour"].value == "red"
+    assert shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
+    assert runtime.images_read == read
+
+
+def test_more_examples_and_new_values_are_added(shop: Catalogue, examples: Path) -> None:
+    shop.teach("colour", {examples / c / "100.jpg": c for c in ("red", "green")})
+    result = shop.teach("colour", {str(examples / "blue" / "100.jpg"): "blue"})
+    assert result.values == ("blue", "green", "red")
+    assert result.examples == 3
+    corrected = shop.teach("colour", {str(examples / "blue" / "100.jpg"): "green"})
+    assert corrected.values == ("green", "red")
+
+
+def test_tags_of_an_attribute_taught_anew_are_stale_until_tagged(
+    shop: Catalogue, examples: Path
+) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    assert shop.info().attributes["colour"].tagged == 36
+    shop.teach("colour", {str(examples / "blue" / "100.jpg"): "red"})
+    assert shop.info().attributes["colour"].tagged == 0
+    assert shop.facets().attributes == {}
+    with pytest.raises(InputError, match="not tagged yet"):
+        shop.facets(["colour=red"])
+
+
+def test_images_indexed_later_are_not_tagged_yet(
+    shop: Catalogue, examples: Path, tmp_path: Path
+) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    new = draw(tmp_path / "late" / "a.jpg", "red", 321)
+    shop.index([new])
+    assert shop.info().attributes["colour"].tagged == 36
+    assert sum(shop.facets().attributes["colour"].values()) == 36
+    assert shop.search(new, n=1)[0].attributes == {}
+    assert sum(shop.tag().attributes["colour"].values()) == 37
+
+
+def test_tags_come_back_with_an_image_that_comes_back(
+    shop: Catalogue, examples: Path, photos: Path
+) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    shop.remove([photos / "red0.jpg"])
+    assert sum(shop.facets().attributes["colour"].values()) == 35
+    shop.index([photos])
+    assert sum(shop.facets().attributes["colour"].values()) == 36
+
+
+def test_contradictions_are_reported(shop: Catalogue, examples: Path) -> None:
+    shutil.copy(examples / "red" / "100.jpg", examples / "blue" / "copy.jpg")
+    result = shop.teach("colour", examples)
+    names = {Path(c.image).name for c in result.contradictions}
+    assert names & {"100.jpg", "copy.jpg"}
+    assert {"red", "blue"} <= {c.value for c in result.contradictions}
+
+
+def test_failed_examples_are_listed(shop: Catalogue, examples: Path) -> None:
+    (examples / "red" / "bad.jpg").write_text("no")
+    result = shop.teach("colour", examples)
+    assert [Path(f.image).name for f in result.failures] == ["bad.jpg"]
+    assert result.examples == 18
+
+
+def test_what_cannot_be_taught_is_refused_and_nothing_is_kept(
+    shop: Catalogue, examples: Path, tmp_path: Path
+) -> None:
+    red = str(examples / "red" / "100.jpg")
+    with pytest.raises(InputError, match="two values are the least"):
+        shop.teach("colour", {red: "red"})
+    with pytest.raises(InputError, match="no example of 'colour' can be used"):
+        shop.teach("colour", {str(tmp_path / "gone.jpg"): "red"})
+    with pytest.raises(InputError, match="no layer 'neck'; there are stem"):
+        shop.teach("colour", examples, layers=["neck"])
+    with pytest.raises(InputError, match="kind must be single or multi, got 'many'"):
+        shop.teach("colour", examples, kind="many")
+    with pytest.raises(InputError, match="without = or !"):
+        shop.teach("a=b", examples)
+    with pytest.raises(InputError, match="no attribute is taught"):
+        shop.tag()
+    assert shop.info().attributes == {}
+    shop.teach("colour", examples)
+    with pytest.raises(InputError, match="of kind single: forget it first"):
+        shop.teach("colour", examples, kind="multi")
+    with pytest.raises(InputError, match="'size' is not taught; there are colour"):
+        shop.tag(["size"])
+    with pytest.raises(InputError, match="'size' is not taught"):
+        shop.predict([red], attributes=["size"])
+
+
+def test_forget(shop: Catalogue, examples: Path, photos: Path) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    with pytest.raises(InputError, match="no value 'pink'; it has blue, green, red"):
+        shop.forget("colour", "pink")
+    shop.forget("colour", "red")
+    assert shop.info().attributes["colour"].values == ("blue", "green")
+    with pytest.raises(InputError, match="needs two values"):
+        shop.forget("colour", "blue")
+    shop.forget("colour")
+    assert shop.facets().attributes == {}
+    assert next(shop.predict([photos / "red0.jpg"])).predictions == {}
+    with pytest.raises(InputError, match="look 'attribute:colour' is unknown"):
+        shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
+
+
+def test_multi(shop: Catalogue, tmp_path: Path, photos: Path) -> None:
+    table = tmp_path / "has.csv"
+    rows = []
+    for colour in COLOURS:
+        for seed in range(200, 212):
+            path = draw(tmp_path / "m" / f"{colour}{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+            rows.append((str(path), f"{colour}|{'striped' if seed % 2 else '!striped'}"))
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "has"), *rows])
+    result = shop.teach("has", table, kind="multi")
+    assert result.values == ("blue", "green", "red", "striped")
+    counts = shop.tag().attributes["has"]
+    assert all(counts[value] >= 9 for value in result.values)
+    found = shop.search(photos / "red1.jpg", n=1)[0].attributes["has"]
+    assert sorted(found) == ["red", "striped"]
+    prediction = next(shop.predict([photos / "red1.jpg"])).predictions["has"]
+    assert sorted(prediction.value or ()) == ["red", "striped"]
+    assert isinstance(prediction.evidence[0].value, list)
+    assert shop.facets(["has=striped"]).images == counts["striped"]
+
+
+# search
+
+
+def test_search_finds_itself_and_scores_are_the_weighted_sum(
+    shop: Catalogue, photos: Path
+) -> None:
+    for weights in ({"colour": 1.0}, {"texture": 2.0}, {"colour": 1.0, "semantic": 0.1}):
+        hits = shop.search(photos / "green4.jpg", looks=weights, n=36)
+        assert len(hits) == 36
+        assert hits[0].image == str(photos / "green4.jpg")
+        scores = [hit.score for hit in hits]
+        assert scores == sorted(scores, reverse=True)
+        for hit in hits:
+            expected = sum(weight * hit.looks[look] for look, weight in weights.items())
+            assert hit.score == pytest.approx(expected, abs=1e-4)
+
+
+def test_search_by_colour_and_by_taught_look(
+    shop: Catalogue, photos: Path, examples: Path
+) -> None:
+    assert {colour_of(h.image) for h in shop.search(photos / "red0.jpg", looks={"colour": 1})} == {
+        "red"
+    }
+    shop.teach("colour", examples)
+    hits = shop.search(photos / "blue2.jpg", looks={"attribute:colour": 1, "texture": 0.01}, n=12)
+    assert {colour_of(hit.image) for hit in hits} == {"blue"}
+    assert set(hits[0].looks) >= {"attribute:colour", "texture"}
+
+
+def test_several_and_unlike_images(shop: Catalogue, photos: Path) -> None:
+    pair = [photos / "red0.jpg", photos / "blue0.jpg"]
+    colours = {colour_of(h.image) for h in shop.search(pair, looks={"colour": 1}, n=24)}
+    assert colours == {"red", "blue"}
+    hits = shop.search(pair, looks={"colour": 1}, unlike=[photos / "blue1.jpg"], n=12)
+    assert {colour_of(hit.image) for hit in hits} == {"red"}
+
+
+def test_filters_equal_a_plain_scan(shop: Catalogue, photos: Path, examples: Path) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    everything = shop.search(photos / "red0.jpg", n=100)
+    for where, keep in (
+        (["colour=red"], lambda v: v == "red"),
+        (["colour=red", "colour=blue"], lambda v: v in ("red", "blue")),
+        (["colour!=red"], lambda v: v != "red"),
+    ):
+        hits = shop.search(photos / "red0.jpg", where=where, n=100)
+        expected = [h.id for h in everything if keep(h.attributes["colour"])]
+        assert [h.id for h in hits] == expected
+
+
+def test_bad_searches_say_what_there_is(shop: Catalogue, photos: Path, tmp_path: Path) -> None:
+    image = photos / "red0.jpg"
+    with pytest.raises(InputError, match="look 'taste' is unknown; there are colour, texture"):
+        shop.search(image, looks={"taste": 1})
+    with pytest.raises(InputError, match="there is no attribute 'size'"):
+        shop.search(image, where=["size=big"])
+    with pytest.raises(InputError, match="at least 1"):
+        shop.search(image, n=0)
+    with pytest.raises(InputError, match="at least one"):
+        shop.search([])
+    with pytest.raises(ImageError, match="no such file"):
+        shop.search(tmp_path / "nowhere.jpg")
+
+
+def test_an_empty_catalogue_answers(tmp_path: Path, runtime: FakeRuntime) -> None:
+    image = draw(tmp_path / "a.jpg", "red", 0)
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        assert shop.search(image) == []
+        assert shop.facets().images == 0
+        assert shop.verify() == []
+        shop.rebuild()
+        assert shop.export(tmp_path / "all.csv") == 0
+
+
+# the folder
+
+
+def test_another_process_is_refused_with_the_id_of_the_holder(shop: Catalogue) -> None:
+    code = f"from gingham import Catalogue; Catalogue.open({str(shop.folder)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert f"held open by process {os.getpid()}" in done.stderr
+    with pytest.raises(CatalogueBusyError, match=str(os.getpid())):
+        Catalogue.open(shop.folder)
+
+
+def test_closing_lets_others_in(tmp_path: Path, runtime: FakeRuntime) -> None:
+    for _ in range(3):
+        Catalogue.create(tmp_path / "shop", runtime=runtime).close()
+        Catalogue.open(tmp_path / "shop", runtime=runtime).close()
+        shutil.rmtree(tmp_path / "shop")
+
+
+def test_other_backbones_weights_and_formats_are_refused(
+    shop: Catalogue, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    shop.close()
+    with pytest.raises(CatalogueError, match="made with backbone fake, not resnet50"):
+        Catalogue.open(shop.folder, backbone="resnet50")
+    with pytest.raises(CatalogueError, match="index into a new catalogue"):
+        Catalogue.open(shop.folder, runtime=FakeRuntime("other weights"))
+    with pytest.raises(CatalogueError, match="is a catalogue already"):
+        Catalogue.create(shop.folder, runtime=runtime)
+    with pytest.raises(CatalogueError, match="is no catalogue"):
+        Catalogue.create(tmp_path / "photos", runtime=runtime)
+    with pytest.raises(CatalogueError, match="gingham index"):
+        Catalogue.open(tmp_path / "photos")
+    state = shop.folder / "catalogue.json"
+    state.write_text(state.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(CatalogueError, match="has format 9"):
+        Catalogue.open(shop.folder)
+    state.write_text(state.read_text().replace('"format": 9', '"format": 1'))
+    Catalogue.open(shop.folder, runtime=runtime).close()
+
+
+def test_everything_derived_can_be_lost(
+    shop: Catalogue, photos: Path, examples: Path, runtime: FakeRuntime
+) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    looks = {"colour": 1.0, "attribute:colour": 0.5}
+    before = shop.search(photos / "red0.jpg", looks=looks, n=36)
+    predicted = list(shop.predict([photos / "blue0.jpg"]))
+    shop.close()
+    shutil.rmtree(shop.folder / "index")
+    (shop.folder / "attributes" / "colour" / "attribute.npz").write_bytes(b"junk")
+    with Catalogue.open(shop.folder, runtime=runtime) as again:
+        assert again.search(photos / "red0.jpg", looks=looks, n=36) == before
+        assert list(again.predict([photos / "blue0.jpg"])) == predicted
+        again.rebuild()
+        assert again.search(photos / "red0.jpg", looks=looks, n=36) == before
+        assert again.verify() == []
+
+
+def test_a_damaged_index_is_made_anew(
+    shop: Catalogue, photos: Path, runtime: FakeRuntime
+) -> None:
+    before = shop.search(photos / "red0.jpg", n=36)
+    shop.close()
+    for path in (shop.folder / "index").rglob("*"):
+        if path.is_file() and path.name not in ("synced.json", "lock"):
+            path.write_bytes(b"damaged")
+    with Catalogue.open(shop.folder, runtime=runtime) as again:
+        assert again.search(photos / "red0.jpg", n=36) == before
+
+
+def test_verify_finds_damage(shop: Catalogue) -> None:
+    shop.close()
+    (shard,) = (shop.folder / "features").glob("*.parquet")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    shard.write_bytes(data)
+    with Catalogue.open(shop.folder) as again:
+        assert any(shard.name in problem for problem in again.verify())
+
+
+def test_export(shop: Catalogue, examples: Path, tmp_path: Path) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    assert shop.export(tmp_path / "out.parquet") == 36
+    assert shop.export(tmp_path / "out.csv") == 36
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    with (tmp_path / "out.csv").open(newline="") as file:
+        plain = list(csv.DictReader(file))
+    assert [r["image"] for r in rows] == [r["image"] for r in plain]
+    assert [r["colour"] for r in rows] == [r["colour"] for r in plain]
+    assert set(rows[0]) == {"image", "id", "colour", "colour_confidence"}
+    with pytest.raises(InputError, match=r"ends in \.parquet or \.csv"):
+        shop.export(tmp_path / "out.xlsx")
+    with pytest.raises(InputError, match="cannot be written"):
+        shop.export(Path("/dev/null/out.csv"))
+
+
+def test_info(shop: Catalogue, examples: Path) -> None:
+    shop.teach("colour", examples)
+    info = shop.info()
+    assert (info.images, info.files, info.backbone) == (36, 36, "fake")
+    assert info.looks == ("colour", "texture", "semantic", "attribute:colour")
+    assert info.attributes["colour"].examples == 18
+    assert info.bytes > 1000

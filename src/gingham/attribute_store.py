@@ -42,12 +42,14 @@ class Attributes:
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
         self._stamps: dict[str, str] = {}
+        self._tagged: dict[str, str | None] = {}
 
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
         if self._read is None or self._read[0] != self._stores.log.version:
             self._read = (self._stores.log.version, self._stores.log.read())
             self._stamps.clear()
+            self._tagged.clear()
         return self._read[1]
 
     def names(self) -> list[str]:
@@ -116,6 +118,7 @@ class Attributes:
                     writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
         replace_file(self._path(attribute.name) / "predictions.parquet", write)
+        self._tagged.pop(attribute.name, None)
 
     def predictions(self, name: str) -> Iterator[tuple[ImageId, list[str], float]]:
         """Stream (id, values, confidence) of an attribute's predictions; no value: unknown."""
@@ -127,17 +130,19 @@ class Attributes:
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def tagged(self, name: str) -> str | None:
-        """Say which state of an attribute was tagged with; None if it was not since taught."""
-        try:
-            with pq.ParquetFile(self._path(name) / "predictions.parquet") as file:
-                metadata = file.schema_arrow.metadata or {}
-        except (OSError, pa.ArrowException):
-            return None
-        stamp = metadata.get(b"stamp", b"").decode()
-        if name not in self.taught() or stamp != self.stamp(name):
-            return None
-        written = (self._path(name) / "predictions.parquet").stat().st_mtime_ns
-        return f"{stamp}:{written}"
+        """Name the tags of an attribute; None if it was not tagged since it was last taught."""
+        stamp = self.stamp(name)
+        if name not in self._tagged:
+            path = self._path(name) / "predictions.parquet"
+            try:
+                with pq.ParquetFile(path) as file:
+                    metadata = file.schema_arrow.metadata or {}
+                written = path.stat().st_mtime_ns
+                made = metadata.get(b"stamp", b"").decode()
+                self._tagged[name] = f"{stamp}:{written}" if made == stamp else None
+            except (OSError, pa.ArrowException):
+                self._tagged[name] = None
+        return self._tagged[name]
 
     def rebuild(self) -> None:
         """Fit every attribute anew from the examples; predictions are kept."""

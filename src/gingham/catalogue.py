@@ -233,7 +233,7 @@ class Catalogue:
         """
         walk = find_images(sources, exclude=self.folder)
         walk.images += [os.fspath(image) for image in images]
-        return ingest(self._stores, self._searcher.sync, walk, max_pixels, progress)
+        return ingest(self._stores, walk, max_pixels, progress)
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Take images out of the catalogue; files on disk are not touched.
@@ -261,7 +261,6 @@ class Catalogue:
             else:
                 raise InputError(f"{name} is not in catalogue {self.folder}: nothing was removed")
         self._stores.locations.append([(name, None) for name in names])
-        self._searcher.sync()
         return len(names)
 
     def teach(
@@ -336,7 +335,6 @@ class Catalogue:
         self._stores.log.forget(attribute, value)
         if value is None:
             self._attributes.forget(attribute)
-        self._searcher.sync()
 
     def predict(
         self,
@@ -376,7 +374,7 @@ class Catalogue:
             If no attribute is taught, or one asked for is not.
         """
         names = self._attributes.check(attributes)
-        return tag(self._stores, self._attributes, self._searcher.sync, names, progress)
+        return tag(self._stores, self._attributes, names, progress)
 
     def search(
         self,
@@ -411,25 +409,29 @@ class Catalogue:
             raise InputError("search needs at least one image")
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         return self._searcher.search(
-            self._gather(given, max_pixels),
-            self._gather(unlike, max_pixels) if unlike else None,
+            self._examples(given, max_pixels),
+            self._examples(unlike, max_pixels),
             weights,
             where,
             n,
         )
 
-    def _gather(
+    def _examples(
         self, images: Sequence[str | os.PathLike[str]], max_pixels: int
-    ) -> dict[str, NDArray[np.floating]]:
-        names = self._stores.layers
-        rows = []
-        for image, features, reason in self._stores.features_of(
-            [os.fspath(image) for image in images], names, max_pixels
-        ):
+    ) -> list[ImageId | dict[str, NDArray[np.floating]]]:
+        """Turn example images into ids of the catalogue, or into features of all layers."""
+        examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
+        for image in map(os.fspath, images):
+            if (known := self._stores.find(image)) is not None:
+                examples.append(known)
+                continue
+            ((_, features, reason),) = self._stores.features_of(
+                [image], self._stores.layers, max_pixels
+            )
             if features is None:
                 raise ImageError(f"{image}: {reason}")
-            rows.append(features)
-        return {name: np.concatenate([row[name] for row in rows]) for name in names}
+            examples.append(features)
+        return examples
 
     def facets(self, where: Sequence[str] = ()) -> Facets:
         """Count the images of every value, among those that pass the filters.

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import cho_factor, cho_solve
 
 from gingham.errors import InputError, ShapeError
 
@@ -128,14 +128,14 @@ class Ridge:
             if gram is None:
                 assert X is not None
                 gram = (X @ X.T).astype(np.float64)
-            self._factor = cho_factor(gram + penalty * np.eye(len(T)), lower=True)
-            self._inverse = cho_solve(self._factor, np.eye(len(T)))
+            factor = cho_factor(gram + penalty * np.eye(len(T)), lower=True)
+            self._inverse: Floats = cho_solve(factor, np.eye(len(T)))
             self.alpha = self._inverse @ T
         else:
             assert X is not None
             scatter = (X.T @ X).astype(np.float64)
             self._factor = cho_factor(scatter + penalty * np.eye(X.shape[1]), lower=True)
-            self.coef = cho_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
+            self.coef: Floats = cho_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
             self.alpha = (T - X @ self.coef) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
@@ -144,7 +144,8 @@ class Ridge:
         assert self.X is not None
         if not self.dual:
             return self.coef
-        return (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
+        coef: Floats = (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
+        return coef
 
     def _columns(self, rows: Rows) -> Floats:
         if self.dual:
@@ -186,22 +187,10 @@ def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
     root = np.where(sizes > 0, 1 / np.sqrt(np.maximum(sizes, 1)), 0)
     between = (targets.T @ fitted) * root * root[:, None]
     share, direction = np.linalg.eigh((between + between.T) / 2)
-    keep = slice(-1, None, -1) if len(sizes) == 1 else slice(None, 0, -1)
+    keep = slice(None, 0, -1)
     share, direction = np.clip(share[keep], 1e-9, 1 - 1e-9), direction[:, keep]
     scaled: Floats = root[:, None] * direction / np.sqrt(share * (1 - share))
     return scaled
-
-
-def principal_directions(points: NDArray[np.floating], most: int) -> Floats:
-    """Return the (D, r) leading principal directions of (N, D) centred points, r <= N / 2."""
-    count = min(most, len(points) // 2, points.shape[1] - 1)
-    if count < 1:
-        return np.zeros((points.shape[1], 0))
-    n = len(points)
-    gram = (points @ points.T).astype(np.float64)
-    value, vector = eigh(gram, subset_by_index=(n - count, n - 1))
-    good = value > 1e-9 * max(float(value[-1]), 1e-12)
-    return (points.T @ (vector[:, good] / np.sqrt(value[good]))).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -220,8 +209,9 @@ class Projection:
     subspace: Floats
 
     def apply(self, X: NDArray[np.floating]) -> tuple[Floats, Floats]:
-        """Return (N, d) unit coordinates of the look and (N,) squared distance from the examples'
-        principal subspace, read in chunks so that memory stays bounded.
+        """Return (N, d) coordinates, and (N,) squared distances from the examples' subspace.
+
+        Read in chunks, so that memory stays bounded.
         """
         both = np.concatenate([self.look, self.subspace], axis=1).astype(X.dtype)
         d = self.look.shape[1]
@@ -229,7 +219,7 @@ class Projection:
         for rows in chunks(len(X)):
             points = self.space.apply(X[rows])
             out = (points @ both).astype(np.float64)
-            looks[rows] = unit(out[:, :d])
+            looks[rows] = out[:, :d]
             squared = np.einsum("nd,nd->n", points, points).astype(np.float64)
             residuals[rows] = np.maximum(squared - (out[:, d:] ** 2).sum(axis=1), 1e-12)
         return looks, residuals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 
 from gingham.extract import PLAIN, VIEWS, Extracted, Progress, View, absolute, extract
@@ -19,7 +18,6 @@ SHARD_SECONDS = 30.0
 
 def ingest(
     stores: Stores,
-    sync: Callable[[], object],
     walk: Walk,
     max_pixels: int,
     progress: Progress,
@@ -29,7 +27,6 @@ def ingest(
     Parameters
     ----------
     stores : what is written to, every few hundred images.
-    sync : called at the end to bring the search index in step.
     """
     started = time.perf_counter()
     failed = [Failure(image, reason) for image, reason in walk.failures]
@@ -85,7 +82,6 @@ def ingest(
         finally:
             # Ctrl-C, too, keeps what was read.
             commit()
-    sync()
     seconds = time.perf_counter() - started
     return IndexResult(
         added=added,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gingham.attribute_store import Attributes
 from gingham.errors import CatalogueError, InputError
+from gingham.features import ImageId
 from gingham.looks import TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace, builtin_looks, direction, unit
 from gingham.results import Facets, Hit
 from gingham.storage import read_json, write_json
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Features = Mapping[str, NDArray[np.floating]]
+Example = ImageId | Features
+"""An image of the catalogue by its id, or the features of another: layer -> (1, 2C)."""
 
 
 class Searcher:
@@ -46,6 +49,7 @@ class Searcher:
         self._attributes = attributes
         self.space = LookSpace(builtin_looks([(x.name, x.channels) for x in stores.config.layers]))
         self._index: VectorIndex | None = None
+        self._synced: dict[str, Any] = {}
 
     @property
     def looks(self) -> tuple[str, ...]:
@@ -68,49 +72,52 @@ class Searcher:
 
     def sync(self) -> VectorIndex:
         """Bring the index in step with the files, the features and the tags."""
-        from gingham.index import VectorIndex
-
-        note = self._read_note()
-        if self._index is None:
-            if note:
-                try:
-                    self._index = VectorIndex.open(self._folder)
-                except CatalogueError as error:
-                    logger.warning("%s; rebuilding it now", error)
-                    note = {}
-            if self._index is None:
-                note = {}
-                self._index = VectorIndex.create(self._folder, self.space.width)
-        index = self._index
-        tags = {
-            name: stamp
-            for name in self._attributes.names()
-            if (stamp := self._attributes.tagged(name))
-        }
+        stamps = {name: self._attributes.tagged(name) for name in self._attributes.names()}
+        tags = {name: stamp for name, stamp in stamps.items() if stamp is not None}
         current = {
             "space": self.space.fingerprint,
             "locations": self._locations.version,
             "tags": tags,
         }
-        if index.interrupted:
+        if self._index is not None and self._synced == current:
+            return self._index
+        note = self._read_note()
+        index = self._open(exists=bool(note))
+        if index.interrupted or not index.count():
             note = {}
         if note == current:
+            self._synced = current
             return index
+        logger.info("bringing the search index up to date")
         # Until all is done the note says only that there is an index of these looks.
         write_json(self._note, {"space": current["space"]})
         grown = note.get("locations") != current["locations"]
         if grown:
             self._sync_images(index)
         old: dict[str, str] = note.get("tags", {})
-        for name in old.keys() - tags.keys():
+        for name in index.facets().keys() - tags.keys():
             index.clear_tags(name)
+        for name in set(index.looks) - set(self._attributes.names()):
             index.drop_look(name)
         for name, stamp in tags.items():
             if grown or old.get(name) != stamp:
                 self._sync_tags(index, name)
         index.flush()
         write_json(self._note, current)
+        self._synced = current
         return index
+
+    def _open(self, *, exists: bool) -> VectorIndex:
+        from gingham.index import VectorIndex
+
+        if self._index is None and exists:
+            try:
+                self._index = VectorIndex.open(self._folder)
+            except CatalogueError as error:
+                logger.warning("%s; it is made anew now", error)
+        if self._index is None:
+            self._index = VectorIndex.create(self._folder, self.space.width)
+        return self._index
 
     def _read_note(self) -> dict[str, Any]:
         try:
@@ -166,8 +173,8 @@ class Searcher:
 
     def search(
         self,
-        like: Features,
-        unlike: Features | None,
+        like: Sequence[Example],
+        unlike: Sequence[Example],
         weights: Mapping[str, float],
         where: Sequence[str],
         n: int,
@@ -176,7 +183,7 @@ class Searcher:
 
         Parameters
         ----------
-        like, unlike : features of the example images: layer -> (N, 2C).
+        like, unlike : example images.
         weights : look -> slider.
         where : filters, see `gingham.tags.parse_where`.
         n : how many to find.
@@ -196,10 +203,11 @@ class Searcher:
             if look.startswith(TAUGHT_PREFIX):
                 name = look.removeprefix(TAUGHT_PREFIX)
                 self._sync_look(index, name)
-                project = self._attributes.get(name).project
-                taught[name] = direction(project(like), None if unlike is None else project(unlike))
+                taught[name] = direction(
+                    *(self._taught_vectors(index, name, side) for side in (like, unlike))
+                )
         directions = self.space.directions(
-            self.space.embed(like), None if unlike is None else self.space.embed(unlike)
+            *(self._vectors(index, side) for side in (like, unlike))
         )
         found = index.query(
             self.space.query_vector(directions, weights),
@@ -235,6 +243,28 @@ class Searcher:
                 )
             )
         return hits
+
+    def _vectors(self, index: VectorIndex, examples: Sequence[Example]) -> NDArray[np.float32]:
+        """Give stored vectors, (N, width)."""
+        rows = [
+            index.vectors([example.hex()]) if isinstance(example, bytes) else self.space.embed(example)
+            for example in examples
+        ]
+        return np.concatenate([np.empty((0, self.space.width), np.float32), *rows])
+
+    def _taught_vectors(
+        self, index: VectorIndex, name: str, examples: Sequence[Example]
+    ) -> NDArray[np.float32]:
+        """Give vectors of a taught look, (N, d)."""
+        project = self._attributes.get(name).project
+        rows = [
+            index.look_vectors(name, [example.hex()])
+            if isinstance(example, bytes)
+            else project(example)
+            for example in examples
+        ]
+        width = rows[0].shape[1] if rows else 1
+        return np.concatenate([np.empty((0, width), np.float32), *rows])
 
     def facets(self, where: Sequence[str]) -> Facets:
         """Count the images of each value among those that pass the filters."""

@@ -76,22 +76,26 @@ class Shards:
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self.folder = folder
         self.schema = schema
+        self._paths: list[Path] | None = None
 
     def paths(self) -> list[Path]:
-        """The shards, oldest first."""
-        return sorted(self.folder.glob("[0-9]*.parquet"))
+        """The shards, oldest first; listed once, since only the holder of the lock adds any."""
+        if self._paths is None:
+            self._paths = sorted(self.folder.glob("[0-9]*.parquet"))
+        return self._paths
 
     def append(self, table: pa.Table) -> None:
         """Add one shard; it is on disk when this returns."""
         paths = self.paths()
         number = int(paths[-1].stem) + 1 if paths else 0
         table = table.cast(self.schema)
+        path = self.folder / f"{number:08d}.parquet"
         split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
         replace_file(
-            self.folder / f"{number:08d}.parquet",
-            lambda path: pq.write_table(
+            path,
+            lambda temporary: pq.write_table(
                 table,
-                path,
+                temporary,
                 compression="zstd",
                 use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
                 # Exponents beside exponents compress; the same size without it is 7 % more.
@@ -100,6 +104,7 @@ class Shards:
                 write_page_checksum=True,
             ),
         )
+        paths.append(path)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after another, only the columns asked for.
@@ -128,6 +133,7 @@ class Shards:
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line a shard."""
         problems = []
+        self._paths = None
         paths = self.paths()
         present = {int(path.stem) for path in paths}
         problems += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones import FeatureConfig
+from gingham.errors import ImageError
 from gingham.examples import ExampleLog
 from gingham.extract import PLAIN, VIEWS, absolute, extract
 from gingham.features import FeatureStore, ImageId
+from gingham.images import read_file
 from gingham.locations import Locations
 from gingham.runtime import LazyRuntime, Runtime
 
@@ -85,6 +88,19 @@ class Stores:
             return None
         image_id = bytes.fromhex(image)
         return image_id if image_id in self.locations.images else None
+
+    def find(self, image: str) -> ImageId | None:
+        """Find the image of the catalogue that an id or a file means; None if there is none.
+
+        A file is known by its bytes, or, if it has left the disk, by its name.
+        """
+        if (image_id := self.image_id(image)) is not None:
+            return image_id
+        try:
+            found = hashlib.sha256(read_file(image)).digest()
+        except ImageError:
+            return self.locations.files.get(absolute(image))
+        return found if found in self.locations.images else None
 
     def verify(self) -> list[str]:
         """Read every byte; say what is damaged, or which image lacks its features."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,6 @@ def predict(
 def tag(
     stores: Stores,
     attributes: Attributes,
-    sync: Callable[[], object],
     names: Sequence[str],
     progress: Progress,
 ) -> TagResult:
@@ -58,7 +57,6 @@ def tag(
         attributes.write_predictions(
             attribute, _answers(stores, attribute, count, number, len(names), progress)
         )
-    sync()
     return TagResult(counts, len(stores.locations.images), time.perf_counter() - started)
 
 

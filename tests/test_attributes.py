@@ -9,16 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gingham.attributes import (
-    AttributeClassifier,
-    evenly,
-    layer_weights,
-    log_shares,
-    macro_f1,
-    nearest,
-    sharpen,
-)
+from gingham.attributes import AttributeClassifier
+from gingham.discriminant import Ridge, optimal_scoring, unit
 from gingham.errors import InputError
+from gingham.evaluate import macro_f1
+from gingham.fewshot import evenly, layer_weights
+from gingham.voting import nearest
 
 BLOCKS = [("good", 0, 12), ("noise", 12, 30), ("fair", 30, 40)]
 
@@ -65,11 +61,12 @@ def test_vote_matches_a_plain_loop():
     for i, look in enumerate(looks):
         similarity = [float(look @ example) for example in examples]
         near = sorted(range(len(y)), key=lambda j: -similarity[j])[:7]
-        share = {value: np.exp(-2 / model.temperature_) for value in model.classes_}
+        rule = model.vote_rule_
+        share = {value: np.exp(-2 / rule.temperature) for value in model.classes_}
         for j in near:
-            share[y[j]] += np.exp((similarity[j] - 1) / model.temperature_)
-        powered = np.array([share[value] for value in model.classes_]) ** model.sharpness_
-        expected = (1 - model.lapse_) * powered / powered.sum() + model.lapse_ / 3
+            share[y[j]] += np.exp((similarity[j] - 1) / rule.temperature)
+        powered = np.array([share[value] for value in model.classes_]) ** rule.sharpness
+        expected = (1 - rule.lapse) * powered / powered.sum() + rule.lapse / 3
         np.testing.assert_allclose(votes.probabilities[i], expected, rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(
             votes.distance[i], [1 - similarity[j] for j in near[:4]], atol=1e-5
@@ -84,17 +81,14 @@ def test_held_out_vote_equals_teaching_without_the_example():
     rest = np.arange(len(y)) != 3
     # Same centre, scale and penalty as the whole model: only the example itself is missing.
     points = model.projection_.space.apply(X)
-    from gingham.discriminant import Ridge, optimal_scoring, unit
-
     codes = np.searchsorted(model.classes_, y)
     targets = np.eye(3)[codes] - np.eye(3)[codes].mean(axis=0)
     ridge = Ridge(points[rest], targets[rest], model.shrinkage)
     map_ = optimal_scoring(ridge.fitted, targets[rest], np.bincount(codes[rest]).astype(float))
     coordinates = unit(points @ ridge.coefficients() @ map_)
     columns, near = nearest(coordinates[[3]] @ coordinates[rest].T, 30)
-    share = log_shares(codes[rest][columns], near, 3, model.temperature_)
-    expected = sharpen(share, model.sharpness_, model.lapse_)[0]
-    np.testing.assert_allclose(model.held_out_[where[3]], expected, rtol=1e-6)
+    expected = model.vote_rule_.probabilities(codes[rest][columns], near, 3)[0]
+    np.testing.assert_allclose(model.held_out_probabilities_[where[3]], expected, rtol=1e-6)
 
 
 def test_far_from_every_example_is_unknown():
@@ -217,7 +211,7 @@ def test_bad_features_and_layers_are_named():
     X, y = layers()
     with pytest.raises(InputError, match=r"'stem'.* there are: good, noise, fair"):
         AttributeClassifier(blocks=BLOCKS, layers=["stem"]).fit(X, y)
-    with pytest.raises(InputError, match="41.*40 columns"):
+    with pytest.raises(InputError, match=r"41.*40 columns"):
         AttributeClassifier(blocks=[("a", 0, 41)]).fit(X, y)
     with pytest.raises(InputError, match="neighbours >= 1"):
         AttributeClassifier(neighbours=0).fit(X, y)

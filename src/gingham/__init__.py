@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gingham.attributes import AttributeClassifier as AttributeClassifier
-    from gingham.attributes import MultiAttributeClassifier as MultiAttributeClassifier
     from gingham.backbones import BACKBONES as BACKBONES
     from gingham.catalogue import Catalogue as Catalogue
     from gingham.errors import BackboneError as BackboneError
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from gingham.errors import InputError as InputError
     from gingham.extract import extract as extract
     from gingham.images import load_image as load_image
+    from gingham.multi import MultiAttributeClassifier as MultiAttributeClassifier
     from gingham.runtime import load_runtime as load_runtime
     from gingham.sheet import write_contact_sheet as write_contact_sheet
 
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 # loads neither torch nor OpenVINO.
 _HOMES = {
     "AttributeClassifier": "attributes",
-    "MultiAttributeClassifier": "attributes",
+    "MultiAttributeClassifier": "multi",
     "BACKBONES": "backbones",
     "Catalogue": "catalogue",
     "BackboneError": "errors",

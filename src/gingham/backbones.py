@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
+DEFAULT_POOLING = "mean+std"
+STATISTICS = ("mean", "std", "gem", "max")
+"""What a channel can be described by: see `gingham.pooling.pool`."""
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -78,7 +82,7 @@ class FeatureConfig:
     weights: str
     preprocess: Preprocess
     layers: tuple[Layer, ...]
-    pooling: str = "mean+std"
+    pooling: str = DEFAULT_POOLING
     version: int = 1
 
     @property
@@ -185,6 +189,7 @@ def build_network(
     weights: str | Path | None = None,
     *,
     layers: Sequence[str] | None = None,
+    pooling: str = DEFAULT_POOLING,
 ) -> tuple[nn.Module, FeatureConfig]:
     """Build a network with its weights, cut after the deepest layer that is asked for.
 
@@ -195,20 +200,23 @@ def build_network(
         executed); None takes the backbone's own source. Where the file ends before the last
         layers, the network is cut there.
     layers : the layers to give out; None means all there are.
+    pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
 
     Returns
     -------
     A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
     one for each layer: the C channel means over the positions, then the C population standard
-    deviations; and the configuration that says which layers these are.
+    deviations (KC columns, statistic after statistic, for a pooling of K statistics); and the
+    configuration that says which layers these are.
 
     Raises
     ------
     BackboneError
         If the name is unknown, or the weights cannot be had or do not fit.
     InputError
-        If `layers` names one that there is not.
+        If `layers` or `pooling` names one that there is not.
     """
+    statistics = split_pooling(pooling)
     import torch
     from timm.models._features_fx import create_feature_extractor
 
@@ -242,18 +250,36 @@ def build_network(
                 f"(such as {min(missing)}): give a file of {backbone.architecture}"
             )
     extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
-    network = PooledNetwork(extractor.eval(), tuple(nodes), backbone.preprocess).eval()
+    network = PooledNetwork(extractor.eval(), tuple(nodes), backbone.preprocess, statistics).eval()
     size = backbone.preprocess.size
     with torch.inference_mode():
         pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
     shapes = tuple(
-        Layer(layer, values.shape[1] // 2) for layer, values in zip(nodes, pooled, strict=True)
+        Layer(layer, values.shape[1] // len(statistics))
+        for layer, values in zip(nodes, pooled, strict=True)
     )
     digest = hashlib.sha256()
     for key in sorted(needed):
         digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
-    config = FeatureConfig(name, digest.hexdigest(), backbone.preprocess, shapes)
+    config = FeatureConfig(name, digest.hexdigest(), backbone.preprocess, shapes, pooling)
     return network, config
+
+
+def split_pooling(pooling: str) -> tuple[str, ...]:
+    """Read a pooling such as `mean+std` as its statistics, in order.
+
+    Raises
+    ------
+    InputError
+        If one is not in `STATISTICS`, or comes twice.
+    """
+    statistics = tuple(pooling.split("+"))
+    if set(statistics) - set(STATISTICS) or len(set(statistics)) < len(statistics):
+        raise InputError(
+            f"pooling must be different ones of {', '.join(STATISTICS)}, joined by +; "
+            f"got {pooling!r}"
+        )
+    return statistics
 
 
 def _architecture(backbone: Backbone) -> nn.Module:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gingham.console import print_counts, print_json, print_table, progress_bar, say, shown, table
+from gingham.console import (
+    print_counts,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    shown,
+    spinner,
+    table,
+)
 from gingham.errors import GinghamError, InputError
 
 if TYPE_CHECKING:
@@ -64,10 +73,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted: what was done so far is kept", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if os.environ.get("GINGHAM_DEBUG"):
             raise
@@ -276,7 +281,7 @@ def search(
 ) -> None:
     """Find the images that look most like the given ones, best first."""
     looks = _weights(look)
-    with _open(catalogue) as shop:
+    with _open(catalogue) as shop, spinner("searching; new images are indexed first", as_json):
         hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
     if as_json:
         for hit in hits:
@@ -339,7 +344,7 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     """Make the attributes and the search index anew from the stored features and examples."""
-    with _open(catalogue) as shop:
+    with _open(catalogue) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
     if as_json:
@@ -381,6 +386,74 @@ def export(
         print_json({"file": str(file), "rows": rows})
     else:
         say(f"{rows} rows written to {file}")
+
+
+@app.command()
+def study(
+    examples: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="EXAMPLES...",
+            help="Folders (a subfolder a value) or tables; NAME=PATH names the attribute.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the report; an interrupted study goes on.")],
+    backbones: Annotated[
+        list[str] | None,
+        typer.Option("--backbone", metavar="NAME", help="A network to study; again for more."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]FILE", help="The weights of a backbone."),
+    ] = None,
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option("--attribute", metavar="NAME", help="Study only this one; again for more."),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Column of the tables; its images stay on one side of every split."),
+    ] = None,
+    image_column: Annotated[str, typer.Option()] = "image",
+    queries: Annotated[
+        list[str] | None,
+        typer.Option("--query", metavar="IMAGE", help="Search with this image; else some drawn."),
+    ] = None,
+    looks: Annotated[
+        list[str] | None,
+        typer.Option("--look", metavar="LOOK=WEIGHT", help="The weights of a search by both."),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the folds, the maps and the drawn queries.")] = 0,
+    device: DeviceOption = "auto",
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Find out which hidden layer sees which attribute, and write a report to look at."""
+    from gingham.backbones import DEFAULT_BACKBONE
+    from gingham.study import Setting, print_study, split_weights
+    from gingham.study import study as run
+
+    names = backbones or [DEFAULT_BACKBONE]
+    result = run(
+        examples,
+        out,
+        backbones=names,
+        weights=split_weights(weights or [], names),
+        attributes=attributes or [],
+        groups=groups,
+        image_column=image_column,
+        queries=queries or [],
+        setting=Setting(folds=folds, seed=seed, looks=_weights(looks) or Setting().looks),
+        device=device,
+        max_pixels=_pixels(max_megapixels),
+        progress=lambda what: progress_bar(what, as_json),
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_study(result)
+    raise typer.Exit(1 if result.failed else 0)
 
 
 def _open(folder: Path) -> Catalogue:

@@ -58,6 +58,18 @@ def print_counts(attributes: dict[str, dict[str, int]]) -> None:
 
 
 @contextlib.contextmanager
+def spinner(what: str, as_json: bool) -> Iterator[None]:
+    """Show that something goes on, on a terminal."""
+    if as_json or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextlib.contextmanager
 def progress_bar(what: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar with rate and time left, on a terminal."""
     if as_json or not sys.stderr.isatty():

@@ -114,34 +114,25 @@ class Ridge:
     Rasmussen, Williams, *Gaussian Processes for Machine Learning* (2006), eq. 5.12: leave-one-out.
     """
 
-    def __init__(
-        self,
-        X: NDArray[np.floating] | None,
-        T: Floats,
-        penalty: float,
-        *,
-        gram: Floats | None = None,
-    ) -> None:
+    def __init__(self, X: NDArray[np.floating], T: Floats, penalty: float) -> None:
         self.X, self.T, self.penalty = X, T, penalty
-        self.dual = X is None or len(X) <= X.shape[1]
+        self.dual = len(X) <= X.shape[1]
         if self.dual:
-            if gram is None:
-                assert X is not None
-                gram = (X @ X.T).astype(np.float64)
+            gram = (X @ X.T).astype(np.float64)
             factor = cho_factor(gram + penalty * np.eye(len(T)), lower=True)
             self._inverse: Floats = cho_solve(factor, np.eye(len(T)))
             self.alpha = self._inverse @ T
         else:
-            assert X is not None
             scatter = (X.T @ X).astype(np.float64)
             self._factor = cho_factor(scatter + penalty * np.eye(X.shape[1]), lower=True)
-            self.coef: Floats = cho_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
+            self.coef: Floats = cho_solve(
+                self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64)
+            )
             self.alpha = (T - X @ self.coef) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
     def coefficients(self) -> Floats:
-        """(D, V) weights of the columns of X."""
-        assert self.X is not None
+        """Return the (D, V) weights of the columns of X."""
         if not self.dual:
             return self.coef
         coef: Floats = (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
@@ -149,8 +140,7 @@ class Ridge:
 
     def _columns(self, rows: Rows) -> Floats:
         if self.dual:
-            return np.array(self._inverse[:, rows])
-        assert self.X is not None
+            return self._inverse[:, rows]
         solved = cho_solve(self._factor, self.X[rows].T.astype(np.float64))
         columns: Floats = -(self.X @ solved.astype(self.X.dtype)).astype(np.float64)
         columns[rows, np.arange(len(rows))] += 1
@@ -187,9 +177,10 @@ def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
     root = np.where(sizes > 0, 1 / np.sqrt(np.maximum(sizes, 1)), 0)
     between = (targets.T @ fitted) * root * root[:, None]
     share, direction = np.linalg.eigh((between + between.T) / 2)
-    keep = slice(None, 0, -1)
-    share, direction = np.clip(share[keep], 1e-9, 1 - 1e-9), direction[:, keep]
-    scaled: Floats = root[:, None] * direction / np.sqrt(share * (1 - share))
+    # The smallest belongs to the constant; others near 0 are values that have no rows here.
+    share, direction = np.minimum(share[:0:-1], 1 - 1e-9), direction[:, :0:-1]
+    spread = np.sqrt(np.maximum(share * (1 - share), 1e-12))
+    scaled: Floats = root[:, None] * direction * np.where(share > 1e-6, 1 / spread, 0)
     return scaled
 
 

@@ -78,3 +78,12 @@ def brier_score(probabilities: NDArray[np.floating], labels: NDArray[np.intp]) -
         raise ShapeError("labels", expected=f"({len(probabilities)},)", got=labels.shape)
     truth = np.eye(probabilities.shape[1])[labels]
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def macro_f1(truth: NDArray[np.intp], guess: NDArray[np.intp]) -> float:
+    """Mean over the values in `truth` of the harmonic mean of precision and recall."""
+    scores = []
+    for value in np.unique(truth):
+        hit = int(((truth == value) & (guess == value)).sum())
+        scores.append(2 * hit / (int((truth == value).sum()) + int((guess == value).sum())))
+    return float(np.mean(scores))

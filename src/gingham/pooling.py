@@ -10,18 +10,22 @@ from typing import cast
 import torch
 from torch import nn
 
-from gingham.backbones import Preprocess
+from gingham.backbones import DEFAULT_POOLING, Preprocess, split_pooling
 from gingham.errors import BackboneError
+
+GEM_POWER = 3.0
+GEM_FLOOR = 1e-6
 
 
 class PooledNetwork(nn.Module):
-    """Map (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32, one for each layer.
+    """Map (N, S, S, 3) uint8 RGB to a tuple of (N, KC) float32, one for each layer.
 
     Parameters
     ----------
     extractor : maps normalised (N, 3, S, S) to a mapping of layer to (N, C, H, W), or (N, C).
     layers : the order of the outputs.
     preprocess : the network's normalisation.
+    statistics : the K statistics of each channel; see `pool`.
 
     References
     ----------
@@ -29,11 +33,16 @@ class PooledNetwork(nn.Module):
     """
 
     def __init__(
-        self, extractor: nn.Module, layers: tuple[str, ...], preprocess: Preprocess
+        self,
+        extractor: nn.Module,
+        layers: tuple[str, ...],
+        preprocess: Preprocess,
+        statistics: tuple[str, ...] = split_pooling(DEFAULT_POOLING),
     ) -> None:
         super().__init__()
         self.extractor = extractor
         self.layers = layers
+        self.statistics = statistics
         self.bgr = preprocess.bgr
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
@@ -45,16 +54,31 @@ class PooledNetwork(nn.Module):
             x = x.flip(1)
         x = (x - cast(torch.Tensor, self.mean)) / cast(torch.Tensor, self.std)
         maps = self.extractor(x)
-        return tuple(mean_std(maps[layer], layer) for layer in self.layers)
+        return tuple(pool(maps[layer], layer, self.statistics) for layer in self.layers)
 
 
-def mean_std(maps: torch.Tensor, layer: str) -> torch.Tensor:
-    """Pool (N, C, H, W) to (N, 2C): channel means, then population standard deviations.
+def pool(
+    maps: torch.Tensor, layer: str, statistics: tuple[str, ...] = ("mean", "std")
+) -> torch.Tensor:
+    """Describe each channel of (N, C, H, W) over its positions: (N, KC), statistic by statistic.
+
+    Parameters
+    ----------
+    maps : one layer's activations; (N, C) counts as a single position.
+    layer : its name, for the message.
+    statistics : `mean`; `std`, the population standard deviation; `gem`, the generalised mean of
+        power 3 of what is positive; `max`.
 
     Raises
     ------
     BackboneError
         If the layer gives no map of channels by positions.
+
+    References
+    ----------
+    Radenovic, Tolias, Chum, *Fine-tuning CNN Image Retrieval with No Human Annotation* (2018),
+    eq. 1 to 3: generalised-mean pooling with power 3. They pool rectified maps; where a layer is
+    linear, its negative activations count as none.
     """
     if maps.ndim == 2:
         maps = maps[:, :, None, None]
@@ -64,5 +88,12 @@ def mean_std(maps: torch.Tensor, layer: str) -> torch.Tensor:
             "gingham reads convolutional networks"
         )
     mean = maps.mean((2, 3), keepdim=True)
-    std = (maps - mean).square().mean((2, 3)).sqrt()
-    return torch.cat([mean.flatten(1), std], dim=1)
+    pooled = {"mean": mean.flatten(1)}
+    if "std" in statistics:
+        pooled["std"] = (maps - mean).square().mean((2, 3)).sqrt()
+    if "gem" in statistics:
+        powers = maps.clamp(min=GEM_FLOOR).pow(GEM_POWER)
+        pooled["gem"] = powers.mean((2, 3)).pow(1 / GEM_POWER)
+    if "max" in statistics:
+        pooled["max"] = maps.amax((2, 3))
+    return torch.cat([pooled[name] for name in statistics], dim=1)

@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import BACKBONES, FeatureConfig, build_network
+from gingham.backbones import BACKBONES, DEFAULT_POOLING, FeatureConfig, build_network
 from gingham.errors import BackboneError, InputError
 
 logger = logging.getLogger(__name__)
@@ -68,13 +68,17 @@ def cache_folder() -> Path:
 
 
 def load_runtime(
-    backbone: str, weights: str | Path | None = None, *, device: str = "auto"
+    backbone: str,
+    weights: str | Path | None = None,
+    *,
+    device: str = "auto",
+    pooling: str = DEFAULT_POOLING,
 ) -> Runtime:
     """Load a backbone ready to run: OpenVINO on the CPU, torch on CUDA.
 
     Parameters
     ----------
-    backbone, weights : see `gingham.backbones.build_network`.
+    backbone, weights, pooling : see `gingham.backbones.build_network`.
     device : `cpu`, `cuda`, or `auto`: CUDA if the machine has an NVIDIA device and torch can
         use it, else the CPU.
 
@@ -93,10 +97,10 @@ def load_runtime(
         import torch
 
         if torch.cuda.is_available():
-            return TorchRuntime(backbone, weights, device="cuda")
+            return TorchRuntime(backbone, weights, device="cuda", pooling=pooling)
         if device == "cuda":
             raise BackboneError("device cuda: torch finds no CUDA device here; use --device cpu")
-    return OpenVinoRuntime(backbone, weights)
+    return OpenVinoRuntime(backbone, weights, pooling=pooling)
 
 
 class OpenVinoRuntime:
@@ -106,8 +110,14 @@ class OpenVinoRuntime:
     cannot depend on the batch it came in.
     """
 
-    def __init__(self, backbone: str, weights: str | Path | None = None) -> None:
-        self._graph, self.config = _converted(backbone, weights)
+    def __init__(
+        self,
+        backbone: str,
+        weights: str | Path | None = None,
+        *,
+        pooling: str = DEFAULT_POOLING,
+    ) -> None:
+        self._graph, self.config = _converted(backbone, weights, pooling)
         self._compiled: dict[tuple[str, ...], Any] = {}
 
     @cached_property
@@ -189,10 +199,11 @@ class TorchRuntime:
         *,
         device: str = "cuda",
         batch_size: int = 64,
+        pooling: str = DEFAULT_POOLING,
     ) -> None:
         self._backbone, self._weights = backbone, weights
-        self._device, self._batch_size = device, batch_size
-        network, self.config = build_network(backbone, weights)
+        self._device, self._batch_size, self._pooling = device, batch_size, pooling
+        network, self.config = build_network(backbone, weights, pooling=pooling)
         self._networks = {tuple(x.name for x in self.config.layers): network.to(device)}
 
     def stream(
@@ -205,7 +216,9 @@ class TorchRuntime:
 
         wanted = _check_layers(self.config, layers)
         if wanted not in self._networks:
-            network, _ = build_network(self._backbone, self._weights, layers=wanted)
+            network, _ = build_network(
+                self._backbone, self._weights, layers=wanted, pooling=self._pooling
+            )
             self._networks[wanted] = network.to(self._device)
         network = self._networks[wanted]
         batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
@@ -276,12 +289,14 @@ def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[
     return tuple(layer for layer in names if layer in layers)
 
 
-def _converted(backbone: str, weights: str | Path | None) -> tuple[Path, FeatureConfig]:
+def _converted(
+    backbone: str, weights: str | Path | None, pooling: str
+) -> tuple[Path, FeatureConfig]:
     """Find the converted graph in the cache, or convert it now."""
-    folder = cache_folder() / _cache_key(backbone, weights)
+    folder = cache_folder() / _cache_key(backbone, weights, pooling)
     graph, config_file = folder / "model.xml", folder / "config.json"
     if not config_file.exists():
-        _convert(backbone, weights, folder)
+        _convert(backbone, weights, pooling, folder)
     try:
         config = FeatureConfig.from_dict(json.loads(config_file.read_text()))
     except (OSError, ValueError, TypeError, KeyError):
@@ -289,7 +304,7 @@ def _converted(backbone: str, weights: str | Path | None) -> tuple[Path, Feature
     return graph, config
 
 
-def _cache_key(backbone: str, weights: str | Path | None) -> str:
+def _cache_key(backbone: str, weights: str | Path | None, pooling: str) -> str:
     source = "own"
     if weights is not None:
         path = Path(weights)
@@ -299,15 +314,17 @@ def _cache_key(backbone: str, weights: str | Path | None) -> str:
             source = hashlib.file_digest(file, "sha256").hexdigest()
     # A row of the table that changes must not find the graph of the old one.
     row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version))
+    if pooling != DEFAULT_POOLING:
+        row += repr(pooling)
     return f"{backbone}-{hashlib.sha256(row.encode()).hexdigest()[:16]}"
 
 
-def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
+def _convert(backbone: str, weights: str | Path | None, pooling: str, folder: Path) -> None:
     ov = import_openvino()
     import torch
 
     logger.info("converting %s for OpenVINO, once", backbone)
-    network, config = build_network(backbone, weights)
+    network, config = build_network(backbone, weights, pooling=pooling)
     size = config.preprocess.size
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():

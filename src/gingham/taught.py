@@ -97,37 +97,35 @@ class TaughtAttribute:
     ) -> tuple[list[list[str]], NDArray[np.float64]]:
         """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
         votes = self.classifier.vote(self._columns(features), k_evidence=1)
+        return [answer or [] for answer in self._answers(votes)], votes.confidence
+
+    def _answers(self, votes: Votes | MultiVotes) -> list[list[str] | None]:
+        """List the values of each image; None where it is unknown."""
         names = self.values
         if isinstance(votes, Votes):
-            return [[names[v]] if v >= 0 else [] for v in votes.value], votes.confidence
-        answers = [
-            [] if unknown else [names[v] for v in np.flatnonzero(present)]
+            return [[names[v]] if v >= 0 else None for v in votes.value]
+        return [
+            None if unknown else [names[v] for v in np.flatnonzero(present)]
             for present, unknown in zip(votes.present, votes.unknown, strict=True)
         ]
-        return answers, votes.confidence
 
     def predict(
         self, features: Mapping[str, NDArray[np.floating]], *, evidence: int = 5
     ) -> list[Prediction]:
         """Answer for N images, with probabilities and the nearest examples."""
-        columns = self._columns(features)
-        votes = self.classifier.vote(columns, k_evidence=evidence)
-        answers, confidence = self.tags(features)
+        votes = self.classifier.vote(self._columns(features), k_evidence=evidence)
+        multi = self.kind == "multi"
         predictions = []
-        for row, answer in enumerate(answers):
+        for row, answer in enumerate(self._answers(votes)):
             shown = []
             for example, distance in zip(votes.evidence[row], votes.distance[row], strict=True):
-                image, values = self.rows[example]
-                said: str | list[str] = list(values) if self.kind == "multi" else values[0]
-                shown.append(Evidence(image, said, float(distance)))
+                image, said = self.rows[example]
+                shown.append(Evidence(image, list(said) if multi else said[0], float(distance)))
             order = np.argsort(-votes.probabilities[row], kind="stable")
-            value: str | list[str] | None = answer[0] if answer else None
-            if isinstance(votes, MultiVotes):
-                value = None if votes.unknown[row] else answer
             predictions.append(
                 Prediction(
-                    value,
-                    float(confidence[row]),
+                    answer if multi or answer is None else answer[0],
+                    float(votes.confidence[row]),
                     {self.values[v]: float(votes.probabilities[row, v]) for v in order},
                     tuple(shown),
                 )

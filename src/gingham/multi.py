@@ -1,0 +1,300 @@
+"""An attribute of any number of values an image: one discriminant and one calibration a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
+
+from gingham.discriminant import Block, Floats, Ridge, Rows, chunks
+from gingham.errors import InputError, ShapeError
+from gingham.fewshot import Contradiction, Exemplars, FewShotEstimator, exemplars, same_image
+from gingham.voting import nearest
+
+SLOPE = 8.0
+"""Slope of a value's calibration where nothing of it can be held out."""
+
+
+@dataclass(frozen=True)
+class MultiVotes:
+    """What the examples say about N images and V values.
+
+    Attributes
+    ----------
+    present : (N, V) bool, whether the image has the value
+    probabilities : (N, V) float, calibrated probability that it has it
+    confidence : (N,) float, mean probability over the values that the answer is right
+    unknown : (N,) bool, the image is far from what the examples look like
+    evidence : (N, k) int, the nearest examples as rows of `fit`'s X
+    distance : (N, k) float in [0, 2], one minus the cosine to each
+    novelty : (N,) float, how far from what the examples look like; above 1 is unknown
+    """
+
+    present: NDArray[np.bool_]
+    probabilities: Floats
+    confidence: Floats
+    unknown: NDArray[np.bool_]
+    evidence: Rows
+    distance: Floats
+    novelty: Floats
+
+
+class MultiAttributeClassifier(FewShotEstimator):
+    """Learn which of several values an image has, from examples that need not say of all.
+
+    Layers are joined as in `AttributeClassifier`. For two classes shrinkage LDA is ridge
+    regression onto their indicator; here one is solved for each value at once, an unknown entry
+    standing at the value's mean, so that it pulls neither way. Held-out scores calibrate each
+    value by a logistic curve.
+
+    Parameters
+    ----------
+    blocks, layers, shrinkage, folds, unknown_sigmas, random_state : see `AttributeClassifier`
+
+    Attributes
+    ----------
+    classes_ : (V,) names of the values
+    assumed_ : values that no example is said to lack; for them, examples known for other values
+        only are taken to lack it
+    layers_, layer_weights_, layer_accuracy_ : see `AttributeClassifier`
+    cv_accuracy_ : share of known entries that held-out examples get right, nan if `folds_` is 0
+    cv_macro_f1_ : mean over the values of F1 on the known entries
+    contradictions_ : examples that share a group or all features, one said to have a value and the
+        other not
+
+    References
+    ----------
+    Platt, *Probabilistic outputs for support vector machines* (1999), section 2.2, for the targets
+    of the logistic curve.
+    """
+
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[Block] | None = None,
+        layers: str | Sequence[str] = "auto",
+        shrinkage: float = 0.3,
+        folds: int = 5,
+        unknown_sigmas: float = 3.25,
+        random_state: int = 0,
+    ) -> None:
+        self.blocks = blocks
+        self.layers = layers
+        self.shrinkage = shrinkage
+        self.folds = folds
+        self.unknown_sigmas = unknown_sigmas
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        classes: Sequence[str] | None = None,
+        groups: ArrayLike | None = None,
+        views: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from (N, D) features and the (N, V) entries of V values.
+
+        Parameters
+        ----------
+        X : (N, D) float array, features
+        Y : (N, V) float array: 1 has the value, 0 is said to lack it, nan is unknown
+        classes : names of the V values; by default their numbers
+        groups, views : see `AttributeClassifier.fit`
+
+        Raises
+        ------
+        InputError
+            For fewer than two examples, other entries, or a value that no example has, or all have.
+        ShapeError
+            If Y, classes, groups or views do not fit X.
+        """
+        X = self._features(X, reset=True)
+        Y = np.asarray(Y, dtype=np.float64)
+        if Y.ndim != 2 or len(Y) != len(X) or not Y.shape[1]:
+            raise ShapeError("Y", expected=f"({len(X)}, V) with V >= 1", got=Y.shape)
+        if not np.isin(Y[~np.isnan(Y)], (0, 1)).all():
+            raise InputError("Y must hold 1 (has the value), 0 (lacks it) and nan (unknown)")
+        names = [str(v) for v in range(Y.shape[1])] if classes is None else list(classes)
+        if len(names) != Y.shape[1]:
+            raise ShapeError("classes", expected=f"({Y.shape[1]},)", got=(len(names),))
+        examples = exemplars(X, Y, groups, views)
+        n = examples.n
+        if n < 2:
+            raise InputError(f"two examples are the least, got {n}: add examples")
+        self.classes_ = np.array(names)
+        Y = self._assume(Y[examples.rows], n)
+        for value, name in enumerate(names):
+            if not (Y[:n, value] == 1).any() or not (Y[:n, value] == 0).any():
+                lacking = "has" if not (Y[:n, value] == 1).any() else "is known to lack"
+                raise InputError(
+                    f"no example {lacking} {name!r}: add one, or leave the value out "
+                    f"(!{name} says that an image lacks it)"
+                )
+
+        self.means_ = np.nanmean(Y[:n], axis=0)
+        points = self._join_layers(examples, Y, _rarest(Y))
+        ridge = Ridge(points, self._targets(Y), self.shrinkage)
+        self.projection_ = replace(self.projection_, look=ridge.coefficients())
+        self.example_rows_ = examples.rows[:n]
+        self.example_looks_ = self._looks(self.projection_.apply(examples.X[:n])[0])
+        self._calibrate(ridge, Y, examples)
+        self.contradictions_ = self._contradictions(Y, examples)
+        return self
+
+    def _assume(self, Y: Floats, n: int) -> Floats:
+        """Let examples of other values stand in where no example is said to lack a value."""
+        Y = Y.copy()
+        never = ~(Y[:n] == 0).any(axis=0)
+        self.assumed_ = [str(name) for name in self.classes_[never]]
+        others = (Y == 1).any(axis=1)[:, None] & np.isnan(Y) & never
+        Y[others] = 0
+        return Y
+
+    def _targets(self, Y: Floats) -> Floats:
+        centred: Floats = np.where(np.isnan(Y), 0.0, Y - self.means_)
+        return centred
+
+    def _held_out(self, ridge: Ridge, examples: Exemplars, folds: list[Rows]) -> Floats:
+        """Score each example in a fold by the projection learned without its group."""
+        scores = np.full((examples.n, ridge.T.shape[1]), np.nan)
+        for fold in folds:
+            scores[fold] = ridge.without(examples.with_group_of(fold))[fold]
+        shifted: Floats = scores + self.means_
+        return shifted
+
+    def _error(
+        self, points: NDArray[Any], labels: NDArray[Any], examples: Exemplars, folds: list[Rows]
+    ) -> tuple[float, float]:
+        ridge = Ridge(points, self._targets(labels), self.shrinkage)
+        scores = self._held_out(ridge, examples, folds)
+        truth = labels[: examples.n]
+        known = ~np.isnan(truth) & ~np.isnan(scores)
+        right = (scores[known] > 0.5) == (truth[known] == 1)
+        squared = (scores[known] - truth[known]) ** 2
+        return float(right.mean()), float(squared.mean()) + 1e-6
+
+    def _calibrate(self, ridge: Ridge, Y: Floats, examples: Exemplars) -> None:
+        truth = Y[: examples.n]
+        folds, parts = self._held_out_parts(_rarest(Y)[: examples.n], examples)
+        scores = self._held_out(ridge, examples, parts)
+        self.calibration_ = np.array(
+            [_logistic(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
+        )
+        self.folds_ = len(folds)
+        self.cv_accuracy_ = self.cv_macro_f1_ = float("nan")
+        if not folds:
+            return
+        present = self._probabilities(self._held_out(ridge, examples, folds)) >= 0.5
+        tested = ~np.isnan(truth) & np.isin(np.arange(examples.n), np.concatenate(folds))[:, None]
+        right = present == (truth == 1)
+        self.cv_accuracy_ = float(right[tested].mean())
+        scored = []
+        for value in range(len(self.classes_)):
+            rows = tested[:, value]
+            said, has = present[rows, value], truth[rows, value] == 1
+            if has.any():
+                scored.append(2 * (said & has).sum() / (said.sum() + has.sum()))
+        self.cv_macro_f1_ = float(np.mean(scored))
+
+    def _probabilities(self, scores: Floats) -> Floats:
+        slope, offset = self.calibration_.T
+        probabilities: Floats = 1 / (1 + np.exp(-(slope * scores + offset)))
+        return probabilities
+
+    def _contradictions(self, Y: Floats, examples: Exemplars) -> list[Contradiction]:
+        found: dict[tuple[int, int], set[int]] = {}
+        for rows in same_image(examples):
+            for value in np.flatnonzero((Y[rows] == 1).any(0) & (Y[rows] == 0).any(0)).tolist():
+                for row in rows[Y[rows, value] == 1].tolist():
+                    others = rows[Y[rows, value] == 0]
+                    found.setdefault((row, value), set()).update(others.tolist())
+        listed = [
+            Contradiction(
+                row=int(examples.rows[row]),
+                value=str(self.classes_[value]),
+                against=tuple(int(examples.rows[r]) for r in sorted(others)),
+                other=f"!{self.classes_[value]}",
+                reason="same image",
+            )
+            for (row, value), others in found.items()
+        ]
+        return sorted(listed, key=lambda item: (item.row, item.value))
+
+    def vote(self, X: ArrayLike, k_evidence: int = 5) -> MultiVotes:
+        """Say which values (N, D) features have, in chunks of bounded memory.
+
+        Raises
+        ------
+        InputError
+            For NaN or infinity.
+        """
+        check_is_fitted(self)
+        X = self._features(X, reset=False)
+        coordinates, residual = self.projection_.apply(X)
+        looks = self._looks(coordinates)
+        k = min(k_evidence, len(self.example_looks_))
+        evidence, distance = np.empty((len(X), k), np.intp), np.empty((len(X), k))
+        for rows in chunks(len(X), max(1, 16_000_000 // len(self.example_looks_))):
+            columns, near = nearest(looks[rows] @ self.example_looks_.T, k)
+            evidence[rows] = self.example_rows_[columns]
+            distance[rows] = np.clip(1 - near, 0, 2)
+        # Points and targets are centred: a score of nought is the value's mean.
+        probabilities = self._probabilities(coordinates + self.means_)
+        novelty = residual / self.novelty_limit_
+        return MultiVotes(
+            present=probabilities >= 0.5,
+            probabilities=probabilities,
+            confidence=np.maximum(probabilities, 1 - probabilities).mean(axis=1),
+            unknown=novelty > 1,
+            evidence=evidence,
+            distance=distance,
+            novelty=novelty,
+        )
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Return (N, V) calibrated probabilities of having each value, unknown or not."""
+        return self.vote(X).probabilities
+
+    def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Return (N, V) bool; unlike `vote` it never answers unknown."""
+        return self.vote(X).present
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what voting needs as arrays without objects."""
+        return super().to_arrays() | {"calibration": self.calibration_, "means": self.means_}
+
+    def _restore(self, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> None:
+        self.calibration_ = arrays["calibration"].astype(np.float64)
+        self.means_ = arrays["means"].astype(np.float64)
+
+
+def _rarest(Y: Floats) -> Rows:
+    """Return the rarest value that each row has, V where it has none: what folds balance."""
+    has = Y == 1
+    count = np.where(has, has.sum(axis=0), np.inf)
+    rarest: Rows = np.where(has.any(axis=1), count.argmin(axis=1), Y.shape[1])
+    return rarest
+
+
+def _logistic(scores: Floats, truth: Floats) -> tuple[float, float]:
+    """Fit slope and offset of one value's probability to held-out scores of its known entries."""
+    known = ~np.isnan(scores) & ~np.isnan(truth)
+    has, lacks = int((truth[known] == 1).sum()), int((truth[known] == 0).sum())
+    if not has or not lacks:
+        return SLOPE, -SLOPE / 2
+    # Platt's targets keep a value that was never missed from being certain.
+    target = np.where(truth[known] == 1, (has + 1) / (has + 2), 1 / (lacks + 2))
+    column = scores[known][:, None]
+    model = LogisticRegression(C=1e4).fit(
+        np.concatenate([column, column]),
+        np.repeat([1, 0], len(column)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return float(model.coef_[0, 0]), float(model.intercept_[0])

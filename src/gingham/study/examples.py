@@ -1,0 +1,244 @@
+"""What the user points at -> the attributes to study: images, their values, their groups."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gingham.errors import InputError
+from gingham.sources import TABLE_SUFFIXES, read_labels, read_table
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One attribute as it was given, before any image is read.
+
+    Attributes
+    ----------
+    name : of the attribute.
+    images : N paths.
+    values : the N values.
+    groups : N names, images that share one stay on one side; None where no groups were given.
+    unlabelled : rows that say nothing.
+    """
+
+    name: str
+    images: tuple[str, ...]
+    values: tuple[str, ...]
+    groups: tuple[str | None, ...] | None
+    unlabelled: int
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute as it is studied.
+
+    Attributes
+    ----------
+    name : of the attribute.
+    rows : for each of N examples, which of the study's images it is.
+    values : the N values.
+    groups : the N groups; None where no groups were given.
+    left_out : value -> its number of images (groups), too few for the folds.
+    copies : files that are copies of another one, byte for byte, and do not count.
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    values: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    left_out: dict[str, int]
+    copies: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Value -> number of examples, sorted by value."""
+        return dict(sorted(Counter(self.values).items()))
+
+
+def read_examples(
+    examples: Sequence[str | os.PathLike[str]],
+    *,
+    attributes: Sequence[str] = (),
+    groups: str | None = None,
+    image_column: str = "image",
+) -> tuple[list[Labelled], list[tuple[str, str]]]:
+    """Read folders and tables of examples, and decide which attributes they tell of.
+
+    - A folder whose subfolders are the values tells of the attribute with the folder's name.
+    - A table tells of the attributes in `attributes` that it has columns for; without any, of its
+      only column besides the images and the groups, or else of the column with the file's name.
+    - `NAME=PATH` says it outright: NAME is the attribute of the folder, or the column of the
+      table; where the table has no such column, NAME is what its only column is called.
+
+    Parameters
+    ----------
+    examples : paths, or NAME=PATH.
+    attributes : names to study; none means all.
+    groups : a column of the tables.
+    image_column : of the tables.
+
+    Returns
+    -------
+    The attributes, in the order given; and (path, reason) of folders that cannot be listed.
+
+    Raises
+    ------
+    InputError
+        If a path or column is missing, two arguments tell of the same attribute, it is not clear
+        which column is meant, or an attribute asked for is nowhere.
+    """
+    found: dict[str, Labelled] = {}
+    failures: list[tuple[str, str]] = []
+    if not examples:
+        raise InputError("no examples are given: give a folder of folders, or a table")
+    for given in examples:
+        name, path = _split(os.fspath(given))
+        for attribute, column in _attributes(path, name, attributes, groups, image_column).items():
+            if attribute in found:
+                raise InputError(
+                    f"attribute {attribute!r} is told of twice, the second time by {path}: "
+                    "write NAME=PATH to give one another name"
+                )
+            labels = read_labels(
+                path,
+                kind="single",
+                value_column=column,
+                image_column=image_column,
+                group_column=groups,
+            )
+            failures += labels.failures
+            if not labels.rows:
+                raise InputError(f"attribute {attribute!r}: {path} has no labelled image")
+            found[attribute] = Labelled(
+                attribute,
+                tuple(row.image for row in labels.rows),
+                tuple(next(iter(row.values)) for row in labels.rows),
+                tuple(row.group for row in labels.rows) if groups else None,
+                labels.unlabelled,
+            )
+    if missing := [name for name in attributes if name not in found]:
+        raise InputError(
+            f"no examples of attribute {missing[0]!r}; there are {', '.join(found) or 'none'}"
+        )
+    return list(found.values()), failures
+
+
+def _split(given: str) -> tuple[str | None, Path]:
+    name, equals, path = given.partition("=")
+    if equals and name and os.sep not in name and not os.path.lexists(given):
+        return name, Path(path)
+    return None, Path(given)
+
+
+def _attributes(
+    path: Path, name: str | None, wanted: Sequence[str], groups: str | None, image_column: str
+) -> dict[str, str]:
+    """Attribute -> the column that holds it (of a folder: the attribute itself)."""
+    if not path.exists():
+        raise InputError(f"examples {path} do not exist: give a folder of folders, or a table")
+    if path.is_dir():
+        if groups is not None:
+            raise InputError(
+                f"--groups goes with tables, and {path} is a folder: list its images in a table "
+                f"with the columns {image_column}, a value and {groups}"
+            )
+        own = name or path.resolve().name
+        return {own: own} if not wanted or own in wanted else {}
+    read_table(path, [image_column] + ([groups] if groups else []))
+    columns = [column for column in _columns(path) if column not in (image_column, groups)]
+    listed = ", ".join(columns) or "none"
+    if name is not None:
+        if name not in columns and len(columns) != 1:
+            raise InputError(f"table {path} has no column {name!r}; it has {listed}")
+        chosen = {name: name if name in columns else columns[0]}
+    elif wanted:
+        return {column: column for column in columns if column in wanted}
+    elif len(columns) == 1:
+        chosen = {columns[0]: columns[0]}
+    elif path.stem in columns:
+        chosen = {path.stem: path.stem}
+    else:
+        raise InputError(
+            f"table {path}: which column is the attribute? It has {listed}: "
+            "name it with --attribute, or write NAME=PATH"
+        )
+    return {key: column for key, column in chosen.items() if not wanted or key in wanted}
+
+
+def _columns(path: Path) -> list[str]:
+    # `read_table` has read it already: it can be read.
+    assert path.suffix.lower() in TABLE_SUFFIXES
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(path).names)
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        return [column for column in next(csv.reader(file), []) if column]
+
+
+def settle(labelled: Labelled, rows: Mapping[str, int], *, folds: int) -> Attribute:
+    """Keep the examples that can be studied.
+
+    Copies of one image with the same value count once. A value with fewer images (with groups:
+    fewer groups) than folds is left out, and named.
+
+    Parameters
+    ----------
+    labelled : as it was given.
+    rows : path -> which of the study's images it is; copies share one, failed images have none.
+    folds : of the cross-validation.
+
+    Raises
+    ------
+    InputError
+        If fewer than two values are left; the message says why.
+    """
+    groups = labelled.groups or (None,) * len(labelled.images)
+    kept: dict[int, tuple[str, str]] = {}
+    for image, value, group in zip(labelled.images, labelled.values, groups, strict=True):
+        if (row := rows.get(image)) is not None:
+            kept.setdefault(row, (value, f"image {row}" if group is None else f"group {group}"))
+    members: dict[str, set[str]] = {}
+    for value, group in kept.values():
+        members.setdefault(value, set()).add(group)
+    few = {value: len(names) for value, names in sorted(members.items()) if len(names) < folds}
+    if len(members) - len(few) < 2:
+        what = "images" if labelled.groups is None else "groups"
+        said = ", ".join(f"{value!r} ({len(names)} {what})" for value, names in members.items())
+        raise InputError(
+            f"attribute {labelled.name!r} has too few examples: a study needs two values with at "
+            f"least {folds} {what} each (one a fold), and it has {said or 'no readable image'}"
+        )
+    chosen = {row: kept[row] for row in sorted(kept) if kept[row][0] not in few}
+    return Attribute(
+        labelled.name,
+        tuple(chosen),
+        tuple(value for value, _ in chosen.values()),
+        None if labelled.groups is None else tuple(group for _, group in chosen.values()),
+        few,
+        sum(image in rows for image in labelled.images) - len(kept),
+    )
+
+
+def contradictions(labelled: Labelled, rows: Mapping[str, int]) -> list[tuple[str, str]]:
+    """List (path, reason) of copies of one image that are given different values."""
+    first: dict[int, tuple[str, str]] = {}
+    found = []
+    for image, value in zip(labelled.images, labelled.values, strict=True):
+        if (row := rows.get(image)) is None:
+            continue
+        other, said = first.setdefault(row, (image, value))
+        if said != value:
+            found.append(
+                (
+                    image,
+                    f"{labelled.name} is {value!r} here and {said!r} of the same image {other}: "
+                    f"counted as {said!r}",
+                )
+            )
+    return found

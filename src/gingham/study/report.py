@@ -1,0 +1,150 @@
+"""The page: everything inside one file, thumbnails once, plots as SVG, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from gingham.errors import ImageError
+from gingham.extract import Progress
+from gingham.images import open_image, read_file
+from gingham.sheet import UNWRITABLE
+from gingham.storage import replace_file
+from gingham.study import measures, sections
+
+THUMBNAIL = 88
+MOST_THUMBNAILS = 4000
+
+SECTIONS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...] = (
+    ("Accuracy by layer", "accuracy", sections.accuracy),
+    ("Clusters by layer", "clusters", sections.clustering),
+    ("Maps by layer", "maps", sections.maps),
+    ("Fewer dimensions", "dimensions", measures.reduction),
+    ("Search", "search", measures.retrieval),
+    ("Confusions", "confusions", sections.confusion),
+    ("Cost", "cost", measures.cost),
+)
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
+ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>$title</title>
+<style>
+$style
+</style>
+</head>
+<body>
+<header><h1>$title</h1>$summary<nav>$links</nav></header>
+<main>$body</main>
+<div id="tip" hidden><img alt=""><span></span></div>
+<script type="application/json" id="data">$data</script>
+<script>
+$script
+</script>
+</body>
+</html>
+""")
+
+
+def write_report(
+    path: Path, found: Mapping[str, Any], *, max_pixels: int, progress: Progress
+) -> None:
+    """Write the page of a study, whole or not at all.
+
+    Parameters
+    ----------
+    path : where to; a file there is replaced.
+    found : see `gingham.study.experiments.run_experiments`.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of thumbnails made and of all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    made = [(title, anchor, make(found)) for title, anchor, make in SECTIONS]
+    wanted = sorted(set(_shown(found)))[:MOST_THUMBNAILS]
+    thumbnails: dict[int, str] = {}
+    for done, row in enumerate(wanted, 1):
+        if (thumbnail := _thumbnail(found["files"][row], max_pixels)) is not None:
+            thumbnails[row] = thumbnail
+        progress(done, len(wanted))
+    data = {
+        "thumbnails": thumbnails,
+        "names": {row: _printable(Path(found["files"][row]).name) for row in wanted},
+        "maps": [_map(found, one) for one in found["maps"]],
+    }
+    names = ", ".join(found["attributes"])
+    page = PAGE.substitute(
+        title=html.escape(_printable(f"Which hidden layer sees {names}?")),
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        summary=_printable(sections.summary(found)),
+        links="".join(f'<a href="#{anchor}">{title}</a>' for title, anchor, _ in made),
+        body="".join(
+            f'<section id="{anchor}"><h2>{title}</h2>{_printable(body)}</section>'
+            for title, anchor, body in made
+        ),
+        # In a script element only "</" could end it.
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+    replace_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def _asset(name: str) -> str:
+    return files("gingham.study").joinpath(name).read_text(encoding="utf-8")
+
+
+def _printable(text: str) -> str:
+    return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _shown(found: Mapping[str, Any]) -> Iterable[int]:
+    for one in found["maps"]:
+        rows = found["attributes"][one["attribute"]]["rows"]
+        yield from (rows[row] for row in one["rows"])
+    for sheet in found["sheets"]:
+        yield sheet["query"]
+        for rows in sheet["found"].values():
+            yield from rows
+    for pair in found["pairs"]:
+        for rows in pair["images"]:
+            yield from rows
+    for suspect in found["suspects"]:
+        yield suspect["image"]
+
+
+def _map(found: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+    about = found["attributes"][one["attribute"]]
+    values = sorted(about["counts"])
+    number = {value: i for i, value in enumerate(values)}
+    return {
+        "x": one["x"],
+        "y": one["y"],
+        "images": [about["rows"][row] for row in one["rows"]],
+        "labels": [number[about["values"][row]] for row in one["rows"]],
+        "values": [_printable(value) for value in values],
+    }
+
+
+def _thumbnail(image: str, max_pixels: int) -> str | None:
+    try:
+        picture = open_image(read_file(image), max_pixels=max_pixels, draft=THUMBNAIL)
+    except ImageError:
+        return None
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=68, optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,349 @@
+"""A whole study, on a tiny fake backbone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import gingham.cli
+import gingham.study.bench as bench_module
+from conftest import COLOURS, FakeRuntime, Key, draw
+from gingham.backbones import DEFAULT_POOLING
+from gingham.errors import InputError
+from gingham.study import Setting, StudyResult, cluster_agreement, split_weights, study
+from gingham.study.examples import read_examples
+from gingham.study.plots import Series, line_plot
+from gingham.study.reading import POOLING
+from gingham.study.tints import tints
+
+pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
+
+
+class FourStatistics(FakeRuntime):
+    """The fake backbone, with any pooling."""
+
+    def __init__(self, pooling: str, weights: str = "fake") -> None:
+        super().__init__(weights)
+        self.config = replace(self.config, pooling=pooling)
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, dict[str, NDArray[np.float32]] | None]]:
+        for key, rows in super().stream(images, layers):
+            if rows is not None and self.config.pooling == POOLING:
+                rows = {k: np.concatenate([row, row + row**2]) for k, row in rows.items()}
+                if np.isclose(rows["stem"][0], 1.0):
+                    rows["stem"] = rows["stem"] * np.nan
+            yield key, rows
+
+
+class Loader:
+    """Loads the fake backbone, and remembers the runtimes it gave."""
+
+    def __init__(self) -> None:
+        self.loaded: list[FourStatistics] = []
+
+    def __call__(
+        self, backbone: str, weights: str | Path | None = None, *, device: str, pooling: str
+    ) -> FourStatistics:
+        runtime = FourStatistics(pooling, backbone)
+        runtime.config = replace(runtime.config, backbone=backbone)
+        self.loaded.append(runtime)
+        return runtime
+
+    @property
+    def read(self) -> int:
+        """Images read for their features."""
+        return sum(r.images_read for r in self.loaded if r.config.pooling != DEFAULT_POOLING)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[Path, Path]:
+    """The same 36 pictures by colour, with groups, and by pattern."""
+    rows = []
+    for colour in COLOURS:
+        for seed in range(12):
+            path = draw(tmp_path / "p" / f"{colour}{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+            rows.append((path.name, colour, ("plain", "striped")[seed % 2], f"{colour}{seed // 2}"))
+    files = tmp_path / "p" / "colour.csv", tmp_path / "p" / "pattern.csv"
+    for file, column in zip(files, (1, 2), strict=True):
+        with file.open("w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["image", file.stem, "product"])
+            writer.writerows((row[0], row[column], row[3]) for row in rows)
+    return files
+
+
+@pytest.fixture
+def done(tables: tuple[Path, Path], tmp_path: Path) -> tuple[StudyResult, Path, Loader]:
+    loader = Loader()
+    result = study(
+        tables,
+        tmp_path / "out",
+        backbones=["fake_a", "fake_b"],
+        groups="product",
+        setting=Setting(folds=3),
+        load=loader,
+    )
+    return result, tmp_path / "out", loader
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_study_writes_page_tables_and_json(
+    done: tuple[StudyResult, Path, Loader], tables: tuple[Path, Path]
+) -> None:
+    result, out, loader = done
+    assert result.images == 36
+    assert result.failed == 0
+    assert set(result.attributes) == {"colour", "pattern"}
+    assert result.attributes["colour"].values == dict.fromkeys(sorted(COLOURS), 12)
+    assert result.attributes["colour"].best_accuracy > 0.9
+    assert loader.read == 72
+    found = json.loads((out / "results.json").read_text())
+    assert found["choices"]["colour"]["backbone"] == result.attributes["colour"].backbone
+    for name in ("accuracy", "clustering", "reduction", "retrieval", "confusions", "cost"):
+        assert len(rows_of(out / "tables" / f"{name}.csv")) == len(found["tables"][name]) > 0
+    accuracy = rows_of(out / "tables" / "accuracy.csv")
+    # Attributes, backbones, protocols; four layers in four poolings and the recipe.
+    assert len(accuracy) == 2 * 2 * 2 * (4 * 4 + 1)
+    for pooling in ("mean", "mean+deviation", "generalised mean", "maximum"):
+        best = [
+            row
+            for row in accuracy
+            if row["pooling"] == pooling
+            and row["best"] == "True"
+            and row["protocol"] == "groups kept together"
+        ]
+        assert len(best) == 4
+    assert {row["attribute"] for row in rows_of(out / "tables" / "retrieval.csv")} == {
+        "colour",
+        "pattern",
+        "colour + pattern",
+    }
+    page = (out / "report.html").read_text()
+    for word in ("http://", "https://", "<link", 'src="/'):
+        assert word not in page
+    assert len(page) < 15e6
+    assert "scaled to min_cluster_size" in page
+
+
+def test_a_study_goes_on_where_it_was_interrupted(
+    tables: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real = cluster_agreement
+
+    def counted(X: Any, y: Any, *, parameters: Any) -> Any:
+        calls.append("clustering")
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(X, y, parameters=parameters)
+
+    monkeypatch.setattr(bench_module, "cluster_agreement", counted)
+    first, again = Loader(), Loader()
+    arguments: dict[str, Any] = {"setting": Setting(folds=3), "attributes": ["colour"]}
+    with pytest.raises(KeyboardInterrupt):
+        study(tables[:1], tmp_path / "out", load=first, **arguments)
+    result = study(tables[:1], tmp_path / "out", load=again, **arguments)
+    assert (first.read, again.read) == (36, 0)
+    assert len(calls) == 5  # Two before the interruption, and the other two after it.
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    study(tables[:1], tmp_path / "out", load=again, **arguments)
+    assert len(calls) == 5
+    assert (tmp_path / "out" / "results.json").read_bytes() == before
+    # A damaged result is made anew.
+    next((tmp_path / "out" / "cache" / "results").glob("clustering-*")).write_text("{")
+    study(tables[:1], tmp_path / "out", load=again, **arguments)
+    assert len(calls) == 6
+    assert result.images == 36
+
+
+def test_progress_ends_where_it_said(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    from contextlib import contextmanager
+
+    said: dict[str, list[tuple[int, int]]] = {}
+
+    @contextmanager
+    def show(what: str) -> Iterator[Any]:
+        yield lambda done, total: said.setdefault(what, []).append((done, total))
+
+    study(tables, tmp_path / "out", setting=Setting(folds=3), load=Loader(), progress=show)
+    assert list(said) == ["read efficientnet_lite0", "experiments", "draw"]
+    for steps in said.values():
+        assert steps[-1][0] == steps[-1][1] > 0
+        assert steps == sorted(steps)
+
+
+def test_bad_images_and_rare_values_are_reported_by_name(
+    tables: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tables[0].parent
+    (folder / "cut.jpg").write_bytes((folder / "red0.jpg").read_bytes()[:200])
+    (folder / "copy.jpg").write_bytes((folder / "red1.jpg").read_bytes())
+    (folder / "other.jpg").write_bytes((folder / "red2.jpg").read_bytes())
+    Image.new("RGB", (9, 9), "white").save(folder / "nan.png")
+    draw(folder / "rare.jpg", "blue", 77)
+    with tables[0].open("a", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ("missing.jpg", "red", ""),
+                ("cut.jpg", "red", ""),
+                ("copy.jpg", "red", ""),
+                ("other.jpg", "blue", ""),
+                ("nan.png", "red", ""),
+                ("rare.jpg", "rare", ""),
+                ("red3.jpg", "", ""),
+            ]
+        )
+    result = study(
+        tables[:1], tmp_path / "out", groups="product", setting=Setting(folds=3), load=Loader()
+    )
+    reasons = {Path(f.image).name: f.reason for f in result.failures}
+    assert set(reasons) == {"missing.jpg", "cut.jpg", "nan.png", "other.jpg"}
+    assert "no such file" in reasons["missing.jpg"]
+    assert "not finite in layer stem" in reasons["nan.png"]
+    assert "'blue' here and 'red' of the same image" in reasons["other.jpg"]
+    assert result.attributes["colour"].left_out == {"rare": 1}
+    assert result.attributes["colour"].images == 36
+    assert result.unlabelled == 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "nan.png" in page
+    assert "left out" in page
+
+
+def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Path) -> None:
+    colour, pattern = tables
+
+    def names(*given: object, **options: Any) -> list[str]:
+        return [one.name for one in read_examples([str(g) for g in given], **options)[0]]
+
+    assert names(colour, groups="product") == ["colour"]
+    assert names(colour) == ["colour"]  # Two columns, but one has the file's name.
+    assert names(colour, pattern, groups="product") == ["colour", "pattern"]
+    assert names(colour, pattern, attributes=["pattern"]) == ["pattern"]
+    assert names(examples) == ["examples"]
+    assert names(f"shade={examples}") == ["shade"]
+    assert names(f"shade={colour}", groups="product") == ["shade"]
+    assert names(f"product={colour}") == ["product"]
+    moved = colour.rename(colour.with_name("x.csv"))
+    for given, options, said in (
+        ([moved], {}, "which column is the attribute"),
+        ([f"shade={moved}"], {}, "no column 'shade'"),
+        ([pattern, f"pattern={examples}"], {}, "told of twice"),
+        ([pattern], {"attributes": ["neckline"]}, "no examples of attribute 'neckline'"),
+        ([pattern], {"groups": "family"}, "no column 'family'"),
+        ([examples], {"groups": "product"}, "--groups goes with tables"),
+        ([examples / "no"], {}, "do not exist"),
+        ([], {}, "no examples are given"),
+    ):
+        with pytest.raises(InputError, match=said):
+            names(*given, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"examples": "one"}, "attribute 'one' has too few examples.*'red'"),
+        ({"folds": "1"}, "folds >= 2"),
+        ({"query": "nowhere.jpg"}, "query nowhere.jpg cannot be used: no such file"),
+        ({"weights": "other=w.pt"}, "weights are given for 'other'"),
+        ({"look": "colour"}, "LOOK=WEIGHT"),
+        ({"backbone": "no_such_net"}, "no_such_net"),
+    ],
+)
+def test_the_command_refuses_with_a_reason(
+    change: dict[str, str],
+    said: str,
+    examples: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "backbone" not in change:
+        monkeypatch.setattr("gingham.study.run.load_runtime", Loader())
+    for seed in range(6):
+        draw(tmp_path / "one" / "red" / f"{seed}.jpg", "red", seed)
+    options = {"out": str(tmp_path / "out"), **change}
+    source = str(tmp_path / options.pop("examples", "examples"))
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["gingham", "study", source, *words])
+    with pytest.raises(SystemExit) as stopped:
+        gingham.cli.main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert re.search(said, error), error
+
+
+def test_the_command_prints_a_table_or_json(
+    examples: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("gingham.study.run.load_runtime", Loader())
+    command = ["gingham", "study", f"colour={examples}", "--out", str(tmp_path / "out")]
+    command += ["--query", str(examples / "red" / "100.jpg"), "--look", "colour=1"]
+    printed = []
+    for extra in ([], ["--json"]):
+        monkeypatch.setattr(sys, "argv", [*command, *extra])
+        with pytest.raises(SystemExit) as stopped:
+            gingham.cli.main()
+        assert stopped.value.code == 0
+        printed.append(capsys.readouterr().out)
+    assert "18 images, 0 failed" in printed[0]
+    said = json.loads(printed[1])
+    assert said["attributes"]["colour"]["images"] == 18
+    assert said["report"] == str(tmp_path / "out" / "report.html")
+
+
+def test_two_studies_never_share_a_folder(examples: Path, tmp_path: Path) -> None:
+    from gingham.lock import CatalogueLock
+
+    (tmp_path / "out").mkdir()
+    lock = CatalogueLock(tmp_path / "out")
+    with pytest.raises(InputError, match="held open by process"):
+        study([examples], tmp_path / "out", load=Loader())
+    lock.release()
+
+
+def test_weights_belong_to_a_backbone(tmp_path: Path) -> None:
+    assert split_weights(["w.pt"], ["a"]) == {"a": "w.pt"}
+    assert split_weights(["b=w.pt", "a=v.pt"], ["a", "b"]) == {"b": "w.pt", "a": "v.pt"}
+    with pytest.raises(InputError, match="whose weights"):
+        split_weights(["w.pt"], ["a", "b"])
+    with pytest.raises(InputError, match="twice"):
+        split_weights(["w.pt", "a=v.pt"], ["a"])
+
+
+def test_values_get_colours_of_their_own() -> None:
+    assert tints(["black", "Red"]) == ["#1b1b1b", "#d92b2b"]
+    for count in (3, 12, 60):
+        colours = tints([f"v{i}" for i in range(count)])
+        assert len(set(colours)) == count
+
+
+def test_plots_escape_what_users_wrote() -> None:
+    plot = line_plot(
+        [Series("<b>&", [0], [0.5])], title='"x"', x_name="<i>", y_name="y", ticks={0: "<s>"}
+    )
+    assert "<b>&" not in plot
+    assert "<s>" not in plot
+    assert "&lt;s&gt;" in plot

@@ -1,4 +1,4 @@
-"""Accuracy of taught attributes: grouped 5-fold, 10 and 5 examples a value; unknown counts as wrong.
+"""Accuracy of taught attributes: grouped 5-fold, 10 and 5 examples a value; unknown is wrong.
 
 Through the catalogue, as a user would: teach a table, tag, compare. Beside it what a user would
 use instead on the same features: k nearest neighbours on one layer (the 2021 paper), and logistic
@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import DATA, machine, rows
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
@@ -24,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gingham.catalogue import Catalogue
+from measure import DATA, machine, rows
 
 LAYER = {"colour": "stage1", "texture": "stage5"}
 

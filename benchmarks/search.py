@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import DATA, machine, rows
 from sklearn.neighbors import NearestNeighbors
 
 from gingham.catalogue import Catalogue
+from measure import DATA, machine, rows
 
 SLIDERS: tuple[dict[str, float], ...] = (
     {"colour": 1},
@@ -43,9 +43,7 @@ def main(queries: int, seed: int) -> None:
             writer.writerow(("image", "baseColour"))
             for colour in ("Black", "White", "Blue", "Red", "Green", "Pink"):
                 chosen = [r for r in products if r["baseColour"] == colour][:30]
-                writer.writerows(
-                    (DATA / "fashion_products" / r["image"], colour) for r in chosen
-                )
+                writer.writerows((DATA / "fashion_products" / r["image"], colour) for r in chosen)
         shop.teach("baseColour", table)
         shop.tag()
         files = shop._stores.locations.files

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from measure import DATA, GINGHAM, machine, rows, run
 
 

@@ -41,9 +41,7 @@ def main(folder: Path) -> None:
         (f"{VALUES} values, {EXAMPLES} examples each", table, "articleType"),
         ("every product an example of baseColour", full, "baseColour"),
     ):
-        taught = run(
-            GINGHAM, "teach", folder / "shop", column, path, "--json", codes=(0, 1)
-        )
+        taught = run(GINGHAM, "teach", folder / "shop", column, path, "--json", codes=(0, 1))
         tagged = run(GINGHAM, "tag", folder / "shop", column, "--json")
         result = json.loads(taught.stdout)
         print(

@@ -12,9 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from garments import Garment, draw_catalogue
-
 import gingham
+from garments import Garment, draw_catalogue
 from gingham.results import Hit, Prediction
 from gingham.sheet import Section, Tile, write_contact_sheet
 
@@ -86,13 +85,20 @@ def main(folder: Path, images: int, seed: int) -> None:
             shuffled = random.Random(seed).sample(pairs, len(pairs))
             wrong = [pair for pair in shuffled if pair[1].value != getattr(pair[0], attribute)]
             for heading, caption, shown in (
-                (f"Tagged: {attribute}", "Drawn at random, with the calibrated confidence.", shuffled),
+                (
+                    f"Tagged: {attribute}",
+                    "Drawn at random, with the calibrated confidence.",
+                    shuffled,
+                ),
                 (f"Not right: {attribute}", "The answer, and the truth under it.", wrong),
             ):
                 tiles = [tile(g, attribute, p, photos) for g, p in shown[:18]]
                 sections.append(Section(heading, caption, tiles))
         tagged = shop.tag()
-        print(f"tagged {tagged.images} images with {len(ATTRIBUTES)} attributes, {tagged.seconds:.1f} s")
+        print(
+            f"tagged {tagged.images} images with {len(ATTRIBUTES)} attributes "
+            f"in {tagged.seconds:.1f} s"
+        )
         query = photos / next(g.image for g in garments if g.pattern == "gingham")
         for heading, looks in (
             ("Search by colour", {"colour": 1.0}),
@@ -102,12 +108,16 @@ def main(folder: Path, images: int, seed: int) -> None:
         ):
             hits = shop.search(query, looks=looks, n=9)
             tiles = [Tile(hits[0].image, "query", ["what was asked"], "query")]
-            sections.append(Section(heading, f"Sliders: {looks}", tiles + [hit_tile(h) for h in hits[1:]]))
+            sections.append(
+                Section(heading, f"Sliders: {looks}", tiles + [hit_tile(h) for h in hits[1:]])
+            )
         print("like the first gingham, by texture, but red:")
         for hit in shop.search(query, looks={"texture": 1}, where=["colour=red"], n=3):
             print(f"  {Path(hit.image).name}  {hit.score:.3f}  {hit.attributes}")
     page = folder / "index.html"
-    write_contact_sheet(page, title="gingham: the demo catalogue", summary=summary, sections=sections)
+    write_contact_sheet(
+        page, title="gingham: the demo catalogue", summary=summary, sections=sections
+    )
     print(f"look at {page}")
 
 

@@ -14,10 +14,11 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from garment_cuts import BEHIND, GARMENTS, Array, Cut, Random
-from garment_patterns import COLOURS, PATTERNS, choose_dyes, oklch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from garment_cuts import BEHIND, GARMENTS, Array, Cut, Random
+from garment_patterns import COLOURS, PATTERNS, choose_dyes, oklch
 
 SUPERSAMPLE = 3
 COARSE = 3

@@ -52,12 +52,16 @@ class FakeRuntime:
             edges = np.abs(np.diff(x, axis=0)).mean(2), np.abs(np.diff(x, axis=1)).mean(2)
             shades = np.quantile(x, (0.2, 0.5, 0.8), axis=(0, 1)).ravel()
             shades = np.concatenate([shades, shades[:3] * shades[3:6], shades[6:] ** 2, [x.max()]])
-            texture = np.concatenate([[e.mean(), e.std(), *np.quantile(e, (0.5, 0.9))] for e in edges])
+            texture = np.concatenate(
+                [[e.mean(), e.std(), *np.quantile(e, (0.5, 0.9))] for e in edges]
+            )
             maps = {
                 "stem": np.concatenate([x.mean((0, 1)), x.std((0, 1))]),
                 "stage1": shades,
                 "stage2": np.concatenate([texture, texture**2]),
-                "head": np.maximum(np.concatenate([x.mean((0, 1)) @ self._mix, x.std((0, 1)) @ self._mix]), 0),
+                "head": np.maximum(
+                    np.concatenate([x.mean((0, 1)) @ self._mix, x.std((0, 1)) @ self._mix]), 0
+                ),
             }
             yield key, {name: maps[name].astype(np.float32) for name in names}
 
@@ -92,12 +96,14 @@ def examples(tmp_path: Path) -> Path:
     """A folder whose subfolders are colours, six examples each."""
     for colour in COLOURS:
         for seed in range(100, 106):
-            draw(tmp_path / "examples" / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+            draw(
+                tmp_path / "examples" / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1
+            )
     return tmp_path / "examples"
 
 
 @pytest.fixture(autouse=True)
 def _no_chdir() -> Iterator[None]:
-    here = os.getcwd()
+    here = Path.cwd()
     yield
     os.chdir(here)

@@ -49,9 +49,9 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
         model(((images.float() - mean) / std).permute(0, 3, 1, 2))
         pooled = network(images)
     assert [x.name for x in config.layers] == list(maps)
-    for layer, values in zip(config.layers, pooled, strict=True):
-        flat = maps[layer.name].flatten(2).numpy()
-        assert flat.shape[1] == layer.channels
+    for shape, values in zip(config.layers, pooled, strict=True):
+        flat = maps[shape.name].flatten(2).numpy()
+        assert flat.shape[1] == shape.channels
         expected = torch.from_numpy(flat.mean(2)), torch.from_numpy(flat.std(2))
         torch.testing.assert_close(values, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
 
@@ -104,16 +104,21 @@ def test_rows_of_the_table_name_real_modules(name: str, tmp_path: Path) -> None:
     path = weights_of(BACKBONES[name].architecture, tmp_path / "w.safetensors")
     _, config = build_network(name, path)
     channels = [x.channels for x in config.layers]
-    assert channels == {
-        "vgg16": [64, 64, 128, 256, 512, 512, 4096, 4096],
-        "efficientnet_b0": [32, 16, 24, 40, 80, 112, 192, 320, 1280],
-    }[name]
+    assert (
+        channels
+        == {
+            "vgg16": [64, 64, 128, 256, 512, 512, 4096, 4096],
+            "efficientnet_b0": [32, 16, 24, 40, 80, 112, 192, 320, 1280],
+        }[name]
+    )
 
 
 def test_what_cannot_be_had_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BackboneError, match="'nonsense' is unknown: give one of efficientnet_lite0"):
+    with pytest.raises(
+        BackboneError, match="'nonsense' is unknown: give one of efficientnet_lite0"
+    ):
         build_network("nonsense")
     with pytest.raises(BackboneError, match="no such file"):
         build_network("resnet50", tmp_path / "nowhere.safetensors")
@@ -125,9 +130,7 @@ def test_what_cannot_be_had_says_what_to_do(
     with pytest.raises(InputError, match="no layer 'neck'; it has stem, stage1"):
         build_network("efficientnet_lite0", layers=["neck"])
     with pytest.raises(BackboneError, match="convolutional"):
-        build_network(
-            "test_vit", weights_of("test_vit", tmp_path / "vit.safetensors")
-        )
+        build_network("test_vit", weights_of("test_vit", tmp_path / "vit.safetensors"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BackboneError, match="give --weights"):
         build_network("resnet50")

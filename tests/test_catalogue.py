@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import COLOURS, FakeRuntime, draw
 
+from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError
 
@@ -70,7 +70,7 @@ def test_two_files_of_the_same_bytes_are_one_image(tmp_path: Path, runtime: Fake
         result = shop.index([tmp_path / "a"])
         assert (result.added, result.unchanged, result.images) == (2, 1, 2)
         hits = shop.search(first)
-        assert [h.image for h in hits][0] == str(first)
+        assert hits[0].image == str(first)
         assert hits[0].copies == (str(tmp_path / "a" / "2.jpg"),)
 
 
@@ -84,7 +84,7 @@ def test_bad_files_are_listed_and_their_copies_too(
     (folder / "cut2.jpg").write_bytes(data[: len(data) // 2])
     (folder / "text.txt").write_text("hello")
     (folder / "empty.png").touch()
-    os.symlink(folder / "nowhere", folder / "link.jpg")
+    (folder / "link.jpg").symlink_to(folder / "nowhere")
     name = os.fsdecode(b"\xff\xfe.jpg")
     draw(folder / "named.jpg", "blue", 901).rename(folder / name)
     result = shop.index([folder], images=[folder / "gone.jpg"])
@@ -166,7 +166,7 @@ def test_predict_gives_evidence_and_does_not_need_the_catalogue(
     prediction = good.predictions["colour"]
     assert prediction.value == "green"
     assert 0.5 < prediction.confidence <= 1
-    assert list(prediction.values)[0] == "green"
+    assert next(iter(prediction.values)) == "green"
     assert sum(prediction.values.values()) == pytest.approx(1)
     assert prediction.evidence[0].value == "green"
     assert Path(prediction.evidence[0].image).parent.name == "green"
@@ -344,9 +344,7 @@ def test_multi(shop: Catalogue, tmp_path: Path, photos: Path) -> None:
 # search
 
 
-def test_search_finds_itself_and_scores_are_the_weighted_sum(
-    shop: Catalogue, photos: Path
-) -> None:
+def test_search_finds_itself_and_scores_are_the_weighted_sum(shop: Catalogue, photos: Path) -> None:
     for weights in ({"colour": 1.0}, {"texture": 2.0}, {"colour": 1.0, "semantic": 0.1}):
         hits = shop.search(photos / "green4.jpg", looks=weights, n=36)
         assert len(hits) == 36
@@ -358,9 +356,7 @@ def test_search_finds_itself_and_scores_are_the_weighted_sum(
             assert hit.score == pytest.approx(expected, abs=1e-4)
 
 
-def test_search_by_colour_and_by_taught_look(
-    shop: Catalogue, photos: Path, examples: Path
-) -> None:
+def test_search_by_colour_and_by_taught_look(shop: Catalogue, photos: Path, examples: Path) -> None:
     assert {colour_of(h.image) for h in shop.search(photos / "red0.jpg", looks={"colour": 1})} == {
         "red"
     }
@@ -475,9 +471,7 @@ def test_everything_derived_can_be_lost(
         assert again.verify() == []
 
 
-def test_a_damaged_index_is_made_anew(
-    shop: Catalogue, photos: Path, runtime: FakeRuntime
-) -> None:
+def test_a_damaged_index_is_made_anew(shop: Catalogue, photos: Path, runtime: FakeRuntime) -> None:
     before = shop.search(photos / "red0.jpg", n=36)
     shop.close()
     for path in (shop.folder / "index").rglob("*"):

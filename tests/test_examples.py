@@ -14,7 +14,9 @@ def example(image_id: bytes, group: str = "g", **values: bool) -> Example:
 def test_more_examples_are_added_and_later_words_replace_earlier(tmp_path: Path) -> None:
     log = ExampleLog(tmp_path)
     log.append("colour", "single", "auto", [example(A, red=True), example(B, blue=True)])
-    log.append("colour", "single", ("stem", "head"), [example(C, green=True), example(A, pink=True)])
+    log.append(
+        "colour", "single", ("stem", "head"), [example(C, green=True), example(A, pink=True)]
+    )
     for reader in (log, ExampleLog(tmp_path)):
         taught = reader.read()["colour"]
         assert taught.layers == ("stem", "head")

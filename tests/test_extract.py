@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from conftest import FakeRuntime, draw
 
+from conftest import FakeRuntime, draw
 from gingham.extract import PLAIN, VIEWS, View, extract
 from gingham.images import open_image, resize
 

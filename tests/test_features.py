@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FakeRuntime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import FakeRuntime
 from gingham.errors import CatalogueError
 from gingham.features import FeatureStore
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -124,8 +125,7 @@ def test_name_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff\xfe.png"
-    with open(path, "wb") as file:
-        file.write(encode(Image.new("RGB", (3, 2), RED), "PNG"))
+    Path(os.fsdecode(path)).write_bytes(encode(Image.new("RGB", (3, 2), RED), "PNG"))
     assert load_image(os.fsdecode(path)).shape == (2, 3, 3)
 
 
@@ -188,10 +188,8 @@ def test_file_without_permission(tmp_path: Path) -> None:
 def test_no_bytes_raise_anything_else(junk: bytes, cut: int) -> None:
     picture = encode(Image.new("RGB", (16, 16), RED), "JPEG")
     for data in (junk, picture[:cut] + junk, picture[:40] + junk + picture[40:]):
-        try:
+        with contextlib.suppress(ImageError):
             assert load_image(data).ndim == 3
-        except ImageError as error:
-            assert str(error)
 
 
 def test_draft_keeps_twice_the_size() -> None:
@@ -220,4 +218,4 @@ def test_arrays_are_checked() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\)"):
         load_image(pixels[..., 0])
     with pytest.raises(InputError, match="float32"):
-        load_image(pixels.astype(np.float32))  # type: ignore[arg-type]
+        load_image(pixels.astype(np.float32))

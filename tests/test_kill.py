@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, draw
 
+from conftest import COLOURS, draw
 from gingham.catalogue import Catalogue
 
 KILLS = 20

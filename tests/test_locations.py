@@ -39,11 +39,12 @@ def test_equals_a_plain_dictionary(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, bytes | None]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("l")
-    log, plain = Locations(folder), {}
+    log = Locations(folder)
+    applied: dict[str, bytes | None] = {}
     for batch in batches:
         log.append(batch)
-        plain.update(batch)
-    plain = {name: i for name, i in plain.items() if i is not None}
+        applied.update(batch)
+    plain = {name: i for name, i in applied.items() if i is not None}
     for reader in (log, Locations(folder)):
         assert reader.files == plain
         assert {i: sorted(names) for i, names in reader.images.items()} == {

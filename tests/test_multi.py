@@ -86,7 +86,7 @@ def test_held_out_scores_equal_fitting_without_them() -> None:
 def test_foreign_images_are_unknown() -> None:
     X, said, _ = data(150)
     model = MultiAttributeClassifier(blocks=BLOCKS).fit(X, said)
-    foreign = np.random.default_rng(5).normal(size=(50, 40)).astype(np.float32) * 9
+    foreign = -data(50, seed=5)[0]
     assert model.vote(foreign).unknown.mean() > 0.9
 
 

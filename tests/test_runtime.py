@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs_shared
-from test_backbones import weights_of
 
+from conftest import SHARED, needs_shared
 from gingham.backbones import BACKBONES
 from gingham.errors import BackboneError, InputError
 from gingham.runtime import OpenVinoRuntime, TorchRuntime, load_runtime
+from test_backbones import weights_of
 
 KERAS = SHARED / "weights" / "resnet50_keras_to_layer3.safetensors"
 
@@ -23,7 +23,9 @@ def pictures(size: int, count: int = 3) -> list[np.ndarray]:
 
     rng = np.random.default_rng(7)
     small = rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
-    return [np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC)) for p in small]
+    return [
+        np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC)) for p in small
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_openvino_agrees_with_torch_eager(
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4 * np.abs(b).max())
 
 
-# The first, the last and the sum of each layer's features, from a forward pass written out in torch.
+# The first, the last and the sum of a layer's features, from a forward pass written out in torch.
 CANONICAL = {
     "stem": [2.80831, 0.00000, 95.2664],
     "stage1": [-0.09975, 4.76082, 87.0877],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
 from gingham.discriminant import Block, Floats, Ridge, Rows, chunks, optimal_scoring, unit
 from gingham.errors import InputError, ShapeError
@@ -131,10 +131,15 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
             For fewer than two values, NaN, unknown layers, or views without groups.
         ShapeError
             If y, groups or views do not fit X.
+        ValueError
+            If y is not one value a row, or holds NaN (scikit-learn's own words).
         """
         X = self._features(X, reset=True)
-        y = np.asarray(y)
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y is None:
+            raise InputError("fit requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
         if y.shape != (len(X),):
             raise ShapeError("y", expected=f"({len(X)},)", got=y.shape)
         check_classification_targets(y)

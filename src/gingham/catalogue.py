@@ -16,6 +16,7 @@ from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.export import export_table
 from gingham.extract import Progress, absolute
+from gingham.features import ImageId
 from gingham.images import MAX_PIXELS
 from gingham.ingest import ingest
 from gingham.lock import CatalogueLock
@@ -31,7 +32,7 @@ from gingham.results import (
 )
 from gingham.runtime import Runtime, load_runtime
 from gingham.searching import Searcher
-from gingham.sources import find_images
+from gingham.sources import Teachable, find_images
 from gingham.storage import read_json, write_json
 from gingham.stores import Stores
 from gingham.tagging import predict, tag
@@ -266,7 +267,7 @@ class Catalogue:
     def teach(
         self,
         attribute: str,
-        examples: str | os.PathLike[str] | Mapping[str, str | Sequence[str]],
+        examples: str | os.PathLike[str] | Teachable,
         *,
         image_column: str = "image",
         value_column: str | None = None,
@@ -421,7 +422,7 @@ class Catalogue:
     ) -> list[ImageId | dict[str, NDArray[np.floating]]]:
         """Turn example images into ids of the catalogue, or into features of all layers."""
         examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
-        for image in map(os.fspath, images):
+        for image in [os.fspath(image) for image in images]:
             if (known := self._stores.find(image)) is not None:
                 examples.append(known)
                 continue

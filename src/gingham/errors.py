@@ -38,6 +38,4 @@ class MissingExtraError(GinghamError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed; run: pip install 'gingham[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed; run: pip install 'gingham[{extra}]'")

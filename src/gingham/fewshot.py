@@ -275,11 +275,12 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Turn coordinates into the look: unit rows."""
         return unit(coordinates)
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return the look: (N, d) float32 unit rows, whose dot product is similarity."""
+    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Return the look: (N, d) unit rows of X's precision, whose dot product is similarity."""
         check_is_fitted(self)
         X = self._features(X, reset=False)
-        return self._looks(self.projection_.apply(X)[0]).astype(np.float32)
+        looks: NDArray[np.floating] = self._looks(self.projection_.apply(X)[0]).astype(X.dtype)
+        return looks
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return what voting needs as arrays without objects (values become text)."""

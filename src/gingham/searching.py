@@ -206,9 +206,7 @@ class Searcher:
                 taught[name] = direction(
                     *(self._taught_vectors(index, name, side) for side in (like, unlike))
                 )
-        directions = self.space.directions(
-            *(self._vectors(index, side) for side in (like, unlike))
-        )
+        directions = self.space.directions(*(self._vectors(index, side) for side in (like, unlike)))
         found = index.query(
             self.space.query_vector(directions, weights),
             n,
@@ -247,7 +245,9 @@ class Searcher:
     def _vectors(self, index: VectorIndex, examples: Sequence[Example]) -> NDArray[np.float32]:
         """Give stored vectors, (N, width)."""
         rows = [
-            index.vectors([example.hex()]) if isinstance(example, bytes) else self.space.embed(example)
+            index.vectors([example.hex()])
+            if isinstance(example, bytes)
+            else self.space.embed(example)
             for example in examples
         ]
         return np.concatenate([np.empty((0, self.space.width), np.float32), *rows])

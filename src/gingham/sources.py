@@ -16,6 +16,9 @@ TABLE_SUFFIXES = (".csv", ".parquet")
 UNLABELLED = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>", "unknown"})
 """Cells that say nothing about an image, in any case of letters."""
 
+Teachable = Mapping[str, str | Sequence[str]] | Mapping[Path, str | Sequence[str]]
+"""Image -> value, or several values."""
+
 _CLUTTER = frozenset({"Thumbs.db", "desktop.ini"})
 
 
@@ -252,7 +255,7 @@ def _values(cell: Any, kind: str) -> dict[str, bool]:
     return values
 
 
-def label_images(examples: Mapping[str, str | Sequence[str]], kind: str) -> Labels:
+def label_images(examples: Teachable, kind: str) -> Labels:
     """Take examples from a mapping of image to value, or to several values."""
     rows = []
     for image, given in examples.items():

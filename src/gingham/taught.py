@@ -90,7 +90,7 @@ class TaughtAttribute:
 
     def project(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
         """Map layer -> (N, 2C) to the look `attribute:NAME`: (N, d) float32 unit rows."""
-        return self.classifier.transform(self._columns(features))
+        return self.classifier.transform(self._columns(features)).astype(np.float32, copy=False)
 
     def tags(
         self, features: Mapping[str, NDArray[np.floating]]

@@ -17,7 +17,7 @@ from gingham.features import ImageId
 from gingham.ingest import SHARD_IMAGES
 from gingham.results import Failure, TeachResult
 from gingham.runtime import Features
-from gingham.sources import Label, label_images, read_labels
+from gingham.sources import Label, Teachable, label_images, read_labels
 from gingham.stores import Stores
 from gingham.taught import EXAMPLE_VIEWS, fit, view_id
 
@@ -55,7 +55,7 @@ def teach(
     stores: Stores,
     attributes: Attributes,
     attribute: str,
-    examples: Path | Mapping[str, str | Sequence[str]],
+    examples: Path | Teachable,
     columns: TableColumns,
     *,
     kind: str | None,

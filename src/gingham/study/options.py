@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gingham.console import print_table, say, table
+from gingham.console import say
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,21 +45,12 @@ def split_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, s
 
 def print_study(result: StudyResult) -> None:
     """Print what a study found out, and what it left aside."""
-    rows = table(
-        "attribute", "images", "take", "accuracy", "best", "accuracy", "all layers, taught"
-    )
     for name, one in result.attributes.items():
-        taught = (f"{backbone} {value:.3f}" for backbone, value in one.taught_accuracy.items())
-        rows.add_row(
-            name,
-            str(one.images),
-            f"{one.backbone} {one.layer}",
-            f"{one.accuracy:.3f}",
-            f"{one.best_backbone} {one.best_layer}",
-            f"{one.best_accuracy:.3f}",
-            ", ".join(taught),
-        )
-    print_table(rows)
+        taught = ", ".join(f"{b} {value:.3f}" for b, value in one.taught_accuracy.items())
+        say(f"{name}: {one.images} images of {len(one.values)} values")
+        say(f"  take {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
+        say(f"  best {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
+        say(f"  taught on all layers: {taught}")
     say(f"{result.images} images, {result.failed} failed; {result.seconds:.0f} s")
     say(f"report: {result.report}")
     for name, one in result.attributes.items():

@@ -75,7 +75,8 @@ def write_report(
         If the file cannot be written.
     """
     made = [(title, anchor, make(found)) for title, anchor, make in SECTIONS]
-    wanted = sorted(set(_shown(found)))[:MOST_THUMBNAILS]
+    shown = list(dict.fromkeys(_shown(found)))
+    wanted = shown[:MOST_THUMBNAILS]
     thumbnails: dict[int, str] = {}
     for done, row in enumerate(wanted, 1):
         if (thumbnail := _thumbnail(found["files"][row], max_pixels)) is not None:
@@ -83,7 +84,7 @@ def write_report(
         progress(done, len(wanted))
     data = {
         "thumbnails": thumbnails,
-        "names": {row: _printable(Path(found["files"][row]).name) for row in wanted},
+        "names": {row: _printable(Path(found["files"][row]).name) for row in shown},
         "maps": [_map(found, one) for one in found["maps"]],
     }
     names = ", ".join(found["attributes"])
@@ -112,9 +113,7 @@ def _printable(text: str) -> str:
 
 
 def _shown(found: Mapping[str, Any]) -> Iterable[int]:
-    for one in found["maps"]:
-        rows = found["attributes"][one["attribute"]]["rows"]
-        yield from (rows[row] for row in one["rows"])
+    # Maps come last: where there are too many images for the page, a point can do without.
     for sheet in found["sheets"]:
         yield sheet["query"]
         for rows in sheet["found"].values():
@@ -124,6 +123,9 @@ def _shown(found: Mapping[str, Any]) -> Iterable[int]:
             yield from rows
     for suspect in found["suspects"]:
         yield suspect["image"]
+    for one in found["maps"]:
+        rows = found["attributes"][one["attribute"]]["rows"]
+        yield from (rows[row] for row in one["rows"])
 
 
 def _map(found: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def layers(
     return X, y
 
 
-@parametrize_with_checks([AttributeClassifier()])
+@parametrize_with_checks([AttributeClassifier()])  # type: ignore[untyped-decorator]
 def test_follows_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 

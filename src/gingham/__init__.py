@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from gingham.errors import GinghamError as GinghamError
     from gingham.errors import ImageError as ImageError
     from gingham.errors import InputError as InputError
-    from gingham.extract import extract as extract
     from gingham.images import load_image as load_image
     from gingham.multi import MultiAttributeClassifier as MultiAttributeClassifier
     from gingham.runtime import load_runtime as load_runtime
@@ -36,7 +35,6 @@ _HOMES = {
     "GinghamError": "errors",
     "ImageError": "errors",
     "InputError": "errors",
-    "extract": "extract",
     "load_image": "images",
     "load_runtime": "runtime",
     "write_contact_sheet": "sheet",

@@ -137,27 +137,27 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         X = self._features(X, reset=True)
         if y is None:
             raise InputError("fit requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        if y.shape != (len(X),):
-            raise ShapeError("y", expected=f"({len(X)},)", got=y.shape)
-        check_classification_targets(y)
+        given: NDArray[Any] = column_or_1d(y, warn=True)
+        if given.dtype.kind == "f":
+            assert_all_finite(given, input_name="y")
+        if given.shape != (len(X),):
+            raise ShapeError("y", expected=f"({len(X)},)", got=given.shape)
+        check_classification_targets(given)
         if self.neighbours < 1:
             raise InputError(f"expected neighbours >= 1, got {self.neighbours}")
-        examples = exemplars(X, y, groups, views)
-        y = y[examples.rows]
+        examples = exemplars(X, given, groups, views)
+        given = given[examples.rows]
         n = examples.n
-        self.classes_ = np.unique(y[:n])
+        self.classes_ = np.unique(given[:n])
         if len(self.classes_) < 2:
             raise InputError(
                 f"two values are the least, but the {n} examples have {len(self.classes_)} class "
                 f"({', '.join(map(str, self.classes_))}); add examples of another value"
             )
-        strange = sorted(set(y[n:].tolist()) - set(self.classes_.tolist()))
+        strange = sorted(set(given[n:].tolist()) - set(self.classes_.tolist()))
         if strange:
             raise InputError(f"views have the values {strange}, which no example has")
-        labels = np.searchsorted(self.classes_, y).astype(np.intp)
+        labels = np.searchsorted(self.classes_, given).astype(np.intp)
 
         points = self._join_layers(examples, labels, labels)
         ridge = Ridge(points, self._targets(labels), self.shrinkage)

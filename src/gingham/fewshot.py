@@ -273,7 +273,8 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _looks(self, coordinates: Floats) -> Floats:
         """Turn coordinates into the look: unit rows."""
-        return unit(coordinates)
+        looks: Floats = unit(coordinates).astype(np.float64, copy=False)
+        return looks
 
     def transform(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return the look: (N, d) unit rows of X's precision, whose dot product is similarity."""

@@ -20,7 +20,7 @@ from gingham.lock import CatalogueLock
 from gingham.results import Failure, Result
 from gingham.runtime import Runtime, load_runtime
 from gingham.storage import write_json
-from gingham.study.bench import Setting
+from gingham.study.bench import Setting, look_space
 from gingham.study.examples import Attribute, Labelled, contradictions, read_examples, settle
 from gingham.study.experiments import run_experiments
 from gingham.study.reading import POOLING, StudyFeatures, read_images
@@ -175,6 +175,8 @@ def study(
             name: StudyFeatures(folder / "cache" / "features", runtime.config)
             for name, runtime in runtimes.items()
         }
+        for one in features.values():
+            look_space(one).check(setting.looks)
         paths = list(
             dict.fromkeys([*(image for one in labelled for image in one.images), *queries])
         )
@@ -184,8 +186,8 @@ def study(
                 reason = next(reason for path, reason in failed if path == image)
                 raise InputError(f"query {image} cannot be used: {reason}")
         studied = _settle(labelled, rows, failed, setting.folds)
-        for one in labelled:
-            failed += contradictions(one, rows)
+        for given in labelled:
+            failed += contradictions(given, rows)
         failures += failed
         found = run_experiments(
             studied,

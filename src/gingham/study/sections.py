@@ -29,14 +29,18 @@ def summary(found: Found) -> str:
     cards = []
     for name, choice in found["choices"].items():
         about = found["attributes"][name]
-        why = f"It is the best of all {choice['compared']} layers tried."
+        equals = len(choice["no_worse"]) - 1
+        why = f"It is the most accurate of {choice['compared']} layers, and " + (
+            f"cheaper than the {equals} that are statistically no worse."
+            if equals
+            else "every other is statistically worse."
+        )
         if (choice["backbone"], choice["layer"]) != (choice["best_backbone"], choice["best_layer"]):
             why = (
                 f"The best is {text(choice['best_backbone'])} {text(choice['best_layer'])} with "
                 f"{choice['best_accuracy']:.3f}, in {choice['best_milliseconds']:g} ms and "
                 f"{choice['best_bytes']} bytes; this one is no worse in McNemar's test "
-                f"(p = {choice['p']:.2f}) and the cheapest of the {len(choice['no_worse'])} that "
-                "are not."
+                f"(p = {choice['p']:.2f}), and the cheapest of all that are no worse."
             )
         recipe = ", ".join(
             f"{backbone} {value:.3f}" for backbone, value in found["taught"][name].items()

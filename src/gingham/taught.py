@@ -27,12 +27,29 @@ from gingham.stores import Stores
 VERSION = 1
 """Counts changes of the recipe: an attribute fitted by another version is fitted anew."""
 
-EXAMPLE_VIEWS = (
+_MIDDLE = (0.1, 0.1, 0.9, 0.9)
+_VIEWS = (
     View("mirror", mirror=True),
-    View("middle", (0.1, 0.1, 0.9, 0.9)),
-    View("middle, mirrored", (0.1, 0.1, 0.9, 0.9), mirror=True),
+    View("middle", _MIDDLE),
+    View("middle, mirrored", _MIDDLE, mirror=True),
 )
-"""How the pictures of examples are read besides as they are; measured in docs/benchmarks.md."""
+_CORNERS = (
+    View("upper left", (0.0, 0.0, 0.8, 0.8)),
+    View("upper right, mirrored", (0.2, 0.0, 1.0, 0.8), mirror=True),
+    View("lower left", (0.0, 0.2, 0.8, 1.0)),
+    View("lower right", (0.2, 0.2, 1.0, 1.0)),
+)
+
+
+def views_for(examples: int, values: int) -> tuple[View, ...]:
+    """Say how the pictures of examples are read, besides as they are.
+
+    The fewer examples a value has, the more its views help, and the less they cost:
+    docs/benchmarks.md says how much. Beyond 40 a value they only take time.
+    """
+    if examples <= 7 * values:
+        return _VIEWS + _CORNERS
+    return _VIEWS if examples <= 40 * values else ()
 
 
 def view_id(image_id: ImageId, view: View) -> ImageId:
@@ -209,7 +226,7 @@ def fit(stores: Stores, name: str, taught: Taught) -> TaughtAttribute:
     views = [
         (number, view_id(example.id, view))
         for number, example in enumerate(rows)
-        for view in EXAMPLE_VIEWS
+        for view in views_for(len(rows), len(taught.values))
         if view_id(example.id, view) in stores.views
     ]
     X = join(stores.features.get([example.id for example in rows]), stores.layers)

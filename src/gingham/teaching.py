@@ -19,12 +19,9 @@ from gingham.results import Failure, TeachResult
 from gingham.runtime import Features
 from gingham.sources import Label, Teachable, label_images, read_labels
 from gingham.stores import Stores
-from gingham.taught import EXAMPLE_VIEWS, fit, view_id
+from gingham.taught import fit, view_id, views_for
 
 KINDS = ("single", "multi")
-
-FEW_EXAMPLES = 40
-"""Views help where a value has no more examples than this; beyond, they only cost time."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,8 @@ def teach(
             image_column=columns.image,
             group_column=columns.group,
         )
-    few = FEW_EXAMPLES * len({value for row in labels.rows for value in row.values})
-    wanted = EXAMPLE_VIEWS if views and len(labels.rows) <= few else ()
+    values = {value for row in labels.rows for value in row.values}
+    wanted = views_for(len(labels.rows), len(values)) if views else ()
     ids, failed = _read_examples(stores, labels.rows, wanted, max_pixels, progress)
     fresh = [
         Example(

@@ -423,6 +423,15 @@ def test_another_process_is_refused_with_the_id_of_the_holder(shop: Catalogue) -
         Catalogue.open(shop.folder)
 
 
+def test_what_a_killed_create_leaves_behind_is_no_obstacle(
+    tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / ".tmp-abc.json").write_text("{")
+    (tmp_path / "shop" / "lock").touch()
+    Catalogue.create(tmp_path / "shop", runtime=runtime).close()
+
+
 def test_closing_lets_others_in(tmp_path: Path, runtime: FakeRuntime) -> None:
     for _ in range(3):
         Catalogue.create(tmp_path / "shop", runtime=runtime).close()

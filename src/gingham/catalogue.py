@@ -33,12 +33,17 @@ from gingham.results import (
 from gingham.runtime import Runtime, load_runtime
 from gingham.searching import Searcher
 from gingham.sources import Teachable, find_images
-from gingham.storage import read_json, write_json
+from gingham.storage import TEMPORARY_PREFIX, read_json, write_json
 from gingham.stores import Stores
 from gingham.tagging import predict, tag
 from gingham.teaching import TableColumns, teach
 
 FORMAT = 1
+
+
+def _is_foreign(path: Path) -> bool:
+    """Say whether a file is anything but what a killed `create` leaves behind."""
+    return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
 
 
 def _silent(done: int, total: int) -> None:
@@ -111,7 +116,7 @@ class Catalogue:
             raise CatalogueError(
                 f"{path} is a catalogue already: open it, or choose another folder"
             )
-        if path.exists() and (not path.is_dir() or any(p.name != "lock" for p in path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
             raise CatalogueError(f"{path} exists and is no catalogue: choose another folder")
         weights = None if weights is None else absolute(weights)
         runtime = runtime or load_runtime(backbone, weights, device=device)

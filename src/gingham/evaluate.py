@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from gingham.errors import ShapeError
 
@@ -27,6 +26,9 @@ def grouped_folds(
     -------
     The rows of each fold; an empty list if no value has two groups.
     """
+    # Half a second to import, which predicting and tagging do not need.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     pairs = np.unique(np.stack([labels, groups]), axis=1)
     folds = min(folds, int(np.bincount(pairs[0]).max(initial=0)))
     if folds < 2:

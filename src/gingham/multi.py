@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from gingham.discriminant import Block, Floats, Ridge, Rows, chunks
@@ -285,6 +284,8 @@ def _rarest(Y: Floats) -> Rows:
 
 def _logistic(scores: Floats, truth: Floats) -> tuple[float, float]:
     """Fit slope and offset of one value's probability to held-out scores of its known entries."""
+    from sklearn.linear_model import LogisticRegression
+
     known = ~np.isnan(scores) & ~np.isnan(truth)
     has, lacks = int((truth[known] == 1).sum()), int((truth[known] == 0).sum())
     if not has or not lacks:

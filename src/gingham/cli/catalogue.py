@@ -1,16 +1,27 @@
-"""One command a catalogue method: it parses, calls, prints, and translates errors."""
+"""One command a catalogue method."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gingham.cli.options import (
+    BackboneOption,
+    CatalogueArgument,
+    DeviceOption,
+    JsonOption,
+    MegapixelsOption,
+    WeightsOption,
+    WhereOption,
+    app,
+    look_weights,
+    open_catalogue,
+    pixels,
+    stdin_paths,
+)
 from gingham.console import (
     print_counts,
     print_json,
@@ -21,67 +32,6 @@ from gingham.console import (
     spinner,
     table,
 )
-from gingham.errors import GinghamError, InputError
-
-if TYPE_CHECKING:
-    from gingham.catalogue import Catalogue
-
-app = typer.Typer(
-    name="gingham",
-    help="Teach it an attribute with ten pictures; it tags and searches your whole catalogue.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-CatalogueArgument = Annotated[
-    Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        metavar="ATTRIBUTE=VALUE",
-        help="Keep images with this value (or != without it); the same attribute again means or.",
-    ),
-]
-MegapixelsOption = Annotated[
-    float,
-    typer.Option("--max-megapixels", min=0.0, help="Refuse larger images, before decoding them."),
-]
-BackboneOption = Annotated[
-    str | None,
-    typer.Option(help="efficientnet_lite0 (default), resnet50, vgg16, ... or any timm name."),
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="A .safetensors or .pth file of the backbone's weights.")
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-
-
-def main() -> None:
-    """Run the command line; no traceback reaches the user."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        app()
-    except GinghamError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted: what was done so far is kept", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("GINGHAM_DEBUG"):
-            raise
-        _fail(f"{type(error).__name__}: {error} (set GINGHAM_DEBUG=1 to see where)")
-
-
-def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
 
 
 @app.command()
@@ -105,7 +55,7 @@ def index(
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
 
-    listed = _stdin_paths() if "-" in sources else []
+    listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     if (catalogue / "catalogue.json").exists():
         shop = Catalogue.open(catalogue, backbone=backbone, weights=weights, device=device)
@@ -117,7 +67,7 @@ def index(
         )
     with shop, progress_bar("index", as_json) as progress:
         result = shop.index(
-            folders, images=listed, max_pixels=_pixels(max_megapixels), progress=progress
+            folders, images=listed, max_pixels=pixels(max_megapixels), progress=progress
         )
     if as_json:
         print_json(result.to_dict())
@@ -162,7 +112,7 @@ def teach(
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to one taught before."""
-    with _open(catalogue) as shop, progress_bar("teach", as_json) as progress:
+    with open_catalogue(catalogue) as shop, progress_bar("teach", as_json) as progress:
         result = shop.teach(
             attribute,
             examples,
@@ -172,7 +122,7 @@ def teach(
             kind=kind,
             layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
             views=views,
-            max_pixels=_pixels(max_megapixels),
+            max_pixels=pixels(max_megapixels),
             progress=progress,
         )
     if as_json:
@@ -205,7 +155,7 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Forget an attribute, or one of its values, with its examples and tags."""
-    with _open(catalogue) as shop:
+    with open_catalogue(catalogue) as shop:
         shop.forget(attribute, value)
     if as_json:
         print_json({"attribute": attribute, "value": value})
@@ -224,11 +174,11 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict the attributes of images, in the catalogue or not, one line an image."""
-    paths = [p for image in images for p in (_stdin_paths() if image == "-" else [image])]
+    paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
-    with _open(catalogue) as shop, progress_bar("predict", as_json) as progress:
+    with open_catalogue(catalogue) as shop, progress_bar("predict", as_json) as progress:
         for result in shop.predict(
-            paths, attributes=attribute, max_pixels=_pixels(max_megapixels), progress=progress
+            paths, attributes=attribute, max_pixels=pixels(max_megapixels), progress=progress
         ):
             failed |= result.error is not None
             if as_json:
@@ -253,7 +203,7 @@ def tag(
     as_json: JsonOption = False,
 ) -> None:
     """Apply attributes to every image of the catalogue, from the stored features."""
-    with _open(catalogue) as shop, progress_bar("tag", as_json) as progress:
+    with open_catalogue(catalogue) as shop, progress_bar("tag", as_json) as progress:
         result = shop.tag(attributes, progress=progress)
     if as_json:
         print_json(result.to_dict())
@@ -280,8 +230,11 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the images that look most like the given ones, best first."""
-    looks = _weights(look)
-    with _open(catalogue) as shop, spinner("searching; new images are indexed first", as_json):
+    looks = look_weights(look)
+    with (
+        open_catalogue(catalogue) as shop,
+        spinner("searching; new images are indexed first", as_json),
+    ):
         hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
     if as_json:
         for hit in hits:
@@ -300,7 +253,7 @@ def facets(
     catalogue: CatalogueArgument, where: WhereOption = None, as_json: JsonOption = False
 ) -> None:
     """Count the images of every value, among those that pass the filters."""
-    with _open(catalogue) as shop:
+    with open_catalogue(catalogue) as shop:
         result = shop.facets(where or [])
     if as_json:
         print_json(result.to_dict())
@@ -312,7 +265,7 @@ def facets(
 @app.command()
 def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     """Say what a catalogue holds."""
-    with _open(catalogue) as shop:
+    with open_catalogue(catalogue) as shop:
         result = shop.info()
     if as_json:
         print_json(result.to_dict())
@@ -330,7 +283,7 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     """Read every file of the catalogue and say what is damaged or does not fit together."""
-    with _open(catalogue) as shop:
+    with open_catalogue(catalogue) as shop:
         problems = shop.verify()
     if as_json:
         print_json({"problems": problems})
@@ -344,7 +297,7 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     """Make the attributes and the search index anew from the stored features and examples."""
-    with _open(catalogue) as shop, spinner("rebuilding", as_json):
+    with open_catalogue(catalogue) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
     if as_json:
@@ -363,8 +316,8 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take images out of the catalogue; their files are not touched."""
-    names = [p for image in images for p in (_stdin_paths() if image == "-" else [image])]
-    with _open(catalogue) as shop:
+    names = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
+    with open_catalogue(catalogue) as shop:
         removed = shop.remove(names)
         left = len(shop)
     if as_json:
@@ -380,107 +333,9 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a table of every file with its tags and confidences."""
-    with _open(catalogue) as shop:
+    with open_catalogue(catalogue) as shop:
         rows = shop.export(file)
     if as_json:
         print_json({"file": str(file), "rows": rows})
     else:
         say(f"{rows} rows written to {file}")
-
-
-@app.command()
-def study(
-    examples: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="EXAMPLES...",
-            help="Folders (a subfolder a value) or tables; NAME=PATH names the attribute.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the report; an interrupted study goes on.")],
-    backbones: Annotated[
-        list[str] | None,
-        typer.Option("--backbone", metavar="NAME", help="A network to study; again for more."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[NAME=]FILE", help="The weights of a backbone."),
-    ] = None,
-    attributes: Annotated[
-        list[str] | None,
-        typer.Option("--attribute", metavar="NAME", help="Study only this one; again for more."),
-    ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(help="Column of the tables; its images stay on one side of every split."),
-    ] = None,
-    image_column: Annotated[str, typer.Option()] = "image",
-    queries: Annotated[
-        list[str] | None,
-        typer.Option("--query", metavar="IMAGE", help="Search with this image; else some drawn."),
-    ] = None,
-    looks: Annotated[
-        list[str] | None,
-        typer.Option("--look", metavar="LOOK=WEIGHT", help="The weights of a search by both."),
-    ] = None,
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds, the maps and the drawn queries.")] = 0,
-    device: DeviceOption = "auto",
-    max_megapixels: MegapixelsOption = 100.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Find out which hidden layer sees which attribute, and write a report to look at."""
-    from gingham.backbones import DEFAULT_BACKBONE
-    from gingham.study import Setting, print_study, split_weights
-    from gingham.study import study as run
-
-    names = backbones or [DEFAULT_BACKBONE]
-    result = run(
-        examples,
-        out,
-        backbones=names,
-        weights=split_weights(weights or [], names),
-        attributes=attributes or [],
-        groups=groups,
-        image_column=image_column,
-        queries=queries or [],
-        setting=Setting(folds=folds, seed=seed, looks=_weights(looks) or Setting().looks),
-        device=device,
-        max_pixels=_pixels(max_megapixels),
-        progress=lambda what: progress_bar(what, as_json),
-    )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        print_study(result)
-    raise typer.Exit(1 if result.failed else 0)
-
-
-def _open(folder: Path) -> Catalogue:
-    from gingham.catalogue import Catalogue
-
-    return Catalogue.open(folder)
-
-
-def _stdin_paths() -> list[str]:
-    from gingham.sources import iterate_stdin
-
-    return list(iterate_stdin(sys.stdin.buffer.read()))
-
-
-def _pixels(megapixels: float) -> int:
-    return int(megapixels * 1e6)
-
-
-def _weights(looks: Sequence[str] | None) -> dict[str, float] | None:
-    if not looks:
-        return None
-    from gingham.looks import parse_look
-
-    weights: dict[str, float] = {}
-    for look in looks:
-        name, weight = parse_look(look)
-        if name in weights:
-            raise InputError(f"--look {name} is given twice: give one weight for it")
-        weights[name] = weight
-    return weights

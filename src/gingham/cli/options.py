@@ -1,0 +1,83 @@
+"""What several commands share: the app, their arguments and options, and how these are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gingham.errors import InputError
+
+if TYPE_CHECKING:
+    from gingham.catalogue import Catalogue
+
+app = typer.Typer(
+    name="gingham",
+    help="Teach it an attribute with ten pictures; it tags and searches your whole catalogue.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+CatalogueArgument = Annotated[
+    Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="ATTRIBUTE=VALUE",
+        help="Keep images with this value (or != without it); the same attribute again means or.",
+    ),
+]
+MegapixelsOption = Annotated[
+    float,
+    typer.Option("--max-megapixels", min=0.0, help="Refuse larger images, before decoding them."),
+]
+BackboneOption = Annotated[
+    str | None,
+    typer.Option(help="efficientnet_lite0 (default), resnet50, vgg16, ... or any timm name."),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="A .safetensors or .pth file of the backbone's weights.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def open_catalogue(folder: Path) -> Catalogue:
+    """Open a catalogue that is there."""
+    from gingham.catalogue import Catalogue
+
+    return Catalogue.open(folder)
+
+
+def stdin_paths() -> list[str]:
+    """Read the paths on stdin."""
+    from gingham.sources import iterate_stdin
+
+    return list(iterate_stdin(sys.stdin.buffer.read()))
+
+
+def pixels(megapixels: float) -> int:
+    """Turn megapixels into pixels."""
+    return int(megapixels * 1e6)
+
+
+def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:
+    """Read `--look LOOK=WEIGHT` options; None if there are none."""
+    if not looks:
+        return None
+    from gingham.looks import parse_look
+
+    weights: dict[str, float] = {}
+    for look in looks:
+        name, weight = parse_look(look)
+        if name in weights:
+            raise InputError(f"--look {name} is given twice: give one weight for it")
+        weights[name] = weight
+    return weights

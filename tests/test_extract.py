@@ -24,7 +24,7 @@ def test_order_reasons_and_features(tmp_path: Path, runtime: FakeRuntime) -> Non
     assert "no such file" in str(got[11].reason)
     data = Path(good[3]).read_bytes()
     assert got[3].id == hashlib.sha256(data).digest()
-    square = resize(open_image(data), 16, interpolation="bicubic")
+    square = resize(open_image(data), 16, interpolation="bicubic", crop=0.875)
     ((_, expected),) = FakeRuntime().stream([(0, square)])
     assert expected is not None
     for layer, values in got[3].features[PLAIN].items():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gingham.errors import ImageError, InputError
 from gingham.images import load_image, open_image, read_file, resize
@@ -210,6 +210,24 @@ def test_resize_cuts_and_mirrors() -> None:
     assert near(resize(image, 4, interpolation="bilinear", box=(0.6, 0, 1, 1)), WHITE, 0)
     plain = resize(image, 8, interpolation="bicubic")
     assert np.array_equal(resize(image, 8, interpolation="bicubic", mirror=True), plain[:, ::-1])
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(0.1, 1.0))
+def test_the_middle_square_is_what_pillow_fits(width: int, height: int, crop: float) -> None:
+    rng = np.random.default_rng(width * 60 + height)
+    image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+    ours = resize(image, 8, interpolation="bicubic", crop=crop).astype(int)
+    theirs = ImageOps.fit(image, (8, 8), Image.Resampling.BICUBIC, bleed=(1 - crop) / 2)
+    assert np.abs(ours - np.asarray(theirs).astype(int)).max() <= 1
+
+
+def test_a_box_is_a_part_of_what_is_read() -> None:
+    pixels = np.zeros((10, 30, 3), np.uint8)
+    pixels[:, 13:17] = 255
+    image = Image.fromarray(pixels)
+    middle = (0.4, 0.0, 0.6, 1.0)
+    assert near(resize(image, 4, interpolation="bilinear", crop=1.0, box=middle), WHITE, 0)
+    assert not near(resize(image, 4, interpolation="bilinear", box=middle), WHITE, 0)
 
 
 def test_arrays_are_checked() -> None:

@@ -29,12 +29,20 @@ STATISTICS = ("mean", "std", "gem", "max")
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How an image becomes the input of a network: stretched to a square, then (x - mean) / std.
+    """How an image becomes the input of a network: a square of it, resized, (x - mean) / std.
 
-    `mean` and `std` are a channel's, in the network's channel order, in units of 0 to 255.
+    Attributes
+    ----------
+    size : side of the input, in pixels.
+    crop : the side of the square that is read, from the middle of the image, as a fraction of
+        its shorter side; None takes the whole image and stretches it.
+    interpolation : see `gingham.images.resize`.
+    mean, std : a channel's, in the network's channel order, in units of 0 to 255.
+    bgr : whether that order is blue, green, red.
     """
 
     size: int = 224
+    crop: float | None = 0.875
     interpolation: str = "bicubic"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
@@ -83,7 +91,7 @@ class FeatureConfig:
     preprocess: Preprocess
     layers: tuple[Layer, ...]
     pooling: str = DEFAULT_POOLING
-    version: int = 1
+    version: int = 2
 
     @property
     def fingerprint(self) -> str:
@@ -135,7 +143,8 @@ BACKBONES: dict[str, Backbone] = {
             "resnet50_keras",
             "resnet50",
             _RESNET_LAYERS,
-            Preprocess(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), bgr=True),
+            # Stretched, as in the experiments of Baloian et al. (2021).
+            Preprocess(crop=None, mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), bgr=True),
             weights="file",
         ),
     )
@@ -177,6 +186,7 @@ def get_backbone(name: str) -> Backbone:
         tuple((f"stage{i}", stage["module"]) for i, stage in enumerate(info, 1)),
         Preprocess(
             size=config["input_size"][1],
+            crop=config["crop_pct"],
             interpolation=interpolation if interpolation in ("bilinear", "lanczos") else "bicubic",
             mean=mean,
             std=std,

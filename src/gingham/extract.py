@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import ImageError
 from gingham.features import ImageId
-from gingham.images import MAX_PIXELS, open_image, read_file, resize
+from gingham.images import MAX_PIXELS, WHOLE, Box, open_image, read_file, resize
 from gingham.runtime import Features, Runtime, cpu_count
 
 A = TypeVar("A")
@@ -29,15 +29,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class View:
-    """A way to cut an example before it is read: a box in fractions of its sides, and a mirror."""
+    """A way to read an example: a box in fractions of what is read of it, and a mirror."""
 
     name: str
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    box: Box = WHOLE
     mirror: bool = False
 
 
 VIEWS = (View(PLAIN),)
-"""What `index` reads of an image: all of it, once."""
+"""How `index` reads an image: plainly, once."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def extract(
                 picture,
                 config.size,
                 interpolation=config.interpolation,
+                crop=config.crop,
                 box=view.box,
                 mirror=view.mirror,
             )

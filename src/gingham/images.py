@@ -16,6 +16,11 @@ from gingham.errors import ImageError, InputError
 
 MAX_PIXELS = 100_000_000
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
 INTERPOLATIONS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -147,27 +152,51 @@ def resize(
     size: int,
     *,
     interpolation: str,
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    crop: float | None = None,
+    box: Box = WHOLE,
     mirror: bool = False,
 ) -> NDArray[np.uint8]:
-    """Cut a box out of an image, stretch it to a square, and mirror it if asked.
+    """Make the square that a network reads of an image, or of a part of it, mirrored if asked.
 
     Parameters
     ----------
     image : RGB.
     size : side of the square, in pixels.
     interpolation : `bilinear`, `bicubic` or `lanczos`, antialiased when shrinking.
-    box : left, top, right, bottom, as fractions of the width and height.
+    crop : what is read; see `frame`.
+    box : the part of what is read: left, top, right, bottom, as fractions of its sides.
     mirror : swap left and right.
 
     Returns
     -------
     (size, size, 3) uint8 array.
     """
-    width, height = image.size
-    edges = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    left, top, right, bottom = frame(*image.size, crop)
+    width, height = right - left, bottom - top
+    edges = (
+        left + box[0] * width,
+        top + box[1] * height,
+        left + box[2] * width,
+        top + box[3] * height,
+    )
     square = np.asarray(image.resize((size, size), INTERPOLATIONS[interpolation], box=edges))
     return np.ascontiguousarray(square[:, ::-1]) if mirror else square
+
+
+def frame(width: int, height: int, crop: float | None) -> Box:
+    """Say which part of an image is read: left, top, right, bottom, in pixels.
+
+    Parameters
+    ----------
+    width, height : of the image.
+    crop : the side of the square in its middle, as a fraction of the shorter side; None takes
+        the whole image, which is then stretched.
+    """
+    if crop is None:
+        return (0.0, 0.0, float(width), float(height))
+    side = crop * min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return (left, top, left + side, top + side)
 
 
 def _upright(image: Image.Image) -> Image.Image:

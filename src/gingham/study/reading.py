@@ -182,5 +182,7 @@ def squares(images: Sequence[str], runtime: Runtime, *, max_pixels: int) -> list
             picture = open_image(read_file(image), max_pixels=max_pixels, draft=config.size)
         except ImageError:
             continue
-        made.append(resize(picture, config.size, interpolation=config.interpolation))
+        made.append(
+            resize(picture, config.size, interpolation=config.interpolation, crop=config.crop)
+        )
     return made

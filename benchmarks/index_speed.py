@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from gingham.attributes import AttributeClassifier
 from gingham.catalogue import Catalogue
-from gingham.taught import blocks, join
+from gingham.fitting import blocks, join
 from measure import DATA, GINGHAM, machine, rows, run
 
 COUNT = 1000

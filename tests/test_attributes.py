@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +17,7 @@ from gingham.discriminant import Ridge, optimal_scoring, unit
 from gingham.errors import InputError
 from gingham.evaluate import macro_f1
 from gingham.fewshot import evenly, layer_weights
+from gingham.voters import SingleVoter
 from gingham.voting import nearest
 
 BLOCKS = [("good", 0, 12), ("noise", 12, 30), ("fair", 30, 40)]
@@ -70,7 +70,7 @@ def test_vote_matches_a_plain_loop() -> None:
     for i, look in enumerate(looks):
         similarity = [float(look @ example) for example in examples]
         near = sorted(range(len(y)), key=lambda j: -similarity[j])[:7]
-        rule = model.vote_rule_
+        rule = model.voter_.rule
         share = {value: np.exp(-2 / rule.temperature) for value in model.classes_}
         for j in near:
             share[y[j]] += np.exp((similarity[j] - 1) / rule.temperature)
@@ -86,17 +86,17 @@ def test_vote_matches_a_plain_loop() -> None:
 def test_held_out_vote_equals_teaching_without_the_example() -> None:
     X, y = layers(n_each=5, spread=1)
     model = AttributeClassifier(blocks=BLOCKS, layers=["good"]).fit(X, y)
-    where = {int(row): i for i, row in enumerate(model.example_rows_)}
+    where = {int(row): i for i, row in enumerate(model.voter_.example_rows)}
     rest = np.arange(len(y)) != 3
     # Same centre, scale and penalty as the whole model: only the example itself is missing.
-    points = model.projection_.space.apply(X)
+    points = model.voter_.projection.space.apply(X)
     codes = np.searchsorted(model.classes_, y)
     targets = np.eye(3)[codes] - np.eye(3)[codes].mean(axis=0)
     ridge = Ridge(points[rest], targets[rest], model.shrinkage)
     map_ = optimal_scoring(ridge.fitted, targets[rest], np.bincount(codes[rest]).astype(float))
     coordinates = unit(points @ ridge.coefficients() @ map_)
     columns, near = nearest(coordinates[[3]] @ coordinates[rest].T, 30)
-    expected = model.vote_rule_.probabilities(codes[rest][columns], near, 3)[0]
+    expected = model.voter_.rule.probabilities(codes[rest][columns], near, 3)[0]
     np.testing.assert_allclose(model.held_out_probabilities_[where[3]], expected, rtol=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_views_shape_the_projection_but_never_vote() -> None:
         views=np.arange(2 * len(y)) < len(y),
     )
     assert model.vote(X).evidence.min() >= len(y)
-    assert len(model.example_rows_) == len(y)
+    assert len(model.voter_.example_rows) == len(y)
 
 
 @pytest.mark.parametrize("n_each", [1, 2, 3])
@@ -134,7 +134,7 @@ def test_few_examples(n_each: int) -> None:
     assert np.isnan(model.cv_accuracy_) == (n_each == 1)
     if n_each == 1:
         assert model.layers_ == ["good", "noise", "fair"]
-        assert model.novelty_limit_ == np.inf
+        assert model.voter_.novelty_limit == np.inf
 
 
 def test_a_value_with_one_example_is_learned_beside_others() -> None:
@@ -162,20 +162,16 @@ def test_round_trip_without_pickle(array_type: type[np.floating]) -> None:
     X, y = layers()
     model = AttributeClassifier(blocks=BLOCKS).fit(X.astype(array_type), y)
     file = BytesIO()
-    np.savez(file, allow_pickle=False, **model.to_arrays())
+    np.savez(file, allow_pickle=False, **model.voter_.to_arrays())
     file.seek(0)
-    meta = json.loads(json.dumps(model.to_dict(), allow_nan=False))
-    again = AttributeClassifier.from_arrays(dict(np.load(file, allow_pickle=False)), meta)
+    again = SingleVoter.from_arrays(dict(np.load(file, allow_pickle=False)))
     fresh = layers(seed=4)[0].astype(array_type)
     for mine, theirs in zip(
         vars(model.vote(fresh)).values(), vars(again.vote(fresh)).values(), strict=True
     ):
         np.testing.assert_array_equal(mine, theirs)
-    assert again.get_params() == model.get_params()
-    with pytest.raises(InputError, match="lacks 'folds'"):
-        AttributeClassifier.from_arrays(
-            model.to_arrays(), {k: v for k, v in meta.items() if k != "folds"}
-        )
+    with pytest.raises(KeyError, match="rule"):
+        SingleVoter.from_arrays({k: v for k, v in model.voter_.to_arrays().items() if k != "rule"})
 
 
 @settings(max_examples=10, deadline=None)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gingham.errors import InputError, ShapeError
 from gingham.multi import MultiAttributeClassifier
+from gingham.voters import MultiVoter
 
 NAMES = ["collar", "belt", "zip"]
 BLOCKS = [("early", 0, 20), ("late", 20, 40)]
@@ -74,7 +73,7 @@ def test_held_out_scores_equal_fitting_without_them() -> None:
     model = MultiAttributeClassifier(layers=["all"]).fit(X, said)
     from gingham.discriminant import Ridge
 
-    points = model.projection_.space.apply(X)
+    points = model.voter_.projection.space.apply(X)
     targets = model._targets(said)
     out = np.arange(5)
     exact = Ridge(points, targets, model.shrinkage).without(out)[out]
@@ -97,15 +96,14 @@ def test_views_train_but_neither_vote_nor_test() -> None:
     model = MultiAttributeClassifier(blocks=BLOCKS).fit(
         np.concatenate([X, X + 0.01]), np.tile(said, (2, 1)), groups=groups, views=views
     )
-    assert sorted(model.example_rows_) == list(range(60))
+    assert sorted(model.voter_.example_rows) == list(range(60))
     assert model.vote(X).evidence.max() < 60
 
 
 def test_saving_and_loading_gives_the_same_votes() -> None:
     X, said, _ = data(80, unknown=0.2)
     model = MultiAttributeClassifier(blocks=BLOCKS).fit(X, said, classes=NAMES)
-    meta = json.loads(json.dumps(model.to_dict()))
-    again = MultiAttributeClassifier.from_arrays(model.to_arrays(), meta)
+    again = MultiVoter.from_arrays(model.voter_.to_arrays())
     first, second = model.vote(X), again.vote(X)
     for name in ("present", "probabilities", "confidence", "unknown", "evidence", "distance"):
         assert np.array_equal(getattr(first, name), getattr(second, name))

@@ -17,7 +17,7 @@ from gingham.examples import Taught
 from gingham.features import ImageId
 from gingham.storage import replace_file
 from gingham.stores import Stores
-from gingham.taught import TaughtAttribute, fit, stamp_of
+from gingham.taught import TaughtAttribute, stamp_of
 
 _PREDICTIONS = pa.schema(
     [
@@ -87,9 +87,16 @@ class Attributes:
         except CatalogueError:
             attribute = None
         if attribute is None or attribute.stamp != stamp:
-            attribute = fit(self._stores, name, taught)
-            self.keep(attribute)
+            attribute = self._fit(name, taught)
         self._ready[name] = attribute
+        return attribute
+
+    def _fit(self, name: str, taught: Taught) -> TaughtAttribute:
+        # scikit-learn, which only fitting needs, takes a second to import.
+        from gingham.fitting import fit
+
+        attribute = fit(self._stores, name, taught).attribute
+        self.keep(attribute)
         return attribute
 
     def keep(self, attribute: TaughtAttribute) -> None:
@@ -148,7 +155,7 @@ class Attributes:
         """Fit every attribute anew from the examples; predictions are kept."""
         self._ready.clear()
         for name, taught in self.taught().items():
-            self.keep(fit(self._stores, name, taught))
+            self._fit(name, taught)
 
     def verify(self) -> list[str]:
         """Say which examples have no features."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,36 +12,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
-from gingham.discriminant import Block, Floats, Ridge, Rows, chunks, optimal_scoring, unit
+from gingham.discriminant import Block, Floats, Ridge, Rows, optimal_scoring, unit
 from gingham.errors import InputError, ShapeError
 from gingham.evaluate import macro_f1
 from gingham.fewshot import Contradiction, Exemplars, FewShotEstimator, exemplars, same_image
+from gingham.voters import SingleVoter, Votes, unit_looks
 from gingham.voting import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
 
 CONFIDENT = 0.9
 """A held-out example voted another value with this probability contradicts it."""
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What the examples say about N images.
-
-    Attributes
-    ----------
-    value : (N,) int, index into `classes_`; -1 where unknown
-    confidence : (N,) float, calibrated probability of the best value (also where unknown)
-    probabilities : (N, V) float, calibrated, rows sum to 1
-    evidence : (N, k) int, the nearest examples as rows of `fit`'s X
-    distance : (N, k) float in [0, 2], one minus the cosine to each
-    novelty : (N,) float, how far from what the examples look like; above 1 is unknown
-    """
-
-    value: Rows
-    confidence: Floats
-    probabilities: Floats
-    evidence: Rows
-    distance: Floats
-    novelty: Floats
 
 
 class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
@@ -70,6 +49,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
     layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
     cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
     contradictions_ : list of `Contradiction`
+    voter_ : `gingham.voters.SingleVoter`, all it takes to answer
 
     Notes
     -----
@@ -87,6 +67,8 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
     Baloian et al. (2021): hidden layers and kNN; the joined layers, LDA, confidence and unknown are
     ours. Hastie, Buja, Tibshirani (1995): penalised discriminants as ridge regression.
     """
+
+    voter_: SingleVoter
 
     def __init__(
         self,
@@ -162,11 +144,17 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         points = self._join_layers(examples, labels, labels)
         ridge = Ridge(points, self._targets(labels), self.shrinkage)
         look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
-        self.projection_ = replace(self.projection_, look=look)
-        self.example_rows_ = examples.rows[:n]
-        self.example_labels_ = labels[:n]
-        self.example_looks_ = self._looks(self.projection_.apply(examples.X[:n])[0])
-        self._cross_validate(ridge, labels, examples)
+        projection = replace(self._projection, look=look)
+        self.voter_ = SingleVoter(
+            projection,
+            self.classes_,
+            examples.rows[:n],
+            unit_looks(projection.apply(examples.X[:n])[0]),
+            self._novelty_limit,
+            labels[:n],
+            self._cross_validate(ridge, labels, examples),
+            self.neighbours,
+        )
         return self
 
     def _targets(self, labels: Rows) -> Floats:
@@ -207,7 +195,8 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         # One more error than seen, so that one lucky layer never silences the rest.
         return 1 - wrong / max(tested, 1), (wrong + 1) / (tested + 2)
 
-    def _cross_validate(self, ridge: Ridge, labels: Rows, examples: Exemplars) -> None:
+    def _cross_validate(self, ridge: Ridge, labels: Rows, examples: Exemplars) -> VoteRule:
+        """Measure the examples' answers to each other, and calibrate the vote by them."""
         n_values = len(self.classes_)
         folds, parts = self._held_out_parts(labels[: examples.n], examples)
         held = [self._hold_out(ridge, labels, examples, fold) for fold in folds]
@@ -216,11 +205,11 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
             if parts is folds
             else [self._hold_out(ridge, labels, examples, part) for part in parts]
         )
-        self.vote_rule_ = fit_vote_rule(alone, labels, n_values)
+        rule = fit_vote_rule(alone, labels, n_values)
         self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
         against: dict[int, Rows] = {}
         for part in alone:
-            found = self.vote_rule_.probabilities(labels[part.voters], part.similarity, n_values)
+            found = rule.probabilities(labels[part.voters], part.similarity, n_values)
             self.held_out_probabilities_[part.rows] = found
             best = found.argmax(axis=1)
             doubted = (best != labels[part.rows]) & (found.max(axis=1) >= CONFIDENT)
@@ -232,14 +221,13 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         scores = []
         for part in held:
             if len(part.rows):
-                share = self.vote_rule_.probabilities(
-                    labels[part.voters], part.similarity, n_values
-                )
+                share = rule.probabilities(labels[part.voters], part.similarity, n_values)
                 truth, guess = labels[part.rows], share.argmax(axis=1)
                 scores.append(((truth == guess).mean(), macro_f1(truth, guess)))
         self.folds_ = len(scores)
         mean = np.mean(scores, axis=0) if scores else np.full(2, np.nan)
         self.cv_accuracy_, self.cv_macro_f1_ = float(mean[0]), float(mean[1])
+        return rule
 
     def _contradictions(
         self, labels: Rows, examples: Exemplars, against: Mapping[int, Rows]
@@ -273,31 +261,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
             For NaN or infinity.
         """
         check_is_fitted(self)
-        X = self._features(X, reset=False)
-        coordinates, residual = self.projection_.apply(X)
-        looks = self._looks(coordinates)
-        n, n_values = len(X), len(self.classes_)
-        k = min(k_evidence, len(self.example_labels_))
-        probabilities = np.empty((n, n_values))
-        evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
-        for rows in chunks(n, max(1, 16_000_000 // len(self.example_labels_))):
-            columns, near = nearest(looks[rows] @ self.example_looks_.T, max(k, self.neighbours))
-            voters = self.example_labels_[columns[:, : self.neighbours]]
-            probabilities[rows] = self.vote_rule_.probabilities(
-                voters, near[:, : self.neighbours], n_values
-            )
-            evidence[rows] = self.example_rows_[columns[:, :k]]
-            distance[rows] = np.clip(1 - near[:, :k], 0, 2)
-        novelty = residual / self.novelty_limit_
-        best = probabilities.argmax(axis=1)
-        return Votes(
-            value=np.where(novelty > 1, -1, best),
-            confidence=probabilities[np.arange(n), best],
-            probabilities=probabilities,
-            evidence=evidence,
-            distance=distance,
-            novelty=novelty,
-        )
+        return self.voter_.vote(self._features(X, reset=False), k_evidence)
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return (N, V) calibrated probabilities of `classes_`, unknown or not."""
@@ -308,16 +272,3 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         best = self.predict_proba(X).argmax(axis=1)
         values: NDArray[Any] = self.classes_[best]
         return values
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what voting needs as arrays without objects (values become text)."""
-        return super().to_arrays() | {"example_labels": self.example_labels_}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the rest, ready for JSON: parameters and scores (nan and infinity become None)."""
-        rule = self.vote_rule_
-        return super().to_dict() | {"vote_rule": [rule.temperature, rule.sharpness, rule.lapse]}
-
-    def _restore(self, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> None:
-        self.example_labels_ = arrays["example_labels"].astype(np.intp)
-        self.vote_rule_ = VoteRule(*meta["vote_rule"])

@@ -36,7 +36,6 @@ from gingham.sources import Teachable, find_images
 from gingham.storage import TEMPORARY_PREFIX, read_json, write_json
 from gingham.stores import Stores
 from gingham.tagging import predict, tag
-from gingham.teaching import TableColumns, teach
 
 FORMAT = 1
 
@@ -305,6 +304,9 @@ class Catalogue:
             If there are fewer than two values or two examples, or anything asked for is not there;
             then nothing is kept.
         """
+        # Only teaching needs scikit-learn, which takes a second to import.
+        from gingham.teaching import TableColumns, teach
+
         return teach(
             self._stores,
             self._attributes,

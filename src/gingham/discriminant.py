@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 from gingham.errors import InputError, ShapeError
 
@@ -17,6 +18,7 @@ Rows: TypeAlias = NDArray[np.intp]
 Block: TypeAlias = tuple[str, int, int]
 
 CHUNK = 4096
+PROJECTED_ROWS = 512
 
 
 def check_blocks(blocks: Sequence[Block] | None, n_columns: int) -> tuple[Block, ...]:
@@ -115,6 +117,10 @@ class Ridge:
     """
 
     def __init__(self, X: NDArray[np.floating], T: Floats, penalty: float) -> None:
+        # Only learning needs it: predicting starts the sooner.
+        from scipy.linalg import cho_factor, cho_solve
+
+        self._cho_solve = cho_solve
         self.X, self.T, self.penalty = X, T, penalty
         self.dual = len(X) <= X.shape[1]
         if self.dual:
@@ -141,7 +147,7 @@ class Ridge:
     def _columns(self, rows: Rows) -> Floats:
         if self.dual:
             return self._inverse[:, rows]
-        solved = cho_solve(self._factor, self.X[rows].T.astype(np.float64))
+        solved = self._cho_solve(self._factor, self.X[rows].T.astype(np.float64))
         columns: Floats = -(self.X @ solved.astype(self.X.dtype)).astype(np.float64)
         columns[rows, np.arange(len(rows))] += 1
         return columns / self.penalty
@@ -202,18 +208,31 @@ class Projection:
     def apply(self, X: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Return (N, d) coordinates, and (N,) squared distances from the examples' subspace.
 
-        Read in chunks, so that memory stays bounded.
+        Points of the joined space are never made: with u a block's unit row, m its mean and s its
+        scale, the product s (u - m) W is s (u W - m W), and its squared length
+        s^2 (|u|^2 - 2 u m + |m|^2). Read in chunks of bounded memory, in float32 where X is not
+        float64.
         """
-        both = np.concatenate([self.look, self.subspace], axis=1).astype(X.dtype)
+        wide = np.float64 if X.dtype == np.float64 else np.float32
         d = self.look.shape[1]
-        looks, residuals = np.empty((len(X), d)), np.empty(len(X))
-        for rows in chunks(len(X)):
-            points = self.space.apply(X[rows])
-            out = (points @ both).astype(np.float64)
-            looks[rows] = out[:, :d]
-            squared = np.einsum("nd,nd->n", points, points).astype(np.float64)
-            residuals[rows] = np.maximum(squared - (out[:, d:] ** 2).sum(axis=1), 1e-12)
-        return looks, residuals
+        out, squared = np.zeros((len(X), d + self.subspace.shape[1])), np.zeros(len(X))
+        at = 0
+        for (_, first, end), mean, scale in zip(
+            self.space.blocks, self.space.means, self.space.scales, strict=True
+        ):
+            width = end - first
+            both = np.concatenate([self.look, self.subspace], axis=1)[at : at + width]
+            at += width
+            by = np.concatenate([both, mean[:, None]], axis=1)
+            centre = mean @ by
+            for rows in chunks(len(X), PROJECTED_ROWS):
+                unit_rows = unit(X[rows, first:end].astype(wide))
+                products = (unit_rows @ by.astype(wide)) - centre
+                out[rows] += scale * products[:, :-1]
+                length = np.einsum("nd,nd->n", unit_rows, unit_rows)
+                squared[rows] += scale**2 * (length - 2 * products[:, -1] - centre[-1])
+        residuals = np.maximum(squared - (out[:, d:] ** 2).sum(axis=1), 1e-12)
+        return out[:, :d], residuals
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything needed to rebuild it, without pickle."""
@@ -249,6 +268,16 @@ class Projection:
             blocks, tuple(np.split(means, ends[:-1])), arrays["block_scales"].astype(np.float64)
         )
         return cls(space, look, subspace)
+
+
+def blas_threads(most: int | None) -> AbstractContextManager[object]:
+    """Let matrix products use at most this many threads; None changes nothing.
+
+    Those of few examples are so small that threads wait for each other longer than they work:
+    teaching took twice as long with two threads as with one, where other work went on beside.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(most, user_api="blas")
+    return limits
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,11 +20,11 @@ from gingham.discriminant import (
     Rows,
     check_blocks,
     learn_space,
-    unit,
 )
 from gingham.errors import InputError, ShapeError
 from gingham.evaluate import grouped_folds
 from gingham.novelty import novelty_limit, principal_directions
+from gingham.voters import MultiVoter, SingleVoter
 
 CHOICE_ROWS = 1000
 """Examples and views looked at to weigh the layers, and to learn what examples look like."""
@@ -173,7 +173,7 @@ def layer_weights(errors: Floats) -> Floats:
 
 
 class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Base: parameters, layers' weights, the projection, what is unknown, and saving.
+    """Base: parameters, layers' weights, the projection, and what is unknown.
 
     A subclass says how well one layer tells the values apart (`_error`) and fits the rest.
     """
@@ -184,8 +184,7 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     folds: int
     unknown_sigmas: float
     random_state: int
-    projection_: Projection
-    novelty_limit_: float
+    voter_: SingleVoter | MultiVoter
 
     def _features(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         """Validate (N, D) features: finite, float32 or float64 (float16 becomes float32)."""
@@ -217,7 +216,7 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return a layer's held-out accuracy, and its error, above 0."""
 
     def _join_layers(self, examples: Exemplars, labels: NDArray[Any], strata: Rows) -> NDArray[Any]:
-        """Weigh and join the layers; return the (N, width) points, and keep `projection_` in part.
+        """Weigh and join the layers; return the (N, width) points, and keep the projection in part.
 
         `labels` (N, ...) go to `_error`; `strata` (N,) ints are what folds are balanced by.
         """
@@ -245,8 +244,8 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
         points = space.apply(examples.X)
         subspace = principal_directions(points[some])
-        self.projection_ = Projection(space, np.zeros((space.width, 0)), subspace)
-        self.novelty_limit_ = novelty_limit(
+        self._projection = Projection(space, np.zeros((space.width, 0)), subspace)
+        self._novelty_limit = novelty_limit(
             points[some],
             examples.group[some],
             self._split(strata[some], examples.group[some], 10),
@@ -271,90 +270,9 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         pieces = np.array_split(names, count)
         return folds, [np.flatnonzero(np.isin(group, piece)) for piece in pieces]
 
-    def _looks(self, coordinates: Floats) -> Floats:
-        """Turn coordinates into the look: unit rows."""
-        looks: Floats = unit(coordinates).astype(np.float64, copy=False)
-        return looks
-
     def transform(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return the look: (N, d) unit rows of X's precision, whose dot product is similarity."""
         check_is_fitted(self)
         X = self._features(X, reset=False)
-        looks: NDArray[np.floating] = self._looks(self.projection_.apply(X)[0]).astype(X.dtype)
+        looks: NDArray[np.floating] = self.voter_.look(X).astype(X.dtype)
         return looks
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what voting needs as arrays without objects (values become text)."""
-        check_is_fitted(self)
-        classes = self.classes_.astype(str) if self.classes_.dtype == object else self.classes_
-        return self.projection_.to_arrays() | {
-            "classes": classes,
-            "example_rows": self.example_rows_,
-            "example_looks": self.example_looks_,
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the rest, ready for JSON: parameters and scores (nan and infinity become None)."""
-        check_is_fitted(self)
-        params = self.get_params()
-        params["blocks"] = None if self.blocks is None else [list(block) for block in self.blocks]
-        params["layers"] = self.layers if isinstance(self.layers, str) else list(self.layers)
-        return {
-            "params": params,
-            "n_features": self.n_features_in_,
-            "layer_weights": self.layer_weights_,
-            "layer_accuracy": self.layer_accuracy_,
-            "folds": self.folds_,
-            "cv_accuracy": finite(self.cv_accuracy_),
-            "cv_macro_f1": finite(self.cv_macro_f1_),
-            "novelty_limit": finite(self.novelty_limit_),
-        }
-
-    @abstractmethod
-    def _restore(self, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> None:
-        """Take up what only this kind has."""
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]
-    ) -> Self:
-        """Rebuild what `to_arrays` and `to_dict` returned; votes are identical.
-
-        `contradictions_` is a finding of teaching and is not kept.
-
-        Raises
-        ------
-        InputError
-            If an array or an entry is missing.
-        """
-        try:
-            params = dict(meta["params"])
-            if params["blocks"] is not None:
-                params["blocks"] = [tuple(block) for block in params["blocks"]]
-            model = cls(**params)
-            model.projection_ = Projection.from_arrays(dict(arrays))
-            model.classes_ = arrays["classes"]
-            model.example_rows_ = arrays["example_rows"].astype(np.intp)
-            model.example_looks_ = arrays["example_looks"].astype(np.float64)
-            model.n_features_in_ = int(meta["n_features"])
-            model.layer_weights_ = dict(meta["layer_weights"])
-            model.layers_ = list(model.layer_weights_)
-            model.layer_accuracy_ = dict(meta["layer_accuracy"])
-            model.folds_ = int(meta["folds"])
-            model.cv_accuracy_ = number(meta["cv_accuracy"], np.nan)
-            model.cv_macro_f1_ = number(meta["cv_macro_f1"], np.nan)
-            model.novelty_limit_ = number(meta["novelty_limit"], np.inf)
-            model._restore(arrays, meta)
-        except KeyError as error:
-            raise InputError(f"a saved attribute lacks {error}; teach it again") from error
-        return model
-
-
-def finite(value: float) -> float | None:
-    """Return a number that JSON can hold, None for nan and infinity."""
-    return float(value) if np.isfinite(value) else None
-
-
-def number(value: float | None, missing: float) -> float:
-    """Undo `finite`."""
-    return missing if value is None else float(value)

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from gingham.discriminant import Block, Floats, Ridge, Rows, chunks
+from gingham.discriminant import Block, Floats, Ridge, Rows
 from gingham.errors import InputError, ShapeError
 from gingham.fewshot import Contradiction, Exemplars, FewShotEstimator, exemplars, same_image
-from gingham.voting import nearest
+from gingham.voters import MultiVoter, MultiVotes, logistic, unit_looks
 
 SLOPE = 8.0
 """Slope of a value's calibration where nothing of it can be held out."""
-
-
-@dataclass(frozen=True)
-class MultiVotes:
-    """What the examples say about N images and V values.
-
-    Attributes
-    ----------
-    present : (N, V) bool, whether the image has the value
-    probabilities : (N, V) float, calibrated probability that it has it
-    confidence : (N,) float, mean probability over the values that the answer is right
-    unknown : (N,) bool, the image is far from what the examples look like
-    evidence : (N, k) int, the nearest examples as rows of `fit`'s X
-    distance : (N, k) float in [0, 2], one minus the cosine to each
-    novelty : (N,) float, how far from what the examples look like; above 1 is unknown
-    """
-
-    present: NDArray[np.bool_]
-    probabilities: Floats
-    confidence: Floats
-    unknown: NDArray[np.bool_]
-    evidence: Rows
-    distance: Floats
-    novelty: Floats
 
 
 class MultiAttributeClassifier(FewShotEstimator):
@@ -65,12 +41,15 @@ class MultiAttributeClassifier(FewShotEstimator):
     cv_macro_f1_ : mean over the values of F1 on the known entries
     contradictions_ : examples that share a group or all features, one said to have a value and the
         other not
+    voter_ : `gingham.voters.MultiVoter`, all it takes to answer
 
     References
     ----------
     Platt, *Probabilistic outputs for support vector machines* (1999), section 2.2, for the targets
     of the logistic curve.
     """
+
+    voter_: MultiVoter
 
     def __init__(
         self,
@@ -137,13 +116,19 @@ class MultiAttributeClassifier(FewShotEstimator):
                     f"(!{name} says that an image lacks it)"
                 )
 
-        self.means_ = np.nanmean(Y[:n], axis=0)
+        self._means = np.nanmean(Y[:n], axis=0)
         points = self._join_layers(examples, Y, _rarest(Y))
         ridge = Ridge(points, self._targets(Y), self.shrinkage)
-        self.projection_ = replace(self.projection_, look=ridge.coefficients())
-        self.example_rows_ = examples.rows[:n]
-        self.example_looks_ = self._looks(self.projection_.apply(examples.X[:n])[0])
-        self._calibrate(ridge, Y, examples)
+        projection = replace(self._projection, look=ridge.coefficients())
+        self.voter_ = MultiVoter(
+            projection,
+            self.classes_,
+            examples.rows[:n],
+            unit_looks(projection.apply(examples.X[:n])[0]),
+            self._novelty_limit,
+            self._calibrate(ridge, Y, examples),
+            self._means,
+        )
         self.contradictions_ = self._contradictions(Y, examples)
         return self
 
@@ -157,7 +142,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         return Y
 
     def _targets(self, Y: Floats) -> Floats:
-        centred: Floats = np.where(np.isnan(Y), 0.0, Y - self.means_)
+        centred: Floats = np.where(np.isnan(Y), 0.0, Y - self._means)
         return centred
 
     def _held_out(self, ridge: Ridge, examples: Exemplars, folds: list[Rows]) -> Floats:
@@ -165,7 +150,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         scores = np.full((examples.n, ridge.T.shape[1]), np.nan)
         for fold in folds:
             scores[fold] = ridge.without(examples.with_group_of(fold))[fold]
-        shifted: Floats = scores + self.means_
+        shifted: Floats = scores + self._means
         return shifted
 
     def _error(
@@ -179,18 +164,19 @@ class MultiAttributeClassifier(FewShotEstimator):
         squared = (scores[known] - truth[known]) ** 2
         return float(right.mean()), float(squared.mean()) + 1e-6
 
-    def _calibrate(self, ridge: Ridge, Y: Floats, examples: Exemplars) -> None:
+    def _calibrate(self, ridge: Ridge, Y: Floats, examples: Exemplars) -> Floats:
+        """Measure the held-out examples, and fit each value's logistic curve to them."""
         truth = Y[: examples.n]
         folds, parts = self._held_out_parts(_rarest(Y)[: examples.n], examples)
         scores = self._held_out(ridge, examples, parts)
-        self.calibration_ = np.array(
+        calibration = np.array(
             [_logistic(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
         )
         self.folds_ = len(folds)
         self.cv_accuracy_ = self.cv_macro_f1_ = float("nan")
         if not folds:
-            return
-        present = self._probabilities(self._held_out(ridge, examples, folds)) >= 0.5
+            return calibration
+        present = logistic(self._held_out(ridge, examples, folds), calibration) >= 0.5
         tested = ~np.isnan(truth) & np.isin(np.arange(examples.n), np.concatenate(folds))[:, None]
         right = present == (truth == 1)
         self.cv_accuracy_ = float(right[tested].mean())
@@ -201,11 +187,7 @@ class MultiAttributeClassifier(FewShotEstimator):
             if has.any():
                 scored.append(2 * (said & has).sum() / (said.sum() + has.sum()))
         self.cv_macro_f1_ = float(np.mean(scored))
-
-    def _probabilities(self, scores: Floats) -> Floats:
-        slope, offset = self.calibration_.T
-        probabilities: Floats = 1 / (1 + np.exp(-(slope * scores + offset)))
-        return probabilities
+        return calibration
 
     def _contradictions(self, Y: Floats, examples: Exemplars) -> list[Contradiction]:
         found: dict[tuple[int, int], set[int]] = {}
@@ -235,27 +217,7 @@ class MultiAttributeClassifier(FewShotEstimator):
             For NaN or infinity.
         """
         check_is_fitted(self)
-        X = self._features(X, reset=False)
-        coordinates, residual = self.projection_.apply(X)
-        looks = self._looks(coordinates)
-        k = min(k_evidence, len(self.example_looks_))
-        evidence, distance = np.empty((len(X), k), np.intp), np.empty((len(X), k))
-        for rows in chunks(len(X), max(1, 16_000_000 // len(self.example_looks_))):
-            columns, near = nearest(looks[rows] @ self.example_looks_.T, k)
-            evidence[rows] = self.example_rows_[columns]
-            distance[rows] = np.clip(1 - near, 0, 2)
-        # Points and targets are centred: a score of nought is the value's mean.
-        probabilities = self._probabilities(coordinates + self.means_)
-        novelty = residual / self.novelty_limit_
-        return MultiVotes(
-            present=probabilities >= 0.5,
-            probabilities=probabilities,
-            confidence=np.maximum(probabilities, 1 - probabilities).mean(axis=1),
-            unknown=novelty > 1,
-            evidence=evidence,
-            distance=distance,
-            novelty=novelty,
-        )
+        return self.voter_.vote(self._features(X, reset=False), k_evidence)
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return (N, V) calibrated probabilities of having each value, unknown or not."""
@@ -264,14 +226,6 @@ class MultiAttributeClassifier(FewShotEstimator):
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Return (N, V) bool; unlike `vote` it never answers unknown."""
         return self.vote(X).present
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what voting needs as arrays without objects."""
-        return super().to_arrays() | {"calibration": self.calibration_, "means": self.means_}
-
-    def _restore(self, arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> None:
-        self.calibration_ = arrays["calibration"].astype(np.float64)
-        self.means_ = arrays["means"].astype(np.float64)
 
 
 def _rarest(Y: Floats) -> Rows:

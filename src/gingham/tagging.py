@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attribute_store import Attributes
+from gingham.discriminant import blas_threads
 from gingham.extract import Progress
 from gingham.features import ImageId
 from gingham.results import ImagePredictions, TagResult
@@ -54,9 +55,10 @@ def tag(
         attribute = attributes.get(name)
         count = dict.fromkeys((*attribute.values, UNKNOWN), 0)
         counts[name] = count
-        attributes.write_predictions(
-            attribute, _answers(stores, attribute, count, number, len(names), progress)
-        )
+        with blas_threads(1):
+            attributes.write_predictions(
+                attribute, _answers(stores, attribute, count, number, len(names), progress)
+            )
     return TagResult(counts, len(stores.locations.images), time.perf_counter() - started)
 
 

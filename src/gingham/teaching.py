@@ -14,12 +14,12 @@ from gingham.errors import InputError
 from gingham.examples import Example, Taught, add_examples
 from gingham.extract import PLAIN, VIEWS, Progress, View, absolute, extract
 from gingham.features import ImageId
+from gingham.fitting import fit, view_id, views_for
 from gingham.ingest import SHARD_IMAGES
 from gingham.results import Failure, TeachResult
 from gingham.runtime import Features
 from gingham.sources import Label, Teachable, label_images, read_labels
 from gingham.stores import Stores
-from gingham.taught import fit, view_id, views_for
 
 KINDS = ("single", "multi")
 
@@ -103,20 +103,20 @@ def teach(
         raise InputError(f"no example of {attribute!r} can be used{reason}")
     fitted = fit(stores, attribute, taught)
     stores.log.append(attribute, kind, chosen, fresh)
-    attributes.keep(fitted)
+    attributes.keep(fitted.attribute)
     scores = fitted.classifier
     return TeachResult(
         attribute=attribute,
         kind=kind,
-        values=fitted.values,
-        examples=fitted.count,
-        layers=fitted.layers,
+        values=fitted.attribute.values,
+        examples=fitted.attribute.count,
+        layers=fitted.attribute.layers,
         accuracy=_finite(scores.cv_accuracy_),
         macro_f1=_finite(scores.cv_macro_f1_),
         folds=scores.folds_,
         unlabelled=labels.unlabelled,
         failures=tuple(Failure(*failure) for failure in labels.failures) + tuple(failed),
-        contradictions=fitted.contradictions(),
+        contradictions=fitted.contradictions,
         seconds=time.perf_counter() - started,
     )
 

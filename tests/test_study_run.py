@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +176,44 @@ def test_a_study_goes_on_where_it_was_interrupted(
     study(tables[:1], tmp_path / "out", load=again, **arguments)
     assert len(calls) == 6
     assert result.images == 36
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_study_run import Loader, Setting, study
+study(
+    [Path(sys.argv[2])],
+    Path(sys.argv[3]),
+    attributes=["colour"],
+    setting=Setting(folds=3),
+    load=Loader(),
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    results = out / "cache" / "results"
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tables[0]), str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(results.glob("[!.]*"))) < 4:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait(30) == -signal.SIGKILL
+    assert not (out / "report.html").exists()
+    before = {path: path.stat().st_mtime_ns for path in results.glob("[!.]*")}
+    loader = Loader()
+    arguments: dict[str, Any] = {"attributes": ["colour"], "setting": Setting(folds=3)}
+    study(tables[:1], out, load=loader, **arguments)
+    assert loader.read == 0
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    study(tables[:1], tmp_path / "whole", load=Loader(), **arguments)
+    for table in ("accuracy", "clustering", "retrieval", "confusions"):
+        killed, whole = (d / "tables" / f"{table}.csv" for d in (out, tmp_path / "whole"))
+        assert killed.read_bytes() == whole.read_bytes()
 
 
 def test_progress_ends_where_it_said(tables: tuple[Path, Path], tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def _components(X: Floats, train: Rows, most: int) -> Floats:
 def _taught(X: Floats, labels: Rows, group: Rows, train: Rows) -> Floats:
     model = AttributeClassifier().fit(X[train], labels[train], groups=group[train])
     # Coordinates come best first, so that the first d of them are the best d.
-    return np.asarray(model.projection_.apply(X)[0], np.float32)
+    return np.asarray(model.voter_.projection.apply(X)[0], np.float32)
 
 
 def neighbours_per_second(

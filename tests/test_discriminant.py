@@ -116,14 +116,17 @@ def test_unit_rows_have_length_one_whatever_their_size(seed: int, size: float) -
 
 def test_projection_reads_chunks_and_comes_back_from_its_arrays() -> None:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(20, 5))
+    X = rng.normal(size=(20, 6))
     space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5]))
-    subspace = np.linalg.qr(rng.normal(size=(5, 2)))[0]
-    projection = Projection(space, rng.normal(size=(5, 3)), subspace)
+    kind = learn_space(X, [("b", 2, 5), ("c", 5, 6)], np.array([0.9, 0.1]))
+    subspace = np.linalg.qr(rng.normal(size=(4, 2)))[0]
+    projection = Projection(space, rng.normal(size=(5, 3)), kind, subspace)
+    assert projection.blocks == (("a", 0, 2), ("b", 2, 5), ("c", 5, 6))
     many = np.tile(X, (300, 1))
     coordinates, residual = projection.apply(many)
     points = space.apply(many)
     np.testing.assert_allclose(coordinates, points @ projection.look, atol=1e-12)
+    points = kind.apply(many)
     outside = points - points @ subspace @ subspace.T
     np.testing.assert_allclose(residual, (outside**2).sum(axis=1), atol=1e-12)
 

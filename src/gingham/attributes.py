@@ -33,13 +33,15 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
 
     Parameters
     ----------
-    blocks : sequence of (layer name, first column, end column), or None for one block
+    blocks : sequence of (layer name, first column, end column), from the input to the head, or None
+        for one block
     layers : "auto" (weighted by cross-validation) or the names of layers to join evenly
     neighbours : how many of the nearest examples vote
     shrinkage : ridge penalty, relative to the mean squared length of an example
     folds : the most folds of the cross-validation
     unknown_sigmas : an image is unknown where the log of its distance from what the examples look
-        like lies this many standard deviations above the held-out examples' mean
+        like, in the deepest third of the blocks, lies this many standard deviations above the
+        held-out examples' mean
     random_state : seed of the folds
 
     Attributes
@@ -78,7 +80,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         neighbours: int = 30,
         shrinkage: float = 0.3,
         folds: int = 5,
-        unknown_sigmas: float = 3.25,
+        unknown_sigmas: float = 2.75,
         random_state: int = 0,
     ) -> None:
         self.blocks = blocks

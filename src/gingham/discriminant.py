@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -82,6 +82,48 @@ class Space:
             )
         ]
         return np.concatenate(parts, axis=1)
+
+    def by_block(self, matrix: Floats) -> dict[Block, tuple[float, Floats, Floats]]:
+        """Give each block its scale, its mean, and its rows of a (width, k) matrix."""
+        ends = np.cumsum([end - first for _, first, end in self.blocks])
+        return {
+            block: (float(scale), mean, rows)
+            for block, scale, mean, rows in zip(
+                self.blocks, self.scales, self.means, np.split(matrix, ends[:-1]), strict=True
+            )
+        }
+
+    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Return everything needed to rebuild it, without pickle, under a name."""
+        return {
+            f"{name}_layers": np.array([layer for layer, _, _ in self.blocks]),
+            f"{name}_columns": np.array([(first, end) for _, first, end in self.blocks]),
+            f"{name}_scales": self.scales,
+            f"{name}_means": np.concatenate(self.means),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Space:
+        """Rebuild what `to_arrays` returned.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        ShapeError
+            If the arrays do not fit each other.
+        """
+        columns = arrays[f"{name}_columns"].astype(int)
+        blocks = tuple(
+            (str(layer), int(first), int(end))
+            for layer, (first, end) in zip(arrays[f"{name}_layers"], columns, strict=True)
+        )
+        means = arrays[f"{name}_means"].astype(np.float64)
+        ends = np.cumsum([end - first for _, first, end in blocks])
+        if len(means) != ends[-1]:
+            raise ShapeError(f"{name}_means", expected=f"({ends[-1]},)", got=means.shape)
+        scales = arrays[f"{name}_scales"].astype(np.float64)
+        return cls(blocks, tuple(np.split(means, ends[:-1])), scales)
 
 
 def learn_space(X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats) -> Space:
@@ -192,82 +234,83 @@ def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Projection:
-    """One matrix product from features to a look and to how foreign the image is.
+    """One pass over the features, to a look and to how foreign the image is.
 
     Attributes
     ----------
-    space : the joined layers
-    look : (width, d) float64, discriminant directions
-    subspace : (width, r) float64, principal directions of the examples
+    space : the layers of the look, joined
+    look : (width of space, d) float64, discriminant directions
+    kind : the layers that tell what kind of thing an image shows, joined
+    subspace : (width of kind, r) float64, principal directions of the examples in it
     """
 
     space: Space
     look: Floats
+    kind: Space
     subspace: Floats
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks that it reads, in the order of their columns."""
+        return tuple(sorted({*self.space.blocks, *self.kind.blocks}, key=lambda block: block[1]))
 
     def apply(self, X: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Return (N, d) coordinates, and (N,) squared distances from the examples' subspace.
 
-        Points of the joined space are never made: with u a block's unit row, m its mean and s its
+        Points of the joined spaces are never made: with u a block's unit row, m its mean and s its
         scale, the product s (u - m) W is s (u W - m W), and its squared length
         s^2 (|u|^2 - 2 u m + |m|^2). Read in chunks of bounded memory, in float32 where X is not
         float64.
         """
         wide = np.float64 if X.dtype == np.float64 else np.float32
-        d = self.look.shape[1]
-        out, squared = np.zeros((len(X), d + self.subspace.shape[1])), np.zeros(len(X))
-        at = 0
-        for (_, first, end), mean, scale in zip(
-            self.space.blocks, self.space.means, self.space.scales, strict=True
-        ):
-            width = end - first
-            both = np.concatenate([self.look, self.subspace], axis=1)[at : at + width]
-            at += width
-            by = np.concatenate([both, mean[:, None]], axis=1)
-            centre = mean @ by
+        looks = np.zeros((len(X), self.look.shape[1]))
+        inside = np.zeros((len(X), self.subspace.shape[1]))
+        squared = np.zeros(len(X))
+        look, subspace = self.space.by_block(self.look), self.kind.by_block(self.subspace)
+        for block in self.blocks:
+            _, first, end = block
             for rows in chunks(len(X), PROJECTED_ROWS):
-                unit_rows = unit(X[rows, first:end].astype(wide))
-                products = (unit_rows @ by.astype(wide)) - centre
-                out[rows] += scale * products[:, :-1]
-                length = np.einsum("nd,nd->n", unit_rows, unit_rows)
-                squared[rows] += scale**2 * (length - 2 * products[:, -1] - centre[-1])
-        residuals = np.maximum(squared - (out[:, d:] ** 2).sum(axis=1), 1e-12)
-        return out[:, :d], residuals
+                points = unit(X[rows, first:end].astype(wide))
+                if block in look:
+                    scale, mean, weights = look[block]
+                    looks[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
+                if block in subspace:
+                    scale, mean, weights = subspace[block]
+                    inside[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
+                    length = np.einsum("nd,nd->n", points, points)
+                    along = points @ mean.astype(wide)
+                    squared[rows] += scale**2 * (length - 2 * along + mean @ mean)
+        return looks, np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything needed to rebuild it, without pickle."""
         return {
-            "block_names": np.array([name for name, _, _ in self.space.blocks]),
-            "block_columns": np.array([(first, end) for _, first, end in self.space.blocks]),
-            "block_scales": self.space.scales,
-            "block_means": np.concatenate(self.space.means),
+            **self.space.to_arrays("space"),
             "look": self.look,
+            **self.kind.to_arrays("kind"),
             "subspace": self.subspace,
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Projection:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Projection:
         """Rebuild what `to_arrays` returned.
 
         Raises
         ------
+        KeyError
+            If an array is missing.
         ShapeError
             If the arrays do not fit each other.
         """
-        columns = arrays["block_columns"].astype(int)
-        blocks = tuple(
-            (str(name), int(first), int(end))
-            for name, (first, end) in zip(arrays["block_names"], columns, strict=True)
-        )
-        means = arrays["block_means"].astype(np.float64)
-        ends = np.cumsum([end - first for _, first, end in blocks])
+        space, kind = Space.from_arrays(arrays, "space"), Space.from_arrays(arrays, "kind")
         look, subspace = (arrays[key].astype(np.float64) for key in ("look", "subspace"))
-        if not len(means) == ends[-1] == len(look) == len(subspace):
-            raise ShapeError("look", expected=f"({ends[-1]}, d)", got=look.shape)
-        space = Space(
-            blocks, tuple(np.split(means, ends[:-1])), arrays["block_scales"].astype(np.float64)
-        )
-        return cls(space, look, subspace)
+        for name, matrix, width in (
+            ("look", look, space.width),
+            ("subspace", subspace, kind.width),
+        ):
+            if len(matrix) != width:
+                raise ShapeError(name, expected=f"({width}, d)", got=matrix.shape)
+        return cls(space, look, kind, subspace)
 
 
 def blas_threads(most: int | None) -> AbstractContextManager[object]:

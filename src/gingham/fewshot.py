@@ -243,10 +243,15 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.layers_ = [name for name, _, _ in used]
         self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
         points = space.apply(examples.X)
-        subspace = principal_directions(points[some])
-        self._projection = Projection(space, np.zeros((space.width, 0)), subspace)
+        deepest = check_blocks(self.blocks, examples.X.shape[1])
+        deepest = deepest[-max(1, len(deepest) // 3) :]
+        kind = learn_space(examples.X, deepest, np.full(len(deepest), 1 / len(deepest)))
+        seen = kind.apply(examples.X[some])
+        self._projection = Projection(
+            space, np.zeros((space.width, 0)), kind, principal_directions(seen)
+        )
         self._novelty_limit = novelty_limit(
-            points[some],
+            seen,
             examples.group[some],
             self._split(strata[some], examples.group[some], 10),
             self.unknown_sigmas,

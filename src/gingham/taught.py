@@ -139,9 +139,9 @@ class TaughtAttribute:
 
     def _columns(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
         """Join the layers that the voter reads, each where it expects it."""
-        blocks = self.voter.projection.space.blocks
+        blocks = self.voter.projection.blocks
         first = features[blocks[0][0]]
-        joined = np.zeros((len(first), blocks[-1][2]), first.dtype)
+        joined = np.zeros((len(first), max(end for _, _, end in blocks)), first.dtype)
         for layer, start, end in blocks:
             joined[:, start:end] = features[layer]
         return joined

@@ -110,7 +110,7 @@ def teach(
         kind=kind,
         values=fitted.attribute.values,
         examples=fitted.attribute.count,
-        layers=fitted.attribute.layers,
+        layers=tuple(scores.layers_),
         accuracy=_finite(scores.cv_accuracy_),
         macro_f1=_finite(scores.cv_macro_f1_),
         folds=scores.folds_,

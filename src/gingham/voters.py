@@ -85,7 +85,7 @@ class Voter(ABC):
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers it reads."""
-        return tuple(name for name, _, _ in self.projection.space.blocks)
+        return tuple(name for name, _, _ in self.projection.blocks)
 
     @abstractmethod
     def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes | MultiVotes:
@@ -241,7 +241,7 @@ def _common(
     arrays: Mapping[str, NDArray[np.generic]],
 ) -> tuple[Projection, NDArray[Any], Rows, Floats, float]:
     return (
-        Projection.from_arrays(dict(arrays)),
+        Projection.from_arrays(arrays),
         arrays["classes"],
         arrays["example_rows"].astype(np.intp),
         arrays["example_looks"].astype(np.float64),

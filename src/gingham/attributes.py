@@ -80,7 +80,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         neighbours: int = 30,
         shrinkage: float = 0.3,
         folds: int = 5,
-        unknown_sigmas: float = 2.75,
+        unknown_sigmas: float = 3.0,
         random_state: int = 0,
     ) -> None:
         self.blocks = blocks

@@ -58,7 +58,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         layers: str | Sequence[str] = "auto",
         shrinkage: float = 0.3,
         folds: int = 5,
-        unknown_sigmas: float = 2.75,
+        unknown_sigmas: float = 3.0,
         random_state: int = 0,
     ) -> None:
         self.blocks = blocks

@@ -19,13 +19,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones import BACKBONES, DEFAULT_POOLING, FeatureConfig, build_network
 from gingham.errors import BackboneError, InputError
+
+if TYPE_CHECKING:
+    from gingham.pooling import PooledNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,20 @@ class Runtime(Protocol):
 
         At most a bounded number of images is held at any time; an image's features do not
         depend on its neighbours in the stream. `None` passes through.
+        """
+
+
+@runtime_checkable
+class MapRuntime(Runtime, Protocol):
+    """A runtime that can say where: it gives the activations before they are pooled, too."""
+
+    def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """Map one (S, S, 3) image to layer -> (C, H, W) float32, whose pooling is its features.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
         """
 
 
@@ -119,6 +136,7 @@ class OpenVinoRuntime:
     ) -> None:
         self._graph, self.config = _converted(backbone, weights, pooling)
         self._compiled: dict[tuple[str, ...], Any] = {}
+        self._unpooled: dict[tuple[str, ...], Any] = {}
 
     @cached_property
     def _core(self) -> Any:
@@ -150,6 +168,23 @@ class OpenVinoRuntime:
                 },
             )
         return self._compiled[layers]
+
+    def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """See `MapRuntime.maps`; the same graph, given out before it pools."""
+        wanted = _check_layers(self.config, layers)
+        if wanted not in self._unpooled:
+            ov = import_openvino()
+            model = self._core.read_model(self._graph)
+            names = [layer.name for layer in self.config.layers]
+            ends = [_before_pooling(model.get_results()[names.index(layer)]) for layer in wanted]
+            model = ov.Model([ov.opset13.result(end) for end in ends], model.get_parameters())
+            size = self.config.preprocess.size
+            model.reshape([1, size, size, 3])
+            self._unpooled[wanted] = self._core.compile_model(
+                model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+            )
+        given = self._unpooled[wanted](image[None])
+        return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}
 
     def stream(
         self,
@@ -206,6 +241,23 @@ class TorchRuntime:
         network, self.config = build_network(backbone, weights, pooling=pooling)
         self._networks = {tuple(x.name for x in self.config.layers): network.to(device)}
 
+    def _network(self, layers: tuple[str, ...]) -> PooledNetwork:
+        if layers not in self._networks:
+            network, _ = build_network(
+                self._backbone, self._weights, layers=layers, pooling=self._pooling
+            )
+            self._networks[layers] = network.to(self._device)
+        return self._networks[layers]
+
+    def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """See `MapRuntime.maps`."""
+        import torch
+
+        wanted = _check_layers(self.config, layers)
+        with torch.inference_mode():
+            given = self._network(wanted).maps(torch.from_numpy(image[None]).to(self._device))
+        return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
+
     def stream(
         self,
         images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
@@ -215,12 +267,7 @@ class TorchRuntime:
         import torch
 
         wanted = _check_layers(self.config, layers)
-        if wanted not in self._networks:
-            network, _ = build_network(
-                self._backbone, self._weights, layers=wanted, pooling=self._pooling
-            )
-            self._networks[wanted] = network.to(self._device)
-        network = self._networks[wanted]
+        network = self._network(wanted)
         batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
 
         def finish() -> Iterator[tuple[Key, Features | None]]:
@@ -276,6 +323,14 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def _before_pooling(result: Any) -> Any:
+    """Find the output that a layer's pooling reads: what its mean is taken of."""
+    node = result
+    while node.get_type_name() != "ReduceMean":
+        node = node.input_value(0).get_node()
+    return node.input_value(0)
 
 
 def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[str, ...]:

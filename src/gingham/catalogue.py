@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gingham.attribute_store import Attributes
 from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig
 from gingham.errors import CatalogueError, ImageError, InputError
+from gingham.explaining.explanation import ImageExplanations
 from gingham.export import export_table
 from gingham.extract import Progress, absolute
 from gingham.features import ImageId
@@ -368,6 +369,48 @@ class Catalogue:
         names = self._attributes.check(attributes) if attributes else self._attributes.names()
         paths = [os.fspath(image) for image in images]
         return predict(self._stores, self._attributes, paths, names, max_pixels, progress)
+
+    def explain(
+        self,
+        images: Iterable[str | os.PathLike[str]],
+        *,
+        attributes: Sequence[str] | None = None,
+        values: Sequence[str] = (),
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = _silent,
+    ) -> Iterator[ImageExplanations]:
+        """Say where in images the values of taught attributes come from, in order.
+
+        What is explained of an attribute is the likeliest value, also where the answer is
+        unknown. `gingham.explaining.ExplanationPage` makes pictures and a page of it.
+
+        Parameters
+        ----------
+        images : files, in the catalogue or not, or ids of images in it whose files are there.
+        attributes : only these; None means all.
+        values : explain these instead, each of every attribute that has it.
+        max_pixels, progress : see `index`.
+
+        Raises
+        ------
+        InputError
+            If an attribute asked for is not taught, no attribute has one of the values, or the
+            catalogue's runtime gives no maps.
+        """
+        from gingham.explaining.taught import explain_taught
+
+        names = self._attributes.check(attributes)
+        paths = [os.fspath(image) for image in images]
+        return explain_taught(
+            self._stores,
+            self._attributes,
+            self._load(),
+            paths,
+            names,
+            values,
+            max_pixels,
+            progress,
+        )
 
     def tag(
         self, attributes: Sequence[str] | None = None, *, progress: Progress = _silent

@@ -1,0 +1,76 @@
+"""Why an image got a value, and where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gingham.cli.options import (
+    CatalogueArgument,
+    JsonOption,
+    MegapixelsOption,
+    app,
+    open_catalogue,
+    pixels,
+    stdin_paths,
+)
+from gingham.console import print_json, progress_bar, say, shown
+
+
+@app.command()
+def explain(
+    catalogue: CatalogueArgument,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
+    ],
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Only this one; again for more.  [default: all]")
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(help="Explain this value, not the likeliest; again for more."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures and their page.")] = Path(
+        "explained"
+    ),
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where in images the values of attributes come from, and the nearest examples."""
+    from gingham.explaining import ExplanationPage
+
+    paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
+    failed = False
+    with open_catalogue(catalogue) as shop, progress_bar("explain", as_json) as progress:
+        results = shop.explain(
+            paths,
+            attributes=attribute,
+            values=value or [],
+            max_pixels=pixels(max_megapixels),
+            progress=progress,
+        )
+        page = ExplanationPage(out)
+        for result in results:
+            written = page.add(result)
+            failed |= result.error is not None
+            if as_json:
+                found = result.to_dict()
+                for one, path in zip(found.get("explanations", ()), written, strict=True):
+                    one["overlay"] = str(path)
+                print_json(found)
+            elif result.error is not None:
+                print(f"failed: {result.image}: {result.error}", file=sys.stderr)
+            for one, path in zip(result.explanations if not as_json else (), written, strict=False):
+                said = one.prediction.value
+                answer = "" if said == one.value else f", the answer is {shown(said)}"
+                say(
+                    f"{result.image}: {one.attribute} {one.value} ({one.confidence:.2f}{answer}): "
+                    f"{path}"
+                )
+        page.close()
+    if not as_json:
+        say(f"look at {page.path}")
+    raise typer.Exit(1 if failed else 0)

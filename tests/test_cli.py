@@ -14,7 +14,7 @@ from conftest import COLOURS, SHARED, draw, needs_shared
 CLI = [sys.executable, "-m", "gingham"]
 COMMANDS = (
     *("index", "teach", "forget", "predict", "tag", "search", "facets"),
-    *("info", "verify", "rebuild", "remove", "export", "study"),
+    *("info", "verify", "rebuild", "remove", "export", "explain", "study"),
 )
 
 

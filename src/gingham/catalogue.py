@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,12 @@ from gingham.storage import TEMPORARY_PREFIX, read_json, write_json
 from gingham.stores import Stores
 from gingham.tagging import predict, tag
 
+if TYPE_CHECKING:
+    from gingham.explaining.trained import Model
+
 FORMAT = 1
+EVIDENCE = 5
+"""Images shown beside the answer of a model that has no examples."""
 
 
 def _is_foreign(path: Path) -> bool:
@@ -376,10 +381,11 @@ class Catalogue:
         *,
         attributes: Sequence[str] | None = None,
         values: Sequence[str] = (),
+        model: Model | None = None,
         max_pixels: int = MAX_PIXELS,
         progress: Progress = _silent,
     ) -> Iterator[ImageExplanations]:
-        """Say where in images the values of taught attributes come from, in order.
+        """Say where in images the values of attributes come from, in order.
 
         What is explained of an attribute is the likeliest value, also where the answer is
         unknown. `gingham.explaining.ExplanationPage` makes pictures and a page of it.
@@ -389,18 +395,36 @@ class Catalogue:
         images : files, in the catalogue or not, or ids of images in it whose files are there.
         attributes : only these; None means all.
         values : explain these instead, each of every attribute that has it.
+        model : a trained one, whose answers are explained by Grad-CAM; None explains the taught
+            attributes by their own projection.
         max_pixels, progress : see `index`.
 
         Raises
         ------
         InputError
-            If an attribute asked for is not taught, no attribute has one of the values, or the
-            catalogue's runtime gives no maps.
+            If an attribute asked for is not there, none has one of the values, or the catalogue's
+            runtime gives no maps.
+        MissingExtraError
+            If a trained model is to be explained and `grad-cam` is not installed.
         """
+        paths = [os.fspath(image) for image in images]
+        if model is not None:
+            from gingham.explaining.trained import explain_trained
+
+            return explain_trained(
+                self._stores,
+                self._attributes,
+                self._most_alike,
+                model,
+                paths,
+                attributes,
+                values,
+                max_pixels,
+                progress,
+            )
         from gingham.explaining.taught import explain_taught
 
         names = self._attributes.check(attributes)
-        paths = [os.fspath(image) for image in images]
         return explain_taught(
             self._stores,
             self._attributes,
@@ -411,6 +435,12 @@ class Catalogue:
             max_pixels,
             progress,
         )
+
+    def _most_alike(self, image: str) -> list[Hit]:
+        """Find the images that look most like one, but for itself."""
+        own = self._stores.find(image)
+        hits = self.search(image, n=EVIDENCE + 1) if len(self) else []
+        return [hit for hit in hits if own is None or hit.id != own.hex()][:EVIDENCE]
 
     def tag(
         self, attributes: Sequence[str] | None = None, *, progress: Progress = _silent

@@ -255,7 +255,7 @@ class TorchRuntime:
 
         wanted = _check_layers(self.config, layers)
         with torch.inference_mode():
-            given = self._network(wanted).maps(torch.from_numpy(image[None]).to(self._device))
+            given = self._network(wanted).maps(torch.tensor(image[None], device=self._device))
         return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
 
     def stream(

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.attributes import AttributeClassifier
 from gingham.discriminant import Floats, Space
 from gingham.errors import InputError, ShapeError
-from gingham.multi import MultiAttributeClassifier
+from gingham.voters import MultiVoter, SingleVoter
 
 FLAT = 1e-6
 """A channel whose deviation is less is the same everywhere, and tells nothing of where."""
@@ -38,10 +37,8 @@ class Direction:
     offset: float
 
 
-def value_direction(
-    classifier: AttributeClassifier | MultiAttributeClassifier, value: str
-) -> Direction:
-    """Return the direction in which the picture looks more like a value.
+def value_direction(voter: SingleVoter | MultiVoter, value: str) -> Direction:
+    """Return the direction in which a picture looks more like a value.
 
     Of kind `single`, in the space in which the examples vote, from the mean of the other values'
     means to the value's own, in units of the spread within a value; of kind `multi`, the value's
@@ -49,25 +46,25 @@ def value_direction(
 
     Parameters
     ----------
-    classifier : fitted.
-    value : one of its `classes_`.
+    voter : what answers for the attribute.
+    value : one of its classes.
 
     Raises
     ------
     InputError
         If it has no such value.
     """
-    names = [str(name) for name in classifier.classes_]
+    names = [str(name) for name in voter.classes]
     if value not in names:
         raise InputError(f"there is no value {value!r}; there are {', '.join(names)}")
     number = names.index(value)
-    look = classifier.projection_.look
-    if isinstance(classifier, MultiAttributeClassifier):
-        slope, offset = classifier.calibration_[number]
-        return Direction(slope * look[:, number], float(slope * classifier.means_[number] + offset))
+    look = voter.projection.look
+    if isinstance(voter, MultiVoter):
+        slope, offset = voter.calibration[number]
+        return Direction(slope * look[:, number], float(slope * voter.means[number] + offset))
     means = np.stack(
         [
-            classifier.example_looks_[classifier.example_labels_ == label].mean(axis=0)
+            voter.example_looks[voter.example_labels == label].mean(axis=0)
             for label in range(len(names))
         ]
     )

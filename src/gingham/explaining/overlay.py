@@ -26,12 +26,13 @@ FAINT = 0.5
 def strength(explanation: Explanation) -> NDArray[np.float32]:
     """Scale a map for drawing: (H, W) float32, from -1 (against) to 1 (for).
 
-    The scale is the map's own, 1 being what one position in a hundred exceeds, so that maps of
-    different pictures cannot be compared by their colours; but a faint map stays faint.
+    The scale is the map's own, 1 being what one position in twenty exceeds, so that maps of
+    different pictures cannot be compared by their colours; but a faint map stays faint. (The rim
+    of what is read, where a network sees the padding, would set a scale by the very strongest.)
     """
     if explanation.method == GRAD_CAM:
         return explanation.heat
-    strong = float(np.quantile(np.abs(explanation.heat), 0.99))
+    strong = float(np.quantile(np.abs(explanation.heat), 0.95))
     scaled: NDArray[np.float32] = np.clip(explanation.heat / max(strong, FAINT), -1, 1)
     return scaled
 

@@ -13,7 +13,12 @@ from PIL import Image
 
 from gingham.console import shown
 from gingham.errors import ImageError, InputError
-from gingham.explaining.explanation import GRAD_CAM, Explanation, ImageExplanations
+from gingham.explaining.explanation import (
+    GRAD_CAM,
+    PROJECTION,
+    Explanation,
+    ImageExplanations,
+)
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.images import open_image, read_file
 from gingham.results import Evidence
@@ -24,9 +29,10 @@ PICTURE = 480
 EXAMPLE = 120
 
 METHODS = {
-    "projection": "Where its own projection finds it",
+    PROJECTION: "Where its own projection finds it",
     GRAD_CAM: "Where the trained model finds it (Grad-CAM)",
 }
+BESIDE = {PROJECTION: "Nearest examples", GRAD_CAM: "Nearest in the catalogue"}
 
 
 class ExplanationPage:
@@ -124,7 +130,8 @@ class ExplanationPage:
             + (f"; layers {_text(told)}" if told else "")
             + "</p>"
             + (
-                f'<p class="how">Nearest examples, and their distance</p><ul>{evidence}</ul>'
+                f'<p class="how">{BESIDE[explanation.method]}, and their distance</p>'
+                f"<ul>{evidence}</ul>"
                 if evidence
                 else ""
             )

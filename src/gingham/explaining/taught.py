@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image
 
 from gingham.attribute_store import Attributes
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import PROJECTION, Explanation, ImageExplanations
 from gingham.explaining.influence import add_up, position_influence, value_direction
+from gingham.explaining.reading import box_read, check_values, chosen_values, read_picture
 from gingham.extract import Progress
-from gingham.images import Box, frame, open_image, read_file, resize
+from gingham.images import Box, resize
 from gingham.results import Prediction
 from gingham.runtime import MapRuntime, Runtime
 from gingham.stores import Stores
@@ -62,7 +61,7 @@ def _explain_all(
         try:
             if answer.error is not None:
                 raise ImageError(answer.error)
-            picture = read_picture(stores, answer.image, max_pixels)
+            picture = read_picture(stores, answer.image, how.size, max_pixels)
             square = resize(picture, how.size, interpolation=how.interpolation, crop=how.crop)
             maps = runtime.maps(square, layers)
             box = box_read(picture, how.crop)
@@ -88,9 +87,9 @@ def _explain(
 ) -> Iterator[Explanation]:
     chosen = chosen_values(prediction, values)
     scores, influences = position_influence(
-        attribute.classifier.projection_.space,
+        attribute.voter.projection.space,
         maps,
-        [value_direction(attribute.classifier, value) for value in chosen],
+        [value_direction(attribute.voter, value) for value in chosen],
     )
     heats = add_up(influences)
     for number, value in enumerate(chosen):
@@ -107,60 +106,3 @@ def _explain(
             heats[number],
             box,
         )
-
-
-def check_values(known: dict[str, tuple[str, ...]], values: Sequence[str]) -> None:
-    """Refuse a value that no attribute has.
-
-    Parameters
-    ----------
-    known : attribute -> its values.
-    values : asked for.
-
-    Raises
-    ------
-    InputError
-        If none of the attributes has one of them.
-    """
-    for value in values:
-        if not any(value in those for those in known.values()):
-            there = "; ".join(f"{name}: {', '.join(those)}" for name, those in known.items())
-            raise InputError(f"there is no value {value!r}; there are {there}")
-
-
-def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:
-    """Say which values of an attribute to explain: those asked for that it has, else the best."""
-    asked = [value for value in dict.fromkeys(values) if value in prediction.values]
-    return asked or [next(iter(prediction.values))]
-
-
-def read_picture(stores: Stores, image: str, max_pixels: int) -> Image.Image:
-    """Read the picture of a file, or of an id of the catalogue.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be read, or the file of an id is gone or holds another picture by now.
-    """
-    image_id = stores.image_id(image)
-    if image_id is None:
-        return open_image(read_file(image), max_pixels=max_pixels, draft=_size(stores))
-    file = stores.locations.images[image_id][0]
-    try:
-        data = read_file(file)
-        if hashlib.sha256(data).digest() != image_id:
-            raise ImageError("has changed since it was indexed: index it again")
-        return open_image(data, max_pixels=max_pixels, draft=_size(stores))
-    except ImageError as error:
-        raise ImageError(f"{file}: {error}") from None
-
-
-def box_read(picture: Image.Image, crop: float | None) -> Box:
-    """Say which part of a picture is read, in fractions of its sides."""
-    wide, high = picture.size
-    left, top, right, bottom = frame(wide, high, crop)
-    return (left / wide, top / high, right / wide, bottom / high)
-
-
-def _size(stores: Stores) -> int:
-    return stores.config.preprocess.size

@@ -1,0 +1,113 @@
+"""Grad-CAM of a trained network, by the library `grad-cam`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.errors import MissingExtraError, ShapeError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+BATCH = 16
+
+
+def import_grad_cam() -> Any:
+    """Import the library, which brings matplotlib and OpenCV along.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import pytorch_grad_cam
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "pytorch_grad_cam":
+            raise MissingExtraError("grad-cam", extra="train") from None
+        raise
+    return pytorch_grad_cam
+
+
+def grad_cam(
+    network: nn.Module,
+    layers: Sequence[nn.Module],
+    images: NDArray[np.uint8],
+    outputs: Sequence[int],
+    *,
+    signs: Sequence[int] | None = None,
+    batch_size: int = BATCH,
+) -> NDArray[np.float32]:
+    """Map where a network sees one of its outputs in each image.
+
+    Parameters
+    ----------
+    network : maps (N, 3, S, S) float32 RGB of 0 to 255 to (N, V) logits; it is used in
+        evaluation mode, in which an image's map does not depend on its neighbours.
+    layers : the convolutional layers to look into; their maps are averaged.
+    images : (N, S, S, 3) uint8.
+    outputs : which of the V to explain, one an image; to explain several of one image, repeat it.
+    signs : 1 to map what speaks for the output, -1 what speaks against it, one an image; None
+        means 1.
+    batch_size : images that go through the network together.
+
+    Returns
+    -------
+    (N, S, S) float32 from 0 to 1, 1 where the output is seen most; all 0 where nothing in the
+    layers speaks for it.
+
+    Raises
+    ------
+    MissingExtraError
+        If `grad-cam` is not installed.
+    ShapeError
+        If `images` are not (N, S, S, 3), or `outputs` or `signs` are not one an image.
+
+    References
+    ----------
+    Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+    Localization* (2017), eq. 1 and 2; the library scales each map to 0 to 1.
+    """
+    if images.ndim != 4 or images.shape[3] != 3:
+        raise ShapeError("images", expected="(N, S, S, 3)", got=images.shape)
+    wanted = list(signs) if signs is not None else [1] * len(images)
+    for name, given in (("outputs", outputs), ("signs", wanted)):
+        if len(given) != len(images):
+            raise ShapeError(name, expected=f"({len(images)},)", got=(len(given),))
+    library = import_grad_cam()
+    import torch
+
+    network.eval()
+    # A rectifier that works in place would overwrite the activations that are looked into.
+    overwriting: list[Any] = [part for part in network.modules() if getattr(part, "inplace", False)]
+    device = next(network.parameters()).device
+    maps = np.zeros(images.shape[:3], np.float32)
+    try:
+        for part in overwriting:
+            part.inplace = False
+        with library.GradCAM(model=network, target_layers=list(layers)) as cam, torch.enable_grad():
+            for start in range(0, len(images), batch_size):
+                rows = slice(start, start + batch_size)
+                planes = np.ascontiguousarray(images[rows].transpose(0, 3, 1, 2), np.float32)
+                # A frozen network would keep no gradients of its layers.
+                batch = torch.from_numpy(planes).to(device).requires_grad_()
+                targets = [
+                    partial(_signed, output=output, sign=sign)
+                    for output, sign in zip(outputs[rows], wanted[rows], strict=True)
+                ]
+                maps[rows] = cam(input_tensor=batch, targets=targets)
+    finally:
+        for part in overwriting:
+            part.inplace = True
+        network.zero_grad(set_to_none=True)
+    return maps
+
+
+def _signed(logits: torch.Tensor, *, output: int, sign: int) -> torch.Tensor:
+    return sign * logits[output]

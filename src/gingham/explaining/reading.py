@@ -1,0 +1,73 @@
+"""What is read to explain an image, and which values are explained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+
+from gingham.errors import ImageError, InputError
+from gingham.images import Box, frame, open_image, read_file
+from gingham.results import Prediction
+from gingham.stores import Stores
+
+
+def check_values(known: Mapping[str, Sequence[str]], values: Sequence[str]) -> None:
+    """Refuse a value that no attribute has.
+
+    Parameters
+    ----------
+    known : attribute -> its values.
+    values : asked for.
+
+    Raises
+    ------
+    InputError
+        If none of the attributes has one of them.
+    """
+    for value in values:
+        if not any(value in those for those in known.values()):
+            there = "; ".join(f"{name}: {', '.join(those)}" for name, those in known.items())
+            raise InputError(f"there is no value {value!r}; there are {there}")
+
+
+def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:
+    """Say which values of an attribute to explain: those asked for that it has, else the best."""
+    asked = [value for value in dict.fromkeys(values) if value in prediction.values]
+    return asked or [next(iter(prediction.values))]
+
+
+def read_picture(stores: Stores, image: str, size: int, max_pixels: int) -> Image.Image:
+    """Read the picture of a file, or of an id of the catalogue.
+
+    Parameters
+    ----------
+    stores : of the catalogue.
+    image : file or id.
+    size : side of the network's input: a JPEG may be decoded smaller, as `extract` does.
+    max_pixels : see `gingham.images.open_image`.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, or the file of an id is gone or holds another picture by now.
+    """
+    image_id = stores.image_id(image)
+    if image_id is None:
+        return open_image(read_file(image), max_pixels=max_pixels, draft=size)
+    file = stores.locations.images[image_id][0]
+    try:
+        data = read_file(file)
+        if hashlib.sha256(data).digest() != image_id:
+            raise ImageError("has changed since it was indexed: index it again")
+        return open_image(data, max_pixels=max_pixels, draft=size)
+    except ImageError as error:
+        raise ImageError(f"{file}: {error}") from None
+
+
+def box_read(picture: Image.Image, crop: float | None) -> Box:
+    """Say which part of a picture is read, in fractions of its sides."""
+    wide, high = picture.size
+    left, top, right, bottom = frame(wide, high, crop)
+    return (left / wide, top / high, right / wide, bottom / high)

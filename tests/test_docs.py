@@ -73,6 +73,12 @@ def test_python_page(place: Path) -> None:
         python(code.replace('"shop"', f'"shop{number}"'), place)
 
 
+def test_explain_page(place: Path) -> None:
+    (code,) = blocks(ROOT / "docs" / "explain.md", "python")
+    python(code.replace('"shop"', '"why"'), place)
+    assert (place / "explained" / "index.html").exists()
+
+
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "make_cli_page.py")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 import re
 from pathlib import Path
 from string import Template
@@ -48,14 +49,14 @@ class ExplanationPage:
         If the folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 f"folder {folder} cannot be made ({error.strerror}): give another"
             ) from None
-        self.folder = folder
         self._parts: list[str] = []
         self._examples: dict[str, str | None] = {}
         self._attributes: dict[str, None] = {}

@@ -117,11 +117,10 @@ def position_influence(
     the deviations and the unit length are ours.
     """
     scores = np.array([direction.offset for direction in directions])
+    weighed = space.by_block(np.stack([direction.weights for direction in directions], axis=1))
     influences: dict[str, Floats] = {}
-    start = 0
-    for (layer, first, end), mean, scale in zip(
-        space.blocks, space.means, space.scales, strict=True
-    ):
+    for (layer, first, end), (scale, mean, columns) in weighed.items():
+        weights = scale * columns.T
         channels = (end - first) // 2
         activations = maps[layer]
         if activations.ndim != 3 or activations.shape[0] != channels:
@@ -137,10 +136,6 @@ def position_influence(
         pooled = np.concatenate([average, deviation])
         length = float(np.linalg.norm(pooled)) or 1.0
         unit = pooled / length
-
-        columns = slice(start, start + end - first)
-        start += end - first
-        weights = np.stack([direction.weights[columns] for direction in directions]) * scale
         along = weights @ unit
         scores += along - weights @ mean
         slope = (weights - along[:, None] * unit) / length

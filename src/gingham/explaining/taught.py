@@ -53,7 +53,9 @@ def _explain_all(
     progress: Progress,
 ) -> Iterator[ImageExplanations]:
     names = [attribute.name for attribute in taught]
-    used = {layer for attribute in taught for layer in attribute.layers}
+    # Those that only tell what is unknown have no say in a value's score.
+    spaces = [attribute.voter.projection.space for attribute in taught]
+    used = {layer for space in spaces for layer, _, _ in space.blocks}
     layers = tuple(layer for layer in stores.layers if layer in used)
     how = stores.config.preprocess
     answers = predict(stores, attributes, paths, names, max_pixels, lambda done, total: None)

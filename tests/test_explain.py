@@ -598,7 +598,8 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     name = os.fsdecode(b"/somewhere/\xff<b>.jpg")
     page = ExplanationPage(tmp_path / "out")
     picture = np.zeros((40, 30, 3), np.uint8)
-    files = page.add(ImageExplanations(name, (odd, made(np.eye(4), value="blue")), picture))
+    none = made(np.zeros((4, 4)), value="blue", method="grad-cam")
+    files = page.add(ImageExplanations(name, (odd, none), picture))
     assert page.add(ImageExplanations("cut.jpg", error="damaged <b>")) == []
     assert page.close() == tmp_path / "out" / "index.html"
     text = page.path.read_text(encoding="utf-8")
@@ -609,6 +610,7 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     assert "2 images, 1 of them cannot be explained" in text
     assert text.count("gone</div>") == 1
     assert "the answer is red" in text
+    assert text.count("no place speaks for it or against it") == 1
     assert [file.name for file in files] == [
         "0001-b-i_odd_quoted_i-i_odd_quoted_i.png",
         "0001-b-colour-blue.png",

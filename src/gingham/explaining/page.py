@@ -112,12 +112,13 @@ class ExplanationPage:
         prediction = explanation.prediction
         said = prediction.value
         answer = f"{explanation.value} {explanation.confidence:.0%}"
+        notes = []
         if said is None:
-            note = "the answer is unknown: unlike every example; this is the likeliest value"
+            notes.append("the answer is unknown: this is the likeliest value")
         elif explanation.value != said and explanation.value not in said:
-            note = f"the answer is {shown(said)}"
-        else:
-            note = ""
+            notes.append(f"the answer is {shown(said)}")
+        if not explanation.heat.any():
+            notes.append("no place speaks for it or against it")
         alt = f"{explanation.attribute}: {answer}; heat map"
         evidence = "".join(self._example(one) for one in prediction.evidence)
         layers = sorted(explanation.layers.items(), key=lambda item: -item[1])[:3]
@@ -125,7 +126,7 @@ class ExplanationPage:
         return (
             f'<section class="card"><h3>{_text(explanation.attribute)}: '
             f"<b>{_text(explanation.value)}</b> <span>{explanation.confidence:.0%}</span></h3>"
-            + (f'<p class="note">{_text(note)}</p>' if note else "")
+            + "".join(f'<p class="note">{_text(note)}</p>' for note in notes)
             + f'<img src="{_uri(overlay, PICTURE)}" alt="{_text(alt)}">'
             f'<p class="how">{METHODS[explanation.method]}'
             + (f"; layers {_text(told)}" if told else "")

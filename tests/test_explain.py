@@ -571,6 +571,15 @@ def test_the_map_is_laid_where_the_picture_was_read() -> None:
     assert top < 0.13
 
 
+@pytest.mark.parametrize(
+    ("answer", "answered"),
+    [("red", True), ("dark red", False), (None, False), (["red", "blue"], True), ([], False)],
+)
+def test_whether_the_value_is_the_answer(answer: str | list[str] | None, answered: bool) -> None:
+    prediction = Prediction(answer, 0.9, {"red": 0.9}, ())
+    assert made(np.eye(2), prediction=prediction).answered is answered
+
+
 def test_stronger_is_darker_on_both_sides_and_a_faint_map_stays_faint() -> None:
     for anchors in (SPEAKS_FOR, SPEAKS_AGAINST):
         light = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in anchors]

@@ -61,15 +61,13 @@ def explain(
                 for one, path in zip(found.get("explanations", ()), written, strict=True):
                     one["overlay"] = str(path)
                 print_json(found)
-            elif result.error is not None:
+                continue
+            if result.error is not None:
                 print(f"failed: {result.image}: {result.error}", file=sys.stderr)
-            for one, path in zip(result.explanations if not as_json else (), written, strict=False):
-                said = one.prediction.value
-                answer = "" if said == one.value else f", the answer is {shown(said)}"
-                say(
-                    f"{result.image}: {one.attribute} {one.value} ({one.confidence:.2f}{answer}): "
-                    f"{path}"
-                )
+            for why, path in zip(result.explanations, written, strict=True):
+                answer = "" if why.answered else f", the answer is {shown(why.prediction.value)}"
+                said = f"{why.attribute} {why.value} ({why.confidence:.2f}{answer})"
+                say(f"{result.image}: {said}: {path}")
         page.close()
     if not as_json:
         say(f"look at {page.path}")

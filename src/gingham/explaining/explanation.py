@@ -45,6 +45,12 @@ class Explanation(Result):
     box: Box
 
     @property
+    def answered(self) -> bool:
+        """Whether the value is the answer, or among its values."""
+        said = self.prediction.value
+        return self.value in said if isinstance(said, list) else self.value == said
+
+    @property
     def hottest(self) -> tuple[float, float]:
         """The place that speaks most for the value: fractions of the picture's width and height."""
         row, column = np.unravel_index(int(self.heat.argmax()), self.heat.shape)

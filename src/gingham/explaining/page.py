@@ -115,7 +115,7 @@ class ExplanationPage:
         notes = []
         if said is None:
             notes.append("the answer is unknown: this is the likeliest value")
-        elif explanation.value != said and explanation.value not in said:
+        elif not explanation.answered:
             notes.append(f"the answer is {shown(said)}")
         if not explanation.heat.any():
             notes.append("no place speaks for it or against it")

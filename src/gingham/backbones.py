@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from gingham.pooling import PooledNetwork
+
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
 DEFAULT_POOLING = "mean+std"
@@ -200,7 +202,7 @@ def build_network(
     *,
     layers: Sequence[str] | None = None,
     pooling: str = DEFAULT_POOLING,
-) -> tuple[nn.Module, FeatureConfig]:
+) -> tuple[PooledNetwork, FeatureConfig]:
     """Build a network with its weights, cut after the deepest layer that is asked for.
 
     Parameters

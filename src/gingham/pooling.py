@@ -49,12 +49,20 @@ class PooledNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Pool every layer of a batch."""
+        maps = self.maps(images)
+        return tuple(pool(maps[layer], layer, self.statistics) for layer in self.layers)
+
+    def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Give the (N, C, H, W) activations of every layer; one of (N, C) has a single position."""
         x = images.permute(0, 3, 1, 2).float()
         if self.bgr:
             x = x.flip(1)
         x = (x - cast(torch.Tensor, self.mean)) / cast(torch.Tensor, self.std)
         maps = self.extractor(x)
-        return tuple(pool(maps[layer], layer, self.statistics) for layer in self.layers)
+        return {
+            layer: values[:, :, None, None] if (values := maps[layer]).ndim == 2 else values
+            for layer in self.layers
+        }
 
 
 def pool(
@@ -64,7 +72,7 @@ def pool(
 
     Parameters
     ----------
-    maps : one layer's activations; (N, C) counts as a single position.
+    maps : one layer's activations.
     layer : its name, for the message.
     statistics : `mean`; `std`, the population standard deviation; `gem`, the generalised mean of
         power 3 of what is positive; `max`.
@@ -80,8 +88,6 @@ def pool(
     eq. 1 to 3: generalised-mean pooling with power 3. They pool rectified maps; where a layer is
     linear, its negative activations count as none.
     """
-    if maps.ndim == 2:
-        maps = maps[:, :, None, None]
     if maps.ndim != 4:
         raise BackboneError(
             f"layer {layer!r} gives {tuple(maps.shape)}, not (N, C, H, W): "

@@ -39,7 +39,7 @@ def read_cub(
     InputError
         If a file is missing, a line is none that can be, or the vocabulary is another.
     """
-    names = {number: rest for number, rest in _lines(folder / "images.txt")}
+    names = dict(_lines(folder / "images.txt"))
     ids = sorted(names)
     row = {number: i for i, number in enumerate(ids)}
     spelled = dict(_lines(_attributes_file(folder)))
@@ -63,7 +63,7 @@ def read_cub(
         if vocabulary != found:
             raise InputError(f"{folder} has other attributes than the model was trained on")
     column = {label: i for i, label in enumerate(found.labels)}
-    place = {n: column[p] for n, p in zip(order, pairs, strict=True) if p in column}  # type: ignore[index]
+    place = {n: column[p] for n, p in zip(order, pairs, strict=True) if p in column}
     targets = np.full((len(ids), len(found)), np.nan, np.float32)
     labels = folder / "attributes" / "image_attribute_labels.txt"
     for number, rest in _lines(labels):

@@ -88,7 +88,7 @@ def read_samples(
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
 ) -> Samples:
-    """Read a table: a column `image`, a column an attribute, and if there `group`, `split`, `repeat`.
+    """Read a table: columns `image`, one an attribute, and where there `group`, `split`, `repeat`.
 
     An empty cell is unknown. A cell of several values is a list in Parquet (an empty list says:
     none of them), and joined by `;` in a CSV. A folder in the format of CUB-200-2011 will do, too.
@@ -184,10 +184,11 @@ def _fold(strata: Rows, groups: Rows, folds: int, seed: int) -> Rows:
     # The grouped splitter takes minutes where a hundred thousand images are groups of their own.
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     splitter = kind(folds, shuffle=True, random_state=seed)
+    together = groups if grouped else None
     with warnings.catch_warnings():
         # A value with fewer images than folds is expected: it is not in every part.
         warnings.filterwarnings("ignore", message="The least populated class")
-        return np.asarray(next(splitter.split(strata, strata, groups))[1])
+        return np.asarray(next(splitter.split(strata, strata, together))[1])
 
 
 def _strata(columns: Sequence[Sequence[Cell]], count: int) -> Rows:
@@ -347,8 +348,7 @@ def _parts(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:
             raise InputError(
                 f"table {table}: column split must hold train, validation or test, got {cell!r}"
             )
-    part = np.array([PARTS.index(cell) for cell in cells], np.int64)
-    return part
+    return np.array([PARTS.index(cell) for cell in cells], np.int64)
 
 
 def _repeats(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:

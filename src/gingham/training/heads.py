@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from gingham.backbones import Backbone
 from gingham.errors import BackboneError
@@ -87,7 +87,7 @@ class FineTagHead(nn.Module):
             products = products.flatten(1) / (x.shape[2] * x.shape[3])
             # The square root's slope at 0 has no bound; the small term gives it one.
             rooted = products.sign() * (products.abs() + 1e-8).sqrt()
-            vectors.append(F.normalize(rooted))
+            vectors.append(functional.normalize(rooted))
         return cast(torch.Tensor, self.output(self.dropout(torch.cat(vectors, 1))))
 
 

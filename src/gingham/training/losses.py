@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from gingham.errors import ShapeError
 from gingham.training.vocabulary import Vocabulary
@@ -48,7 +48,7 @@ def finetag_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     f, has, lacks = logits[rows], has[rows], lacks[rows]
     above = f.masked_fill(~lacks, -torch.inf).logsumexp(1)
     below = (-f).masked_fill(~has, -torch.inf).logsumexp(1)
-    return F.softplus(above + below).mean()
+    return functional.softplus(above + below).mean()
 
 
 def attribute_loss(
@@ -79,11 +79,11 @@ def attribute_loss(
         if kind == "single":
             known = (y == 1).any(1)
             if known.any():
-                losses.append(F.cross_entropy(f[known], y[known].argmax(1)))
+                losses.append(functional.cross_entropy(f[known], y[known].argmax(1)))
         else:
             known = ~y.isnan()
             if known.any():
-                losses.append(F.binary_cross_entropy_with_logits(f[known], y[known]))
+                losses.append(functional.binary_cross_entropy_with_logits(f[known], y[known]))
     return torch.stack(losses).mean() if losses else logits.sum() * 0
 
 

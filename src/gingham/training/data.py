@@ -112,7 +112,7 @@ def read_samples(
         from gingham.training.cub import read_cub
 
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
-    names = _header(table)
+    names = header(table)
     wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
     wanted = wanted or [name for name in names if name not in RESERVED]
     if vocabulary:
@@ -210,7 +210,14 @@ def _strata(columns: Sequence[Sequence[Cell]], count: int) -> Rows:
     return strata
 
 
-def _header(table: Path) -> list[str]:
+def header(table: Path) -> list[str]:
+    """List a table's columns.
+
+    Raises
+    ------
+    InputError
+        If it is missing or unreadable.
+    """
     read_table(table, [])
     if table.suffix.lower() == ".parquet":
         import pyarrow.parquet as pq

@@ -51,7 +51,7 @@ class TrainResult(Result):
     attributes : attribute -> values it learned.
     images : training, validation and test images that could be read.
     epochs : run, on the frozen and on the whole network.
-    metrics : part -> W_MAP, mean AP, AVGPREC, macro F1 and accuracy by attribute; all else stands in
+    metrics : part -> W_MAP, mean AP, AVGPREC, macro F1 and accuracy by attribute; all else is in
         the folder's metrics.json.
     dropped : attribute -> value -> rows, not learned because of too few training images.
     failures : images that could not be read.

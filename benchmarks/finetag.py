@@ -3,7 +3,7 @@
 The binary attributes of the Clothing Attribute Dataset (23 of its 26) are the labels; where the
 annotators disagreed the label is unknown, left out of learning and of measuring. A quarter of the
 images is held out, stratified, near-duplicates together; all that is chosen (the epoch, the probe's
-C) is chosen on a seventh of the others. The probes read the pooled layers, mean and deviation.
+C) is chosen on a sixth of the others. The probes read the pooled layers, mean and deviation.
 
 Usage: finetag.py [--seeds 0 1 2] [--epochs 20]
 """

@@ -96,7 +96,7 @@ def tag_catalogue(
     for attribute in chosen:
         columns = model.vocabulary.columns[attribute.name]
         said = [_said(attribute, given) for given in answers.given[:, columns]]
-        sure = answers.confidence[attribute.name].tolist()
+        sure = answers.certainty(attribute.kind, columns).mean(1).tolist()
         values = possible(attribute)
         shop.put_tags(
             attribute.name,

@@ -13,7 +13,7 @@ from gingham.training.vocabulary import Vocabulary
 
 Floats = NDArray[np.floating]
 _HOPELESS = 0.25
-"""An answer of kind single is `unknown` where answers so unsure were right less often than this."""
+"""An answer of kind single is `unknown` where answers so unsure are right less often than this."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,6 @@ class Calibration:
         """Decide; `ranked` are scores to be measured by, in place of the probabilities."""
         probabilities = self.probabilities(logits)
         given = np.zeros(probabilities.shape, bool)
-        confidence: dict[str, Floats] = {}
         for attribute in self.vocabulary.attributes:
             columns = self.vocabulary.columns[attribute.name]
             p, t = probabilities[:, columns], self.threshold[columns]
@@ -56,11 +55,9 @@ class Calibration:
                 best = p.argmax(1)
                 rows = np.arange(len(p))
                 given[rows, columns.start + best] = p[rows, best] >= t[best]
-                confidence[attribute.name] = p[rows, best]
             else:
-                has = given[:, columns] = p >= t
-                confidence[attribute.name] = np.where(has, p, 1 - p).mean(1)
-        return Answers(probabilities if ranked is None else ranked, given, confidence)
+                given[:, columns] = p >= t
+        return Answers(probabilities if ranked is None else ranked, given, probabilities)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
@@ -146,15 +143,16 @@ def best_threshold(probabilities: Floats, truth: NDArray[np.bool_]) -> float:
 
 def _floor(probabilities: Floats, right: NDArray[np.bool_]) -> float:
     """The probability below which answers of a value were hopeless; 0 where none were."""
-    order = np.argsort(probabilities, kind="stable")
-    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    # Fewer than five such answers say nothing.
-    bad = np.flatnonzero((share < _HOPELESS) & (np.arange(len(order)) >= 4))
-    if not len(bad):
+    if not len(probabilities):
         return 0.0
-    last = int(bad[-1])
+    order = np.argsort(probabilities, kind="stable")
+    # As far as leaving out the answers below gains most: each wrong one gains, each right costs.
+    gained = np.cumsum(_HOPELESS - right[order])
+    last = int(np.argmax(gained))
+    if gained[last] < 1:  # fewer than four wrong answers say nothing
+        return 0.0
     p = probabilities[order]
-    return float((p[last] + (p[last + 1] if last + 1 < len(p) else p[last])) / 2)
+    return float((p[last] + p[last + 1]) / 2 if last + 1 < len(p) else np.nextafter(p[last], 2))
 
 
 def _inverse_temperature(logits: Floats, truth: NDArray[np.intp]) -> float:

@@ -247,13 +247,10 @@ def fit(
     last = folder / "last.ckpt"
     learner = Learner(module, loss, outputs, rates, config)
     best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=SCORE,
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
+        folder, filename="best", monitor=SCORE, mode="max", enable_version_counter=False
     )
+    # `save_last` of the other would save only with a better score.
+    every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
     gpu = torch.cuda.is_available()
     precision: Any = config.precision
@@ -274,7 +271,7 @@ def fit(
             strategy="ddp_spawn" if torch.cuda.device_count() > 1 else "auto",
             precision=precision,
             max_epochs=epochs,
-            callbacks=[best, stop],
+            callbacks=[best, every, stop],
             logger=[
                 CSVLogger(logs, name="", version=f"csv-{attempt}"),
                 TensorBoardLogger(logs, name="", version="tensorboard"),

@@ -68,7 +68,8 @@ class AttributeMetrics:
     accuracy : share of the images whose answer is right; an answer `unknown` is wrong, and one of
         kind `multi` is right if every known value is.
     answered : share of the images that got an answer.
-    calibration_error : expected, of the confidence in the answers, over ten bins.
+    calibration_error : expected, of the confidence in the answers, over ten bins; of kind `multi`
+        every known value is an answer.
     names, confusion : the confusion matrix, truth by answer; its last column is `unknown`. None
         of kind `multi`.
     """
@@ -109,12 +110,19 @@ class Answers:
     scores : (N, V) float; larger is likelier. Only the order within an output, and for `avgprec`
         within an image, counts.
     given : (N, V) bool; the values that were answered.
-    confidence : attribute -> (N,) float in [0, 1].
+    probabilities : (N, V) float in [0, 1], that an image has a value.
     """
 
     scores: Floats
     given: Bools
-    confidence: dict[str, Floats]
+    probabilities: Floats
+
+    def certainty(self, kind: str, columns: slice) -> Floats:
+        """How sure the answers of one attribute are: (N, 1) of kind `single`, else (N, values)."""
+        p = self.probabilities[:, columns]
+        if kind == "single":
+            return np.asarray(p.max(1, keepdims=True))
+        return np.where(self.given[:, columns], p, 1 - p)
 
 
 def measure(vocabulary: Vocabulary, answers: Answers, targets: Floats) -> Metrics:
@@ -137,7 +145,7 @@ def measure(vocabulary: Vocabulary, answers: Answers, targets: Floats) -> Metric
         one, confidence, correct = _attribute(
             attribute,
             answers.given[:, columns],
-            answers.confidence[attribute.name],
+            answers.certainty(attribute.kind, columns),
             targets[:, columns],
             values[columns],
         )
@@ -245,17 +253,21 @@ def _value(label: tuple[str, str], scores: Floats, given: Bools, truth: Floats) 
 def _attribute(
     attribute: Attribute,
     given: Bools,
-    confidence: Floats,
+    certainty: Floats,
     targets: Floats,
     values: Sequence[ValueMetrics],
 ) -> tuple[AttributeMetrics, Floats, Bools]:
     """Measure one attribute; give the confidence and the rightness of each answer, too."""
     seen = ~np.isnan(targets)
     rows = seen.any(1)
-    correct = ((given == (targets == 1)) | ~seen).all(1)[rows]
+    agree = given == (targets == 1)
+    correct = (agree | ~seen).all(1)[rows]
     # Of kind single no value is the answer `unknown`; of the others it is an answer.
     answered = given[rows].any(1) if attribute.kind == "single" else np.ones(len(correct), bool)
-    sure, right = confidence[rows][answered], correct[answered]
+    if attribute.kind == "single":
+        sure, right = certainty[rows][answered, 0], correct[answered]
+    else:
+        sure, right = certainty[seen], agree[seen]
     names, confusion = _confusion(attribute, given[rows], targets[rows])
     metrics = AttributeMetrics(
         attribute.name,

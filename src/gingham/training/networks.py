@@ -18,7 +18,7 @@ from gingham.backbones import (
     get_backbone,
 )
 from gingham.errors import BackboneError
-from gingham.pooling import PooledNetwork, pool
+from gingham.pooling import PooledNetwork
 from gingham.training.config import ModelConfig
 from gingham.training.heads import Head, build_head, default_layers, reads_pooled
 
@@ -42,12 +42,21 @@ class Trunk(nn.Module):
         """Read a batch."""
         maps = self.network.maps(images)
         if self.pooled:
-            return tuple(pool(maps[layer], layer) for layer in self.layers)
+            return tuple(_pool(maps[layer]) for layer in self.layers)
         return tuple(maps[layer] for layer in self.layers)
 
     def train(self, mode: bool = True) -> Trunk:
         """Stay in evaluation mode: a batch of a few images says little of the statistics."""
         return super().train(False)
+
+
+def _pool(maps: torch.Tensor) -> torch.Tensor:
+    """Mean and deviation as `gingham.pooling.pool` gives them, with a slope that is always finite.
+
+    The root of a channel that is the same everywhere has none.
+    """
+    variance = maps.var((2, 3), correction=0)
+    return torch.cat([maps.mean((2, 3)), variance.clamp(min=1e-12).sqrt()], 1)
 
 
 class Network(nn.Module):

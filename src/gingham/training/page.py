@@ -47,7 +47,7 @@ def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> Non
     sections.append(("Confusions", "confusions", _confusions(found)))
     sections.append(("Values", "values", _values(found)))
     page = PAGE.substitute(
-        title=text(f"How good {model.folder.name} is"),
+        title=text(f"Evaluation of {model.folder.name}"),
         style=(files("gingham.study") / "page.css").read_text("utf-8"),
         summary=_summary(found, model),
         links="".join(f'<a href="#{name}">{title}</a>' for title, name, _ in sections),

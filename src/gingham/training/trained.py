@@ -172,12 +172,12 @@ class TrainedModel:
         A trained model has no examples to show: `evidence` is empty.
         """
         answers = self.calibration.answers(logits)
-        probabilities = self.calibration.probabilities(logits)
         given: list[dict[str, Prediction]] = [{} for _ in logits]
         for attribute in self.vocabulary.chosen(names):
             columns = self.vocabulary.columns[attribute.name]
+            confidence = answers.certainty(attribute.kind, columns).mean(1)
             for row, found in enumerate(given):
-                p = probabilities[row, columns]
+                p = answers.probabilities[row, columns]
                 shown = dict(zip(attribute.values, p.tolist(), strict=True))
                 has = [
                     value
@@ -194,7 +194,7 @@ class TrainedModel:
                     value = has[0] if has else None
                 found[attribute.name] = Prediction(
                     value,
-                    float(answers.confidence[attribute.name][row]),
+                    float(confidence[row]),
                     dict(sorted(shown.items(), key=lambda item: -item[1])),
                     (),
                 )

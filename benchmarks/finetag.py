@@ -135,6 +135,7 @@ def one_seed(seed: int, epochs: int, folder: Path) -> dict[str, list[float]]:
         scores = probe(X, samples.targets, *parts)
         seconds = time.perf_counter() - started
         results[f"probe ({name})"] = [*measured(scores, samples.targets[parts[2]]), seconds]
+        print(f"probe ({name}):", *(f"{one:.3f}" for one in results[f"probe ({name})"]), flush=True)
     for head, setting in SETTINGS.items():
         config = TrainConfig.from_dict(
             {
@@ -152,6 +153,7 @@ def one_seed(seed: int, epochs: int, folder: Path) -> dict[str, list[float]]:
         result = train(table, folder / f"{head}{seed}", config)
         metrics = (result.metrics["test"][key] for key in ("w_map", "map", "avgprec"))
         results[head] = [*metrics, result.seconds]
+        print(f"{head}:", *(f"{one:.3f}" for one in results[head]), flush=True)
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -22,8 +23,10 @@ from gingham.pooling import PooledNetwork
 from gingham.training.config import ModelConfig
 from gingham.training.heads import Head, build_head, default_layers, reads_pooled
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_BACKBONES = ("efficientnet_b0", "efficientnet_lite0")
-"""Tried in turn: the first needs timm's hub, the second comes with gingham."""
+"""The first needs timm's hub; the second, which comes with gingham, is taken without."""
 
 
 class Trunk(nn.Module):
@@ -115,15 +118,39 @@ def build_trunk(config: ModelConfig) -> Built:
     InputError
         If a layer is not there.
     """
-    names = (config.backbone,) if config.backbone != "auto" else DEFAULT_BACKBONES
-    for name in names:
-        try:
-            return _build(config, get_backbone(name))
-        except BackboneError:
-            # Only the choice of gingham itself may fall back, and only from the hub.
-            if name == names[-1] or config.weights:
-                raise
-    raise AssertionError
+    if config.backbone != "auto":
+        return _build(config, get_backbone(config.backbone))
+    wanted, fallback = DEFAULT_BACKBONES
+    if config.weights or _in_reach(get_backbone(wanted)):
+        return _build(config, get_backbone(wanted))
+    logger.info("the weights of %s are out of reach: taking %s", wanted, fallback)
+    return _build(config, get_backbone(fallback))
+
+
+def _in_reach(backbone: Backbone) -> bool:
+    """Whether a backbone's weights were downloaded before, or the hub answers.
+
+    Asked first: the hub's client tries for a minute, and says so on stderr, before it gives up.
+    """
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants, try_to_load_from_cache
+    from timm.models import get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(backbone.architecture)
+    if cfg is not None and cfg.hf_hub_id:
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            if isinstance(try_to_load_from_cache(cfg.hf_hub_id, name), str):
+                return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        host = urlsplit(constants.ENDPOINT).hostname or ""
+        socket.create_connection((host, 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def assemble(built: Built, config: ModelConfig, outputs: int) -> Network:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +215,16 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
     assert config.model.crop == 1.0
     assert config.training.epochs == 20
     assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_page_shows_every_default() -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "training.md"
+    (text,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    said = tomllib.loads(text)
+    assert TrainConfig.from_dict(said) == TrainConfig()
+    assert {name: set(keys) for name, keys in said.items()} == {
+        name: set(keys) for name, keys in TrainConfig().to_dict().items()
+    }
 
 
 @pytest.mark.parametrize(

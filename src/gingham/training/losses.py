@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -90,8 +91,7 @@ def attribute_loss(
 def loss_for(head: str, vocabulary: Vocabulary) -> Loss:
     """Choose the loss that belongs to a head."""
     if head == "multi":
-        groups = vocabulary.groups
-        return lambda logits, targets: attribute_loss(logits, targets, groups)
+        return partial(attribute_loss, groups=vocabulary.groups)
     return finetag_loss
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,20 @@ _PREDICTIONS = pa.schema(
     ]
 )
 
+_TRAINED = b"trained"
+
+Batches = Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]
+"""Ids, the values of each image (none: unknown), and the confidences."""
+
+
+@dataclass(frozen=True)
+class TrainedTags:
+    """What a trained model's tags of an attribute are: `model` is the fingerprint of the model."""
+
+    kind: str
+    values: tuple[str, ...]
+    model: str
+
 
 class Attributes:
     """The attributes of a catalogue: what the log says, what was fitted, what was predicted.
@@ -42,23 +58,44 @@ class Attributes:
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
         self._stamps: dict[str, str] = {}
-        self._tagged: dict[str, str | None] = {}
+        self._tags: dict[str, tuple[int, dict[bytes, bytes]]] = {}
 
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
         if self._read is None or self._read[0] != self._stores.log.version:
             self._read = (self._stores.log.version, self._stores.log.read())
             self._stamps.clear()
-            self._tagged.clear()
         return self._read[1]
 
     def names(self) -> list[str]:
-        """The attributes there are, sorted."""
+        """The attributes that are taught, sorted."""
         return sorted(self.taught())
+
+    def answering(self) -> list[str]:
+        """The attributes that are taught, or tagged by a trained model, sorted."""
+        folders = [unquote(path.parent.name) for path in self._folder.glob("*/predictions.parquet")]
+        return sorted({*self.taught(), *(name for name in folders if self.trained(name))})
 
     def kind(self, name: str) -> str:
         """`single` or `multi`."""
-        return self.taught()[name].kind
+        trained = self.trained(name)
+        return trained.kind if trained else self.taught()[name].kind
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values that its tags may be."""
+        trained = self.trained(name)
+        return trained.values if trained else self.get(name).values
+
+    def trained(self, name: str) -> TrainedTags | None:
+        """Say what a trained model tagged; None if the tags are those of the taught attribute.
+
+        The last to tag counts: `gingham tag`, with a model or without.
+        """
+        _, metadata = self._written(name)
+        if _TRAINED not in metadata:
+            return None
+        said = json.loads(metadata[_TRAINED])
+        return TrainedTags(said["kind"], tuple(said["values"]), said["model"])
 
     def check(self, names: Sequence[str] | None) -> list[str]:
         """Return the attributes asked for, or all.
@@ -107,15 +144,20 @@ class Attributes:
     def forget(self, name: str) -> None:
         """Delete what was derived of an attribute; the examples are the log's affair."""
         self._ready.pop(name, None)
+        self._tags.pop(name, None)
         shutil.rmtree(self._path(name), ignore_errors=True)
 
-    def write_predictions(
-        self,
-        attribute: TaughtAttribute,
-        batches: Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]],
-    ) -> None:
+    def write_predictions(self, attribute: TaughtAttribute, batches: Batches) -> None:
         """Replace an attribute's predictions, streaming."""
-        schema = _PREDICTIONS.with_metadata({"stamp": attribute.stamp})
+        self._write(attribute.name, {b"stamp": attribute.stamp.encode()}, batches)
+
+    def write_trained(self, name: str, tags: TrainedTags, batches: Batches) -> None:
+        """Replace an attribute's predictions by those of a trained model, streaming."""
+        said = {"kind": tags.kind, "values": tags.values, "model": tags.model}
+        self._write(name, {_TRAINED: json.dumps(said).encode()}, batches)
+
+    def _write(self, name: str, metadata: dict[bytes, bytes], batches: Batches) -> None:
+        schema = _PREDICTIONS.with_metadata(metadata)
 
         def write(path: Path) -> None:
             with pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -124,8 +166,8 @@ class Attributes:
                     arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
                     writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
-        replace_file(self._path(attribute.name) / "predictions.parquet", write)
-        self._tagged.pop(attribute.name, None)
+        replace_file(self._path(name) / "predictions.parquet", write)
+        self._tags.pop(name, None)
 
     def predictions(self, name: str) -> Iterator[tuple[ImageId, list[str], float]]:
         """Stream (id, values, confidence) of an attribute's predictions; no value: unknown."""
@@ -138,18 +180,24 @@ class Attributes:
 
     def tagged(self, name: str) -> str | None:
         """Name the tags of an attribute; None if it was not tagged since it was last taught."""
-        stamp = self.stamp(name)
-        if name not in self._tagged:
+        written, metadata = self._written(name)
+        if trained := self.trained(name):
+            return f"{trained.model}:{written}"
+        if name not in self.taught() or metadata.get(b"stamp", b"").decode() != self.stamp(name):
+            return None
+        return f"{self.stamp(name)}:{written}"
+
+    def _written(self, name: str) -> tuple[int, dict[bytes, bytes]]:
+        """When an attribute's predictions were written, and by what; nothing if they are not."""
+        if name not in self._tags:
             path = self._path(name) / "predictions.parquet"
             try:
                 with pq.ParquetFile(path) as file:
                     metadata = file.schema_arrow.metadata or {}
-                written = path.stat().st_mtime_ns
-                made = metadata.get(b"stamp", b"").decode()
-                self._tagged[name] = f"{stamp}:{written}" if made == stamp else None
+                self._tags[name] = path.stat().st_mtime_ns, metadata
             except (OSError, pa.ArrowException):
-                self._tagged[name] = None
-        return self._tagged[name]
+                self._tags[name] = 0, {}
+        return self._tags[name]
 
     def rebuild(self) -> None:
         """Fit every attribute anew from the examples; predictions are kept."""

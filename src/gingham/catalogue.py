@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attribute_store import Attributes
+from gingham.attribute_store import Attributes, TrainedTags
 from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
@@ -334,6 +334,11 @@ class Catalogue:
         InputError
             If it is not taught, or forgetting the value would leave fewer than two.
         """
+        only_tagged = set(self._attributes.answering()) - set(self._attributes.names())
+        if value is None and attribute in only_tagged:
+            # Of an attribute that is not taught there is nothing but a trained model's tags.
+            self._attributes.forget(attribute)
+            return
         self._attributes.check([attribute])
         if value is not None:
             values = self._attributes.taught()[attribute].values
@@ -457,6 +462,54 @@ class Catalogue:
         names = self._attributes.check(attributes)
         return tag(self._stores, self._attributes, names, progress)
 
+    def images(self) -> dict[str, tuple[str, ...]]:
+        """Give the id of every image (64 hexadecimal digits) and its files."""
+        return {i.hex(): tuple(files) for i, files in self._stores.locations.images.items()}
+
+    def examples(self) -> dict[str, frozenset[str]]:
+        """Give the ids of the images that each taught attribute was taught with."""
+        return {
+            name: frozenset(example.id.hex() for example in taught.examples)
+            for name, taught in self._attributes.taught().items()
+        }
+
+    def put_tags(
+        self,
+        attribute: str,
+        tags: Mapping[str, tuple[Sequence[str], float]],
+        *,
+        kind: str,
+        values: Sequence[str],
+        model: str,
+    ) -> None:
+        """Take the tags that a trained model gives, in place of any there are of the attribute.
+
+        They are searched, filtered and counted as those of a taught attribute are; `tag` puts the
+        taught attribute's in their place again.
+
+        Parameters
+        ----------
+        attribute : its name; it may be taught, too.
+        tags : id of an image (as `images` gives it) -> its values (none: unknown) and confidence.
+        kind, values : `single` or `multi`, and all values there may be.
+        model : what names the model that gave them.
+
+        Raises
+        ------
+        InputError
+            If an id is not in the catalogue, or a value is not one of `values`.
+        """
+        for name, (given, _) in tags.items():
+            if self._stores.image_id(name) is None:
+                raise InputError(f"image {name} is not in catalogue {self.folder}")
+            if wrong := set(given) - set(values):
+                raise InputError(f"{attribute}: {min(wrong)!r} is none of {', '.join(values)}")
+        ids = [bytes.fromhex(name) for name in tags]
+        said = [list(given) for given, _ in tags.values()]
+        sure = np.array([confidence for _, confidence in tags.values()], np.float32)
+        made = TrainedTags(kind, tuple(values), model)
+        self._attributes.write_trained(attribute, made, iter([(ids, said, sure)]))
+
     def search(
         self,
         images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -528,14 +581,17 @@ class Catalogue:
         """Say what the catalogue holds."""
         attributes = {}
         for name, taught in self._attributes.taught().items():
-            live = self._stores.locations.images
             attributes[name] = AttributeInfo(
                 taught.kind,
                 tuple(taught.values),
                 len(taught.examples),
                 self._attributes.get(name).layers,
-                sum(image_id in live for image_id, _, _ in self._attributes.predictions(name)),
+                self._tagged(name),
             )
+        for name in self._attributes.answering():
+            if name not in attributes:
+                kind, values = self._attributes.kind(name), self._attributes.values(name)
+                attributes[name] = AttributeInfo(kind, values, 0, (), self._tagged(name))
         return Info(
             catalogue=str(self.folder),
             images=len(self),
@@ -547,6 +603,10 @@ class Catalogue:
             attributes=attributes,
             bytes=sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file()),
         )
+
+    def _tagged(self, name: str) -> int:
+        live = self._stores.locations.images
+        return sum(image_id in live for image_id, _, _ in self._attributes.predictions(name))
 
     def verify(self) -> list[str]:
         """Read every file of the catalogue; say what is damaged or does not fit together."""

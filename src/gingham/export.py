@@ -26,7 +26,7 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
         raise InputError(f"export to {file}: expected a name that ends in .parquet or .csv")
     tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
         name: {i: (values, c) for i, values, c in attributes.predictions(name)}
-        for name in attributes.names()
+        for name in attributes.answering()
     }
     columns: dict[str, pa.DataType] = {"image": pa.string(), "id": pa.string()}
     for name in tags:

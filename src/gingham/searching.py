@@ -72,7 +72,7 @@ class Searcher:
 
     def sync(self) -> VectorIndex:
         """Bring the index in step with the files, the features and the tags."""
-        stamps = {name: self._attributes.tagged(name) for name in self._attributes.names()}
+        stamps = {name: self._attributes.tagged(name) for name in self._attributes.answering()}
         tags = {name: stamp for name, stamp in stamps.items() if stamp is not None}
         current = {
             "space": self.space.fingerprint,
@@ -275,7 +275,7 @@ class Searcher:
     def _where(self, index: VectorIndex, where: Sequence[str]) -> Where:
         if not where:
             return Where()
-        known = {name: set(self._attributes.get(name).values) for name in self._attributes.names()}
+        known = {n: set(self._attributes.values(n)) for n in self._attributes.answering()}
         tagged = index.facets()
         for name in known:
             if name not in tagged and any(text.startswith(name) for text in where):

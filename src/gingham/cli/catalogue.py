@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from gingham.cli.options import (
     DeviceOption,
     JsonOption,
     MegapixelsOption,
+    ModelOption,
     WeightsOption,
     WhereOption,
     app,
@@ -32,6 +33,9 @@ from gingham.console import (
     spinner,
     table,
 )
+
+if TYPE_CHECKING:
+    from gingham.results import Failure
 
 
 @app.command()
@@ -170,6 +174,7 @@ def predict(
         list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
     ],
     attribute: Annotated[list[str] | None, typer.Option(help="Only these.")] = None,
+    model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -177,9 +182,22 @@ def predict(
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
     with open_catalogue(catalogue) as shop, progress_bar("predict", as_json) as progress:
-        for result in shop.predict(
-            paths, attributes=attribute, max_pixels=pixels(max_megapixels), progress=progress
-        ):
+        if model is None:
+            results = shop.predict(
+                paths, attributes=attribute, max_pixels=pixels(max_megapixels), progress=progress
+            )
+        else:
+            from gingham.training.applying import predict_images, resolve_images
+            from gingham.training.trained import TrainedModel
+
+            results = predict_images(
+                TrainedModel.load(model),
+                resolve_images(shop, paths),
+                attributes=attribute,
+                max_pixels=pixels(max_megapixels),
+                progress=progress,
+            )
+        for result in results:
             failed |= result.error is not None
             if as_json:
                 print_json(result.to_dict())
@@ -200,16 +218,33 @@ def tag(
     attributes: Annotated[
         list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="Default: all.")
     ] = None,
+    model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply attributes to every image of the catalogue, from the stored features."""
+    """Apply attributes to every image of the catalogue, from the stored features.
+
+    With a model, the images are read again, from their files.
+    """
+    failures: tuple[Failure, ...] = ()
     with open_catalogue(catalogue) as shop, progress_bar("tag", as_json) as progress:
-        result = shop.tag(attributes, progress=progress)
+        if model is None:
+            result = shop.tag(attributes, progress=progress)
+        else:
+            from gingham.training.applying import tag_catalogue
+            from gingham.training.trained import TrainedModel
+
+            result = made = tag_catalogue(
+                shop, TrainedModel.load(model), attributes=attributes, progress=progress
+            )
+            failures = made.failures
     if as_json:
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
         say(f"{result.images} images tagged in {result.seconds:.1f} s")
+        for failure in failures:
+            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+    raise typer.Exit(1 if failures else 0)
 
 
 @app.command()

@@ -22,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+evaluate_app = typer.Typer(
+    name="evaluate", help="Judge what gingham does.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(evaluate_app)
 
 CatalogueArgument = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
@@ -45,6 +49,10 @@ BackboneOption = Annotated[
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="A .safetensors or .pth file of the backbone's weights.")
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(metavar="MODEL", help="Ask a model of gingham train, not what was taught."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 

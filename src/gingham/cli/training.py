@@ -1,0 +1,135 @@
+"""Training a network on a table of labels, and judging it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gingham.cli.options import (
+    JsonOption,
+    MegapixelsOption,
+    app,
+    evaluate_app,
+    open_catalogue,
+    pixels,
+)
+from gingham.console import print_json, print_table, progress_bar, say, table
+
+TableArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        help="A .csv or .parquet with a column `image` and one an attribute; or a CUB-200 folder.",
+    ),
+]
+
+
+@app.command()
+def train(
+    labels: TableArgument,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the model; an interrupted training goes on.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option(metavar="TRAIN.toml", help="Data, network and training.")
+    ] = None,
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a network on labelled images: many attributes together, or FineTag."""
+    from gingham.training import TrainConfig
+    from gingham.training import train as run
+
+    result = run(
+        labels,
+        out,
+        TrainConfig.read(config) if config else None,
+        max_pixels=pixels(max_megapixels),
+        bar=lambda what: progress_bar(what, as_json),
+        progress=not as_json and sys.stderr.isatty(),
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        say(
+            f"{result.model}: {result.head} on {result.backbone}; "
+            + ", ".join(f"{count} {part}" for part, count in result.images.items())
+            + f" images; {result.seconds:.0f} s"
+        )
+        for part, found in result.metrics.items():
+            say(f"{part}: W_MAP {_figure(found['w_map'])}, AVGPREC {_figure(found['avgprec'])}")
+        shown = table("attribute", "values", *(f"{part} accuracy" for part in result.metrics))
+        for name, values in result.attributes.items():
+            accuracies = (found["accuracy"][name] for found in result.metrics.values())
+            shown.add_row(name, str(len(values)), *map(_figure, accuracies))
+        print_table(shown)
+        for name, rare in result.dropped.items():
+            say(f"not learned, too few images: {name}: {', '.join(rare)}")
+        for failure in result.failures:
+            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+    raise typer.Exit(1 if result.failures else 0)
+
+
+@evaluate_app.command("model")
+def model(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    labels: TableArgument,
+    out: Annotated[Path, typer.Option(help="Folder of metrics.json, metrics.csv, report.html.")],
+    part: Annotated[
+        str | None,
+        typer.Option("--split", help="train, validation or test.  [default: test, or all rows]"),
+    ] = None,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(metavar="CATALOGUE", help="Compare with the attributes taught there."),
+    ] = None,
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a trained model on labelled images."""
+    from contextlib import ExitStack
+
+    from gingham.training.evaluating import evaluate_model
+    from gingham.training.trained import TrainedModel
+
+    with ExitStack() as stack:
+        shop = stack.enter_context(open_catalogue(catalogue)) if catalogue else None
+        progress = stack.enter_context(progress_bar("evaluate", as_json))
+        result = evaluate_model(
+            TrainedModel.load(folder),
+            labels,
+            out,
+            part=part,
+            catalogue=shop,
+            max_pixels=pixels(max_megapixels),
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        metrics = result.metrics
+        say(
+            f"{metrics.images} images ({result.part}): W_MAP {_figure(metrics.overall.w_map)}, "
+            f"AVGPREC {_figure(metrics.avgprec)}, macro F1 {_figure(metrics.overall.macro_f1)}"
+        )
+        shown = table("attribute", "images", "accuracy", "macro F1", "W_MAP")
+        for one in metrics.attributes:
+            figures = (one.accuracy, one.summary.macro_f1, one.summary.w_map)
+            shown.add_row(one.name, str(one.images), *map(_figure, figures))
+        print_table(shown)
+        for pair in result.comparisons:
+            say(
+                f"{pair.attribute}: trained {pair.trained:.3f}, taught {pair.taught:.3f} on "
+                f"{pair.images} images; better: {pair.better}"
+            )
+        say(f"written: {out / 'report.html'}")
+        for image in result.failed:
+            print(f"failed: {image}", file=sys.stderr)
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

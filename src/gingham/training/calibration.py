@@ -1,0 +1,193 @@
+"""Logits -> probabilities that can be believed, and answers: fitted on the validation images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.training.metrics import Answers
+from gingham.training.vocabulary import Vocabulary
+
+Floats = NDArray[np.floating]
+_HOPELESS = 0.25
+"""An answer of kind single is `unknown` where answers so unsure are right less often than this."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the logits of each output are read.
+
+    Attributes
+    ----------
+    vocabulary : what the outputs mean.
+    slope, offset : (V,) float64. Of kind `single`, the softmax of slope x logit over the
+        attribute's values; else the sigmoid of slope x logit + offset.
+    threshold : (V,) float64. Of kind `single`, the likeliest value is answered from this
+        probability on, and below it `unknown`; else a value is there from it on.
+    """
+
+    vocabulary: Vocabulary
+    slope: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+
+    def probabilities(self, logits: Floats) -> NDArray[np.float64]:
+        """Turn (N, V) logits into (N, V) probabilities."""
+        scaled = logits.astype(np.float64) * self.slope + self.offset
+        given = np.empty_like(scaled)
+        for attribute in self.vocabulary.attributes:
+            columns = self.vocabulary.columns[attribute.name]
+            block = scaled[:, columns]
+            given[:, columns] = _softmax(block) if attribute.kind == "single" else _sigmoid(block)
+        return given
+
+    def answers(self, logits: Floats, *, ranked: Floats | None = None) -> Answers:
+        """Decide; `ranked` are scores to be measured by, in place of the probabilities."""
+        probabilities = self.probabilities(logits)
+        given = np.zeros(probabilities.shape, bool)
+        for attribute in self.vocabulary.attributes:
+            columns = self.vocabulary.columns[attribute.name]
+            p, t = probabilities[:, columns], self.threshold[columns]
+            if attribute.kind == "single":
+                best = p.argmax(1)
+                rows = np.arange(len(p))
+                given[rows, columns.start + best] = p[rows, best] >= t[best]
+            else:
+                given[:, columns] = p >= t
+        return Answers(probabilities if ranked is None else ranked, given, probabilities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {
+            "slope": self.slope.tolist(),
+            "offset": self.offset.tolist(),
+            "threshold": {
+                attribute.name: dict(
+                    zip(
+                        attribute.values,
+                        self.threshold[self.vocabulary.columns[attribute.name]].tolist(),
+                        strict=True,
+                    )
+                )
+                for attribute in self.vocabulary.attributes
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, vocabulary: Vocabulary, values: dict[str, Any]) -> Calibration:
+        """Read back what `to_dict` wrote."""
+        threshold = [values["threshold"][name][value] for name, value in vocabulary.labels]
+        arrays = [np.array(x, np.float64) for x in (values["slope"], values["offset"], threshold)]
+        if any(array.shape != (len(vocabulary),) for array in arrays):
+            raise ValueError(f"expected {len(vocabulary)} thresholds, slopes and offsets")
+        return cls(vocabulary, *arrays)
+
+
+def calibrate(vocabulary: Vocabulary, logits: Floats, targets: Floats) -> Calibration:
+    """Fit slopes, offsets and thresholds on images that the network did not learn from.
+
+    Parameters
+    ----------
+    vocabulary : of the outputs.
+    logits, targets : (N, V); targets of 1, 0 and NaN.
+
+    References
+    ----------
+    Guo et al., *On Calibration of Modern Neural Networks* (2017): temperature scaling, of kind
+    `single`; Platt (1999): the sigmoid of slope and offset, of the others. Thresholds of the others
+    are those of the best F1 on these images.
+    """
+    slope, offset = np.ones(len(vocabulary)), np.zeros(len(vocabulary))
+    for attribute in vocabulary.attributes:
+        columns = vocabulary.columns[attribute.name]
+        f, y = logits[:, columns].astype(np.float64), targets[:, columns]
+        if attribute.kind == "single":
+            known = (y == 1).any(1)
+            slope[columns] = _inverse_temperature(f[known], y[known].argmax(1))
+            continue
+        for v in range(f.shape[1]):
+            known = ~np.isnan(y[:, v])
+            slope[columns.start + v], offset[columns.start + v] = _platt(f[known, v], y[known, v])
+    plain = Calibration(vocabulary, slope, offset, np.zeros(len(vocabulary)))
+    probabilities = plain.probabilities(logits)
+    threshold = np.full(len(vocabulary), 0.5)
+    for attribute in vocabulary.attributes:
+        columns = vocabulary.columns[attribute.name]
+        p, y = probabilities[:, columns], targets[:, columns]
+        for v in range(p.shape[1]):
+            if attribute.kind == "single":
+                rows = (p.argmax(1) == v) & (y == 1).any(1)
+                threshold[columns.start + v] = _floor(p[rows, v], y[rows, v] == 1)
+            else:
+                known = ~np.isnan(y[:, v])
+                threshold[columns.start + v] = best_threshold(p[known, v], y[known, v] == 1)
+    return Calibration(vocabulary, slope, offset, threshold)
+
+
+def best_threshold(probabilities: Floats, truth: NDArray[np.bool_]) -> float:
+    """The threshold from which on answering `yes` has the best F1; 0.5 where none can be told."""
+    if not truth.any() or truth.all():
+        return 0.5
+    order = np.argsort(-probabilities, kind="stable")
+    p, hits = probabilities[order], np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(p) + 1) + truth.sum())
+    # Images of equal probability are answered alike.
+    ends = np.append(p[1:] != p[:-1], True)
+    best = int(np.argmax(np.where(ends, f1, -1)))
+    below = p[best + 1] if best + 1 < len(p) else 0.0
+    return float((p[best] + below) / 2)
+
+
+def _floor(probabilities: Floats, right: NDArray[np.bool_]) -> float:
+    """The probability below which answers of a value were hopeless; 0 where none were."""
+    if not len(probabilities):
+        return 0.0
+    order = np.argsort(probabilities, kind="stable")
+    # As far as leaving out the answers below gains most: each wrong one gains, each right costs.
+    gained = np.cumsum(_HOPELESS - right[order])
+    last = int(np.argmax(gained))
+    if gained[last] < 1:  # fewer than four wrong answers say nothing
+        return 0.0
+    p = probabilities[order]
+    return float((p[last] + p[last + 1]) / 2 if last + 1 < len(p) else np.nextafter(p[last], 2))
+
+
+def _inverse_temperature(logits: Floats, truth: NDArray[np.intp]) -> float:
+    if not len(logits):
+        return 1.0
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(truth))
+
+    def loss(log_slope: float) -> float:
+        p = _softmax(np.exp(log_slope) * logits)[rows, truth]
+        return float(-np.log(np.maximum(p, 1e-300)).mean())
+
+    found = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _platt(logits: Floats, truth: Floats) -> tuple[float, float]:
+    if len(np.unique(truth)) < 2:
+        return 1.0, 0.0
+    from sklearn.linear_model import LogisticRegression
+
+    centre, spread = logits.mean(), logits.std() + 1e-12
+    fitted = LogisticRegression().fit((logits[:, None] - centre) / spread, truth == 1)
+    # A slope that is not positive would turn the ranking round.
+    slope = max(float(fitted.coef_[0, 0]), 1e-3) / spread
+    return float(slope), float(fitted.intercept_[0] - slope * centre)
+
+
+def _softmax(x: Floats) -> NDArray[np.float64]:
+    powers = np.exp(x - x.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True), np.float64)
+
+
+def _sigmoid(x: Floats) -> NDArray[np.float64]:
+    from scipy.special import expit
+
+    return np.asarray(expit(x), np.float64)

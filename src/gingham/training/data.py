@@ -1,0 +1,374 @@
+"""A table of labels -> samples: images, known and unknown labels, and the split."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.errors import InputError
+from gingham.sources import UNLABELLED, read_table, resolve
+from gingham.training.config import DataConfig
+from gingham.training.vocabulary import KINDS, NO, YES, Attribute, Vocabulary
+
+logger = logging.getLogger(__name__)
+
+PARTS = ("train", "validation", "test")
+RESERVED = ("image", "group", "split", "repeat")
+
+_TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_SEPARATOR = ";"
+
+Rows = NDArray[np.int64]
+Cell = tuple[str, ...] | None
+"""The values of one cell; None: unknown."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The images that a network learns from or is judged on.
+
+    Attributes
+    ----------
+    vocabulary : what its columns mean.
+    images : N paths.
+    targets : (N, V) float32: 1 it has the value, 0 it has not, NaN unknown.
+    groups : (N,) int; images that share one stay on one side of every split.
+    part : (N,) int, an index into `PARTS`.
+    repeat : (N,) int >= 1, how often a training image is seen in an epoch.
+    dropped : attribute -> value -> rows, of what stands in the table and is not learned: too few
+        training images, or not in the vocabulary.
+    """
+
+    vocabulary: Vocabulary
+    images: tuple[str, ...]
+    targets: NDArray[np.float32]
+    groups: NDArray[np.int64]
+    part: NDArray[np.int64]
+    repeat: NDArray[np.int64]
+    dropped: Mapping[str, Mapping[str, int]]
+
+    def rows(self, part: str) -> Rows:
+        """The rows of `train`, `validation` or `test`."""
+        return np.flatnonzero(self.part == PARTS.index(part))
+
+    def only(self, rows: Rows) -> Samples:
+        """Keep some rows."""
+        return replace(
+            self,
+            images=tuple(self.images[row] for row in rows),
+            targets=self.targets[rows],
+            groups=self.groups[rows],
+            part=self.part[rows],
+            repeat=self.repeat[rows],
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that differ whenever a sample does."""
+        digest = hashlib.sha256(repr((self.vocabulary, self.images)).encode(errors="replace"))
+        for array in (self.targets, self.groups, self.part, self.repeat):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def read_samples(
+    table: Path,
+    config: DataConfig | None = None,
+    *,
+    seed: int = 0,
+    vocabulary: Vocabulary | None = None,
+) -> Samples:
+    """Read a table: columns `image`, one an attribute, and where there `group`, `split`, `repeat`.
+
+    An empty cell is unknown. A cell of several values is a list in Parquet (an empty list says:
+    none of them), and joined by `;` in a CSV. A folder in the format of CUB-200-2011 will do, too.
+
+    Parameters
+    ----------
+    table : `.csv` or `.parquet`, or a folder; images are relative to it.
+    config : which columns, and how to split; see `DataConfig`.
+    seed : of the split, where the table has none.
+    vocabulary : read into this one, of a trained network; then no value is dropped for being
+        rare, and a table without a column `split` is all `test`.
+
+    Raises
+    ------
+    InputError
+        If the table or a column is not there, a cell is none that can be, or nothing is left to
+        learn.
+    """
+    config = config or DataConfig()
+    if table.is_dir():
+        from gingham.training.cub import read_cub
+
+        return read_cub(table, config, seed=seed, vocabulary=vocabulary)
+    names = header(table)
+    wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
+    wanted = wanted or [name for name in names if name not in RESERVED]
+    if vocabulary:
+        wanted = [name for name in wanted if name in names]
+    if not wanted:
+        raise InputError(f"table {table} has no attribute column to learn; it has {names}")
+    asked = ["image", *wanted, *(name for name in RESERVED[1:] if name in names)]
+    rows = read_table(table, asked)
+    rows = [row for row in rows if row["image"] not in (None, "")]
+    if not rows:
+        raise InputError(f"table {table} has no row with an image")
+    cells = {name: [_cell(row[name], name) for row in rows] for name in wanted}
+    images = tuple(resolve(row["image"], table.parent) for row in rows)
+    groups = _groups([row.get("group") for row in rows])
+    if "split" in names:
+        part = _parts([row["split"] for row in rows], table)
+    elif vocabulary:
+        part = np.full(len(rows), PARTS.index("test"))
+    else:
+        part = split_rows(list(cells.values()), groups, config, seed)
+    repeat = _repeats([row.get("repeat") for row in rows], table)
+    if vocabulary is None:
+        vocabulary, dropped = _learnable(table, cells, part, config)
+    else:
+        dropped = _outside(vocabulary, cells)
+    targets = _targets(vocabulary, cells, len(rows))
+    return Samples(vocabulary, images, targets, groups, part, repeat, dropped)
+
+
+def split_rows(
+    columns: Sequence[Sequence[Cell]], groups: Rows, config: DataConfig, seed: int
+) -> NDArray[np.int64]:
+    """Split rows into training, validation and test; groups stay whole.
+
+    Stratified by the rarest value that each row has, so that rare values reach every part.
+
+    Parameters
+    ----------
+    columns : of each attribute the N cells.
+    groups : (N,) int.
+    config : the shares.
+    seed : decides the shuffle.
+
+    Returns
+    -------
+    (N,) int, an index into `PARTS`.
+    """
+    strata = _strata(columns, len(groups))
+    part = np.full(len(groups), PARTS.index("train"))
+    left = np.arange(len(groups))
+    share = 1.0
+    for name, wanted in (("test", config.test), ("validation", config.validation)):
+        if not wanted:
+            continue
+        folds = max(2, round(share / wanted))
+        taken = left[_fold(strata[left], groups[left], folds, seed)]
+        part[taken] = PARTS.index(name)
+        left = np.setdiff1d(left, taken)
+        share -= wanted
+    return part
+
+
+def _fold(strata: Rows, groups: Rows, folds: int, seed: int) -> Rows:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    grouped = len(np.unique(groups)) < len(groups)
+    if folds > len(np.unique(groups)):
+        raise InputError(f"{len(np.unique(groups))} groups of images cannot be split {folds} ways")
+    # The grouped splitter takes minutes where a hundred thousand images are groups of their own.
+    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    splitter = kind(folds, shuffle=True, random_state=seed)
+    together = groups if grouped else None
+    with warnings.catch_warnings():
+        # A value with fewer images than folds is expected: it is not in every part.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return np.asarray(next(splitter.split(strata, strata, together))[1])
+
+
+def _strata(columns: Sequence[Sequence[Cell]], count: int) -> Rows:
+    counts: Counter[tuple[int, str]] = Counter(
+        (number, value)
+        for number, column in enumerate(columns)
+        for cell in column
+        for value in cell or ()
+    )
+    codes = {key: code for code, key in enumerate(sorted(counts), 1)}
+    strata = np.zeros(count, np.int64)
+    for row in range(count):
+        said = [(n, value) for n, column in enumerate(columns) for value in column[row] or ()]
+        if said:
+            strata[row] = codes[min(said, key=lambda key: (counts[key], key))]
+    # Strata too small to be split are one stratum: the splitter would refuse them.
+    small = np.flatnonzero(np.bincount(strata) < 20)
+    strata[np.isin(strata, small)] = 0
+    return strata
+
+
+def header(table: Path) -> list[str]:
+    """List a table's columns.
+
+    Raises
+    ------
+    InputError
+        If it is missing or unreadable.
+    """
+    read_table(table, [])
+    if table.suffix.lower() == ".parquet":
+        import pyarrow.parquet as pq
+
+        return [str(name) for name in pq.read_schema(table).names]
+    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        return next(csv.reader(file), [])
+
+
+def _cell(cell: Any, name: str) -> Cell:
+    if cell is None or (isinstance(cell, float) and np.isnan(cell)):
+        return None
+    if isinstance(cell, (list, tuple)):
+        return tuple(dict.fromkeys(str(one).strip() for one in cell if one is not None))
+    if isinstance(cell, bool):
+        return (YES if cell else NO,)
+    parts = [part.strip() for part in str(cell).split(_SEPARATOR)]
+    said = tuple(dict.fromkeys(part for part in parts if part.lower() not in UNLABELLED))
+    for value in said:
+        if not value.isprintable() or any("\ud800" <= c <= "\udfff" for c in value):
+            raise InputError(f"{name}: value {value!r} is not printable UTF-8 text")
+    return said or None
+
+
+def _kind(name: str, column: Sequence[Cell], config: DataConfig) -> str:
+    if kind := config.kinds.get(name):
+        return kind
+    known = [cell for cell in column if cell is not None]
+    if any(len(cell) != 1 for cell in known):
+        return "multi"
+    said = {cell[0].lower() for cell in known}
+    return "binary" if said and said <= _TRUTHS.keys() else "single"
+
+
+def _learnable(
+    table: Path, cells: Mapping[str, Sequence[Cell]], part: Rows, config: DataConfig
+) -> tuple[Vocabulary, dict[str, dict[str, int]]]:
+    """Choose attributes, kinds and values; say what is left out."""
+    for name in config.kinds:
+        if name not in cells:
+            raise InputError(f"data.kinds: there is no attribute {name!r}; there are {list(cells)}")
+    train = part == PARTS.index("train")
+    attributes, dropped = [], {}
+    for name, column in cells.items():
+        kind = _kind(name, column, config)
+        assert kind in KINDS
+        if kind == "binary":
+            _check_binary(name, column)
+            attributes.append(Attribute(name, kind, (YES,)))
+            continue
+        total = Counter(value for cell in column for value in cell or ())
+        if kind == "single" and any(cell is not None and len(cell) != 1 for cell in column):
+            raise InputError(f"{name}: kind single, but a cell holds several values or none")
+        if len(total) > 50 and len(total) > len(column) / 2:
+            raise InputError(
+                f"table {table}: column {name!r} has {len(total)} values in {len(column)} rows, "
+                "which looks like no attribute: name the columns to learn in data.attributes"
+            )
+        learned = Counter(v for c, t in zip(column, train, strict=True) if t for v in c or ())
+        kept = sorted(value for value in total if learned[value] >= config.min_count)
+        if rare := {value: n for value, n in sorted(total.items()) if value not in kept}:
+            dropped[name] = rare
+        if len(kept) >= (2 if kind == "single" else 1):
+            attributes.append(Attribute(name, kind, tuple(kept)))
+        else:
+            dropped[name] = dict(sorted(total.items()))
+    if not attributes:
+        raise InputError(
+            f"table {table}: no attribute has two values with {config.min_count} training images "
+            "each: give more labels, or lower data.min_count"
+        )
+    for name, rare in dropped.items():
+        logger.warning("%s: not learned, too few training images: %s", name, ", ".join(rare))
+    return Vocabulary(tuple(attributes)), dropped
+
+
+def _check_binary(name: str, column: Sequence[Cell]) -> None:
+    for cell in column:
+        if cell is not None and (len(cell) != 1 or cell[0].lower() not in _TRUTHS):
+            raise InputError(f"{name}: kind binary, expected yes or no, got {', '.join(cell)!r}")
+
+
+def _outside(
+    vocabulary: Vocabulary, cells: Mapping[str, Sequence[Cell]]
+) -> dict[str, dict[str, int]]:
+    found = {}
+    for attribute in vocabulary.attributes:
+        column = cells.get(attribute.name, ())
+        if attribute.kind == "binary":
+            _check_binary(attribute.name, column)
+            continue
+        counts = Counter(v for cell in column for v in cell or () if v not in attribute.values)
+        if counts:
+            found[attribute.name] = dict(sorted(counts.items()))
+    return found
+
+
+def _targets(
+    vocabulary: Vocabulary, cells: Mapping[str, Sequence[Cell]], count: int
+) -> NDArray[np.float32]:
+    targets = np.full((count, len(vocabulary)), np.nan, np.float32)
+    for attribute in vocabulary.attributes:
+        columns = vocabulary.columns[attribute.name]
+        code = {value: i for i, value in enumerate(attribute.values)}
+        for row, cell in enumerate(cells.get(attribute.name, ())):
+            if cell is None:
+                continue
+            if attribute.kind == "binary":
+                targets[row, columns] = _TRUTHS[cell[0].lower()]
+                continue
+            said = [code[value] for value in cell if value in code]
+            # Of kind single, a value that is not learned leaves the others unknown: which of
+            # them is nearest is not for us to say.
+            if attribute.kind == "single" and not said:
+                continue
+            targets[row, columns] = 0
+            targets[row, [columns.start + one for one in said]] = 1
+    return targets
+
+
+def _groups(cells: Sequence[Any]) -> NDArray[np.int64]:
+    codes: dict[str, int] = {}
+    return np.array(
+        [
+            codes.setdefault(f"row {row}" if cell in (None, "") else f"group {cell}", len(codes))
+            for row, cell in enumerate(cells)
+        ],
+        np.int64,
+    )
+
+
+def _parts(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:
+    for cell in cells:
+        if cell not in PARTS:
+            raise InputError(
+                f"table {table}: column split must hold train, validation or test, got {cell!r}"
+            )
+    return np.array([PARTS.index(cell) for cell in cells], np.int64)
+
+
+def _repeats(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:
+    repeats = np.ones(len(cells), np.int64)
+    for row, cell in enumerate(cells):
+        if cell in (None, ""):
+            continue
+        try:
+            repeats[row] = int(str(cell))
+        except ValueError:
+            repeats[row] = 0
+        if not 1 <= repeats[row] <= 1000:
+            raise InputError(
+                f"table {table}: column repeat must hold whole numbers from 1 to 1000, got {cell!r}"
+            )
+    return repeats

@@ -1,0 +1,92 @@
+"""A torch module -> an OpenVINO graph in two files, and the runtime that runs it without torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones import FeatureConfig
+from gingham.runtime import Features, OpenVinoRuntime, import_openvino
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Key = TypeVar("Key")
+
+
+def export_graph(module: nn.Module, size: int, file: Path) -> None:
+    """Convert a module that maps (1, size, size, 3) uint8 and write FILE.xml and FILE.bin."""
+    ov = import_openvino()
+    import torch
+
+    example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The tracer warns of every Python number in a model's code, none of which varies here.
+        warnings.simplefilter("ignore")
+        graph = ov.convert_model(module, example_input=example, input=[(1, size, size, 3)])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    ov.save_model(graph, file, compress_to_fp16=False)
+
+
+class ExportedRuntime(OpenVinoRuntime):
+    """A graph of `export_graph`, run as `gingham.extract` runs a backbone.
+
+    Parameters
+    ----------
+    graph : the `.xml` file.
+    config : how images are read, and the names of the graph's outputs, in order.
+    """
+
+    def __init__(self, graph: Path, config: FeatureConfig) -> None:
+        self._graph, self.config = graph, config
+        self._compiled: dict[tuple[str, ...], Any] = {}
+
+    @cached_property
+    def _core(self) -> Any:
+        # Without the cache of compiled graphs: a model's folder may be read-only.
+        return import_openvino().Core()
+
+
+class TorchRuntime:
+    """A torch module run in batches, on CUDA, in the same way."""
+
+    def __init__(
+        self, module: nn.Module, config: FeatureConfig, *, device: str, batch_size: int = 64
+    ) -> None:
+        self.config = config
+        self._module = module.to(device)
+        self._device, self._batch_size = device, batch_size
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, Features | None]]:
+        """See `gingham.runtime.Runtime`; every output is given, whatever `layers` says."""
+        import torch
+
+        names = [layer.name for layer in self.config.layers]
+        batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
+
+        def finish() -> Iterator[tuple[Key, Features | None]]:
+            pixels = [image for _, image in batch if image is not None]
+            rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
+            if pixels:
+                with torch.inference_mode():
+                    given = self._module(torch.from_numpy(np.stack(pixels)).to(self._device))
+                rows = zip(*(one.float().cpu().numpy() for one in given), strict=True)
+            for key, image in batch:
+                yield key, None if image is None else dict(zip(names, next(rows), strict=True))
+            batch.clear()
+
+        for item in images:
+            batch.append(item)
+            if len(batch) == self._batch_size:
+                yield from finish()
+        yield from finish()

@@ -1,0 +1,321 @@
+"""A module learns from batches, by Lightning: logs, checkpoints, early stopping, resume."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchmetrics.classification import MultilabelAveragePrecision
+
+from gingham.backbones import Preprocess
+from gingham.errors import ImageError
+from gingham.images import open_image, read_file, resize
+from gingham.runtime import cpu_count
+from gingham.storage import replace_file
+from gingham.training.config import FitConfig
+from gingham.training.losses import Loss
+from gingham.training.maps import MapStore
+from gingham.training.networks import Network
+
+logger = logging.getLogger(__name__)
+
+SCORE = "w_map"
+_AS_IT_IS = -1
+
+Key = tuple[int, int]
+"""A row, and a number that says how it is seen: 0 or 1 for a side, or the seed of a view."""
+Batch = tuple[Any, torch.Tensor]
+
+
+class MapData(Dataset[Batch]):
+    """Batches of stored maps: a list of (B, ...) float32 tensors, and (B, V) targets."""
+
+    def __init__(self, store: MapStore, targets: NDArray[np.float32]) -> None:
+        self.store = store
+        self.targets = targets
+        self._arrays: list[NDArray[np.float16]] | None = None
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """Read several rows at once."""
+        if self._arrays is None:
+            self._arrays = self.store.open()
+        rows = np.array([row for row, _ in keys])
+        sides = np.array([max(number, 0) % self.store.sides for _, number in keys])
+        maps = [torch.from_numpy(array[sides, rows].astype(np.float32)) for array in self._arrays]
+        return maps, torch.from_numpy(self.targets[rows])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_arrays": None}
+
+
+class ImageData(Dataset[Batch]):
+    """Batches of images: (B, S, S, 3) uint8, each through a random box and perhaps mirrored."""
+
+    def __init__(
+        self,
+        images: Sequence[str],
+        targets: NDArray[np.float32],
+        preprocess: Preprocess,
+        config: FitConfig,
+        max_pixels: int,
+    ) -> None:
+        self.images = images
+        self.targets = targets
+        self.preprocess = preprocess
+        self.config = config
+        self.max_pixels = max_pixels
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """Read several images at once."""
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            squares = list(pool.map(self._read, keys))
+        targets = self.targets[[row for row, _ in keys]]
+        return torch.from_numpy(np.stack(squares)), torch.from_numpy(targets)
+
+    def _read(self, key: Key) -> NDArray[np.uint8]:
+        row, number = key
+        try:
+            picture = open_image(
+                read_file(self.images[row]),
+                max_pixels=self.max_pixels,
+                draft=self.preprocess.size,
+            )
+        except ImageError as error:
+            raise ImageError(f"{self.images[row]}: {error}") from None
+        box, mirror = (0.0, 0.0, 1.0, 1.0), False
+        if number != _AS_IT_IS:
+            rng = np.random.default_rng([self.config.seed, row, number])
+            side = rng.uniform(self.config.unfreeze_crop, 1.0)
+            left, top = rng.uniform(0, 1 - side, 2)
+            box = (left, top, left + side, top + side)
+            mirror = self.config.mirror and bool(rng.integers(2))
+        return resize(
+            picture,
+            self.preprocess.size,
+            interpolation=self.preprocess.interpolation,
+            crop=self.preprocess.crop,
+            box=box,
+            mirror=mirror,
+        )
+
+
+class EpochSampler(Sampler[Key]):
+    """Each row as often as it is to be repeated, in an order that the seed and the epoch decide.
+
+    So a run that was killed and goes on sees what it would have seen.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], repeat: NDArray[np.int64], seed: int) -> None:
+        self.rows = np.repeat(rows, repeat)
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning when an epoch begins."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Key]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        rows = rng.permutation(self.rows)
+        numbers = rng.integers(2**31, size=len(rows))
+        return iter(zip(rows.tolist(), numbers.tolist(), strict=True))
+
+
+class Learner(lightning.LightningModule):
+    """A module, its loss, and how it is optimised; the validation score is W_MAP."""
+
+    def __init__(
+        self, module: nn.Module, loss: Loss, outputs: int, rates: Rates, config: FitConfig
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self._loss = loss
+        self._rates = rates
+        self._config = config
+        self.score = MultilabelAveragePrecision(outputs, average="weighted", ignore_index=-1)
+
+    def on_train_epoch_start(self) -> None:
+        """Make what is random in an epoch depend on its number, not on what was before."""
+        torch.manual_seed(self._config.seed + self.current_epoch)
+
+    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
+        """Compute the loss of one batch."""
+        inputs, targets = batch
+        loss = self._loss(self.module(inputs).float(), targets)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(targets))
+        return loss
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        """Score one batch."""
+        inputs, targets = batch
+        logits = self.module(inputs).float()
+        loss = self._loss(logits, targets)
+        self.log("validation_loss", loss, on_epoch=True, batch_size=len(targets))
+        self.score.update(logits, targets.nan_to_num(nan=-1).long())
+
+    def on_validation_epoch_end(self) -> None:
+        """Score all batches together."""
+        self.log(SCORE, self.score.compute().nan_to_num(nan=0.0), prog_bar=True)
+        self.score.reset()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the learning rate rises for a tenth of the steps and then falls."""
+        groups = [{"params": list(part.parameters()), "lr": lr} for part, lr in self._rates.parts]
+        optimiser = torch.optim.AdamW(groups, weight_decay=self._config.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            [lr for _, lr in self._rates.parts],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=0.1,
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The learning rate of each part of a module."""
+
+    parts: tuple[tuple[nn.Module, float], ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What one phase came to: the epochs run, and the best validation score."""
+
+    epochs: int
+    score: float | None
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """A checkpoint is there whole or not at all, whenever the process dies."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        replace_file(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+
+
+def fit(
+    module: nn.Module,
+    loss: Loss,
+    rates: Rates,
+    data: MapData | ImageData,
+    train: NDArray[np.int64],
+    repeat: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    *,
+    epochs: int,
+    config: FitConfig,
+    folder: Path,
+    logs: Path,
+    progress: bool,
+) -> Fitted:
+    """Let a module learn, and leave it with the weights of its best epoch.
+
+    Parameters
+    ----------
+    module : changed in place.
+    loss : of its logits and the targets.
+    rates : see `Rates`.
+    data : gives batches by rows.
+    train, repeat, validation : rows, and how often each training row comes in an epoch.
+    epochs : at most.
+    config : see `FitConfig`.
+    folder : of the checkpoints; if there are any, it goes on from the last.
+    logs : folder of the CSV and TensorBoard logs.
+    progress : show a bar.
+    """
+    outputs = data.targets.shape[1]
+    last = folder / "last.ckpt"
+    learner = Learner(module, loss, outputs, rates, config)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor=SCORE, mode="max", enable_version_counter=False
+    )
+    # `save_last` of the other would save only with a better score.
+    every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
+    gpu = torch.cuda.is_available()
+    precision: Any = config.precision
+    if precision == "auto":
+        precision = "16-mixed" if gpu else "32-true"
+    if gpu:
+        module.to(memory_format=torch.channels_last)
+    attempt = 1 + sum(path.is_dir() for path in logs.glob("csv-*"))
+    if last.exists():
+        logger.info("going on from %s", last)
+    _quiet()
+    with warnings.catch_warnings():
+        # Lightning advises on workers, intervals and folders; none of it is the user's to mend.
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(
+            accelerator="gpu" if gpu else "cpu",
+            devices="auto" if gpu else 1,
+            strategy="ddp_spawn" if torch.cuda.device_count() > 1 else "auto",
+            precision=precision,
+            max_epochs=epochs,
+            callbacks=[best, every, stop],
+            logger=[
+                CSVLogger(logs, name="", version=f"csv-{attempt}"),
+                TensorBoardLogger(logs, name="", version="tensorboard"),
+            ],
+            plugins=[_AtomicCheckpoints()],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000,  # the epochs' means are logged whatever this says
+        )
+        trainer.fit(
+            learner,
+            _loader(data, EpochSampler(train, repeat, config.seed), config.batch_size),
+            _loader(data, [(int(row), _AS_IT_IS) for row in validation], config.batch_size),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+    state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
+    learner.load_state_dict(state["state_dict"])
+    module.cpu().eval()
+    score = None if best.best_model_score is None else float(best.best_model_score)
+    return Fitted(trainer.current_epoch, score)
+
+
+def head_rates(network: Network, config: FitConfig) -> Rates:
+    """The head alone learns."""
+    return Rates(((network.head, config.learning_rate),))
+
+
+def all_rates(network: Network, config: FitConfig) -> Rates:
+    """The backbone learns slowly, the head ten times as fast."""
+    rate = config.unfreeze_learning_rate
+    return Rates(((network.trunk, rate), (network.head, 10 * rate)))
+
+
+def _loader(data: Any, keys: Any, batch_size: int) -> DataLoader[Batch]:
+    return DataLoader(data, batch_size, sampler=keys, collate_fn=_collated)
+
+
+def _collated(batch: Any) -> Any:
+    """Batches come whole from the data; nothing is left to put together."""
+    return batch
+
+
+def _quiet() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)

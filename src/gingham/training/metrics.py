@@ -1,0 +1,315 @@
+"""How good the answers are: by value, by attribute, and overall; unknown labels are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.errors import ShapeError
+from gingham.evaluate import calibration_error
+from gingham.training.vocabulary import NO, YES, Attribute, Vocabulary
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ValueMetrics:
+    """One output. `images` is how many images have the value, of the `known` that may.
+
+    `precision` is None where the value was never given, `recall` where no image has it, `f1` where
+    both; `average_precision` where no image has it.
+    """
+
+    attribute: str
+    value: str
+    images: int
+    known: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Several outputs together.
+
+    Attributes
+    ----------
+    macro_precision, macro_recall, macro_f1 : means over the outputs that some image has; a
+        precision without an answer counts 0.
+    micro_precision, micro_recall, micro_f1 : over all answers together.
+    map : mean average precision of the outputs that some image has.
+    w_map : the same, weighted by how many images have each.
+    """
+
+    macro_precision: float | None
+    macro_recall: float | None
+    macro_f1: float | None
+    micro_precision: float | None
+    micro_recall: float | None
+    micro_f1: float | None
+    map: float | None
+    w_map: float | None
+
+
+@dataclass(frozen=True)
+class AttributeMetrics:
+    """One attribute.
+
+    Attributes
+    ----------
+    images : with a known label of it.
+    accuracy : share of the images whose answer is right; an answer `unknown` is wrong, and one of
+        kind `multi` is right if every known value is.
+    answered : share of the images that got an answer.
+    calibration_error : expected, of the confidence in the answers, over ten bins; of kind `multi`
+        every known value is an answer.
+    names, confusion : the confusion matrix, truth by answer; its last column is `unknown`. None
+        of kind `multi`.
+    """
+
+    name: str
+    kind: str
+    images: int
+    accuracy: float | None
+    answered: float | None
+    calibration_error: float | None
+    summary: Summary
+    names: tuple[str, ...] | None
+    confusion: tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All of it. `avgprec` is `ranking_precision`."""
+
+    images: int
+    overall: Summary
+    avgprec: float | None
+    calibration_error: float | None
+    attributes: tuple[AttributeMetrics, ...]
+    values: tuple[ValueMetrics, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was said of N images.
+
+    Attributes
+    ----------
+    scores : (N, V) float; larger is likelier. Only the order within an output, and for `avgprec`
+        within an image, counts.
+    given : (N, V) bool; the values that were answered.
+    probabilities : (N, V) float in [0, 1], that an image has a value.
+    """
+
+    scores: Floats
+    given: Bools
+    probabilities: Floats
+
+    def certainty(self, kind: str, columns: slice) -> Floats:
+        """How sure the answers of one attribute are: (N, 1) of kind `single`, else (N, values)."""
+        p = self.probabilities[:, columns]
+        if kind == "single":
+            return np.asarray(p.max(1, keepdims=True))
+        return np.where(self.given[:, columns], p, 1 - p)
+
+
+def measure(vocabulary: Vocabulary, answers: Answers, targets: Floats) -> Metrics:
+    """Measure answers against (N, V) targets of 1, 0 and NaN (unknown).
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    """
+    if targets.shape != (len(targets), len(vocabulary)) or answers.given.shape != targets.shape:
+        raise ShapeError("targets", expected=f"(N, V) = {answers.given.shape}", got=targets.shape)
+    values = tuple(
+        _value(label, answers.scores[:, v], answers.given[:, v], targets[:, v])
+        for v, label in enumerate(vocabulary.labels)
+    )
+    attributes, sure, right = [], [], []
+    for attribute in vocabulary.attributes:
+        columns = vocabulary.columns[attribute.name]
+        one, confidence, correct = _attribute(
+            attribute,
+            answers.given[:, columns],
+            answers.certainty(attribute.kind, columns),
+            targets[:, columns],
+            values[columns],
+        )
+        attributes.append(one)
+        sure.append(confidence)
+        right.append(correct)
+    joined, hits = np.concatenate(sure), np.concatenate(right)
+    return Metrics(
+        len(targets),
+        summarise(values, answers.given, targets),
+        ranking_precision(answers.scores, targets),
+        calibration_error(joined, hits) if len(joined) else None,
+        tuple(attributes),
+        values,
+    )
+
+
+def average_precision(scores: Floats, truth: Floats) -> float | None:
+    """Mean precision over the images that have the value, ranked by score; None if none has.
+
+    Parameters
+    ----------
+    scores : (N,) float; images of equal score are found together.
+    truth : (N,) of 1, 0 and NaN (left out).
+    """
+    from sklearn.metrics import average_precision_score
+
+    known = ~np.isnan(truth)
+    if not (truth == 1).any():
+        return None
+    return float(average_precision_score(truth[known] == 1, scores[known]))
+
+
+def ranking_precision(scores: Floats, targets: Floats) -> float | None:
+    """AVGPREC: per image, the mean precision over its values ranked by score; the mean over images.
+
+    Unknown values are left out of the ranking; images without a known value that holds are left
+    out altogether. None if none remains.
+
+    Parameters
+    ----------
+    scores, targets : (N, V); targets of 1, 0 and NaN.
+
+    References
+    ----------
+    Zakizadeh et al., *FineTag*, arXiv:1806.07124, section 4; Zhang and Zhou, *A Review on
+    Multi-Label Learning Algorithms* (2014), average precision.
+    """
+    from sklearn.metrics import label_ranking_average_precision_score
+
+    rows = (targets == 1).any(1)
+    if not rows.any():
+        return None
+    truth, ranked = targets[rows], np.array(scores[rows], np.float64)
+    # Ranks alone count, and what is unknown comes after all else, where it moves nothing.
+    ranked[np.isnan(truth)] = ranked.min() - 1
+    return float(label_ranking_average_precision_score(truth == 1, ranked))
+
+
+def weighted_mean_precision(scores: Floats, targets: Floats) -> float | None:
+    """W_MAP: each label's average precision, weighted by how many images have it.
+
+    None if no image has any.
+
+    References
+    ----------
+    Zakizadeh et al., *FineTag*, arXiv:1806.07124, section 4.
+    """
+    found = [average_precision(scores[:, v], targets[:, v]) for v in range(targets.shape[1])]
+    return _weighted(found, (targets == 1).sum(0))
+
+
+def summarise(values: Sequence[ValueMetrics], given: Bools, targets: Floats) -> Summary:
+    """Join the outputs of (N, V) answers; see `Summary`."""
+    held = [value for value in values if value.images]
+    known = ~np.isnan(targets)
+    hits = int((given & (targets == 1)).sum())
+    said, there = int((given & known).sum()), int((targets == 1).sum())
+    return Summary(
+        _mean([value.precision or 0.0 for value in held]),
+        _mean([value.recall or 0.0 for value in held]),
+        _mean([value.f1 or 0.0 for value in held]),
+        _ratio(hits, said),
+        _ratio(hits, there),
+        _ratio(2 * hits, said + there),
+        _mean([value.average_precision or 0.0 for value in held]),
+        _weighted([v.average_precision for v in values], np.array([v.images for v in values])),
+    )
+
+
+def _value(label: tuple[str, str], scores: Floats, given: Bools, truth: Floats) -> ValueMetrics:
+    known, has = ~np.isnan(truth), truth == 1
+    hits, said = int((given & has).sum()), int((given & known).sum())
+    return ValueMetrics(
+        *label,
+        int(has.sum()),
+        int(known.sum()),
+        _ratio(hits, said),
+        _ratio(hits, int(has.sum())),
+        _ratio(2 * hits, said + int(has.sum())),
+        average_precision(scores, truth),
+    )
+
+
+def _attribute(
+    attribute: Attribute,
+    given: Bools,
+    certainty: Floats,
+    targets: Floats,
+    values: Sequence[ValueMetrics],
+) -> tuple[AttributeMetrics, Floats, Bools]:
+    """Measure one attribute; give the confidence and the rightness of each answer, too."""
+    seen = ~np.isnan(targets)
+    rows = seen.any(1)
+    agree = given == (targets == 1)
+    correct = (agree | ~seen).all(1)[rows]
+    # Of kind single no value is the answer `unknown`; of the others it is an answer.
+    answered = given[rows].any(1) if attribute.kind == "single" else np.ones(len(correct), bool)
+    if attribute.kind == "single":
+        sure, right = certainty[rows][answered, 0], correct[answered]
+    else:
+        sure, right = certainty[seen], agree[seen]
+    names, confusion = _confusion(attribute, given[rows], targets[rows])
+    metrics = AttributeMetrics(
+        attribute.name,
+        attribute.kind,
+        int(rows.sum()),
+        _ratio(int(correct.sum()), len(correct)),
+        _ratio(int(answered.sum()), len(correct)),
+        calibration_error(sure, right) if len(sure) else None,
+        summarise(values, given, targets),
+        names,
+        confusion,
+    )
+    return metrics, sure, right
+
+
+def _confusion(
+    attribute: Attribute, given: Bools, targets: Floats
+) -> tuple[tuple[str, ...] | None, tuple[tuple[int, ...], ...] | None]:
+    if attribute.kind == "multi":
+        return None, None
+    if attribute.kind == "binary":
+        names: tuple[str, ...] = (YES, NO)
+        truth, said = (targets[:, 0] != 1).astype(int), (~given[:, 0]).astype(int)
+    else:
+        names = attribute.values
+        truth = np.nan_to_num(targets).argmax(1)
+        said = np.where(given.any(1), given.argmax(1), len(names))
+    matrix = np.zeros((len(names), len(names) + 1), int)
+    np.add.at(matrix, (truth, said), 1)
+    return names, tuple(tuple(row) for row in matrix.tolist())
+
+
+def _weighted(values: Sequence[float | None], weights: NDArray[np.integer]) -> float | None:
+    held = [(v, w) for v, w in zip(values, weights.tolist(), strict=True) if v is not None]
+    if not held:
+        return None
+    return float(np.average([v for v, _ in held], weights=[w for _, w in held]))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

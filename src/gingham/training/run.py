@@ -1,0 +1,338 @@
+"""Table in, model folder out: read, store maps, learn, calibrate, export, measure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gingham.errors import InputError, MissingExtraError
+from gingham.extract import Progress
+from gingham.images import MAX_PIXELS
+from gingham.results import Failure, Result
+from gingham.storage import read_json, write_json
+from gingham.training import trained as names
+from gingham.training.calibration import Calibration, calibrate
+from gingham.training.config import TrainConfig
+from gingham.training.data import PARTS, Samples, read_samples
+from gingham.training.metrics import measure
+from gingham.training.trained import TrainedModel, write_config
+
+if TYPE_CHECKING:
+    from gingham.training.fitting import Fitted
+    from gingham.training.networks import Built, Network
+
+logger = logging.getLogger(__name__)
+
+WORK = "work"
+"""The folder inside a model's, of what an unfinished training has come to."""
+
+Bar = Callable[[str], AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True)
+class TrainResult(Result):
+    """What `train` made.
+
+    Attributes
+    ----------
+    model : its folder.
+    head, backbone : as taken.
+    attributes : attribute -> values it learned.
+    images : training, validation and test images that could be read.
+    epochs : run, on the frozen and on the whole network.
+    metrics : part -> W_MAP, mean AP, AVGPREC, macro F1 and accuracy by attribute; all else is in
+        the folder's metrics.json.
+    dropped : attribute -> value -> rows, not learned because of too few training images.
+    failures : images that could not be read.
+    """
+
+    model: str
+    head: str
+    backbone: str
+    attributes: dict[str, tuple[str, ...]]
+    images: dict[str, int]
+    epochs: dict[str, int]
+    metrics: dict[str, Any]
+    dropped: dict[str, dict[str, int]]
+    failures: tuple[Failure, ...]
+    seconds: float
+
+
+def _no_bar(what: str) -> AbstractContextManager[Progress]:
+    return nullcontext(lambda done, total: None)
+
+
+def train(
+    table: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: TrainConfig | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    bar: Bar = _no_bar,
+    progress: bool = False,
+) -> TrainResult:
+    """Train a network on a table of labels, into a folder.
+
+    A call that was killed goes on where it was when it is made again with the same table and
+    configuration: from the maps read so far, then from the last epoch.
+
+    Parameters
+    ----------
+    table : see `gingham.training.data.read_samples`.
+    out : the model's folder; must not hold a model yet.
+    config : see `TrainConfig`.
+    max_pixels : see `gingham.images.open_image`.
+    bar : shows how the reading of images goes.
+    progress : show Lightning's bar while learning.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be learned from, or `out` is taken.
+    BackboneError
+        If the backbone or its weights cannot be had.
+    MissingExtraError
+        If the extra `train` is not installed.
+    """
+    started = time.perf_counter()
+    config = config or TrainConfig()
+    folder = Path(out)
+    samples = read_samples(Path(table), config.data, seed=config.training.seed)
+    _check_parts(samples, table)
+    stamp = _stamp(config, samples)
+    _claim(folder, stamp)
+    _check_extra()
+    import torch
+
+    from gingham.training.networks import assemble, build_trunk
+
+    torch.manual_seed(config.training.seed)
+    built = build_trunk(config.model)
+    config = replace(config, model=replace(config.model, backbone=built.backbone.name))
+    network = assemble(built, config.model, len(samples.vocabulary))
+    failures, fitted = _learn(network, built, samples, config, folder, max_pixels, bar, progress)
+    model = _write(network, built, samples, config, folder)
+    metrics, images = _measure(model, samples, fitted, max_pixels, bar)
+    write_json(folder / names.METRICS, metrics)
+    write_config(folder, config, built.features)
+    shutil.rmtree(folder / WORK)
+    return TrainResult(
+        str(folder),
+        config.model.head,
+        built.backbone.name,
+        {a.name: a.values for a in samples.vocabulary.attributes},
+        images,
+        {phase: one.epochs for phase, one in fitted.items()},
+        {part: _brief(metrics[part]) for part in PARTS[1:] if part in metrics},
+        {name: dict(values) for name, values in samples.dropped.items()},
+        tuple(Failure(samples.images[row], why) for row, why in sorted(failures.items())),
+        time.perf_counter() - started,
+    )
+
+
+def _check_parts(samples: Samples, table: str | os.PathLike[str]) -> None:
+    for part in PARTS[:2]:
+        if not len(samples.rows(part)):
+            raise InputError(f"table {table} has no {part} rows: mend its column split")
+
+
+def _stamp(config: TrainConfig, samples: Samples) -> str:
+    text = json.dumps([config.to_dict(), samples.fingerprint], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _claim(folder: Path, stamp: str) -> None:
+    """Take a folder that is empty, or that the same training was begun in."""
+    note = folder / WORK / "training.json"
+    if (folder / names.CONFIG).exists():
+        raise InputError(f"{folder} holds a trained model already: choose another folder")
+    if note.exists():
+        begun = read_json(note)
+        if begun.get("stamp") != stamp:
+            raise InputError(
+                f"{folder} holds an unfinished training on another table or configuration: go on "
+                "with those, delete it, or choose another folder"
+            )
+        logger.info("going on with the training in %s", folder)
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty: choose another folder for the model")
+    write_json(note, {"stamp": stamp})
+
+
+def _check_extra() -> None:
+    from importlib.util import find_spec
+
+    for package in ("lightning", "tensorboard", "torchmetrics"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra="train")
+
+
+def _learn(
+    network: Network,
+    built: Built,
+    samples: Samples,
+    config: TrainConfig,
+    folder: Path,
+    max_pixels: int,
+    bar: Bar,
+    progress: bool,
+) -> tuple[dict[int, str], dict[str, Fitted]]:
+    """Run the phases; give the rows that could not be read, and what each phase came to."""
+    from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
+    from gingham.training.losses import loss_for
+    from gingham.training.maps import store_maps
+
+    work, fitting = folder / WORK, config.training
+    # Test images are not looked at before the model is done.
+    rows = np.flatnonzero(samples.part != PARTS.index("test"))
+    seen = samples.only(rows)
+    with bar("read") as shown:
+        store = store_maps(
+            work / "maps",
+            seen.images,
+            _trunk_runtime(built, work),
+            built.shapes,
+            mirror=fitting.mirror,
+            stamp=_stamp(config, samples),
+            max_pixels=max_pixels,
+            progress=shown,
+        )
+    readable = np.array([row not in store.failures for row in range(len(rows))], bool)
+    kept = {part: seen.rows(part) for part in PARTS[:2]}
+    kept = {part: those[readable[those]] for part, those in kept.items()}
+    for part, those in kept.items():
+        if not len(those):
+            raise InputError(f"no {part} image can be read; the first: {store.failures[0]}")
+    loss = loss_for(config.model.head, samples.vocabulary)
+    train_rows, repeat = kept["train"], seen.repeat[kept["train"]]
+    phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
+    if fitting.unfreeze_epochs:
+        images = ImageData(
+            seen.images, seen.targets, built.features.preprocess, fitting, max_pixels
+        )
+        phases.append(("all", network, images, all_rates, fitting.unfreeze_epochs))  # type: ignore[arg-type]
+    fitted = {}
+    for name, module, data, rates, epochs in phases:
+        fitted[name] = fit(
+            module,
+            loss,
+            rates(network, fitting),
+            data,
+            train_rows,
+            repeat,
+            kept["validation"],
+            epochs=epochs,
+            config=fitting,
+            folder=work / name,
+            logs=folder / "logs" / name,
+            progress=progress,
+        )
+    return {int(rows[row]): reason for row, reason in store.failures.items()}, fitted
+
+
+def _trunk_runtime(built: Built, work: Path) -> Any:
+    import torch
+
+    from gingham.training.exporting import ExportedRuntime, TorchRuntime, export_graph
+
+    if torch.cuda.is_available():
+        return TorchRuntime(built.trunk, built.features, device="cuda")
+    graph = work / "trunk.xml"
+    export_graph(built.trunk, built.features.preprocess.size, graph)
+    return ExportedRuntime(graph, built.features)
+
+
+def _write(
+    network: Network, built: Built, samples: Samples, config: TrainConfig, folder: Path
+) -> TrainedModel:
+    """Put weights, graph and vocabulary in the folder; the model is not calibrated yet."""
+    from safetensors.torch import save_file
+
+    from gingham.storage import replace_file
+    from gingham.training.exporting import export_graph
+
+    network.cpu().eval()
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    replace_file(folder / names.WEIGHTS, lambda path: save_file(state, path))
+    export_graph(network, built.features.preprocess.size, folder / names.GRAPH)
+    write_json(folder / names.VOCABULARY, samples.vocabulary.to_dict())
+    size = len(samples.vocabulary)
+    plain = Calibration(samples.vocabulary, np.ones(size), np.zeros(size), np.full(size, 0.5))
+    return TrainedModel(folder, "", config, built.features, samples.vocabulary, plain, {})
+
+
+def _measure(
+    model: TrainedModel,
+    samples: Samples,
+    fitted: dict[str, Fitted],
+    max_pixels: int,
+    bar: Bar,
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Calibrate on the validation images and measure, through the graph that will be used."""
+    metrics: dict[str, Any] = {
+        "phases": {
+            name: {"epochs": one.epochs, "best_w_map": one.score} for name, one in fitted.items()
+        }
+    }
+    images = {"train": len(samples.rows("train"))}
+    for part in PARTS[1:]:
+        rows = samples.rows(part)
+        if not len(rows):
+            continue
+        with bar(f"measure on {part}") as shown:
+            logits, readable = model_logits(model, samples.only(rows), max_pixels, shown)
+        targets = samples.targets[rows][readable]
+        if part == "validation":
+            calibration = calibrate(samples.vocabulary, logits, targets)
+            model = replace(model, calibration=calibration)
+            write_json(model.folder / names.THRESHOLDS, calibration.to_dict())
+        images[part] = len(logits)
+        metrics[part] = measure(samples.vocabulary, model.answers(logits), targets).to_dict()
+    return metrics, images
+
+
+def model_logits(
+    model: TrainedModel, samples: Samples, max_pixels: int, progress: Progress
+) -> tuple[Any, Any]:
+    """Give (M, V) logits of the images that can be read, and the (N,) mask that says which.
+
+    Raises
+    ------
+    InputError
+        If none can be read.
+    """
+    found, readable = [], np.zeros(len(samples.images), bool)
+    reason: str | None = ""
+    for row, (image, logits, why) in enumerate(model.logits(samples.images, max_pixels=max_pixels)):
+        if logits is None:
+            logger.warning("%s: %s", image, why)
+            reason = f"{image}: {why}"
+        else:
+            found.append(logits)
+            readable[row] = True
+        progress(row + 1, len(samples.images))
+    if not found:
+        raise InputError(f"none of the {len(samples.images)} images can be read; {reason}")
+    return np.stack(found), readable
+
+
+def _brief(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "w_map": metrics["overall"]["w_map"],
+        "map": metrics["overall"]["map"],
+        "avgprec": metrics["avgprec"],
+        "macro_f1": metrics["overall"]["macro_f1"],
+        "accuracy": {one["name"]: one["accuracy"] for one in metrics["attributes"]},
+    }

@@ -1,0 +1,250 @@
+"""A trained model in a folder: written whole, checked when opened, answering without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones import FeatureConfig, Layer, Preprocess
+from gingham.errors import CatalogueError
+from gingham.extract import PLAIN, extract
+from gingham.images import MAX_PIXELS
+from gingham.results import Prediction
+from gingham.storage import read_json, write_json
+from gingham.training.calibration import Calibration
+from gingham.training.config import TrainConfig
+from gingham.training.exporting import ExportedRuntime
+from gingham.training.metrics import Answers
+from gingham.training.vocabulary import NO, YES, Vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT = 1
+OUTPUT = "logits"
+
+WEIGHTS = "model.safetensors"
+GRAPH = "model.xml"
+VOCABULARY = "vocabulary.json"
+THRESHOLDS = "thresholds.json"
+METRICS = "metrics.json"
+CONFIG = "config.json"
+FILES = (WEIGHTS, GRAPH, "model.bin", VOCABULARY, THRESHOLDS, METRICS)
+"""All that a model's folder holds besides its config, which lists the SHA-256 of each."""
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """The parts that explaining a model takes.
+
+    Attributes
+    ----------
+    network : maps (N, 3, S, S) float RGB from 0 to 255 to (N, V) logits; in evaluation mode.
+    last_convolution : the module of it whose activations a Grad-CAM weighs.
+    preprocess : how an image becomes its input: `gingham.images.resize` with these values. The
+        network normalises by itself.
+    vocabulary : which output is which.
+    """
+
+    network: nn.Module
+    last_convolution: nn.Module
+    preprocess: Preprocess
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model opened with `load`.
+
+    Attributes
+    ----------
+    folder : of the model.
+    fingerprint : sixteen hexadecimal digits that differ whenever a file of it does.
+    config : what it was trained with; `config.model.backbone` is the one that was taken.
+    features : what made the maps that the head reads; its `preprocess` is how images are read.
+    vocabulary, calibration : what the outputs mean, and how they are read.
+    metrics : what `gingham train` measured; see `docs/training.md`.
+    """
+
+    folder: Path
+    fingerprint: str
+    config: TrainConfig
+    features: FeatureConfig
+    vocabulary: Vocabulary
+    calibration: Calibration
+    metrics: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TrainedModel:
+        """Open a model's folder; every file is read and checked.
+
+        Raises
+        ------
+        CatalogueError
+            If it is no model, a file is missing or is not the one that was written; the message
+            names it.
+        """
+        path = Path(folder)
+        if not (path / CONFIG).is_file():
+            raise CatalogueError(
+                f"{path} is not a trained model (there is no {CONFIG}): make one with gingham train"
+            )
+        said = read_json(path / CONFIG)
+        if said.get("format") != FORMAT:
+            raise CatalogueError(
+                f"model {path} has format {said.get('format')}, this gingham reads {FORMAT}: "
+                "install the gingham that made it"
+            )
+        for name in FILES:
+            file = path / name
+            if not file.is_file():
+                raise CatalogueError(f"model {path} lacks {name}: restore it, or train it again")
+            if file_digest(file) != said["files"].get(name):
+                raise CatalogueError(
+                    f"{file} is not the file that was trained (its SHA-256 differs): restore it, "
+                    "or train the model again"
+                )
+        if said.get("fingerprint") != fingerprint_of(said):
+            raise CatalogueError(
+                f"{path / CONFIG} does not fit its fingerprint {said.get('fingerprint')}: it was "
+                "changed after training; restore it, or train the model again"
+            )
+        try:
+            vocabulary = Vocabulary.from_dict(read_json(path / VOCABULARY))
+            return cls(
+                path,
+                said["fingerprint"],
+                TrainConfig.from_dict(said["config"]),
+                FeatureConfig.from_dict(said["features"]),
+                vocabulary,
+                Calibration.from_dict(vocabulary, read_json(path / THRESHOLDS)),
+                read_json(path / METRICS),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CatalogueError(f"model {path} is damaged ({error})") from None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the raw outputs are scores to rank by, rather than probabilities."""
+        return self.config.model.head != "multi"
+
+    def logits(
+        self, images: Iterable[str], *, max_pixels: int = MAX_PIXELS
+    ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
+        """Read image files through the exported graph, in order.
+
+        Yields
+        ------
+        (image, (V,) logits, None), or (image, None, reason) where it cannot be read.
+        """
+        for item in extract(images, self.runtime(), max_pixels=max_pixels):
+            if item.features:
+                yield item.image, item.features[PLAIN][OUTPUT], None
+            else:
+                yield item.image, None, item.reason
+
+    def runtime(self) -> ExportedRuntime:
+        """The exported graph, to be run as a backbone of one layer, the logits."""
+        config = FeatureConfig(
+            self.config.model.backbone,
+            self.fingerprint,
+            self.features.preprocess,
+            (Layer(OUTPUT, len(self.vocabulary)),),
+        )
+        return ExportedRuntime(self.folder / GRAPH, config)
+
+    def answers(self, logits: NDArray[np.floating]) -> Answers:
+        """Decide for (N, V) logits, with the scores that the head is measured by."""
+        return self.calibration.answers(logits, ranked=logits if self.ranks else None)
+
+    def predictions(
+        self, logits: NDArray[np.floating], names: Sequence[str] | None = None
+    ) -> list[dict[str, Prediction]]:
+        """Answer for (N, V) logits: attribute -> prediction, as a taught attribute gives them.
+
+        A trained model has no examples to show: `evidence` is empty.
+        """
+        answers = self.calibration.answers(logits)
+        given: list[dict[str, Prediction]] = [{} for _ in logits]
+        for attribute in self.vocabulary.chosen(names):
+            columns = self.vocabulary.columns[attribute.name]
+            confidence = answers.certainty(attribute.kind, columns).mean(1)
+            for row, found in enumerate(given):
+                p = answers.probabilities[row, columns]
+                shown = dict(zip(attribute.values, p.tolist(), strict=True))
+                has = [
+                    value
+                    for value, there in zip(
+                        attribute.values, answers.given[row, columns], strict=True
+                    )
+                    if there
+                ]
+                value: str | list[str] | None = has
+                if attribute.kind == "binary":
+                    value = YES if has else NO
+                    shown[NO] = 1 - shown[YES]
+                elif attribute.kind == "single":
+                    value = has[0] if has else None
+                found[attribute.name] = Prediction(
+                    value,
+                    float(confidence[row]),
+                    dict(sorted(shown.items(), key=lambda item: -item[1])),
+                    (),
+                )
+        return given
+
+    def torch_model(self) -> TorchModel:
+        """Build the network in torch, from the stored weights alone.
+
+        Raises
+        ------
+        CatalogueError
+            If the weights do not fit the network.
+        """
+        from safetensors.torch import load_file
+
+        from gingham.training.networks import Planar, last_convolution, rebuild
+
+        network = rebuild(self.config.model, self.features, len(self.vocabulary))
+        try:
+            network.load_state_dict(load_file(self.folder / WEIGHTS))
+        except RuntimeError as error:
+            raise CatalogueError(f"{self.folder / WEIGHTS} does not fit: {error}") from None
+        return TorchModel(
+            Planar(network).eval(),
+            last_convolution(network),
+            self.features.preprocess,
+            self.vocabulary,
+        )
+
+
+def write_config(folder: Path, config: TrainConfig, features: FeatureConfig) -> None:
+    """Seal a folder whose other files are there: their SHA-256, and the fingerprint of all."""
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "config": config.to_dict(),
+        "features": features.to_dict(),
+        "files": {name: file_digest(folder / name) for name in FILES},
+    }
+    # As JSON gives it back: the fingerprint is compared with what is read.
+    said = json.loads(json.dumps(said))
+    write_json(folder / CONFIG, said | {"fingerprint": fingerprint_of(said)})
+
+
+def fingerprint_of(said: dict[str, Any]) -> str:
+    """Sixteen hexadecimal digits of a config without its own fingerprint."""
+    rest = {key: value for key, value in said.items() if key != "fingerprint"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

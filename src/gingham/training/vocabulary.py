@@ -1,0 +1,96 @@
+"""What a network is trained to say: attributes, their values, and which output is which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gingham.errors import InputError
+
+KINDS = ("single", "multi", "binary")
+YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute and the outputs it has.
+
+    Attributes
+    ----------
+    name : as in the table.
+    kind : `single`, one value an image; `multi`, any number; `binary`, `yes` or `no`.
+    values : one output each; of kind `binary` there is one output, `yes`.
+    """
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The outputs of a network: attribute after attribute, value after value."""
+
+    attributes: tuple[Attribute, ...]
+
+    @cached_property
+    def columns(self) -> dict[str, slice]:
+        """Which outputs belong to which attribute."""
+        found, start = {}, 0
+        for attribute in self.attributes:
+            found[attribute.name] = slice(start, start + len(attribute.values))
+            start += len(attribute.values)
+        return found
+
+    @cached_property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """The (attribute, value) of each output."""
+        return tuple((a.name, value) for a in self.attributes for value in a.values)
+
+    @cached_property
+    def groups(self) -> tuple[tuple[str, int, int], ...]:
+        """The (kind, first output, end) of each attribute: what the losses read."""
+        return tuple((a.kind, *self._ends(a.name)) for a in self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def chosen(self, names: Sequence[str] | None) -> tuple[Attribute, ...]:
+        """Return the attributes asked for, or all.
+
+        Raises
+        ------
+        InputError
+            If one is not there.
+        """
+        known = {a.name: a for a in self.attributes}
+        for name in names or ():
+            if name not in known:
+                raise InputError(
+                    f"the model has no attribute {name!r}; it has {', '.join(sorted(known))}"
+                )
+        return tuple(known[name] for name in dict.fromkeys(names)) if names else self.attributes
+
+    def _ends(self, name: str) -> tuple[int, int]:
+        columns = self.columns[name]
+        return columns.start, columns.stop
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {
+            "attributes": [
+                {"name": a.name, "kind": a.kind, "values": list(a.values)} for a in self.attributes
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Vocabulary:
+        """Read back what `to_dict` wrote."""
+        return cls(
+            tuple(
+                Attribute(row["name"], row["kind"], tuple(row["values"]))
+                for row in values["attributes"]
+            )
+        )

@@ -24,7 +24,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import BACKBONES, DEFAULT_POOLING, FeatureConfig, build_network
+from gingham.backbones import (
+    BACKBONES,
+    DEFAULT_POOLING,
+    FeatureConfig,
+    build_network,
+    check_descriptors,
+)
 from gingham.errors import BackboneError, InputError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +53,7 @@ class Runtime(Protocol):
     ) -> Iterator[tuple[Key, Features | None]]:
         """Map (key, (S, S, 3) uint8 or None) to (key, layer -> (2C,) float32 or None), in order.
 
+        A descriptor counts as a layer; `layers` None means all of both.
         At most a bounded number of images is held at any time; an image's features do not
         depend on its neighbours in the stream. `None` passes through.
         """
@@ -73,12 +80,13 @@ def load_runtime(
     *,
     device: str = "auto",
     pooling: str = DEFAULT_POOLING,
+    descriptors: Sequence[str] = (),
 ) -> Runtime:
     """Load a backbone ready to run: OpenVINO on the CPU, torch on CUDA.
 
     Parameters
     ----------
-    backbone, weights, pooling : see `gingham.backbones.build_network`.
+    backbone, weights, pooling, descriptors : see `gingham.backbones.build_network`.
     device : `cpu`, `cuda`, or `auto`: CUDA if the machine has an NVIDIA device and torch can
         use it, else the CPU.
 
@@ -97,10 +105,12 @@ def load_runtime(
         import torch
 
         if torch.cuda.is_available():
-            return TorchRuntime(backbone, weights, device="cuda", pooling=pooling)
+            return TorchRuntime(
+                backbone, weights, device="cuda", pooling=pooling, descriptors=descriptors
+            )
         if device == "cuda":
             raise BackboneError("device cuda: torch finds no CUDA device here; use --device cpu")
-    return OpenVinoRuntime(backbone, weights, pooling=pooling)
+    return OpenVinoRuntime(backbone, weights, pooling=pooling, descriptors=descriptors)
 
 
 class OpenVinoRuntime:
@@ -116,8 +126,9 @@ class OpenVinoRuntime:
         weights: str | Path | None = None,
         *,
         pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
     ) -> None:
-        self._graph, self.config = _converted(backbone, weights, pooling)
+        self._graph, self.config = _converted(backbone, weights, pooling, descriptors)
         self._compiled: dict[tuple[str, ...], Any] = {}
 
     @cached_property
@@ -130,7 +141,7 @@ class OpenVinoRuntime:
         if layers not in self._compiled:
             ov = import_openvino()
             model = self._core.read_model(self._graph)
-            names = [layer.name for layer in self.config.layers]
+            names = list(self.config.widths)
             # Results that are not kept take every operation with them that only they need.
             model = ov.Model(
                 [model.get_results()[names.index(layer)] for layer in layers],
@@ -200,11 +211,14 @@ class TorchRuntime:
         device: str = "cuda",
         batch_size: int = 64,
         pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
     ) -> None:
         self._backbone, self._weights = backbone, weights
         self._device, self._batch_size, self._pooling = device, batch_size, pooling
-        network, self.config = build_network(backbone, weights, pooling=pooling)
-        self._networks = {tuple(x.name for x in self.config.layers): network.to(device)}
+        network, self.config = build_network(
+            backbone, weights, pooling=pooling, descriptors=descriptors
+        )
+        self._networks = {tuple(self.config.widths): (network.to(device), self.config)}
 
     def stream(
         self,
@@ -216,11 +230,17 @@ class TorchRuntime:
 
         wanted = _check_layers(self.config, layers)
         if wanted not in self._networks:
-            network, _ = build_network(
-                self._backbone, self._weights, layers=wanted, pooling=self._pooling
+            made = [x for x in self.config.descriptors if x.name in wanted]
+            needed = {layer for x in made for layer in x.layers}.union(wanted)
+            network, config = build_network(
+                self._backbone,
+                self._weights,
+                layers=[x.name for x in self.config.layers if x.name in needed],
+                pooling=self._pooling,
+                descriptors=[x.name for x in made],
             )
-            self._networks[wanted] = network.to(self._device)
-        network = self._networks[wanted]
+            self._networks[wanted] = network.to(self._device), config
+        network, config = self._networks[wanted]
         batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
 
         def finish() -> Iterator[tuple[Key, Features | None]]:
@@ -234,7 +254,8 @@ class TorchRuntime:
                 if image is None:
                     yield key, None
                 else:
-                    yield key, dict(zip(wanted, next(rows), strict=True))
+                    features = dict(zip(config.widths, next(rows), strict=True))
+                    yield key, {name: features[name] for name in wanted}
             batch.clear()
 
         for item in images:
@@ -279,7 +300,7 @@ def import_openvino() -> Any:
 
 
 def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(layer.name for layer in config.layers)
+    names = tuple(config.widths)
     if layers is None:
         return names
     if unknown := [layer for layer in layers if layer not in names]:
@@ -290,13 +311,14 @@ def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[
 
 
 def _converted(
-    backbone: str, weights: str | Path | None, pooling: str
+    backbone: str, weights: str | Path | None, pooling: str, descriptors: Sequence[str]
 ) -> tuple[Path, FeatureConfig]:
     """Find the converted graph in the cache, or convert it now."""
-    folder = cache_folder() / _cache_key(backbone, weights, pooling)
+    descriptors = check_descriptors(descriptors)
+    folder = cache_folder() / _cache_key(backbone, weights, pooling, descriptors)
     graph, config_file = folder / "model.xml", folder / "config.json"
     if not config_file.exists():
-        _convert(backbone, weights, pooling, folder)
+        _convert(backbone, weights, pooling, descriptors, folder)
     try:
         config = FeatureConfig.from_dict(json.loads(config_file.read_text()))
     except (OSError, ValueError, TypeError, KeyError):
@@ -304,7 +326,9 @@ def _converted(
     return graph, config
 
 
-def _cache_key(backbone: str, weights: str | Path | None, pooling: str) -> str:
+def _cache_key(
+    backbone: str, weights: str | Path | None, pooling: str, descriptors: tuple[str, ...]
+) -> str:
     source = "own"
     if weights is not None:
         path = Path(weights)
@@ -316,15 +340,23 @@ def _cache_key(backbone: str, weights: str | Path | None, pooling: str) -> str:
     row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version))
     if pooling != DEFAULT_POOLING:
         row += repr(pooling)
+    if descriptors:
+        row += repr(descriptors)
     return f"{backbone}-{hashlib.sha256(row.encode()).hexdigest()[:16]}"
 
 
-def _convert(backbone: str, weights: str | Path | None, pooling: str, folder: Path) -> None:
+def _convert(
+    backbone: str,
+    weights: str | Path | None,
+    pooling: str,
+    descriptors: tuple[str, ...],
+    folder: Path,
+) -> None:
     ov = import_openvino()
     import torch
 
     logger.info("converting %s for OpenVINO, once", backbone)
-    network, config = build_network(backbone, weights, pooling=pooling)
+    network, config = build_network(backbone, weights, pooling=pooling, descriptors=descriptors)
     size = config.preprocess.size
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():

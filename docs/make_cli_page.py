@@ -17,7 +17,12 @@ def main() -> None:
         "`--json` prints machine-readable output and nothing else on stdout. Exit status: 0 done,\n"
         "1 done but some images failed, 2 refused.\n"
     )
-    for arguments in ([], *([name] for name in names)):
+    groups = [
+        [group.typer_instance.info.name, command.name or command.callback.__name__]  # type: ignore[union-attr]
+        for group in app.registered_groups
+        for command in group.typer_instance.registered_commands  # type: ignore[union-attr]
+    ]
+    for arguments in ([], *([name] for name in names), *groups):
         done = runner.invoke(app, [*arguments, "--help"], prog_name="gingham")
         assert done.exit_code == 0, done.output
         title = " ".join(["gingham", *arguments])

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from gingham.cli import catalogue, study  # noqa: F401  (each adds its commands to the app)
+from gingham.cli import catalogue, retrieval, study  # noqa: F401  (each adds its commands)
 from gingham.cli.options import app
 from gingham.errors import GinghamError
 

@@ -22,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+evaluate_app = typer.Typer(
+    name="evaluate", help="Judge what gingham does.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(evaluate_app)
 
 CatalogueArgument = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")

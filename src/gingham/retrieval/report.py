@@ -14,6 +14,7 @@ from PIL import Image
 
 from gingham.errors import ImageError
 from gingham.images import load_image
+from gingham.retrieval.measures import COLOUR_FIRST, FIRST
 from gingham.sheet import UNWRITABLE
 from gingham.storage import replace_file, write_json
 
@@ -73,7 +74,9 @@ def render(result: RetrievalResult) -> str:
         searches="".join(_search(result, one, places) for one in result.searches),
         # In a style sheet a picture that many searches find is written once.
         pictures="".join(
-            f".p{place}{{background-image:url({uri})}}" for place, uri in enumerate(pictures) if uri
+            f".tile .p{place}{{background-image:url({uri})}}"
+            for place, uri in enumerate(pictures)
+            if uri
         ),
     )
 
@@ -84,10 +87,10 @@ def _text(value: str) -> str:
 
 def _table(result: RetrievalResult) -> str:
     base = next((m.colour[10].mean for m in result.methods if m.name == BASE), None)
-    heads = ["", "precision@1", "precision@5", "precision@10", "recall@10", "mAP"]
-    heads += ["colours@5", "colours@10", "drawn@5", "drawn@10"]
+    heads = ["", *(f"precision @{k}" for k in FIRST), "recall @10", "mAP"]
+    heads += [f"{name} @{k}" for name in ("colours", "drawn") for k in COLOUR_FIRST]
     if base is not None:
-        heads.append(f"colours@10 against {BASE}")
+        heads.append(f"colours @10 against {BASE}")
     rows = []
     for method in result.methods:
         cells = [f"{value:.3f}" for value in method.precision.values()]
@@ -173,9 +176,9 @@ p { max-width: 75ch; margin: 0.2rem 0 0.9rem; color: var(--soft); }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
  border-radius: 10px; max-width: max-content; }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.38rem 0.8rem; text-align: right; white-space: nowrap; }
+th, td { padding: 0.38rem 0.6rem; text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
-thead th { white-space: normal; min-width: 5.5rem; line-height: 1.25; }
+thead th { white-space: normal; min-width: 4.2rem; line-height: 1.25; }
 th[scope=row] { color: var(--ink); text-align: left; position: sticky; left: 0;
  background: var(--card); }
 tbody tr { border-top: 1px solid var(--line); }

@@ -1,8 +1,11 @@
-"""What descriptors cost: reading images with and without, and the function against a plain loop.
+"""What descriptors cost: reading images with and without, the function, and searching.
 
-Both ways of reading run by turns in one process, and the fastest of each counts.
+Both ways of reading run by turns in one process, and the fastest of each counts; the function is
+compared with a plain loop; searches in a catalogue with descriptors with a scan that sees every
+image.
 
 Usage: descriptors.py [--images 64] [--runs 7] [--weights resnet50_keras_to_layer3.safetensors]
+       [--catalogue FOLDER, made by: gingham index FOLDER IMAGES --descriptors fc,conv]
 """
 
 from __future__ import annotations
@@ -15,13 +18,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.catalogue import Catalogue
 from gingham.descriptors import l1_distances, significant_activations
 from gingham.images import open_image, read_file, resize
+from gingham.retrieval.methods import Gallery, Method, mix
 from gingham.runtime import OpenVinoRuntime
 from gingham.scan import DescriptorScan
 from measure import DATA, machine
 
 VGG16 = ((64, 112), (128, 56), (256, 28), (512, 14), (512, 7))
+SLIDERS: tuple[dict[str, float], ...] = (
+    {"conv": 1},
+    {"fc": 1},
+    {"fc+conv": 1},
+    {"conv": 1, "semantic": 1},
+    {"conv": 0.25, "semantic": 1},
+    {"conv": 1, "semantic": 1, "colour": 0.3},
+)
 Maps = NDArray[np.float32]
 
 
@@ -139,14 +152,44 @@ def extraction(backbone: str, weights: Path | None, count: int, runs: int) -> No
     )
 
 
+def search(folder: Path, count: int = 60, n: int = 10) -> None:
+    """Time searches, and compare what they find with a scan of everything."""
+    with Catalogue.open(folder) as shop:
+        ids = list(shop._stores.locations.images)
+        space, config = shop._searcher.space, shop.config
+        methods = [Method(str(weights), weights) for weights in SLIDERS]
+        gallery = Gallery(shop._stores.features, ids, space, config, methods)
+        asked = np.random.default_rng(1).choice(len(ids), count, replace=False).tolist()
+        similarities = [gallery.similarities([row]) for row in asked]
+        for method in methods:
+            shop.search(ids[0].hex(), looks=method.weights, n=n)
+            times, recall = [], []
+            for row, similarity in zip(asked, similarities, strict=True):
+                started = time.perf_counter()
+                hits = shop.search(ids[row].hex(), looks=method.weights, n=n)
+                times.append(time.perf_counter() - started)
+                scores = mix(method, similarity)[0]
+                # Whoever scores no less than the n-th best belongs, ties included.
+                good = {ids[i].hex() for i in np.flatnonzero(scores >= np.sort(scores)[-n] - 1e-5)}
+                recall.append(np.mean([hit.id in good for hit in hits]))
+            print(
+                f"{len(ids)} images, {method.name}: recall@{n} {np.mean(recall):.4f}, "
+                f"median {np.median(times) * 1e3:.0f} ms, "
+                f"95 % {np.percentile(times, 95) * 1e3:.0f} ms"
+            )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--weights", type=Path, default=None, help="of resnet50_keras")
+    parser.add_argument("--catalogue", type=Path, default=None)
     options = parser.parse_args()
     print(machine())
     function(options.runs)
     extraction("efficientnet_lite0", None, options.images, options.runs)
     if options.weights:
         extraction("resnet50_keras", options.weights, options.images, options.runs)
+    if options.catalogue:
+        search(options.catalogue)

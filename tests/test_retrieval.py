@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -316,3 +318,43 @@ def test_the_page_in_a_browser(photos: Path, labels: Path, tmp_path: Path) -> No
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert said == []
         browser.close()
+
+
+def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
+    with Catalogue.create(tmp_path / "shop", runtime=DescribingRuntime()) as shop:
+        shop.index([photos])
+    asked = (
+        "evaluate",
+        "retrieval",
+        tmp_path / "shop",
+        "--labels",
+        labels,
+        "--out",
+        tmp_path / "o",
+    )
+    done = gingham(*asked, "--descriptors", "fc+conv", "--looks", "colour=1", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert [method["name"] for method in said["methods"]] == ["fc+conv", "colour=1"]
+    assert said == json.loads((tmp_path / "o" / "retrieval.json").read_text())
+    (photos / "red0.jpg").unlink()
+    done = gingham(*asked, "--bins", "8")
+    assert done.returncode == 1
+    assert "red0.jpg: no such file" in done.stderr
+    assert "fc+conv:balanced" in done.stdout
+    assert "35 queries, 35 images" in done.stdout
+    done = gingham(*asked, "--descriptors", "pool")
+    assert done.returncode == 2
+    assert "no descriptor 'pool'" in done.stderr
+    done = gingham("search", tmp_path / "shop", photos / "red1.jpg", "--look", "conv=1", "--json")
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout.splitlines()[0])
+    assert first["looks"]["conv"] == pytest.approx(1)
+    done = gingham("index", tmp_path / "shop", photos, "--descriptors", "conv")
+    assert done.returncode == 2
+    assert "keeps fc, conv descriptors, not conv: leave --descriptors out" in done.stderr
+
+
+def gingham(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gingham", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)

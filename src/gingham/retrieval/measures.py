@@ -114,8 +114,8 @@ def colour_distances(histograms: Floats, query: int, found: Rows) -> tuple[float
 
     References
     ----------
-    Staszewski et al. (arXiv:2007.06624) compare RGB histograms so; how they scale and count the
-    bins they do not say, so that only ratios can be compared with theirs.
+    Staszewski et al. (arXiv:2007.06624) compare RGB histograms so; their number of bins and scale
+    are not known to us, so that only ratios can be compared with theirs.
     """
     rows = found[found >= 0]
     distances = np.abs(histograms[rows] - histograms[query]).mean(axis=1, dtype=np.float64)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -17,6 +19,7 @@ from gingham.backbones import (
     get_backbone,
     read_tensors,
 )
+from gingham.descriptors import significant_activations
 from gingham.errors import BackboneError, InputError
 
 SMALL = "test_resnet"
@@ -32,7 +35,7 @@ def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
 
 def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
     path = weights_of(SMALL, tmp_path / "w.safetensors")
-    network, config = build_network(SMALL, path)
+    network, config = build_network(SMALL, path, descriptors=("conv", "fc"))
     images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
     model = timm.create_model(SMALL)
     model.load_state_dict(read_tensors(path))
@@ -49,11 +52,22 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
         model(((images.float() - mean) / std).permute(0, 3, 1, 2))
         pooled = network(images)
     assert [x.name for x in config.layers] == list(maps)
-    for shape, values in zip(config.layers, pooled, strict=True):
+    for shape, values in zip(config.layers, pooled, strict=False):
         flat = maps[shape.name].flatten(2).numpy()
         assert flat.shape[1] == shape.channels
         expected = torch.from_numpy(flat.mean(2)), torch.from_numpy(flat.std(2))
         torch.testing.assert_close(values, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
+    assert [(x.name, x.threshold) for x in config.descriptors] == [("fc", None), ("conv", 0.5)]
+    fc, conv = pooled[len(maps) :]
+    blocks = [block.numpy() for block in maps.values()]
+    np.testing.assert_allclose(fc, blocks[-1].mean((2, 3)), rtol=1e-4, atol=1e-5)
+    expected_conv = significant_activations(blocks)
+    assert expected_conv.any()
+    np.testing.assert_allclose(conv, expected_conv, rtol=1e-4, atol=1e-5)
+    assert FeatureConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    _, plain = build_network(SMALL, path)
+    assert plain.weights == config.weights
+    assert plain.fingerprint != config.fingerprint
 
 
 def test_the_network_is_cut_after_the_deepest_layer_asked_for(tmp_path: Path) -> None:
@@ -102,7 +116,9 @@ def test_checkpoints_in_the_pth_format_and_never_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vgg16", "efficientnet_b0"])
 def test_rows_of_the_table_name_real_modules(name: str, tmp_path: Path) -> None:
     path = weights_of(BACKBONES[name].architecture, tmp_path / "w.safetensors")
-    _, config = build_network(name, path)
+    _, config = build_network(name, path, descriptors=("fc", "conv"))
+    widths = {"vgg16": (8192, 1472), "efficientnet_b0": (1280, 512)}[name]
+    assert (config.widths["fc"], config.widths["conv"]) == widths
     channels = [x.channels for x in config.layers]
     assert (
         channels
@@ -125,6 +141,8 @@ def test_what_cannot_be_had_says_what_to_do(
     (tmp_path / "bad.safetensors").write_bytes(b"junk")
     with pytest.raises(BackboneError, match=r"bad\.safetensors: not a readable"):
         build_network("resnet50", tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match="no descriptor 'pool' to keep; there are fc, conv"):
+        build_network("resnet50", descriptors=["pool"])
     with pytest.raises(BackboneError, match="needs --weights"):
         build_network("resnet50_keras")
     with pytest.raises(InputError, match="no layer 'neck'; it has stem, stage1"):

@@ -69,17 +69,18 @@ def scan(
 
 
 @pytest.mark.parametrize("where", ["", "colour=red", "colour=rare", "colour!=red"])
-@pytest.mark.parametrize("mixture", ["looks", "taught", "both"])
+@pytest.mark.parametrize("mixture", ["looks", "taught", "both", "looks+added", "added"])
 def test_query_equals_a_full_scan(large: VectorIndex, where: str, mixture: str) -> None:
     filters = parse_where([where] if where else [], large.facets())
     keep = np.array([not where or (c == where.split("=")[1]) != ("!" in where) for c in COLOURS])
     for seed in range(4):
-        vector = LARGE[seed] * (mixture != "taught")
+        vector = LARGE[seed] * (mixture in ("looks", "both", "looks+added"))
         part = SHAPE[seed] * 300
-        taught = {} if mixture == "looks" else {"shape": part}
-        scores = LARGE @ vector + SHAPE @ part * bool(taught)
+        taught = {"shape": part} if mixture in ("taught", "both") else {}
+        added = SHAPE @ part * 2 if "added" in mixture else None
+        scores = LARGE @ vector + SHAPE @ part * bool(taught) + (0 if added is None else added)
         expected = scan(scores, 10, keep)
-        hits = large.query(vector, 10, filters, taught=taught)
+        hits = large.query(vector, 10, filters, taught=taught, added=added)
         np.testing.assert_allclose(hits.scores, [s for _, s in expected], rtol=1e-4)
         assert set(hits.ids) == {k for k, _ in expected}
 
@@ -245,6 +246,8 @@ def test_bad_arguments(index: VectorIndex) -> None:
         index.query(good[0], 0)
     with pytest.raises(ShapeError, match=r"vector .*\(12,\)"):
         index.query(good[0, :4], 1)
+    with pytest.raises(ShapeError, match=r"added must have shape \(0,\), got \(3,\)"):
+        index.query(good[0], 1, added=np.zeros(3, np.float32))
     with pytest.raises(InputError, match="width must be at least 1, got 0"):
         VectorIndex.create("unused", 0)
     assert index.count() == 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gingham.attributes import AttributeClassifier as AttributeClassifier
     from gingham.backbones import BACKBONES as BACKBONES
     from gingham.catalogue import Catalogue as Catalogue
+    from gingham.descriptors import significant_activations as significant_activations
     from gingham.errors import BackboneError as BackboneError
     from gingham.errors import CatalogueBusyError as CatalogueBusyError
     from gingham.errors import CatalogueError as CatalogueError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gingham.errors import InputError as InputError
     from gingham.images import load_image as load_image
     from gingham.multi import MultiAttributeClassifier as MultiAttributeClassifier
+    from gingham.retrieval import evaluate_retrieval as evaluate_retrieval
     from gingham.runtime import load_runtime as load_runtime
     from gingham.sheet import write_contact_sheet as write_contact_sheet
 
@@ -35,8 +37,10 @@ _HOMES = {
     "GinghamError": "errors",
     "ImageError": "errors",
     "InputError": "errors",
+    "evaluate_retrieval": "retrieval",
     "load_image": "images",
     "load_runtime": "runtime",
+    "significant_activations": "descriptors",
     "write_contact_sheet": "sheet",
 }
 

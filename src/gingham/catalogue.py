@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attribute_store import Attributes, TrainedTags
-from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig
+from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.export import export_table
@@ -99,6 +99,7 @@ class Catalogue:
         backbone: str = DEFAULT_BACKBONE,
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
+        descriptors: Sequence[str] = (),
         runtime: Runtime | None = None,
     ) -> Self:
         """Make an empty catalogue.
@@ -106,7 +107,7 @@ class Catalogue:
         Parameters
         ----------
         folder : must not exist, or be empty.
-        backbone, weights, device : see `gingham.runtime.load_runtime`.
+        backbone, weights, device, descriptors : see `gingham.runtime.load_runtime`.
         runtime : used instead of loading one; for other ways to compute features.
 
         Raises
@@ -124,7 +125,7 @@ class Catalogue:
         if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
             raise CatalogueError(f"{path} exists and is no catalogue: choose another folder")
         weights = None if weights is None else absolute(weights)
-        runtime = runtime or load_runtime(backbone, weights, device=device)
+        runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
         path.mkdir(parents=True, exist_ok=True)
         write_json(
             path / "catalogue.json",
@@ -140,6 +141,7 @@ class Catalogue:
         backbone: str | None = None,
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
+        descriptors: Sequence[str] | None = None,
         runtime: Runtime | None = None,
     ) -> Self:
         """Open a catalogue, alone.
@@ -147,7 +149,7 @@ class Catalogue:
         Parameters
         ----------
         folder : of the catalogue.
-        backbone : if given, must be the one the catalogue was made with.
+        backbone, descriptors : if given, must be the ones the catalogue was made with.
         weights : where its weights are now, if they moved; else the place known from `create`.
         device, runtime : as for `create`.
 
@@ -170,6 +172,13 @@ class Catalogue:
                 raise CatalogueError(
                     f"catalogue {path} was made with backbone {self.config.backbone}, not "
                     f"{backbone}: leave --backbone out, or index into a new catalogue"
+                )
+            kept = tuple(x.name for x in self.config.descriptors)
+            if descriptors is not None and check_descriptors(descriptors) != kept:
+                raise CatalogueError(
+                    f"catalogue {path} keeps {', '.join(kept) or 'no'} descriptors, not "
+                    f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
+                    "catalogue"
                 )
             self._device = device
             if weights is not None:
@@ -202,7 +211,12 @@ class Catalogue:
 
     def _load(self) -> Runtime:
         if self._loaded is None:
-            runtime = load_runtime(self.config.backbone, self._weights, device=self._device)
+            runtime = load_runtime(
+                self.config.backbone,
+                self._weights,
+                device=self._device,
+                descriptors=[x.name for x in self.config.descriptors],
+            )
             self._check_runtime(runtime)
             self._loaded = runtime
         return self._loaded
@@ -560,7 +574,7 @@ class Catalogue:
                 examples.append(known)
                 continue
             ((_, features, reason),) = self._stores.features_of(
-                [image], self._stores.layers, max_pixels
+                [image], tuple(self.config.widths), max_pixels
             )
             if features is None:
                 raise ImageError(f"{image}: {reason}")

@@ -23,7 +23,8 @@ _ELEMENT = pa.field("element", pa.float16())
 class FeatureStore:
     """The features of any number of images, one row an image, one column a hidden layer.
 
-    Each layer is a column of (2C,) float16: channel means, then channel standard deviations. A
+    Each layer is a column of (2C,) float16: channel means, then channel standard deviations.
+    Descriptors, where the config has any, are further columns, and count as layers below. A
     few hundred bytes an image are held in memory (its id and its place), the features never.
 
     Parameters
@@ -33,11 +34,11 @@ class FeatureStore:
     """
 
     def __init__(self, folder: Path, config: FeatureConfig) -> None:
-        self.layers = tuple(layer.name for layer in config.layers)
+        self.layers = tuple(config.widths)
         fields = [pa.field("id", pa.binary(32), nullable=False)]
         fields += [
-            pa.field(layer.name, pa.list_(_ELEMENT, 2 * layer.channels), nullable=False)
-            for layer in config.layers
+            pa.field(name, pa.list_(_ELEMENT, width), nullable=False)
+            for name, width in config.widths.items()
         ]
         self._shards = Shards(
             folder, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})

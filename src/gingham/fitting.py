@@ -96,7 +96,7 @@ def fit(stores: Stores, name: str, taught: Taught) -> Fitted:
         for view in views_for(len(rows), len(taught.values))
         if view_id(example.id, view) in stores.views
     ]
-    X = join(stores.features.get([example.id for example in rows]), stores.layers)
+    X = join(stores.features.get([e.id for e in rows], stores.layers), stores.layers)
     if views:
         X = np.concatenate([X, join(stores.views.get([key for _, key in views]), stores.layers)])
     numbers = [*range(len(rows)), *(number for number, _ in views)]

@@ -55,8 +55,15 @@ class SearchIndex(Protocol):
     def set_look(self, name: str, ids: Sequence[str], vectors: Floats) -> None: ...
     def drop_look(self, name: str) -> None: ...
     def query(
-        self, vector: Floats, n: int, where: Where, *, taught: Mapping[str, Floats]
+        self,
+        vector: Floats,
+        n: int,
+        where: Where,
+        *,
+        taught: Mapping[str, Floats],
+        added: Floats | None,
     ) -> Hits: ...
+    def rows_of(self, ids: Sequence[str]) -> Rows: ...
     def vectors(self, ids: Sequence[str]) -> Floats: ...
     def facets(self, where: Where) -> dict[str, dict[str, int]]: ...
     def count(self, where: Where) -> int: ...
@@ -144,6 +151,21 @@ class VectorIndex:
     def width(self) -> int:
         """Length of the stored vectors."""
         return self._table.width
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, those of removed images too."""
+        return len(self._table)
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
+        """Say in which row each image stands.
+
+        Raises
+        ------
+        InputError
+            If an id is not in the index.
+        """
+        return self._table.rows_of(ids)
 
     @property
     def looks(self) -> tuple[str, ...]:
@@ -324,8 +346,11 @@ class VectorIndex:
         where: Where = EVERYWHERE,
         *,
         taught: Mapping[str, Floats] | None = None,
+        added: Floats | None = None,
     ) -> Hits:
-        """Find the images of the largest score, ``vector @ stored + sum_k taught[k] @ look_k``.
+        """Find the images of the largest score.
+
+        The score is ``vector @ stored + sum_k taught[k] @ look_k + added``.
 
         Candidates come from the graph by the first part and from a full scan by the second; as
         long as an image in neither list could score as high as the n-th best, both are widened.
@@ -336,6 +361,7 @@ class VectorIndex:
         n : at most so many answers.
         where : only images that satisfy it.
         taught : taught look -> (d,) array.
+        added : (rows,) array: what each row scores besides, in looks that others keep.
 
         Raises
         ------
@@ -349,6 +375,9 @@ class VectorIndex:
         _check(vector, "vector", (self.width,))
         mask = self._table.mask(where)
         extra = np.zeros(len(mask), np.float32)
+        if added is not None:
+            _check(added, "added", (len(mask),))
+            extra += added
         for name, part in (taught or {}).items():
             stored = self._look(name)
             _check(part, f"taught[{name!r}]", stored.shape[1:])
@@ -368,7 +397,7 @@ class VectorIndex:
                 rows, scores = self._graph.nearest(vector, width)
                 bound = scores[-1]
             rows, scores = rows[mask[rows]], scores[mask[rows]]
-            if taught and not exact:
+            if (taught or added is not None) and not exact:
                 order = matching[np.argpartition(-extra[matching], width)]
                 more, more_scores = self._graph.score(vector, np.setdiff1d(order[:width], rows))
                 rows, scores = np.append(rows, more), np.append(scores, more_scores)

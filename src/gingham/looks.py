@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
@@ -201,11 +201,12 @@ class LookSpace:
             [look.embed(features) * np.float32(look.scale) for look in self.looks], axis=1
         )
 
-    def check(self, weights: Mapping[str, float]) -> dict[str, float]:
+    def check(self, weights: Mapping[str, float], others: Collection[str] = ()) -> dict[str, float]:
         """Return the sliders that count, those above 0.
 
         Parameters
         ----------
+        others : further looks, which are kept elsewhere.
         weights : look -> weight, 0 or more, of these looks and of taught ones
             (``attribute:NAME``). To ask for what is unlike, give a negative example: below zero
             the graph of the index, which leads to what is alike, would miss answers.
@@ -216,8 +217,10 @@ class LookSpace:
             If a look is unknown, a weight is negative or not finite, or all are zero.
         """
         for name, weight in weights.items():
-            if name not in self._blocks and not name.startswith(TAUGHT_PREFIX):
-                raise InputError(f"there is no look {name!r}; there are {_quoted(self._blocks)}")
+            known = name in self._blocks or name in others or name.startswith(TAUGHT_PREFIX)
+            if not known:
+                there = [*self._blocks, *others]
+                raise InputError(f"there is no look {name!r}; there are {_quoted(there)}")
             if not (np.isfinite(weight) and weight >= 0):
                 raise InputError(
                     f"the weight of look {name!r} must be 0 or more, got {weight}; "

@@ -5,12 +5,14 @@ The only module that imports torch at its top; `backbones.build_network` imports
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import nn
 
-from gingham.backbones import DEFAULT_POOLING, Preprocess, split_pooling
+from gingham.backbones import DEFAULT_POOLING, Descriptor, Preprocess, split_pooling
+from gingham.descriptors import check_blocks, cover
 from gingham.errors import BackboneError
 
 GEM_POWER = 3.0
@@ -18,7 +20,9 @@ GEM_FLOOR = 1e-6
 
 
 class PooledNetwork(nn.Module):
-    """Map (N, S, S, 3) uint8 RGB to a tuple of (N, KC) float32, one for each layer.
+    """Map (N, S, S, 3) uint8 RGB to a tuple of float32 arrays: layers, then descriptors.
+
+    A layer gives (N, KC), a descriptor (N, sum of its layers' C).
 
     Parameters
     ----------
@@ -26,6 +30,7 @@ class PooledNetwork(nn.Module):
     layers : the order of the outputs.
     preprocess : the network's normalisation.
     statistics : the K statistics of each channel; see `pool`.
+    descriptors : made of the maps of `layers`; see `describe`.
 
     References
     ----------
@@ -38,31 +43,40 @@ class PooledNetwork(nn.Module):
         layers: tuple[str, ...],
         preprocess: Preprocess,
         statistics: tuple[str, ...] = split_pooling(DEFAULT_POOLING),
+        descriptors: tuple[Descriptor, ...] = (),
     ) -> None:
         super().__init__()
         self.extractor = extractor
         self.layers = layers
         self.statistics = statistics
+        self.descriptors = descriptors
         self.bgr = preprocess.bgr
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Pool every layer of a batch."""
-        maps = self.maps(images)
-        return tuple(pool(maps[layer], layer, self.statistics) for layer in self.layers)
+        """Pool every layer of a batch, and describe it."""
+        maps = self._activations(images)
+        return (
+            *(pool(maps[layer], layer, self.statistics) for layer in self.layers),
+            *(describe(maps, descriptor) for descriptor in self.descriptors),
+        )
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Give the (N, C, H, W) activations of every layer; one of (N, C) has a single position."""
-        x = images.permute(0, 3, 1, 2).float()
-        if self.bgr:
-            x = x.flip(1)
-        x = (x - cast(torch.Tensor, self.mean)) / cast(torch.Tensor, self.std)
-        maps = self.extractor(x)
+        maps = self._activations(images)
         return {
             layer: values[:, :, None, None] if (values := maps[layer]).ndim == 2 else values
             for layer in self.layers
         }
+
+    def _activations(self, images: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        x = images.permute(0, 3, 1, 2).float()
+        if self.bgr:
+            x = x.flip(1)
+        x = (x - cast(torch.Tensor, self.mean)) / cast(torch.Tensor, self.std)
+        activations: Mapping[str, torch.Tensor] = self.extractor(x)
+        return activations
 
 
 def pool(
@@ -103,3 +117,36 @@ def pool(
     if "max" in statistics:
         pooled["max"] = maps.amax((2, 3))
     return torch.cat([pooled[name] for name in statistics], dim=1)
+
+
+def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.Tensor:
+    """Make a descriptor of a batch: (N, sum of C).
+
+    Without a threshold the means of its layers' channels are joined (of a fully connected layer
+    these are its activations: neural codes); with one, see
+    `gingham.descriptors.significant_activations`, which this equals.
+
+    Raises
+    ------
+    ShapeError
+        If a layer's map is larger than that of the layer before.
+    """
+    if descriptor.threshold is None:
+        return torch.cat([pool(maps[name], name, ("mean",)) for name in descriptor.layers], dim=1)
+    blocks = [maps[name] for name in descriptor.layers]
+    # While torch traces a module, sizes are tensors.
+    shapes = [tuple(int(side) for side in block.shape) for block in blocks]
+    check_blocks(shapes)
+    last = blocks[-1]
+    significant = (last > descriptor.threshold).to(last.dtype)
+    weights = significant.sum(1)
+    parts = [(last * significant).sum((2, 3)) / significant.sum((2, 3)).clamp(min=1)]
+    for number in reversed(range(len(blocks) - 1)):
+        block = blocks[number]
+        for axis in (2, 3):
+            places = torch.from_numpy(cover(shapes[number][axis], shapes[number + 1][axis]))
+            weights = weights.index_select(axis - 1, places.to(weights.device))
+        summed = (block.flatten(2) @ weights.flatten(1)[:, :, None])[:, :, 0]
+        # Weights are counts: where their sum is not 0 it is at least 1.
+        parts.append(summed / weights.sum((1, 2)).clamp(min=1)[:, None])
+    return torch.cat(parts[::-1], dim=1)

@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import BACKBONES, DEFAULT_POOLING, FeatureConfig, build_network
+from gingham.backbones import (
+    BACKBONES,
+    DEFAULT_POOLING,
+    FeatureConfig,
+    build_network,
+    check_descriptors,
+)
 from gingham.errors import BackboneError, InputError
 
 if TYPE_CHECKING:
@@ -50,6 +56,7 @@ class Runtime(Protocol):
     ) -> Iterator[tuple[Key, Features | None]]:
         """Map (key, (S, S, 3) uint8 or None) to (key, layer -> (2C,) float32 or None), in order.
 
+        A descriptor counts as a layer; `layers` None means all of both.
         At most a bounded number of images is held at any time; an image's features do not
         depend on its neighbours in the stream. `None` passes through.
         """
@@ -90,12 +97,13 @@ def load_runtime(
     *,
     device: str = "auto",
     pooling: str = DEFAULT_POOLING,
+    descriptors: Sequence[str] = (),
 ) -> Runtime:
     """Load a backbone ready to run: OpenVINO on the CPU, torch on CUDA.
 
     Parameters
     ----------
-    backbone, weights, pooling : see `gingham.backbones.build_network`.
+    backbone, weights, pooling, descriptors : see `gingham.backbones.build_network`.
     device : `cpu`, `cuda`, or `auto`: CUDA if the machine has an NVIDIA device and torch can
         use it, else the CPU.
 
@@ -114,10 +122,12 @@ def load_runtime(
         import torch
 
         if torch.cuda.is_available():
-            return TorchRuntime(backbone, weights, device="cuda", pooling=pooling)
+            return TorchRuntime(
+                backbone, weights, device="cuda", pooling=pooling, descriptors=descriptors
+            )
         if device == "cuda":
             raise BackboneError("device cuda: torch finds no CUDA device here; use --device cpu")
-    return OpenVinoRuntime(backbone, weights, pooling=pooling)
+    return OpenVinoRuntime(backbone, weights, pooling=pooling, descriptors=descriptors)
 
 
 class OpenVinoRuntime:
@@ -133,8 +143,9 @@ class OpenVinoRuntime:
         weights: str | Path | None = None,
         *,
         pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
     ) -> None:
-        self._graph, self.config = _converted(backbone, weights, pooling)
+        self._graph, self.config = _converted(backbone, weights, pooling, descriptors)
         self._compiled: dict[tuple[str, ...], Any] = {}
         self._unpooled: dict[tuple[str, ...], Any] = {}
 
@@ -148,7 +159,7 @@ class OpenVinoRuntime:
         if layers not in self._compiled:
             ov = import_openvino()
             model = self._core.read_model(self._graph)
-            names = [layer.name for layer in self.config.layers]
+            names = list(self.config.widths)
             # Results that are not kept take every operation with them that only they need.
             model = ov.Model(
                 [model.get_results()[names.index(layer)] for layer in layers],
@@ -235,19 +246,28 @@ class TorchRuntime:
         device: str = "cuda",
         batch_size: int = 64,
         pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
     ) -> None:
         self._backbone, self._weights = backbone, weights
         self._device, self._batch_size, self._pooling = device, batch_size, pooling
-        network, self.config = build_network(backbone, weights, pooling=pooling)
-        self._networks = {tuple(x.name for x in self.config.layers): network.to(device)}
+        network, self.config = build_network(
+            backbone, weights, pooling=pooling, descriptors=descriptors
+        )
+        self._networks = {tuple(self.config.widths): (network.to(device), self.config)}
 
-    def _network(self, layers: tuple[str, ...]) -> PooledNetwork:
-        if layers not in self._networks:
-            network, _ = build_network(
-                self._backbone, self._weights, layers=layers, pooling=self._pooling
+    def _network(self, wanted: tuple[str, ...]) -> tuple[PooledNetwork, FeatureConfig]:
+        if wanted not in self._networks:
+            made = [x for x in self.config.descriptors if x.name in wanted]
+            needed = {layer for x in made for layer in x.layers}.union(wanted)
+            network, config = build_network(
+                self._backbone,
+                self._weights,
+                layers=[x.name for x in self.config.layers if x.name in needed],
+                pooling=self._pooling,
+                descriptors=[x.name for x in made],
             )
-            self._networks[layers] = network.to(self._device)
-        return self._networks[layers]
+            self._networks[wanted] = network.to(self._device), config
+        return self._networks[wanted]
 
     def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """See `MapRuntime.maps`."""
@@ -255,7 +275,7 @@ class TorchRuntime:
 
         wanted = _check_layers(self.config, layers)
         with torch.inference_mode():
-            given = self._network(wanted).maps(torch.tensor(image[None], device=self._device))
+            given = self._network(wanted)[0].maps(torch.tensor(image[None], device=self._device))
         return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
 
     def stream(
@@ -267,7 +287,7 @@ class TorchRuntime:
         import torch
 
         wanted = _check_layers(self.config, layers)
-        network = self._network(wanted)
+        network, config = self._network(wanted)
         batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
 
         def finish() -> Iterator[tuple[Key, Features | None]]:
@@ -281,7 +301,8 @@ class TorchRuntime:
                 if image is None:
                     yield key, None
                 else:
-                    yield key, dict(zip(wanted, next(rows), strict=True))
+                    features = dict(zip(config.widths, next(rows), strict=True))
+                    yield key, {name: features[name] for name in wanted}
             batch.clear()
 
         for item in images:
@@ -334,7 +355,7 @@ def _before_pooling(result: Any) -> Any:
 
 
 def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(layer.name for layer in config.layers)
+    names = tuple(config.widths)
     if layers is None:
         return names
     if unknown := [layer for layer in layers if layer not in names]:
@@ -345,13 +366,14 @@ def _check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[
 
 
 def _converted(
-    backbone: str, weights: str | Path | None, pooling: str
+    backbone: str, weights: str | Path | None, pooling: str, descriptors: Sequence[str]
 ) -> tuple[Path, FeatureConfig]:
     """Find the converted graph in the cache, or convert it now."""
-    folder = cache_folder() / _cache_key(backbone, weights, pooling)
+    descriptors = check_descriptors(descriptors)
+    folder = cache_folder() / _cache_key(backbone, weights, pooling, descriptors)
     graph, config_file = folder / "model.xml", folder / "config.json"
     if not config_file.exists():
-        _convert(backbone, weights, pooling, folder)
+        _convert(backbone, weights, pooling, descriptors, folder)
     try:
         config = FeatureConfig.from_dict(json.loads(config_file.read_text()))
     except (OSError, ValueError, TypeError, KeyError):
@@ -359,7 +381,9 @@ def _converted(
     return graph, config
 
 
-def _cache_key(backbone: str, weights: str | Path | None, pooling: str) -> str:
+def _cache_key(
+    backbone: str, weights: str | Path | None, pooling: str, descriptors: tuple[str, ...]
+) -> str:
     source = "own"
     if weights is not None:
         path = Path(weights)
@@ -371,15 +395,23 @@ def _cache_key(backbone: str, weights: str | Path | None, pooling: str) -> str:
     row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version))
     if pooling != DEFAULT_POOLING:
         row += repr(pooling)
+    if descriptors:
+        row += repr(descriptors)
     return f"{backbone}-{hashlib.sha256(row.encode()).hexdigest()[:16]}"
 
 
-def _convert(backbone: str, weights: str | Path | None, pooling: str, folder: Path) -> None:
+def _convert(
+    backbone: str,
+    weights: str | Path | None,
+    pooling: str,
+    descriptors: tuple[str, ...],
+    folder: Path,
+) -> None:
     ov = import_openvino()
     import torch
 
     logger.info("converting %s for OpenVINO, once", backbone)
-    network, config = build_network(backbone, weights, pooling=pooling)
+    network, config = build_network(backbone, weights, pooling=pooling, descriptors=descriptors)
     size = config.preprocess.size
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():

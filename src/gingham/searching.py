@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attribute_store import Attributes
+from gingham.backbones import DESCRIPTORS, FeatureConfig
 from gingham.errors import CatalogueError, InputError
 from gingham.features import ImageId
-from gingham.looks import TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace, builtin_looks, direction, unit
+from gingham.looks import (
+    NEGATIVE_FACTOR,
+    TAUGHT_PREFIX,
+    TAUGHT_SCALE,
+    LookSpace,
+    builtin_looks,
+    direction,
+    unit,
+)
 from gingham.results import Facets, Hit
+from gingham.scan import DescriptorScan
 from gingham.storage import read_json, write_json
 from gingham.stores import Stores
 from gingham.tags import UNKNOWN, Where, parse_where
@@ -27,6 +37,16 @@ logger = logging.getLogger(__name__)
 Features = Mapping[str, NDArray[np.floating]]
 Example = ImageId | Features
 """An image of the catalogue by its id, or the features of another: layer -> (1, 2C)."""
+
+JOINED = "fc+conv"
+"""The look of both descriptors joined as they are, as in the paper."""
+
+
+def descriptor_looks(config: FeatureConfig) -> dict[str, tuple[str, ...]]:
+    """Say which looks compare descriptors: look -> the descriptors that are joined."""
+    kept = tuple(x.name for x in config.descriptors)
+    looks = {name: (name,) for name in kept}
+    return looks | ({JOINED: kept} if len(kept) > 1 else {})
 
 
 class Searcher:
@@ -47,15 +67,18 @@ class Searcher:
         self._features = stores.features
         self._locations = stores.locations
         self._attributes = attributes
+        self._config = stores.config
+        # Below the looks of the index: what is made anew with it goes with it.
+        self._scan = DescriptorScan(folder / "looks" / "descriptors")
         self.space = LookSpace(builtin_looks([(x.name, x.channels) for x in stores.config.layers]))
         self._index: VectorIndex | None = None
         self._synced: dict[str, Any] = {}
 
     @property
     def looks(self) -> tuple[str, ...]:
-        """All looks there are: the built-in ones, then one for each taught attribute."""
+        """All looks there are: the built-in ones, the descriptors, the taught attributes."""
         taught = (f"{TAUGHT_PREFIX}{name}" for name in self._attributes.names())
-        return (*self.space.names, *taught)
+        return (*self.space.names, *descriptor_looks(self._config), *taught)
 
     def close(self) -> None:
         """Close the index; it opens again when needed."""
@@ -171,6 +194,55 @@ class Searcher:
         index.set_look(name, ids, np.concatenate(vectors))
         write_json(note, stamps | {name: stamp})
 
+    def _scan_look(
+        self,
+        index: VectorIndex,
+        names: tuple[str, ...],
+        like: Sequence[Example],
+        unlike: Sequence[Example],
+    ) -> NDArray[np.float32]:
+        """Say how alike every row is in descriptors joined as they are: (rows,) float32.
+
+        `1 - distance / typical distance` to the mean of the examples; negative ones give back
+        half of it.
+        """
+        widths = [self._config.widths[name] for name in names]
+        distances = np.zeros(index.rows, np.float32)
+        typical = 0.0
+        for name, width in zip(names, widths, strict=True):
+            self._sync_descriptor(index, name)
+            share = np.float32(width / sum(widths))
+            typical += float(share) * self._scan.typical(name)
+            for examples, factor in ((like, 1.0), (unlike, -NEGATIVE_FACTOR)):
+                if examples:
+                    rows = [self._described(example, name) for example in examples]
+                    query = np.concatenate(rows).astype(np.float32).mean(axis=0)
+                    distances += share * np.float32(factor) * self._scan.distances(name, query)
+        return 1 - distances / np.float32(typical)
+
+    def _described(self, example: Example, name: str) -> NDArray[np.floating]:
+        if isinstance(example, bytes):
+            return self._features.get([example], [name])[name]
+        return example[name]
+
+    def _sync_descriptor(self, index: VectorIndex, name: str) -> None:
+        """Put a descriptor of every image in the order of the index, unless that was done."""
+        stamp = str(self._locations.version)
+        if self._scan.stamp(name) == stamp:
+            return
+
+        def blocks() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+            for batch, features in self._features.batches([name]):
+                chosen = [row for row, i in enumerate(batch) if i in self._locations.images]
+                if chosen:
+                    yield (
+                        index.rows_of([batch[row].hex() for row in chosen]),
+                        features[name][chosen],
+                    )
+
+        shape = (index.rows, self._config.widths[name])
+        self._scan.write(name, stamp, shape, blocks())
+
     def search(
         self,
         like: Sequence[Example],
@@ -193,11 +265,22 @@ class Searcher:
         InputError
             If a look, an attribute or a value is not there.
         """
+        described = descriptor_looks(self._config)
         for name in weights:
+            if name in (*DESCRIPTORS, JOINED) and name not in described:
+                raise InputError(
+                    f"look {name!r}: this catalogue keeps no such descriptor; index into a new "
+                    f"catalogue with --descriptors {','.join(DESCRIPTORS)}"
+                )
             if name not in self.looks:
                 raise InputError(f"look {name!r} is unknown; there are {', '.join(self.looks)}")
-        weights = self.space.check(weights)
+        weights = self.space.check(weights, described)
         index = self.sync()
+        scanned = {
+            look: self._scan_look(index, described[look], like, unlike)
+            for look in weights
+            if look in described
+        }
         taught = {}
         for look in weights:
             if look.startswith(TAUGHT_PREFIX):
@@ -215,13 +298,20 @@ class Searcher:
                 name: vector * np.float32(weights[f"{TAUGHT_PREFIX}{name}"] * TAUGHT_SCALE)
                 for name, vector in taught.items()
             },
+            added=(
+                np.sum([np.float32(weights[look]) * part for look, part in scanned.items()], axis=0)
+                if scanned
+                else None
+            ),
         )
         looks = self.space.similarities(directions, index.vectors(found.ids))
         for name, vector in taught.items():
             look = f"{TAUGHT_PREFIX}{name}"
             cosines = unit(index.look_vectors(name, found.ids)) @ vector
             looks[look] = self.space.similarity(look, cosines)
-        offset = self.space.offset(weights)
+        for look, similarities in scanned.items():
+            looks[look] = similarities[index.rows_of(found.ids)]
+        offset = self.space.offset({k: w for k, w in weights.items() if k not in scanned})
         hits = []
         for row, (key, score, tags) in enumerate(
             zip(found.ids, found.scores.tolist(), index.tags(found.ids), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ class Stores:
     config : what made the features.
     runtime : the backbone, loaded when the first image must be read.
     features : of every image read as it is, in the catalogue or taught.
-    views : of the mirrored and cropped views of examples.
+    views : of the mirrored and cropped views of examples; their layers alone.
     locations : which file holds which image: the catalogue's images.
     log : the examples.
     """
@@ -36,7 +37,7 @@ class Stores:
         self.config = config
         self.runtime = LazyRuntime(config, load)
         self.features = FeatureStore(folder / "features", config)
-        self.views = FeatureStore(folder / "views", config)
+        self.views = FeatureStore(folder / "views", replace(config, descriptors=()))
         self.locations = Locations(folder / "locations")
         self.log = ExampleLog(folder / "examples")
         for store in (self.features, self.views, self.locations, self.log):

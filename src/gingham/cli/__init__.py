@@ -6,7 +6,13 @@ import contextlib
 import os
 import sys
 
-from gingham.cli import catalogue, explain, study, training  # noqa: F401  (each adds commands)
+from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
+    catalogue,
+    explain,
+    retrieval,
+    study,
+    training,
+)
 from gingham.cli.options import app
 from gingham.errors import GinghamError
 

@@ -11,6 +11,7 @@ import typer
 from gingham.cli.options import (
     BackboneOption,
     CatalogueArgument,
+    DescriptorsOption,
     DeviceOption,
     JsonOption,
     MegapixelsOption,
@@ -21,6 +22,7 @@ from gingham.cli.options import (
     look_weights,
     open_catalogue,
     pixels,
+    split_names,
     stdin_paths,
 )
 from gingham.console import (
@@ -51,6 +53,7 @@ def index(
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
+    descriptors: DescriptorsOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,13 +64,20 @@ def index(
 
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
+    kept = None if descriptors is None else split_names(descriptors)
     if (catalogue / "catalogue.json").exists():
-        shop = Catalogue.open(catalogue, backbone=backbone, weights=weights, device=device)
+        shop = Catalogue.open(
+            catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
+        )
     else:
         # A mistyped source must not leave an empty catalogue behind.
         find_images(folders, exclude=catalogue)
         shop = Catalogue.create(
-            catalogue, backbone=backbone or DEFAULT_BACKBONE, weights=weights, device=device
+            catalogue,
+            backbone=backbone or DEFAULT_BACKBONE,
+            weights=weights,
+            device=device,
+            descriptors=kept or (),
         )
     with shop, progress_bar("index", as_json) as progress:
         result = shop.index(
@@ -255,7 +265,9 @@ def search(
     ],
     look: Annotated[
         list[str] | None,
-        typer.Option(metavar="LOOK=WEIGHT", help="colour, texture, semantic or attribute:NAME."),
+        typer.Option(
+            metavar="LOOK=WEIGHT", help="colour, texture, semantic, fc, conv or attribute:NAME."
+        ),
     ] = None,
     where: WhereOption = None,
     unlike: Annotated[

@@ -54,6 +54,10 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(metavar="MODEL", help="Ask a model of gingham train, not what was taught."),
 ]
+DescriptorsOption = Annotated[
+    str | None,
+    typer.Option(metavar="fc,conv", help="Vectors to keep besides, for the looks fc and conv."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -69,6 +73,11 @@ def stdin_paths() -> list[str]:
     from gingham.sources import iterate_stdin
 
     return list(iterate_stdin(sys.stdin.buffer.read()))
+
+
+def split_names(names: str) -> list[str]:
+    """Read a list such as `fc,conv`."""
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def pixels(megapixels: float) -> int:

@@ -1,0 +1,99 @@
+"""The evaluation of retrieval."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gingham.cli.options import (
+    BackboneOption,
+    DeviceOption,
+    JsonOption,
+    MegapixelsOption,
+    WeightsOption,
+    evaluate_app,
+    pixels,
+    split_names,
+)
+from gingham.console import print_json, print_table, progress_bar, say, table
+
+
+@evaluate_app.command()
+def retrieval(
+    collection: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CATALOGUE|FOLDER", help="A folder of images is indexed below --out first."
+        ),
+    ],
+    labels: Annotated[Path, typer.Option(help="A table of images and their classes.")],
+    out: Annotated[Path, typer.Option(help="Folder of the table and the page.")],
+    descriptors: Annotated[
+        str,
+        typer.Option(metavar="NAME,..", help="Of fc, conv, fc+conv, fc+conv:balanced."),
+    ] = "fc,conv,fc+conv,fc+conv:balanced",
+    looks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOOK=WEIGHT,..",
+            help="A mixture of looks and descriptors to compare with; again for more.",
+        ),
+    ] = None,
+    class_column: Annotated[str, typer.Option()] = "class",
+    image_column: Annotated[str, typer.Option()] = "image",
+    group_column: Annotated[
+        str | None, typer.Option(help="Images that share it are no answers to each other.")
+    ] = None,
+    bins: Annotated[int, typer.Option(help="Of the histograms of red, of green and of blue.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the drawn queries.")] = 0,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Search labelled images with each of them; say how alike class and colours of the answers are.
+
+    Writes retrieval.html, retrieval.csv and retrieval.json.
+    """
+    from gingham.retrieval import evaluate_retrieval
+
+    result = evaluate_retrieval(
+        collection,
+        labels,
+        out,
+        descriptors=split_names(descriptors),
+        looks=looks or [],
+        class_column=class_column,
+        image_column=image_column,
+        group_column=group_column,
+        bins=bins,
+        seed=seed,
+        backbone=backbone,
+        weights=weights,
+        device=device,
+        max_pixels=pixels(max_megapixels),
+        progress=lambda what: progress_bar(what, as_json),
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        found = table("method", "P@1", "P@5", "P@10", "recall@10", "mAP", "colours@5", "colours@10")
+        for one in result.methods:
+            found.add_row(
+                one.name,
+                *(f"{value:.3f}" for value in one.precision.values()),
+                f"{one.recall[10]:.3f}",
+                f"{one.mean_average_precision:.3f}",
+                *(f"{spread.mean:.3f}" for spread in one.colour.values()),
+            )
+        print_table(found)
+        say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
+        if result.unlabelled:
+            say(f"{result.unlabelled} rows without a class left out")
+        for failure in result.failures:
+            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+    raise typer.Exit(1 if result.failed else 0)

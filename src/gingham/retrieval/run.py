@@ -1,0 +1,377 @@
+"""A whole evaluation: labels, colours and searches of a collection; a table and a page."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones import DEFAULT_BACKBONE, DESCRIPTORS
+from gingham.catalogue import Catalogue
+from gingham.errors import ImageError, InputError
+from gingham.extract import Progress
+from gingham.features import ImageId
+from gingham.images import MAX_PIXELS, open_image, read_file
+from gingham.results import Failure, Result
+from gingham.retrieval.measures import (
+    COLOUR_FIRST,
+    FIRST,
+    Judged,
+    Rows,
+    colour_distances,
+    draw_queries,
+    judge,
+    rgb_histogram,
+)
+from gingham.retrieval.methods import Gallery, Method, mix, read_methods
+from gingham.retrieval.report import write_report
+from gingham.runtime import Runtime
+from gingham.sources import Label, read_labels
+
+DRAWN = 10
+"""How many queries the paper draws, of different classes."""
+
+DRAWS = 1_000
+QUERIES_AT_ONCE = 32
+_DRAFT = 128
+
+ShowProgress = Callable[[str], AbstractContextManager[Progress]]
+"""Called with what is being done; gives what is to be told of progress."""
+
+
+@dataclass(frozen=True)
+class Spread(Result):
+    """A mean, and the standard deviation of what it is the mean of."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class MethodResult(Result):
+    """How well one way to search does.
+
+    Attributes
+    ----------
+    weights : look or descriptor -> weight.
+    precision, recall : of the class, k -> of the first k answers, over all queries.
+    mean_average_precision : over all queries.
+    colour : k -> distance per bin between the RGB histograms of query and first k answers, over
+        all queries; the deviation is that of queries.
+    colour_drawn : the same over ten queries of different classes; mean and deviation of a
+        thousand such draws.
+    """
+
+    name: str
+    weights: dict[str, float]
+    precision: dict[int, float]
+    recall: dict[int, float]
+    mean_average_precision: float
+    colour: dict[int, Spread]
+    colour_drawn: dict[int, Spread]
+
+
+@dataclass(frozen=True)
+class Shown(Result):
+    """One query of those drawn, and what each method found: method -> rows of `images`."""
+
+    query: int
+    found: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class RetrievalResult(Result):
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    images, classes : compared, and their classes, row by row.
+    queries : how many images have another one of their class outside their group.
+    bins : of each of the three histograms of an image.
+    drawn : queries for each of the draws of `colour_drawn`.
+    searches : the first draw, to look at.
+    failed, failures : images that could not be read, are not in the catalogue, or have two
+        classes.
+    """
+
+    backbone: str
+    images: tuple[str, ...]
+    classes: tuple[str, ...]
+    queries: int
+    bins: int
+    drawn: int
+    seed: int
+    methods: tuple[MethodResult, ...]
+    searches: tuple[Shown, ...]
+    unlabelled: int
+    failed: int
+    failures: tuple[Failure, ...]
+    seconds: float
+
+
+@contextlib.contextmanager
+def _silent(what: str) -> Iterator[Progress]:
+    yield lambda done, total: None
+
+
+def evaluate_retrieval(
+    collection: str | os.PathLike[str],
+    labels: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    descriptors: Sequence[str] = (),
+    looks: Sequence[str] = (),
+    class_column: str = "class",
+    image_column: str = "image",
+    group_column: str | None = None,
+    bins: int = 16,
+    seed: int = 0,
+    backbone: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    progress: ShowProgress = _silent,
+    runtime: Runtime | None = None,
+) -> RetrievalResult:
+    """Search labelled images with each of them, and say how alike the answers are.
+
+    Writes `retrieval.json`, `retrieval.csv` and the page `retrieval.html` into `out`.
+
+    Parameters
+    ----------
+    collection : a catalogue, or a folder of images, which is indexed below `out` first.
+    labels : a table; its images are both queries and answers. Those of a class of one are only
+        answers.
+    descriptors, looks : what is compared; see `gingham.retrieval.methods.read_methods`.
+    class_column, image_column : of the table.
+    group_column : images that share it are not answers to each other (near-duplicates).
+    bins : of each of the histograms of red, green and blue.
+    seed : of the drawn queries.
+    backbone, weights, device : see `Catalogue.create`; for a folder of images.
+    max_pixels : see `Catalogue.index`.
+    runtime : used instead of loading one.
+
+    Raises
+    ------
+    InputError
+        If something asked for is not there, or no two images share a class.
+    CatalogueError
+        If the catalogue cannot be opened, or was made otherwise.
+    """
+    started = time.perf_counter()
+    rgb_histogram(np.zeros((1, 1, 3), np.uint8), bins)
+    folder, table = Path(out), Path(labels)
+    read = read_labels(
+        table,
+        kind="single",
+        value_column=class_column,
+        image_column=image_column,
+        group_column=group_column,
+    )
+    rows, failures = _settle(read.rows)
+    failures += [Failure(*one) for one in read.failures]
+    with _open(
+        Path(collection), folder / "catalogue", backbone, weights, device, runtime
+    ) as catalogue:
+        if catalogue.folder != Path(collection):
+            rows = [_beside(row, table.parent, Path(collection)) for row in rows]
+            with progress("index") as told:
+                catalogue.index(
+                    images=[row.image for row in rows], max_pixels=max_pixels, progress=told
+                )
+        stores, space = catalogue._stores, catalogue._searcher.space
+        methods = read_methods(descriptors, looks, space, catalogue.config)
+        kept: list[Label] = []
+        ids: dict[ImageId, None] = {}
+        histograms: list[NDArray[np.float32]] = []
+        with progress("colours") as told:
+            for done, row in enumerate(rows, 1):
+                image_id = stores.find(row.image)
+                try:
+                    if image_id is None:
+                        # Why a file cannot be read is the better reason, where there is one.
+                        read_file(row.image)
+                        raise ImageError("not in the catalogue: index it first")
+                    picture = open_image(read_file(row.image), max_pixels=max_pixels, draft=_DRAFT)
+                except ImageError as error:
+                    failures.append(Failure(row.image, str(error)))
+                else:
+                    if image_id not in ids:
+                        kept.append(row)
+                        ids[image_id] = None
+                        histograms.append(rgb_histogram(np.asarray(picture), bins))
+                told(done, len(rows))
+        if not kept:
+            raise InputError(f"none of the images of {table} can be compared")
+        gallery = Gallery(stores.features, list(ids), space, catalogue.config, methods)
+        name = catalogue.config.backbone
+    values, classes = np.unique([next(iter(row.values)) for row in kept], return_inverse=True)
+    groups = np.unique(
+        [f"group {row.group}" if row.group else f"image {i}" for i, row in enumerate(kept)],
+        return_inverse=True,
+    )[1]
+    colours = np.stack(histograms)
+    with progress("search") as told:
+        queries, judged = _search(gallery, methods, classes, groups, told)
+    if not len(queries):
+        raise InputError(f"no two images of {table} share a value of {class_column!r}")
+    draws = _draw(classes[queries], seed)
+    result = RetrievalResult(
+        backbone=name,
+        images=tuple(row.image for row in kept),
+        classes=tuple(values[classes].tolist()),
+        queries=len(queries),
+        bins=bins,
+        drawn=draws.shape[1],
+        seed=seed,
+        methods=tuple(
+            _summarise(method, judged[method.name], colours, queries, draws) for method in methods
+        ),
+        searches=tuple(
+            Shown(
+                int(queries[place]),
+                {
+                    method.name: [
+                        row for row in judged[method.name].best[place].tolist() if row >= 0
+                    ]
+                    for method in methods
+                },
+            )
+            for place in draws[0].tolist()
+        ),
+        unlabelled=read.unlabelled,
+        failed=len(failures),
+        failures=tuple(failures),
+        seconds=time.perf_counter() - started,
+    )
+    write_report(folder, result)
+    return result
+
+
+def _settle(rows: Sequence[Label]) -> tuple[list[Label], list[Failure]]:
+    """Keep one label an image; one that is given two classes is refused."""
+    given: dict[str, Label] = {}
+    odd: dict[str, None] = {}
+    for row in rows:
+        if given.setdefault(row.image, row).values != row.values:
+            odd[row.image] = None
+    return (
+        [row for image, row in given.items() if image not in odd],
+        [Failure(image, "given two classes: say which it is") for image in odd],
+    )
+
+
+def _beside(row: Label, table: Path, folder: Path) -> Label:
+    """Look for an image in the folder of images where there is none beside the table."""
+    inside = os.path.join(folder, os.path.relpath(row.image, table))
+    if os.path.lexists(row.image) or not os.path.lexists(inside):
+        return row
+    return Label(inside, row.values, row.group)
+
+
+def _open(
+    collection: Path,
+    own: Path,
+    backbone: str | None,
+    weights: str | os.PathLike[str] | None,
+    device: str,
+    runtime: Runtime | None,
+) -> Catalogue:
+    """Open a catalogue; of a folder of images, the one below the output, made if need be."""
+    if not collection.is_dir():
+        raise InputError(f"{collection} is neither a catalogue nor a folder of images")
+    for folder in (collection, own):
+        if (folder / "catalogue.json").exists():
+            return Catalogue.open(
+                folder, backbone=backbone, weights=weights, device=device, runtime=runtime
+            )
+    return Catalogue.create(
+        own,
+        backbone=backbone or DEFAULT_BACKBONE,
+        weights=weights,
+        device=device,
+        descriptors=DESCRIPTORS,
+        runtime=runtime,
+    )
+
+
+def _search(
+    gallery: Gallery,
+    methods: Sequence[Method],
+    classes: NDArray[np.intp],
+    groups: NDArray[np.intp],
+    told: Progress,
+) -> tuple[Rows, dict[str, Judged]]:
+    """Search with every image that has a right answer, a few at a time; no table of all pairs."""
+    parts: dict[str, list[Judged]] = {method.name: [] for method in methods}
+    pairs = np.stack([classes, groups])
+    of_class = np.bincount(classes)
+    both, counts = np.unique(pairs, axis=1, return_counts=True)
+    same = {(int(c), int(g)): int(n) for (c, g), n in zip(both.T, counts, strict=True)}
+    queries = np.array(
+        [i for i, (c, g) in enumerate(pairs.T.tolist()) if of_class[c] > same[c, g]], np.intp
+    )
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        batch = queries[start : start + QUERIES_AT_ONCE]
+        similarities = gallery.similarities(batch.tolist())
+        relevant = classes == classes[batch][:, None]
+        allowed = groups != groups[batch][:, None]
+        for method in methods:
+            parts[method.name].append(judge(mix(method, similarities), relevant, allowed))
+        told(start + len(batch), len(queries))
+    return queries, {name: _join(some) for name, some in parts.items() if some}
+
+
+def _join(parts: Sequence[Judged]) -> Judged:
+    return Judged(
+        np.concatenate([part.best for part in parts]),
+        np.concatenate([part.precision for part in parts]),
+        np.concatenate([part.recall for part in parts]),
+        np.concatenate([part.average_precision for part in parts]),
+    )
+
+
+def _draw(classes: NDArray[np.intp], seed: int) -> Rows:
+    """Draw ten queries of different classes, many times: (draws, 10) places among the queries."""
+    rng = np.random.default_rng(seed)
+    return np.stack([draw_queries(classes, DRAWN, rng) for _ in range(DRAWS)])
+
+
+def _summarise(
+    method: Method,
+    judged: Judged,
+    colours: NDArray[np.float32],
+    queries: Rows,
+    draws: Rows,
+) -> MethodResult:
+    measured = np.array(
+        [
+            colour_distances(colours, query, found)
+            for query, found in zip(queries.tolist(), judged.best, strict=True)
+        ]
+    )
+    drawn = measured[draws].mean(axis=1)
+    precision, recall = judged.precision.mean(axis=0), judged.recall.mean(axis=0)
+    return MethodResult(
+        method.name,
+        dict(method.weights),
+        {k: float(value) for k, value in zip(FIRST, precision, strict=True)},
+        {k: float(value) for k, value in zip(FIRST, recall, strict=True)},
+        float(judged.average_precision.mean()),
+        _spreads(measured),
+        _spreads(drawn),
+    )
+
+
+def _spreads(values: NDArray[np.float64]) -> dict[int, Spread]:
+    return {
+        k: Spread(float(column.mean()), float(column.std()))
+        for k, column in zip(COLOUR_FIRST, values.T, strict=True)
+    }

@@ -12,6 +12,7 @@ from gingham.cli.options import (
     CatalogueArgument,
     JsonOption,
     MegapixelsOption,
+    ModelOption,
     app,
     open_catalogue,
     pixels,
@@ -36,6 +37,7 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder of the pictures and their page.")] = Path(
         "explained"
     ),
+    model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,11 +46,17 @@ def explain(
 
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
+    trained = None
+    if model is not None:
+        from gingham.training.trained import TrainedModel
+
+        trained = TrainedModel.load(model)
     with open_catalogue(catalogue) as shop, progress_bar("explain", as_json) as progress:
         results = shop.explain(
             paths,
             attributes=attribute,
             values=value or [],
+            model=trained,
             max_pixels=pixels(max_megapixels),
             progress=progress,
         )

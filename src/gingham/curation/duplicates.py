@@ -1,0 +1,276 @@
+"""Stage 2: copies of one picture, exact and near; and where their labels contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from gingham.curation.config import DuplicatesSection
+from gingham.curation.copies import TURNS, Difference, is_readable_copy
+from gingham.curation.fingerprints import Fingerprints
+from gingham.curation.neighbours import (
+    UNLIKE,
+    Pairs,
+    feature_pairs,
+    hash_pairs,
+    thumbnail_gaps,
+)
+from gingham.curation.table import Records, Samples, Stage, Values
+from gingham.extract import Progress
+
+COLUMNS = (
+    "row", "image", "action", "reason", "of_row", "of_image", "turn", "block", "shift", "found_by",
+    "group",
+)  # fmt: skip
+CONFLICT_COLUMNS = ("group", "row", "image", "attribute", "value", "kept_row", "resolved")
+
+ALIKE = (3.0, 14.0)
+"""Thumbnails that differ by less are alike: no copies, but kept on one side of every split."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two rows that belong together.
+
+    Attributes
+    ----------
+    a, b : rows.
+    kind : `exact`, `near` or `alike`.
+    found_by : `pixels`, `hash` or `features`, joined by +.
+    turn : position in `TURNS` of what lays `a` like `b`.
+    gap : None where they were not compared, their pixels being equal.
+    """
+
+    a: int
+    b: int
+    kind: str
+    found_by: str
+    turn: int = 0
+    gap: Difference | None = None
+
+
+def find_links(
+    samples: Samples,
+    prints: Fingerprints,
+    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    section: DuplicatesSection,
+    *,
+    max_pixels: int,
+    progress: Progress,
+) -> list[Link]:
+    """Find the copies among the rows that are still there.
+
+    Candidates come from hashes and nearest features (see `gingham.curation.neighbours`); only
+    those whose thumbnails are alike are opened and compared (see `gingham.curation.copies`).
+
+    Parameters
+    ----------
+    samples, prints : of N rows.
+    reduced : gives the (n, d) features of some rows; None where there are none.
+    section : what to look for.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of pairs compared and of all.
+    """
+    links: list[Link] = []
+    first: dict[bytes, int] = {}
+    for row in samples.rows:
+        if prints.ids[row] is None:
+            continue
+        known = first.setdefault(bytes(prints.pixels[row]), row)
+        if known != row:
+            links.append(Link(known, row, "exact", "pixels"))
+    rows = np.array(list(first.values()), np.int64)
+    if len(rows) < 2:
+        return links
+    pairs, found_by = _candidates(rows, prints, reduced, section)
+    paths = samples.paths
+    # Pairs of one picture follow each other: it is decoded once for them.
+    for done, ((a, b, turn), mean, worst, said) in enumerate(
+        zip(pairs.tolist(), *found_by, strict=True), 1
+    ):
+        gap = is_readable_copy(paths[a], paths[b], TURNS[turn], max_pixels)
+        if gap is not None and gap.is_copy:
+            # A grey copy has lost what some attributes are about.
+            links.append(Link(a, b, "alike" if gap.grey else "near", said, turn, gap))
+        elif gap is not None and turn == 0 and mean <= ALIKE[0] and worst <= ALIKE[1]:
+            links.append(Link(a, b, "alike", said, turn, gap))
+        progress(done, len(pairs))
+    return links
+
+
+def _candidates(
+    rows: NDArray[np.int64],
+    prints: Fingerprints,
+    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    section: DuplicatesSection,
+) -> tuple[Pairs, tuple[list[float], list[float], list[str]]]:
+    """List the pairs worth opening, by row; with their thumbnails' gaps, and what found them."""
+    thumbnails = prints.thumbnails
+    options: dict[str, Any] = {"turns": section.flips, "neighbours": section.neighbours}
+    by_source: dict[str, Pairs] = {}
+    if section.perceptual:
+        by_source["hash"] = hash_pairs(thumbnails, rows, **options)
+    if section.features and reduced is not None:
+        by_source["features"] = feature_pairs(reduced(rows.tolist()), thumbnails, rows, **options)
+    found: dict[tuple[int, int, int], list[str]] = {}
+    gaps: dict[tuple[int, int, int], tuple[float, float]] = {}
+    for source, pairs in by_source.items():
+        mean, worst = thumbnail_gaps(thumbnails, pairs)
+        near = np.flatnonzero((mean <= UNLIKE[0]) & (worst <= UNLIKE[1]))
+        for i in near.tolist():
+            key = (int(pairs[i, 0]), int(pairs[i, 1]), int(pairs[i, 2]))
+            found.setdefault(key, []).append(source)
+            gaps[key] = (float(mean[i]), float(worst[i]))
+    best: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for key in sorted(found, key=lambda k: gaps[k][0]):
+        # A picture that looks alike both ways round is compared the better way only.
+        best.setdefault(key[:2], key)
+    keys = sorted(best.values())
+    listed = np.array(keys, np.int64).reshape(-1, 3)
+    said = ["+".join(found[key]) for key in keys]
+    return listed, ([gaps[k][0] for k in keys], [gaps[k][1] for k in keys], said)
+
+
+def settle_duplicates(
+    samples: Samples, prints: Fingerprints, links: list[Link], section: DuplicatesSection
+) -> tuple[Stage, Records]:
+    """Group copies, remove all but the best of each group, and merge what their rows say.
+
+    The best copy has the most pixels, then the longest file, then comes first in the table. Its
+    unknown attributes are filled from the others; where they contradict each other it is reported
+    and settled as the section says.
+
+    Returns
+    -------
+    The stage, and a line for every label of a contradiction.
+    """
+    n = len(samples)
+    together = [link for link in links if link.kind != "alike"]
+    copies = _components(n, together)
+    samples.group = _components(n, links)
+    best_link = _strongest(links)
+    best: dict[int, int] = {}
+    for row in sorted(samples.rows, key=lambda row: _rank(prints, row)):
+        best.setdefault(int(copies[row]), row)
+    members: dict[int, list[int]] = {}
+    for row in samples.rows:
+        members.setdefault(int(copies[row]), []).append(row)
+    records: Records = []
+    conflicts: Records = []
+    removed = Counter[str]()
+    for number, rows in members.items():
+        if len(rows) > 1:
+            conflicts += _merge(samples, number, best[number], rows, section.conflicts)
+    for row in samples.rows:
+        if (link := best_link.get(row)) is None:
+            continue
+        kept = best[int(copies[row])]
+        exact = prints.pixels[row] == prints.pixels[kept]
+        goes = row != kept and (section.remove == "near" or (section.remove == "exact" and exact))
+        if row == kept and link.kind != "alike":
+            continue  # The copies name it.
+        kind = "exact" if exact and row != kept else link.kind
+        # A copy of a copy is listed under the row that stays, but with what was compared.
+        other = kept if row != kept else (link.b if link.a == row else link.a)
+        records.append(
+            {
+                "row": row,
+                "image": samples.names[row],
+                "action": "removed" if goes else "grouped",
+                "reason": _REASONS[kind],
+                "of_row": other,
+                "of_image": samples.names[other],
+                "turn": _turn_name(link),
+                "block": "" if link.gap is None else round(link.gap.block, 2),
+                "shift": "" if link.gap is None else round(link.gap.shift, 2),
+                "found_by": link.found_by,
+                "group": int(samples.group[row]),
+            }
+        )
+        removed[kind] += goes
+        samples.kept[row] = not goes
+    counts = Counter(record["reason"] for record in records)
+    summary = {
+        "removed": int(removed.total()),
+        "removed_exact": removed["exact"],
+        "removed_near": removed["near"],
+        "listed": dict(counts),
+        "conflicting_labels": len({(c["group"], c["attribute"]) for c in conflicts}),
+    }
+    return Stage("duplicates", records, summary), conflicts
+
+
+_REASONS = {
+    "exact": "the same pixels",
+    "near": "a re-encoded, resized or turned copy",
+    "alike": "alike, but no copy",
+}
+
+
+def _turn_name(link: Link) -> str:
+    turn = TURNS[link.turn]
+    return "" if turn is None else turn.name.lower()
+
+
+def _rank(prints: Fingerprints, row: int) -> tuple[int, int, int]:
+    width, height = prints.size[row]
+    return -int(width * height), -int(prints.bytes[row]), row
+
+
+def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
+    """Number the rows that links connect alike, by their first row."""
+    ends = np.array([(link.a, link.b) for link in links], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    _, numbers = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)
+
+
+def _strongest(links: Iterable[Link]) -> dict[int, Link]:
+    """Choose one link to tell of each row: a copy before what is alike, then the closest."""
+    order = {"exact": 0, "near": 1, "alike": 2}
+    best: dict[int, Link] = {}
+    for link in sorted(links, key=lambda k: (order[k.kind], k.gap.block if k.gap else 0.0)):
+        for row in (link.a, link.b):
+            best.setdefault(row, link)
+    return best
+
+
+def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str) -> Records:
+    """Write what all copies say to the kept row; list where they contradict each other."""
+    conflicts: list[dict[str, Any]] = []
+    for name, column in samples.values.items():
+        said = Counter(column[row] for row in rows if column[row])
+        if len(said) < 2:
+            if not column[kept] and said:
+                column[kept] = next(iter(said))
+            continue
+        top = max(said.values())
+        winners = [values for values, count in said.items() if count == top]
+        own = column[kept]
+        resolved: Values
+        if settle == "unknown":
+            resolved = ()
+        else:
+            resolved = own if own in winners or (len(winners) > 1 and own) else winners[0]
+        conflicts += [
+            {
+                "group": group,
+                "row": row,
+                "image": samples.names[row],
+                "attribute": name,
+                "value": " + ".join(column[row]),
+                "kept_row": kept,
+                "resolved": " + ".join(resolved) or "unknown",
+            }
+            for row in rows
+        ]
+        column[kept] = resolved
+    return conflicts

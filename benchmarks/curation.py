@@ -16,8 +16,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from measure import DATA, GINGHAM, machine, rows, run
 from PIL import Image, ImageOps
+
+from measure import DATA, GINGHAM, machine, rows, run
 
 ATTRIBUTES = ("gender", "articleType", "baseColour", "season", "usage")
 COPIES, CORRUPT, FLIPPED = 200, 50, 0.05
@@ -49,7 +50,11 @@ def plant_copies(table: list[Row], folder: Path, rng: np.random.Generator) -> di
         picture = Image.open(table[original]["image"]).convert("RGB")
         if number % 3 == 1:
             scale = rng.uniform(0.7, 1.6)
-            filters = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+            filters = (
+                Image.Resampling.BILINEAR,
+                Image.Resampling.BICUBIC,
+                Image.Resampling.LANCZOS,
+            )
             size = (round(picture.width * scale), round(picture.height * scale))
             picture = picture.resize(size, filters[rng.integers(3)])
         if number % 3 == 2:
@@ -162,7 +167,9 @@ def judge_flips(flipped: dict[str, dict[int, str]], ranked: list[Row]) -> None:
     for name, rows_ in flipped.items():
         judged = [row for row in ranked if row["attribute"] == name]
         top = len(judged) // 10
-        hits = [i for i in rows_ if (i, name) in place and int(place[i, name]["attribute_rank"]) <= top]
+        hits = [
+            i for i in rows_ if (i, name) in place and int(place[i, name]["attribute_rank"]) <= top
+        ]
         pooled = sum(
             (i, name) in place and int(place[i, name]["rank"]) <= len(ranked) // 10 for i in rows_
         )
@@ -192,7 +199,11 @@ def near_duplicates(folder: Path, out: Path) -> None:
             f"  {Path(row['image']).name}: {row['reason']} of {Path(row['of_image']).name}"
             f" {row['turn']} (found by {row['found_by']})"
         )
-    said = {int(row["row"]) for n in ("1_invalid", "2_duplicates") for row in read(out / "stages" / f"{n}.csv")}
+    said = {
+        int(row["row"])
+        for n in ("1_invalid", "2_duplicates")
+        for row in read(out / "stages" / f"{n}.csv")
+    }
     print("  kept:", ", ".join(p.name for i, p in enumerate(pictures) if i not in said))
 
 

@@ -15,13 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from gingham.curation.config import DuplicatesSection
 from gingham.curation.copies import TURNS, Difference, is_readable_copy
 from gingham.curation.fingerprints import Fingerprints
-from gingham.curation.neighbours import (
-    UNLIKE,
-    Pairs,
-    feature_pairs,
-    hash_pairs,
-    thumbnail_gaps,
-)
+from gingham.curation.neighbours import Pairs, alike_pairs, feature_pairs, hash_pairs
 from gingham.curation.table import Records, Samples, Stage, Values
 from gingham.extract import Progress
 
@@ -122,12 +116,10 @@ def _candidates(
     found: dict[tuple[int, int, int], list[str]] = {}
     gaps: dict[tuple[int, int, int], tuple[float, float]] = {}
     for source, pairs in by_source.items():
-        mean, worst = thumbnail_gaps(thumbnails, pairs)
-        near = np.flatnonzero((mean <= UNLIKE[0]) & (worst <= UNLIKE[1]))
-        for i in near.tolist():
-            key = (int(pairs[i, 0]), int(pairs[i, 1]), int(pairs[i, 2]))
-            found.setdefault(key, []).append(source)
-            gaps[key] = (float(mean[i]), float(worst[i]))
+        near, mean, worst = alike_pairs(thumbnails, pairs)
+        for (a, b, turn), *gap in zip(near.tolist(), mean.tolist(), worst.tolist(), strict=True):
+            found.setdefault((a, b, turn), []).append(source)
+            gaps[a, b, turn] = (gap[0], gap[1])
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
     for key in sorted(found, key=lambda k: gaps[k][0]):
         # A picture that looks alike both ways round is compared the better way only.

@@ -21,7 +21,7 @@ HASH_BITS = 64
 BANDS, FLIPPED = 4, 1
 """Hashes are filed under four bands of 16 bits and looked up with up to one bit of each flipped:
 all pairs that differ in 7 bits or fewer are met, and most of a few more."""
-FAR = 14
+FAR = 12
 """Bits beyond which two hashes are not alike."""
 
 UNLIKE = (9.0, 28.0)
@@ -115,43 +115,62 @@ def feature_pairs(
         faiss.omp_set_num_threads(threads)
     pairs = _different(np.concatenate(found))
     if turns:
+        small = coarse(thumbnails)
         for at in _chunks(len(pairs)):
-            pairs[at, 2] = _nearest_turn(thumbnails, pairs[at])
+            a, b = small[pairs[at, 0]][..., None], small[pairs[at, 1]]
+            gaps = [np.abs(turned(a, turn)[..., 0] - b).mean((1, 2)) for turn in TURNS]
+            pairs[at, 2] = np.argmin(gaps, axis=0)
     return pairs
 
 
-def _nearest_turn(thumbnails: NDArray[np.uint8], pairs: Pairs) -> NDArray[np.int64]:
-    """Say which turn lays each pair most alike, seen at 8 x 8 without colour."""
-    small = [
-        thumbnails[pairs[:, side]].reshape(-1, 8, 4, 8, 4, 3).mean((2, 4, 5), dtype=np.float32)
-        for side in (0, 1)
-    ]
-    gaps = [
-        np.abs(turned(small[0][..., None], turn)[..., 0] - small[1]).mean((1, 2)) for turn in TURNS
-    ]
-    nearest: NDArray[np.int64] = np.argmin(gaps, axis=0).astype(np.int64)
-    return nearest
+def coarse(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Average (N, 32, 32, 3) thumbnails to (N, 8, 8) brightness."""
+    small = np.empty((len(thumbnails), 8, 8), np.float32)
+    for at in _chunks(len(thumbnails)):
+        small[at] = thumbnails[at].reshape(-1, 8, 4, 8, 4, 3).mean((2, 4, 5), dtype=np.float32)
+    return small
 
 
-def thumbnail_gaps(
+def alike_pairs(
     thumbnails: NDArray[np.uint8], pairs: Pairs
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compare the thumbnails of P pairs: (P,) mean difference, and (P,) that of the worst block.
+) -> tuple[Pairs, NDArray[np.float32], NDArray[np.float32]]:
+    """Keep the pairs whose thumbnails differ by no more than `UNLIKE`.
 
     Where only one of the two is grey, colour is left out.
+
+    Returns
+    -------
+    (Q, 3) pairs, their (Q,) mean differences, and (Q,) those of the worst of 8 x 8 blocks.
     """
-    mean, worst = np.zeros(len(pairs), np.float32), np.zeros(len(pairs), np.float32)
-    for rows in _chunks(len(pairs)):
-        for turn in np.unique(pairs[rows, 2]):
-            at = np.arange(rows.start, rows.stop)[pairs[rows, 2] == turn]
-            a = turned(thumbnails[pairs[at, 0]], TURNS[turn]).astype(np.float32)
-            b = thumbnails[pairs[at, 1]].astype(np.float32)
-            gap = np.abs(a - b).mean(axis=3)
-            mixed = np.flatnonzero(_grey(a) != _grey(b))
-            gap[mixed] = np.abs(a[mixed].mean(axis=3) - b[mixed].mean(axis=3))
-            mean[at] = gap.mean((1, 2))
-            worst[at] = gap.reshape(-1, 8, 4, 8, 4).mean((2, 4)).max((1, 2))
-    return mean, worst
+    small = coarse(thumbnails)
+    kept = [np.zeros((0, 3), np.int64)]
+    means, worsts = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for turn in np.unique(pairs[:, 2]):
+        these = pairs[pairs[:, 2] == turn]
+        laid = turned(small[..., None], TURNS[turn])[..., 0]
+        for at in _chunks(len(these)):
+            some = these[at]
+            # Blocks' averages never differ by more than their pixels do: nothing is lost here.
+            gap = np.abs(laid[some[:, 0]] - small[some[:, 1]])
+            some = some[(gap.mean((1, 2)) <= UNLIKE[0]) & (gap.max((1, 2)) <= UNLIKE[1])]
+            mean, worst = _gaps(thumbnails, some, int(turn))
+            near = (mean <= UNLIKE[0]) & (worst <= UNLIKE[1])
+            kept.append(some[near])
+            means.append(mean[near])
+            worsts.append(worst[near])
+    return np.concatenate(kept), np.concatenate(means), np.concatenate(worsts)
+
+
+def _gaps(
+    thumbnails: NDArray[np.uint8], pairs: Pairs, turn: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    a = turned(thumbnails[pairs[:, 0]], TURNS[turn]).astype(np.float32)
+    b = thumbnails[pairs[:, 1]].astype(np.float32)
+    gap = np.abs(a - b).mean(axis=3)
+    mixed = np.flatnonzero(_grey(a) != _grey(b))
+    gap[mixed] = np.abs(a[mixed].mean(axis=3) - b[mixed].mean(axis=3))
+    worst = gap.reshape(-1, 8, 4, 8, 4).mean((2, 4)).max((1, 2))
+    return gap.mean((1, 2)), worst
 
 
 def _grey(pictures: NDArray[np.float32]) -> NDArray[np.bool_]:

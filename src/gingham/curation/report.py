@@ -134,7 +134,10 @@ class _Page:
             spreads.append(
                 _spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
             )
-        return f'<p class="key">{key}</p><div class="spreads">{"".join(spreads)}</div>'
+        return (
+            f'<p class="key">{key}</p><p>Bars are shares of all labels of an attribute; numbers '
+            f"are labels.</p><div class='spreads'>{''.join(spreads)}</div>"
+        )
 
     def invalid(self, stage: Stage) -> str:
         """List the files that could not be read."""
@@ -329,7 +332,7 @@ class _Page:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=72, optimize=True)
         encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return f'<img src="data:image/jpeg;base64,{encoded}" alt="{name}" loading="lazy">'
+        return f'<img src="data:image/jpeg;base64,{encoded}" alt="{name}">'
 
 
 def _figures(summary: Mapping[str, Any]) -> str:
@@ -362,31 +365,40 @@ def _spread(
     shown: Mapping[str, int],
     unknown: int,
 ) -> str:
-    """Draw the distribution of one attribute: three bars a value, the rarest values folded."""
+    """Draw the distribution of one attribute: a few bars a value, the rarest values folded.
+
+    Bars are shares, so that a table, the clean one and its training part can be compared.
+    """
+    columns = [before, after] + ([shown] if shown else [])
     values = sorted(before.keys() | after.keys(), key=lambda v: (-before.get(v, 0), v))
-    rows = [(v, before.get(v, 0), after.get(v, 0), shown.get(v, 0)) for v in values]
+    rows = [(value, [column.get(value, 0) for column in columns]) for value in values]
     if len(rows) > MOST_VALUES:
-        rest = rows[MOST_VALUES - 1 :]
-        others = (sum(r[1] for r in rest), sum(r[2] for r in rest), sum(r[3] for r in rest))
-        rows = [*rows[: MOST_VALUES - 1], (f"{len(rest)} others", *others)]
-    most = max((max(b, a, s) for _, b, a, s in rows), default=0) or 1
-    bars = "".join(_bar(row, most, bool(shown)) for row in rows)
+        rest = [counts for _, counts in rows[MOST_VALUES - 1 :]]
+        others = [sum(counts) for counts in zip(*rest, strict=True)]
+        rows = [*rows[: MOST_VALUES - 1], (f"{len(rest)} others", others)]
+    totals = [sum(column.values()) or 1 for column in columns]
+    most = max(
+        (count / total for _, counts in rows for count, total in zip(counts, totals, strict=True)),
+        default=1.0,
+    )
+    bars = "".join(_bar(value, counts, totals, most or 1.0) for value, counts in rows)
     return (
         f'<div class="spread"><h3>{_text(name)}</h3><p class="soft">'
         f"{len(before)} values before, {len(after)} after; {unknown} images unknown</p>"
-        f'<div class="bars">{bars}</div></div>'
+        f"{bars}</div>"
     )
 
 
-def _bar(row: tuple[str, int, int, int], most: int, shown: bool) -> str:
-    value, *counts = row
-    kinds = ("before", "after", "shown")[: 3 if shown else 2]
+def _bar(value: str, counts: Sequence[int], totals: Sequence[int], most: float) -> str:
     drawn = "".join(
-        f'<i class="{kind}" style="width:{100 * count / most:.1f}%"></i>'
-        for kind, count in zip(kinds, counts, strict=False)
+        f'<i class="{kind}" style="width:{100 * count / total / most:.1f}%" '
+        f'title="{count / total:.1%}"></i>'
+        for kind, count, total in zip(("before", "after", "shown"), counts, totals, strict=False)
     )
-    said = " / ".join(f"{count:,}" for count in counts[: len(kinds)])
-    return f"<span>{_text(value)}</span><div>{drawn}</div><span>{said}</span>"
+    said = " / ".join(f"{count:,}" for count in counts)
+    return (
+        f'<div class="bars"><span>{_text(value)}</span><span>{said}</span><div>{drawn}</div></div>'
+    )
 
 
 def _more(records: Sequence[Any] | Mapping[Any, Any]) -> str:

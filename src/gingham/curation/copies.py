@@ -49,6 +49,10 @@ ALTERED = (8.0, 5.0)
 `SAME` holds where size and encoding are the copy's own, `ALTERED` where a filter or a quality had
 to be guessed."""
 
+GREY, COLOURED = 4, 24
+"""Channels that are apart by less and by more, of 255, are of a grey picture and of one in colour;
+what is between may be either, after compression."""
+
 _LARGE = 1024
 _COMPARED = 256
 _FILTERS = (
@@ -138,7 +142,8 @@ def read_encoded(path: str, max_pixels: int) -> Encoded:
 
 def difference(a: Encoded, b: Encoded, turn: Turn | None) -> Difference:
     """Measure how far `b` is from a copy of `a` laid by `turn`, or `a` from a copy of `b`."""
-    grey = _is_grey(a.picture) != _is_grey(b.picture)
+    less, more = sorted((_colour(a.picture), _colour(b.picture)))
+    grey = less <= GREY and more >= COLOURED
     there = _explained(a, b, turn, grey)
     if there.is_copy:
         return there
@@ -155,6 +160,7 @@ def is_readable_copy(a: str, b: str, turn: Turn | None, max_pixels: int) -> Diff
 
 def _explained(original: Encoded, copy: Encoded, turn: Turn | None, grey: bool) -> Difference:
     laid = original.picture if turn is None else original.picture.transpose(turn)
+    laid = laid.convert("L") if grey else laid
     resized = laid.size != copy.picture.size
     best: Difference | None = None
     for made in _imitations(laid, copy):
@@ -193,11 +199,12 @@ def _blocks(
     """Compare at the size of the smaller picture: the worst block's two differences."""
     shrink = min(1.0, _COMPARED / max(smaller))
     size = (max(GRID, round(smaller[0] * shrink)), max(GRID, round(smaller[1] * shrink)))
+    a, b = ((one.convert("L") if grey else one.convert("RGB")) for one in (a, b))
     x, y = (
         np.asarray(one if one.size == size else one.resize(size, Image.Resampling.BOX), np.float32)
         for one in (a, b)
     )
-    gap = (x - y).mean(axis=2, keepdims=True) if grey else x - y
+    gap = (x - y)[..., None] if grey else x - y
     return float(_means(np.abs(gap)).mean(axis=2).max()), float(np.abs(_means(gap)).max())
 
 
@@ -212,6 +219,7 @@ def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return means
 
 
-def _is_grey(picture: Image.Image) -> bool:
+def _colour(picture: Image.Image) -> int:
+    """Say how far the channels of the most colourful spot are apart."""
     small = np.asarray(picture.resize((16, 16), Image.Resampling.BOX), np.int16)
-    return bool((small.max(axis=2) - small.min(axis=2)).max() <= 3)
+    return int((small.max(axis=2) - small.min(axis=2)).max())

@@ -147,7 +147,6 @@ def settle_duplicates(
     together = [link for link in links if link.kind != "alike"]
     copies = _components(n, together)
     samples.group = _components(n, links)
-    best_link = _strongest(links)
     best: dict[int, int] = {}
     for row in sorted(samples.rows, key=lambda row: _rank(prints, row)):
         best.setdefault(int(copies[row]), row)
@@ -160,17 +159,20 @@ def settle_duplicates(
     for number, rows in members.items():
         if len(rows) > 1:
             conflicts += _merge(samples, number, best[number], rows, section.conflicts)
+    told = _tell(links, best, copies)
     for row in samples.rows:
-        if (link := best_link.get(row)) is None:
+        if (link := told.get(row)) is None:
             continue
-        kept = best[int(copies[row])]
-        exact = prints.pixels[row] == prints.pixels[kept]
-        goes = row != kept and (section.remove == "near" or (section.remove == "exact" and exact))
-        if row == kept and link.kind != "alike":
-            continue  # The copies name it.
-        kind = "exact" if exact and row != kept else link.kind
-        # A copy of a copy is listed under the row that stays, but with what was compared.
-        other = kept if row != kept else (link.b if link.a == row else link.a)
+        other = best[int(copies[row])]
+        if row == other:
+            kind, other = "alike", link.b if link.a == row else link.a
+        else:
+            kind = "exact" if prints.pixels[row] == prints.pixels[other] else "near"
+        goes = section.remove == "near" or (section.remove == "exact" and kind == "exact")
+        goes = goes and kind != "alike"
+        # A copy of a copy was not compared with the row that stays.
+        direct = other in (link.a, link.b)
+        gap = link.gap if direct else None
         records.append(
             {
                 "row": row,
@@ -179,15 +181,15 @@ def settle_duplicates(
                 "reason": _REASONS[kind],
                 "of_row": other,
                 "of_image": samples.names[other],
-                "turn": _turn_name(link),
-                "block": "" if link.gap is None else round(link.gap.block, 2),
-                "shift": "" if link.gap is None else round(link.gap.shift, 2),
+                "turn": _turn_name(link) if direct else "",
+                "block": "" if gap is None else round(gap.block, 2),
+                "shift": "" if gap is None else round(gap.shift, 2),
                 "found_by": link.found_by,
                 "group": int(samples.group[row]),
             }
         )
         removed[kind] += goes
-        samples.kept[row] = not goes
+    samples.kept[[record["row"] for record in records if record["action"] == "removed"]] = False
     counts = Counter(record["reason"] for record in records)
     summary = {
         "removed": int(removed.total()),
@@ -225,14 +227,24 @@ def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
     return first[inverse].astype(np.int64)
 
 
-def _strongest(links: Iterable[Link]) -> dict[int, Link]:
-    """Choose one link to tell of each row: a copy before what is alike, then the closest."""
-    order = {"exact": 0, "near": 1, "alike": 2}
-    best: dict[int, Link] = {}
-    for link in sorted(links, key=lambda k: (order[k.kind], k.gap.block if k.gap else 0.0)):
+def _tell(
+    links: Iterable[Link], best: dict[int, int], copies: NDArray[np.int64]
+) -> dict[int, Link]:
+    """Choose one link to tell of each row that has something to be told.
+
+    Of a copy, that with the row that stays if there is one, else the closest; of any other row,
+    the closest that it is alike with.
+    """
+    told: dict[int, Link] = {}
+    for link in sorted(links, key=lambda k: k.gap.block if k.gap else 0.0):
+        stays = {best[int(copies[link.a])], best[int(copies[link.b])]}
         for row in (link.a, link.b):
-            best.setdefault(row, link)
-    return best
+            if (row in stays) != (link.kind == "alike"):
+                continue
+            known = told.get(row)
+            if known is None or (stays & {link.a, link.b} and not stays & {known.a, known.b}):
+                told[row] = link
+    return told
 
 
 def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str) -> Records:

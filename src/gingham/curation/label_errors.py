@@ -104,7 +104,10 @@ def _judge_single(
     own = get_label_quality_scores(
         labels, probabilities, method="self_confidence", adjust_pred_probs=False
     )
-    flagged = find_label_issues(labels, probabilities, n_jobs=1)
+    with warnings.catch_warnings():
+        # Of values with few images it flags fewer; they are ranked all the same.
+        warnings.simplefilter("ignore", UserWarning)
+        flagged = find_label_issues(labels, probabilities, n_jobs=1)
     best = probabilities.argmax(axis=1)
     flagged &= (own <= section.max_probability) & (best != labels)
     other = probabilities.copy()

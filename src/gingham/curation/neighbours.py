@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-from gingham.curation.copies import TURNS, turned, undo
+from gingham.curation.copies import COLOURED, GREY, TURNS, turned, undo
 from gingham.discriminant import unit
 from gingham.errors import MissingExtraError
 
@@ -26,6 +26,9 @@ FAR = 12
 
 UNLIKE = (9.0, 28.0)
 """Thumbnails that differ by more, on average and in the worst block, are of different pictures."""
+
+BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue add to it."""
 
 _CHUNK = 1024
 
@@ -68,7 +71,7 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions* (2010), the hash by
     a cosine transform: which of the 8 x 8 lowest frequencies of the brightness exceed their median.
     """
-    brightness = thumbnails @ np.array([0.299, 0.587, 0.114], np.float32)
+    brightness = thumbnails @ BRIGHTNESS
     lowest = dctn(brightness, axes=(1, 2))[:, :8, :8].reshape(len(thumbnails), HASH_BITS)
     return np.packbits(lowest > np.median(lowest, axis=1, keepdims=True), axis=1)
 
@@ -127,7 +130,7 @@ def coarse(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Average (N, 32, 32, 3) thumbnails to (N, 8, 8) brightness."""
     small = np.empty((len(thumbnails), 8, 8), np.float32)
     for at in _chunks(len(thumbnails)):
-        small[at] = thumbnails[at].reshape(-1, 8, 4, 8, 4, 3).mean((2, 4, 5), dtype=np.float32)
+        small[at] = (thumbnails[at] @ BRIGHTNESS).reshape(-1, 8, 4, 8, 4).mean((2, 4))
     return small
 
 
@@ -150,8 +153,9 @@ def alike_pairs(
         laid = turned(small[..., None], TURNS[turn])[..., 0]
         for at in _chunks(len(these)):
             some = these[at]
-            # Blocks' averages never differ by more than their pixels do: nothing is lost here.
-            gap = np.abs(laid[some[:, 0]] - small[some[:, 1]])
+            # Blocks' averages never differ by more than their pixels do, and brightness by no more
+            # than three times its largest part: nothing is lost here.
+            gap = np.abs(laid[some[:, 0]] - small[some[:, 1]]) / (3 * BRIGHTNESS.max())
             some = some[(gap.mean((1, 2)) <= UNLIKE[0]) & (gap.max((1, 2)) <= UNLIKE[1])]
             mean, worst = _gaps(thumbnails, some, int(turn))
             near = (mean <= UNLIKE[0]) & (worst <= UNLIKE[1])
@@ -167,16 +171,17 @@ def _gaps(
     a = turned(thumbnails[pairs[:, 0]], TURNS[turn]).astype(np.float32)
     b = thumbnails[pairs[:, 1]].astype(np.float32)
     gap = np.abs(a - b).mean(axis=3)
-    mixed = np.flatnonzero(_grey(a) != _grey(b))
-    gap[mixed] = np.abs(a[mixed].mean(axis=3) - b[mixed].mean(axis=3))
+    less, more = np.sort([_colour(a), _colour(b)], axis=0)
+    mixed = np.flatnonzero((less <= GREY) & (more >= COLOURED))
+    gap[mixed] = np.abs((a[mixed] - b[mixed]) @ BRIGHTNESS)
     worst = gap.reshape(-1, 8, 4, 8, 4).mean((2, 4)).max((1, 2))
     return gap.mean((1, 2)), worst
 
 
-def _grey(pictures: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _colour(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     spread = pictures.max(axis=3) - pictures.min(axis=3)
-    grey: NDArray[np.bool_] = spread.max((1, 2)) <= 4
-    return grey
+    colour: NDArray[np.float32] = spread.max((1, 2))
+    return colour
 
 
 def _listed(rows: Rows, near: Rows, good: NDArray[np.bool_], at: slice, turn: int) -> Pairs:

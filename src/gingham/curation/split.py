@@ -91,7 +91,10 @@ def stratify(
     left = total.copy()
 
     def place(group: int, need: NDArray[np.float64]) -> None:
-        best = np.flatnonzero((share > 0) & (need >= need[share > 0].max() - 1e-9))
+        # A full set takes no more: many rare labels, each a little over, would swell it.
+        free = (room > 0) & (share > 0)
+        free = free if free.any() else share > 0
+        best = np.flatnonzero(free & (need >= need[free].max() - 1e-9))
         best = best[room[best] >= room[best].max() - 1e-9]
         target = int(best[0] if len(best) == 1 else rng.choice(best))
         chosen[group] = target

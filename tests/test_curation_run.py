@@ -27,6 +27,8 @@ from gingham.curation.config import (
     TableSection,
     ValuesSection,
 )
+from gingham.curation.copies import Difference
+from gingham.curation.duplicates import Link, without_doubtful
 from gingham.errors import InputError
 from test_curation_copies import scene
 
@@ -79,7 +81,8 @@ def shop(tmp_path: Path) -> Path:
     scene(50, (200, 30)).save(folder / "long.png")
     scene(51, (12, 14)).save(folder / "tiny.png")
     rows += [
-        ("again.jpg", "azure", "odd"), ("mirror.jpg", "red", "plain"), ("same.jpg", "NA", "striped"),
+        ("again.jpg", "azure", "odd"), ("mirror.jpg", "red", "plain"),
+        ("same.jpg", "NA", "striped"),
         ("broken.jpg", "red", "plain"), ("gone.jpg", "red", "plain"), ("blank.png", "red", "plain"),
         ("long.png", "red", "plain"), ("tiny.png", "red", "plain"),
     ]  # fmt: skip
@@ -325,3 +328,14 @@ def test_pixels_are_compared_not_files(tmp_path: Path) -> None:
     # The longer file stays: it cannot have lost more.
     (gone,) = read(tmp_path / "out" / "stages" / "2_duplicates.csv")
     assert gone["image"] == "a.png"
+
+
+def test_a_guess_yields_to_a_copy_that_is_far_closer() -> None:
+    """Two shades of one thing, and a resized copy of the first."""
+    shade_a, copy_of_a, shade_b, alone, other = range(5)
+    sure = Link(shade_a, copy_of_a, "near", "hash", 0, Difference(0.5, 0.2, False, True))
+    guess = Link(copy_of_a, shade_b, "near", "hash", 0, Difference(6.0, 4.0, False, True))
+    only = Link(alone, other, "near", "hash", 0, Difference(7.0, 4.0, False, True))
+    same = Link(shade_a, alone, "near", "hash", 0, Difference(4.9, 2.0, False, False))
+    exact = Link(shade_b, other, "exact", "pixels")
+    assert without_doubtful([sure, guess, only, same, exact]) == [sure, only, same, exact]

@@ -43,7 +43,7 @@ GRID = 8
 """Differences are averaged over this many blocks a side."""
 
 SAME = (5.0, 3.0)
-ALTERED = (8.0, 5.0)
+ALTERED = (10.0, 6.0)
 """The most that a block of a copy may differ, of 255: absolute, and signed, in any channel.
 
 `SAME` holds where size and encoding are the copy's own, `ALTERED` where a filter or a quality had

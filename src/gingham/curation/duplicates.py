@@ -96,7 +96,30 @@ def find_links(
         elif gap is not None and turn == 0 and mean <= ALIKE[0] and worst <= ALIKE[1]:
             links.append(Link(a, b, "alike", said, turn, gap))
         progress(done, len(pairs))
-    return links
+    return without_doubtful(links)
+
+
+def without_doubtful(links: list[Link]) -> list[Link]:
+    """Drop the links that rest on a guess, where one of the two is far closer to another picture.
+
+    Resized, a lipstick is nearly a copy of the same lipstick in the next shade; but it is still
+    closer to its own original.
+    """
+    closest: dict[int, float] = {}
+    for link in links:
+        if link.kind == "near" and link.gap is not None:
+            for row in (link.a, link.b):
+                closest[row] = min(closest.get(row, np.inf), link.gap.block)
+
+    def doubtful(link: Link) -> bool:
+        return (
+            link.kind == "near"
+            and link.gap is not None
+            and link.gap.guessed
+            and link.gap.block > 2 * min(closest[link.a], closest[link.b]) + 1
+        )
+
+    return [link for link in links if not doubtful(link)]
 
 
 def _candidates(

@@ -11,8 +11,8 @@ from gingham.backbones import FeatureConfig
 from gingham.discriminant import learn_space
 from gingham.extract import PLAIN, VIEWS, Progress, extract
 from gingham.features import FeatureStore, ImageId
+from gingham.fitting import blocks, join
 from gingham.runtime import Features, Runtime
-from gingham.taught import blocks, join
 
 LEARNED_FROM = 6000
 """Pictures, drawn at random, from which the principal components are learned."""

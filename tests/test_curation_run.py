@@ -331,11 +331,15 @@ def test_pixels_are_compared_not_files(tmp_path: Path) -> None:
 
 
 def test_a_guess_yields_to_a_copy_that_is_far_closer() -> None:
-    """Two shades of one thing, and a resized copy of the first."""
-    shade_a, copy_of_a, shade_b, alone, other = range(5)
-    sure = Link(shade_a, copy_of_a, "near", "hash", 0, Difference(0.5, 0.2, False, True))
-    guess = Link(copy_of_a, shade_b, "near", "hash", 0, Difference(6.0, 4.0, False, True))
-    only = Link(alone, other, "near", "hash", 0, Difference(7.0, 4.0, False, True))
-    same = Link(shade_a, alone, "near", "hash", 0, Difference(4.9, 2.0, False, False))
-    exact = Link(shade_b, other, "exact", "pixels")
-    assert without_doubtful([sure, guess, only, same, exact]) == [sure, only, same, exact]
+    """Two shades of one thing, and a resized copy of the first; and one photo in three sizes."""
+
+    def near(a: int, b: int, block: float, guessed: bool = True) -> Link:
+        return Link(a, b, "near", "hash", 0, Difference(block, 1.0, False, guessed))
+
+    shade_a, copy_of_a, shade_b = range(3)
+    sure, guess = near(shade_a, copy_of_a, 0.5), near(copy_of_a, shade_b, 6.0)
+    assert without_doubtful([sure, guess]) == [sure]
+    sizes = [near(3, 4, 0.5), near(3, 5, 6.0), near(4, 5, 6.0)]
+    assert without_doubtful(sizes) == sizes
+    same = [near(6, 7, 0.0, guessed=False), near(6, 8, 5.0), Link(8, 9, "exact", "pixels")]
+    assert without_doubtful(same) == same

@@ -100,26 +100,29 @@ def find_links(
 
 
 def without_doubtful(links: list[Link]) -> list[Link]:
-    """Drop the links that rest on a guess, where one of the two is far closer to another picture.
+    """Drop a link that rests on a guess, where one of the two is far closer to a third picture.
 
-    Resized, a lipstick is nearly a copy of the same lipstick in the next shade; but it is still
-    closer to its own original.
+    Resized, a lipstick is nearly a copy of the same lipstick in the next shade; but it is closer to
+    its own original, and the two originals are no copies of each other.
     """
-    closest: dict[int, float] = {}
-    for link in links:
-        if link.kind == "near" and link.gap is not None:
-            for row in (link.a, link.b):
-                closest[row] = min(closest.get(row, np.inf), link.gap.block)
+    near = {frozenset((link.a, link.b)) for link in links if link.kind == "near"}
+    guessed = [
+        (link, link.gap.block)
+        for link in links
+        if link.kind == "near" and link.gap is not None and link.gap.guessed
+    ]
+    closest: dict[int, tuple[float, int]] = {}
+    for link, block in guessed:
+        for row, other in ((link.a, link.b), (link.b, link.a)):
+            closest[row] = min(closest.get(row, (np.inf, -1)), (block, other))
 
-    def doubtful(link: Link) -> bool:
-        return (
-            link.kind == "near"
-            and link.gap is not None
-            and link.gap.guessed
-            and link.gap.block > 2 * min(closest[link.a], closest[link.b]) + 1
-        )
-
-    return [link for link in links if not doubtful(link)]
+    doubtful = {
+        id(link)
+        for link, block in guessed
+        for row, other in ((link.a, link.b), (link.b, link.a))
+        if block > 2 * closest[row][0] + 1 and frozenset((closest[row][1], other)) not in near
+    }
+    return [link for link in links if id(link) not in doubtful]
 
 
 def _candidates(

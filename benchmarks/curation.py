@@ -155,6 +155,8 @@ def judge_copies(
         f"rows called copies: {true + other}; planted or of equal pixels {true}; neither {other} "
         f"= {other / (true + other):.3%} (to be looked at: {unplanted})"
     )
+    gone = {int(row["row"]) for row in called if row["action"] == "removed"}
+    print(f"of the planted copies {len(gone & set(copies))} went and their original stayed")
     missed = sorted(set(copies) - set(found))
     if missed:
         print("missed:", [Path(table[i]["image"]).name for i in missed])

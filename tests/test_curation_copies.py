@@ -63,6 +63,20 @@ def test_a_re_encoded_or_resized_copy_is_one(
     assert compare(copy, original)
 
 
+def test_the_original_is_told_from_a_longer_copy(tmp_path: Path) -> None:
+    original = save(scene(4), tmp_path / "original.jpg", quality=70)
+    with Image.open(original) as picture:
+        longer = save(picture, tmp_path / "longer.jpg", quality=90)
+        large = save(picture.resize((180, 240)), tmp_path / "large.jpg", quality=90)
+    first = read_encoded(original, LIMIT)
+    for copy in (longer, large):
+        assert Path(copy).stat().st_size > Path(original).stat().st_size
+        other = read_encoded(copy, LIMIT)
+        assert difference(first, other, None).original == -1
+        assert difference(other, first, None).original == 1
+    assert difference(first, first, None).original == 0
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
 def test_other_formats_are_copies_too(original: str, tmp_path: Path, kind: str) -> None:
     with Image.open(original) as picture:

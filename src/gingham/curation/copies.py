@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -53,6 +53,9 @@ GREY, COLOURED = 4, 24
 """Channels that are apart by less and by more, of 255, are of a grey picture and of one in colour;
 what is between may be either, after compression."""
 
+CLEAR = 0.4
+"""By how much more, of 255, the worst block must differ one way to tell copy from original."""
+
 _LARGE = 1024
 _COMPARED = 256
 _FILTERS = (
@@ -92,12 +95,15 @@ class Difference:
     shift : mean signed difference of the worst block and channel, of 255.
     grey : one of the two is grey and the other is not; compared without colour.
     guessed : the resizing filter or the quality had to be guessed.
+    original : -1 where the first is plainly what the second was made from, 1 the other way round,
+        0 where that cannot be told.
     """
 
     block: float
     shift: float
     grey: bool
     guessed: bool
+    original: int = 0
 
     @property
     def is_copy(self) -> bool:
@@ -144,10 +150,11 @@ def difference(a: Encoded, b: Encoded, turn: Turn | None) -> Difference:
     """Measure how far `b` is from a copy of `a` laid by `turn`, or `a` from a copy of `b`."""
     less, more = sorted((_colour(a.picture), _colour(b.picture)))
     grey = less <= GREY and more >= COLOURED
-    there = _explained(a, b, turn, grey)
-    if there.is_copy:
-        return there
-    return min(there, _explained(b, a, undo(turn), grey), key=lambda d: (not d.is_copy, d.block))
+    there, back = _explained(a, b, turn, grey), _explained(b, a, undo(turn), grey)
+    best = min(there, back, key=lambda d: (not d.is_copy, d.block))
+    # Encoded once more as it is already, an original changes; a copy made so does not.
+    apart = there.block - back.block
+    return replace(best, original=int(np.sign(apart)) if abs(apart) > CLEAR else 0)
 
 
 def is_readable_copy(a: str, b: str, turn: Turn | None, max_pixels: int) -> Difference | None:
@@ -167,7 +174,7 @@ def _explained(original: Encoded, copy: Encoded, turn: Turn | None, grey: bool) 
         block, shift = _blocks(made, copy.picture, grey, min(laid.size, copy.picture.size))
         if best is None or block < best.block:
             best = Difference(block, shift, grey, resized or copy.webp)
-        if best.block <= 1:
+        if best.block <= CLEAR / 2:
             break
     assert best is not None
     return best

@@ -161,9 +161,9 @@ def settle_duplicates(
 ) -> tuple[Stage, Records]:
     """Group copies, remove all but the best of each group, and merge what their rows say.
 
-    The best copy has the most pixels, then the longest file, then comes first in the table. Its
-    unknown attributes are filled from the others; where they contradict each other it is reported
-    and settled as the section says.
+    What others were plainly made from stays, else the one of the most pixels, else the first in the
+    table. Its unknown attributes are filled from the others; where they contradict each other it
+    is reported and settled as the section says.
 
     Returns
     -------
@@ -174,7 +174,8 @@ def settle_duplicates(
     copies = _components(n, together)
     samples.group = _components(n, links)
     best: dict[int, int] = {}
-    for row in sorted(samples.rows, key=lambda row: _rank(prints, row)):
+    made = {row for link in together if (row := _made(link)) is not None}
+    for row in sorted(samples.rows, key=lambda row: (row in made, _rank(prints, row))):
         best.setdefault(int(copies[row]), row)
     members: dict[int, list[int]] = {}
     for row in samples.rows:
@@ -239,9 +240,16 @@ def _turn_name(link: Link) -> str:
     return "" if turn is None else turn.name.lower()
 
 
-def _rank(prints: Fingerprints, row: int) -> tuple[int, int, int]:
+def _made(link: Link) -> int | None:
+    """Name the row that was made from the other, where that can be told."""
+    if link.gap is None or not link.gap.original:
+        return None
+    return link.b if link.gap.original < 0 else link.a
+
+
+def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
     width, height = prints.size[row]
-    return -int(width * height), -int(prints.bytes[row]), row
+    return -int(width * height), row
 
 
 def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:

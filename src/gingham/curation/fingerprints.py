@@ -31,7 +31,6 @@ _SCHEMA = pa.schema(
         pa.field("id", pa.binary(32), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
-        pa.field("bytes", pa.int64(), nullable=False),
         pa.field("pixels", pa.binary(16), nullable=False),
         pa.field("thumbnail", pa.binary(SIDE * SIDE * 3), nullable=False),
     ],
@@ -48,7 +47,6 @@ class Fingerprints:
     ids : SHA-256 of each file's bytes; None if it could not be read.
     reasons : row -> why it could not be read.
     size : (N, 2) int, width and height, upright.
-    bytes : (N,) int, the file's length.
     pixels : (N,) 16-byte hash of the decoded pixels.
     thumbnails : (N, 32, 32, 3) uint8, on disk: whoever asks for rows reads them.
     """
@@ -56,7 +54,6 @@ class Fingerprints:
     ids: list[ImageId | None]
     reasons: dict[int, str]
     size: NDArray[np.int64]
-    bytes: NDArray[np.int64]
     pixels: NDArray[np.bytes_]
     thumbnails: NDArray[np.uint8]
 
@@ -126,7 +123,6 @@ def _measure(data: bytes, image_id: ImageId, max_pixels: int) -> dict[str, Any]:
         "id": image_id,
         "width": picture.width,
         "height": picture.height,
-        "bytes": len(data),
         "pixels": hashlib.blake2b(head + picture.tobytes(), digest_size=16).digest(),
         "thumbnail": small.tobytes(),
     }
@@ -143,7 +139,7 @@ def _gather(
     n = len(ids)
     file = cache / "thumbnails.raw"
     thumbnails = np.memmap(file, np.uint8, "w+", shape=(max(n, 1), SIDE, SIDE, 3))[:n]
-    size, length = np.zeros((n, 2), np.int64), np.zeros(n, np.int64)
+    size = np.zeros((n, 2), np.int64)
     # numpy's bytes end at the last that is not zero, as do both sides of every comparison.
     pixels = np.zeros(n, "S16")
     wanted: dict[Path, list[tuple[int, int]]] = {}
@@ -155,8 +151,7 @@ def _gather(
         rows, at = (list(column) for column in zip(*places, strict=True))
         table = shards.table(path).take(at)
         size[rows, 0], size[rows, 1] = table["width"].to_numpy(), table["height"].to_numpy()
-        length[rows] = table["bytes"].to_numpy()
         pixels[rows] = table["pixels"].to_pylist()
         flat = np.frombuffer(b"".join(table["thumbnail"].to_pylist()), np.uint8)
         thumbnails[rows] = flat.reshape(len(rows), SIDE, SIDE, 3)
-    return Fingerprints(ids, reasons, size, length, pixels, thumbnails)
+    return Fingerprints(ids, reasons, size, pixels, thumbnails)

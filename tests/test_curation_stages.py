@@ -244,6 +244,33 @@ def test_duplicates_never_vouch_for_each_other() -> None:
     assert ranks[True] < 0.6
 
 
+def test_other_attributes_are_witnesses_unless_turned_off() -> None:
+    """What no picture shows, but another column tells."""
+    pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
+    X = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    what = ["shoe", "hat", "", "shoe"] * 50
+    where = ["feet" if one == "shoe" else "head" for one in what]
+    where[0] = "head"
+    ranks = {}
+    for context in (True, False):
+        samples = samples_of(what=what, where=where)
+        stage = judge_labels(
+            samples,
+            X,
+            np.ones(200, bool),
+            LabelErrorsSection(context=context),
+            seed=0,
+            progress=quiet,
+        )
+        ranks[context] = next(
+            r["attribute_rank"]
+            for r in stage.records
+            if r["row"] == 0 and r["attribute"] == "where"
+        )
+    assert ranks[True] == 1
+    assert ranks[False] > 10
+
+
 def test_values_of_kind_multi_are_judged_one_by_one() -> None:
     pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
     X, labels = blobs(200, 2, seed=2)

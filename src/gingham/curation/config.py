@@ -197,6 +197,7 @@ class LabelErrorsSection(Section):
     ----------
     attributes : those to judge; none named means all.
     folds : of the cross-validation.
+    context : learn from the other attributes' labels too, not from the picture alone.
     action : for the labels that are flagged: `report`, `unknown` or `replace` (by the suggestion).
     max_probability : a label is flagged where cleanlab calls it an error and its out-of-sample
         probability is at most this.
@@ -205,6 +206,7 @@ class LabelErrorsSection(Section):
     enabled: bool = True
     attributes: tuple[str, ...] = ()
     folds: int = _option(5, low=2, high=50)
+    context: bool = True
     action: str = _option("report", choices=("report", "unknown", "replace"))
     max_probability: float = _option(0.05, low=0.0, high=1.0)
 

@@ -35,8 +35,9 @@ def judge_labels(
 ) -> Stage:
     """Rank every label by its out-of-sample probability, the most doubtful first.
 
-    Each attribute is learned from features by logistic regression, cross-validated with duplicate
-    groups on one side. cleanlab scores the labels and says which are likely errors.
+    Each attribute is learned from features, and from what the table says of the other attributes,
+    by logistic regression, cross-validated with duplicate groups on one side. cleanlab scores the
+    labels and says which are likely errors.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def judge_labels(
     for done, name in enumerate(names):
         known = np.array([row for row in rows.tolist() if samples.values[name][row]], np.int64)
         X = reduced[known] * np.float32(scale)
+        if section.context:
+            X = np.concatenate([X, _others(samples, name, known)], axis=1)
         groups = np.unique(samples.group[known], return_inverse=True)[1]
         one = (_judge_multi if name in samples.multi else _judge_single)(
             samples, name, known, X, groups, section, seed
@@ -81,6 +84,18 @@ def judge_labels(
         record["rank"] = rank
     changed = _act(samples, found, section.action)
     return Stage("label_errors", found, {"changed": changed, "attributes": judged})
+
+
+def _others(samples: Samples, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Write what is known of the other attributes: a column a value, 1 where a row has it."""
+    columns = [(a, v) for a in samples.values if a != name for v in sorted(samples.counts(a))]
+    place = {column: i for i, column in enumerate(columns)}
+    found = np.zeros((len(rows), len(columns)), np.float32)
+    for i, row in enumerate(rows.tolist()):
+        for other, column in samples.values.items():
+            if other != name:
+                found[i, [place[other, value] for value in column[row]]] = 1
+    return found
 
 
 def _judge_single(

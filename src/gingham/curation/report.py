@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +12,16 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from gingham.curation.spreads import spread, text
 from gingham.curation.table import Records, Samples, Stage
 from gingham.errors import ImageError
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
-from gingham.sheet import UNWRITABLE
 from gingham.storage import replace_file
 from gingham.study.markup import table
 
 THUMBNAIL = 136
 MOST_CARDS = 24
-MOST_VALUES = 18
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -96,8 +94,8 @@ def write_report(
         made.append((title, anchor, build()))
         progress(number, len(sections))
     title = f"{Path(summary['table']).name or summary['table']}, curated"
-    text = PAGE.substitute(
-        title=_text(title),
+    html = PAGE.substitute(
+        title=text(title),
         style=_asset("gingham.study") + _asset("gingham.curation"),
         summary=_figures(summary),
         links="".join(f'<a href="#{anchor}">{title}</a>' for title, anchor, _ in made),
@@ -106,7 +104,7 @@ def write_report(
             for title, anchor, body in made
         ),
     )
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    replace_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))
 
 
 class _Page:
@@ -132,7 +130,7 @@ class _Page:
                     shown[value] += int(self.samples.repeat[row])
             unknown = sum(not column[row] for row in rows)
             spreads.append(
-                _spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
+                spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
             )
         return (
             f'<p class="key">{key}</p><p>Bars are shares of all labels of an attribute; numbers '
@@ -143,7 +141,7 @@ class _Page:
         """List the files that could not be read."""
         if not stage.records:
             return "<p>Every picture can be read.</p>"
-        rows = [[_text(r["image"]), _text(r["reason"])] for r in islice(stage.records, MOST_CARDS)]
+        rows = [[text(r["image"]), text(r["reason"])] for r in islice(stage.records, MOST_CARDS)]
         return f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>" + table(
             ["image", "reason"], rows
         )
@@ -173,11 +171,9 @@ class _Page:
         if by_case:
             rows = [
                 [
-                    _text(name),
-                    "; ".join(
-                        f"{_text(r['image'])}: {_text(r['value'] or 'unknown')}" for r in said
-                    ),
-                    _text(said[0]["resolved"]),
+                    text(name),
+                    "; ".join(f"{text(r['image'])}: {text(r['value'] or 'unknown')}" for r in said),
+                    text(said[0]["resolved"]),
                 ]
                 for (_, name), said in islice(by_case.items(), MOST_CARDS)
             ]
@@ -190,12 +186,12 @@ class _Page:
     def _pair(self, record: Mapping[str, Any]) -> str:
         turn = str(record["turn"]).replace("_", " ")
         far = f"worst block {record['block']} of 255" if record["block"] != "" else ""
-        lines = "".join(f"<span>{_text(line)}</span>" for line in (turn, far) if line)
+        lines = "".join(f"<span>{text(line)}</span>" for line in (turn, far) if line)
         return (
             f'<figure class="card pair"><div>{self._picture(record["of_row"])}'
             f"{self._picture(record['row'])}</div><figcaption>"
-            f"<b>{_text(_short(record['image']))}</b>"
-            f"<span>of {_text(_short(record['of_image']))}; {_text(record['action'])}</span>"
+            f"<b>{text(_short(record['image']))}</b>"
+            f"<span>of {text(_short(record['of_image']))}; {text(record['action'])}</span>"
             f"{lines}</figcaption></figure>"
         )
 
@@ -204,7 +200,7 @@ class _Page:
         if not stage.records:
             return "<p>No picture is too small, blank or extremely long.</p>"
         cards = "".join(
-            self._card(r["row"], f"<span>{_text(r['reason'])}</span>")
+            self._card(r["row"], f"<span>{text(r['reason'])}</span>")
             for r in islice(stage.records, MOST_CARDS)
         )
         return (
@@ -217,10 +213,10 @@ class _Page:
         found = stage.summary
         parts = [f"<p>{found['changed']} labels changed.</p>"]
         if found["rules"]:
-            rows = [[_text(rule), str(count)] for rule, count in found["rules"].items()]
+            rows = [[text(rule), str(count)] for rule, count in found["rules"].items()]
             parts.append(table(["rule", "images"], rows))
         rare = [
-            [_text(name), ", ".join(f"{_text(v)} ({n})" for v, n in one.items())]
+            [text(name), ", ".join(f"{text(v)} ({n})" for v, n in one.items())]
             for name, one in found["too_rare"].items()
         ]
         if rare:
@@ -233,10 +229,10 @@ class _Page:
         found = stage.summary
         rows = [
             [
-                _text(name),
+                text(name),
                 str(count),
                 ", ".join(
-                    f"{_text(word) or 'empty'} ({n})"
+                    f"{text(word) or 'empty'} ({n})"
                     for word, n in found["spelled"].get(name, {}).items()
                 ),
             ]
@@ -259,13 +255,13 @@ class _Page:
             cards = "".join(
                 self._card(
                     r["row"],
-                    f"<b><s>{_text(r['value'])}</s> <em>{_text(r['suggested'])}</em></b>"
+                    f"<b><s>{text(r['value'])}</s> <em>{text(r['suggested'])}</em></b>"
                     f"<span>{r['probability']:.2g} against {r['suggested_probability']:.2g}</span>",
                 )
                 for r in top
             )
             parts.append(
-                f"<h3>{_text(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
+                f"<h3>{text(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
                 + (f'<div class="cards">{cards}</div>' if cards else "")
                 + (
                     f'<p class="soft">{one["not_judged"]} could not be judged: their value '
@@ -290,9 +286,9 @@ class _Page:
                 }
                 for i in range(len(names))
             ]
-            rows.append([f"values of {_text(attribute)}", *(str(len(one)) for one in have)])
+            rows.append([f"values of {text(attribute)}", *(str(len(one)) for one in have)])
         lost = stage.summary["values_without_training"]
-        note = f"<p>No training image has {_text(', '.join(lost))}.</p>" if lost else ""
+        note = f"<p>No training image has {text(', '.join(lost))}.</p>" if lost else ""
         return table(["", *names], rows) + note
 
     def balance(self, stage: Stage) -> str:
@@ -301,7 +297,7 @@ class _Page:
         most = sorted(stage.records, key=lambda r: -r["shown"] / r["images"])
         rows = [
             [
-                f"{_text(r['attribute'])}: {_text(r['value'])}",
+                f"{text(r['attribute'])}: {text(r['value'])}",
                 str(r["images"]),
                 str(r["shown"]),
                 f"{r['shown'] / r['images']:.2f}",
@@ -315,14 +311,14 @@ class _Page:
         )
 
     def _card(self, row: int, words: str) -> str:
-        name = _text(_short(self.samples.names[row]))
+        name = text(_short(self.samples.names[row]))
         return (
             f'<figure class="card">{self._picture(row)}<figcaption>{words}'
             f"<span>{name}</span></figcaption></figure>"
         )
 
     def _picture(self, row: int) -> str:
-        name = _text(_short(self.samples.names[row]))
+        name = text(_short(self.samples.names[row]))
         try:
             data = read_file(self.samples.paths[row])
             picture = open_image(data, max_pixels=self.max_pixels, draft=THUMBNAIL)
@@ -351,54 +347,11 @@ def _figures(summary: Mapping[str, Any]) -> str:
     items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
     off = summary["turned_off"]
     left = "".join(
-        f"<p>Column {_text(name)} is left out: {_text(why)}.</p>"
+        f"<p>Column {text(name)} is left out: {text(why)}.</p>"
         for name, why in summary["ignored_columns"].items()
     )
     said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""
     return f'<dl class="figures">{items}</dl>{said}{left}'
-
-
-def _spread(
-    name: str,
-    before: Mapping[str, int],
-    after: Mapping[str, int],
-    shown: Mapping[str, int],
-    unknown: int,
-) -> str:
-    """Draw the distribution of one attribute: a few bars a value, the rarest values folded.
-
-    Bars are shares, so that a table, the clean one and its training part can be compared.
-    """
-    columns = [before, after] + ([shown] if shown else [])
-    values = sorted(before.keys() | after.keys(), key=lambda v: (-before.get(v, 0), v))
-    rows = [(value, [column.get(value, 0) for column in columns]) for value in values]
-    if len(rows) > MOST_VALUES:
-        rest = [counts for _, counts in rows[MOST_VALUES - 1 :]]
-        others = [sum(counts) for counts in zip(*rest, strict=True)]
-        rows = [*rows[: MOST_VALUES - 1], (f"{len(rest)} others", others)]
-    totals = [sum(column.values()) or 1 for column in columns]
-    most = max(
-        (count / total for _, counts in rows for count, total in zip(counts, totals, strict=True)),
-        default=1.0,
-    )
-    bars = "".join(_bar(value, counts, totals, most or 1.0) for value, counts in rows)
-    return (
-        f'<div class="spread"><h3>{_text(name)}</h3><p class="soft">'
-        f"{len(before)} values before, {len(after)} after; {unknown} images unknown</p>"
-        f"{bars}</div>"
-    )
-
-
-def _bar(value: str, counts: Sequence[int], totals: Sequence[int], most: float) -> str:
-    drawn = "".join(
-        f'<i class="{kind}" style="width:{100 * count / total / most:.1f}%" '
-        f'title="{count / total:.1%}"></i>'
-        for kind, count, total in zip(("before", "after", "shown"), counts, totals, strict=False)
-    )
-    said = " / ".join(f"{count:,}" for count in counts)
-    return (
-        f'<div class="bars"><span>{_text(value)}</span><span>{said}</span><div>{drawn}</div></div>'
-    )
 
 
 def _more(records: Sequence[Any] | Mapping[Any, Any]) -> str:
@@ -411,7 +364,3 @@ def _short(image: str) -> str:
 
 def _asset(package: str) -> str:
     return files(package).joinpath("page.css").read_text(encoding="utf-8")
-
-
-def _text(value: str) -> str:
-    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))

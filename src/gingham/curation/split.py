@@ -35,12 +35,10 @@ def split_samples(samples: Samples, section: SplitSection, *, seed: int) -> Stag
         for row in rows.tolist()
     ]
     sizes = {name: int((samples.split[rows] == i).sum()) for i, name in enumerate(SPLITS)}
-    held_out_of = {
-        f"{name}: {value}"
-        for name, value in keys
-        if not samples.counts(name, rows[samples.split[rows] == 0].tolist())[value]
-    }
-    return Stage("split", records, {**sizes, "values_without_training": sorted(held_out_of)})
+    training = rows[samples.split[rows] == 0].tolist()
+    trained = {(name, value) for name in samples.values for value in samples.counts(name, training)}
+    lost = [f"{name}: {value}" for name, value in keys if (name, value) not in trained]
+    return Stage("split", records, {**sizes, "values_without_training": lost})
 
 
 def stratify(

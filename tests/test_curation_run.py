@@ -213,6 +213,8 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
         assert not (tmp_path / "new").exists()
     with pytest.raises(InputError, match="does not exist"):
         curate(tmp_path / "none.csv", tmp_path / "new", load=loader)
+    with pytest.raises(InputError, match="is a folder but no catalogue"):
+        curate(shop.parent, tmp_path / "new", load=loader)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file: give a folder"):
         curate(shop, tmp_path / "file", load=loader)

@@ -142,6 +142,10 @@ def curate(
     if config.label_errors.enabled:
         label_errors.import_cleanlab()
     is_catalogue = (source / FILE).is_file()
+    if source.is_dir() and not is_catalogue:
+        raise InputError(
+            f"{source} is a folder but no catalogue: give a .csv or .parquet table, or a catalogue"
+        )
     samples = (
         read_catalogue(source)
         if is_catalogue

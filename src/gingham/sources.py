@@ -98,8 +98,8 @@ def _is_special(path: str) -> bool:
     return not stat.S_ISREG(mode)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Read columns of a `.csv` or `.parquet` file; cells of a CSV are strings.
+def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Read columns (None: all) of a `.csv` or `.parquet` file; cells of a CSV are strings.
 
     Raises
     ------
@@ -115,6 +115,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     except (OSError, csv.Error, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"table {path} cannot be read: {reason}") from None
+    if columns is None:
+        return rows
     if missing := [name for name in columns if name not in names]:
         raise InputError(
             f"table {path} has no column {missing[0]!r}; it has {', '.join(map(str, names))}"

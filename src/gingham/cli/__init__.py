@@ -8,6 +8,7 @@ import sys
 
 from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue,
+    curate,
     explain,
     retrieval,
     study,

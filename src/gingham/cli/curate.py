@@ -1,0 +1,54 @@
+"""Curation of tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gingham.cli.options import DeviceOption, JsonOption, app
+from gingham.console import print_json, print_table, progress_bar, say, table
+
+
+@app.command()
+def curate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="A .csv or .parquet of images and attributes, or a catalogue's folder.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the clean table and the report; a second run is quick.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option(metavar="CURATE.toml", help="What to do, where not the default.")
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Clean a table of labelled images: duplicates, label errors, a split; and say all of it."""
+    from gingham.curation import CurationConfig
+    from gingham.curation import curate as run
+
+    result = run(
+        source,
+        out,
+        CurationConfig() if config is None else CurationConfig.load(config),
+        device=device,
+        progress=lambda what: progress_bar(what, as_json),
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        rows = table("stage", "removed")
+        for name, count in result.removed.items():
+            rows.add_row(name, str(count))
+        print_table(rows)
+        say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
+        say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
+        say(f"table: {result.table}")
+        say(f"report: {result.report}; {result.seconds:.0f} s")
+    raise typer.Exit(1 if result.failed else 0)

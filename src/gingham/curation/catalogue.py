@@ -1,0 +1,76 @@
+"""A catalogue as the table: its images, and what was taught of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from gingham.backbones import FeatureConfig
+from gingham.curation.table import Samples, Values
+from gingham.errors import InputError
+from gingham.examples import Example, ExampleLog
+from gingham.features import FeatureStore, ImageId
+from gingham.locations import Locations
+from gingham.lock import CatalogueLock
+from gingham.storage import read_json
+
+FILE = "catalogue.json"
+CONTRADICTORY = "taught two values"
+
+
+def read_catalogue(folder: Path) -> Samples:
+    """List the files of a catalogue with their taught values; what was not taught is unknown.
+
+    Tags that gingham predicted are no labels, and are not read.
+
+    Raises
+    ------
+    InputError
+        If no attribute was taught.
+    CatalogueBusyError
+        If another process holds the catalogue open.
+    """
+    lock = CatalogueLock(folder)
+    try:
+        files = Locations(folder / "locations").files
+        taught = ExampleLog(folder / "examples").read()
+    finally:
+        lock.release()
+    if not taught:
+        raise InputError(f"catalogue {folder} was taught no attribute: there are no labels in it")
+    names = list(files)
+    samples = Samples(names, names, {})
+    samples.multi = frozenset(name for name, one in taught.items() if one.kind == "multi")
+    for name, one in taught.items():
+        known = {example.id: example for example in one.examples}
+        samples.spelled[name] = Counter()
+        samples.values[name] = [
+            _said(known.get(image_id), name in samples.multi, samples.spelled[name])
+            for image_id in files.values()
+        ]
+    return samples
+
+
+def _said(example: Example | None, multi: bool, spelled: Counter[str]) -> Values:
+    if example is None:
+        return ()
+    values = tuple(sorted(value for value, present in example.values.items() if present))
+    if len(values) > 1 and not multi:
+        spelled[CONTRADICTORY] += 1
+        return ()
+    return values
+
+
+def copy_features(folder: Path, store: FeatureStore, config: FeatureConfig) -> None:
+    """Take over what a catalogue has read, if it was read with the same settings."""
+    if (
+        FeatureConfig.from_dict(read_json(folder / FILE)["config"]).fingerprint
+        != config.fingerprint
+    ):
+        return
+    for ids, features in FeatureStore(folder / "features", config).batches():
+        new: list[ImageId] = [image_id for image_id in ids if image_id not in store]
+        at = {image_id: i for i, image_id in enumerate(ids)}
+        store.append(
+            new, [{k: block[at[image_id]] for k, block in features.items()} for image_id in new]
+        )

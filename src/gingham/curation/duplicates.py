@@ -1,0 +1,314 @@
+"""Stage 2: copies of one picture, exact and near; and where their labels contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from gingham.curation.config import DuplicatesSection
+from gingham.curation.copies import TURNS, Difference, is_readable_copy
+from gingham.curation.fingerprints import Fingerprints
+from gingham.curation.neighbours import Pairs, alike_pairs, feature_pairs, hash_pairs
+from gingham.curation.table import Records, Samples, Stage, Values
+from gingham.extract import Progress
+
+COLUMNS = (
+    "row", "image", "action", "reason", "of_row", "of_image", "turn", "block", "shift", "found_by",
+    "group",
+)  # fmt: skip
+CONFLICT_COLUMNS = ("group", "row", "image", "attribute", "value", "kept_row", "resolved")
+
+ALIKE = (3.0, 14.0)
+"""Thumbnails that differ by less are alike: no copies, but kept on one side of every split."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two rows that belong together.
+
+    Attributes
+    ----------
+    a, b : rows.
+    kind : `exact`, `near` or `alike`.
+    found_by : `pixels`, `hash` or `features`, joined by +.
+    turn : position in `TURNS` of what lays `a` like `b`.
+    gap : None where they were not compared, their pixels being equal.
+    """
+
+    a: int
+    b: int
+    kind: str
+    found_by: str
+    turn: int = 0
+    gap: Difference | None = None
+
+
+def find_links(
+    samples: Samples,
+    prints: Fingerprints,
+    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    section: DuplicatesSection,
+    *,
+    max_pixels: int,
+    progress: Progress,
+) -> list[Link]:
+    """Find the copies among the rows that are still there.
+
+    Candidates come from hashes and nearest features (see `gingham.curation.neighbours`); only
+    those whose thumbnails are alike are opened and compared (see `gingham.curation.copies`).
+
+    Parameters
+    ----------
+    samples, prints : of N rows.
+    reduced : gives the (n, d) features of some rows; None where there are none.
+    section : what to look for.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of pairs compared and of all.
+    """
+    links: list[Link] = []
+    first: dict[bytes, int] = {}
+    for row in samples.rows:
+        if prints.ids[row] is None:
+            continue
+        known = first.setdefault(bytes(prints.pixels[row]), row)
+        if known != row:
+            links.append(Link(known, row, "exact", "pixels"))
+    rows = np.array(list(first.values()), np.int64)
+    if len(rows) < 2:
+        return links
+    pairs, found_by = _candidates(rows, prints, reduced, section)
+    paths = samples.paths
+    # Pairs of one picture follow each other: it is decoded once for them.
+    for done, ((a, b, turn), mean, worst, said) in enumerate(
+        zip(pairs.tolist(), *found_by, strict=True), 1
+    ):
+        gap = is_readable_copy(paths[a], paths[b], TURNS[turn], max_pixels)
+        if gap is not None and gap.is_copy:
+            # A grey copy has lost what some attributes are about.
+            links.append(Link(a, b, "alike" if gap.grey else "near", said, turn, gap))
+        elif gap is not None and turn == 0 and mean <= ALIKE[0] and worst <= ALIKE[1]:
+            links.append(Link(a, b, "alike", said, turn, gap))
+        progress(done, len(pairs))
+    return without_doubtful(links)
+
+
+def without_doubtful(links: list[Link]) -> list[Link]:
+    """Drop a link that rests on a guess, where one of the two is far closer to a third picture.
+
+    Resized, a lipstick is nearly a copy of the same lipstick in the next shade; but it is closer to
+    its own original, and the two originals are no copies of each other.
+    """
+    near = {frozenset((link.a, link.b)) for link in links if link.kind == "near"}
+    guessed = [
+        (link, link.gap.block)
+        for link in links
+        if link.kind == "near" and link.gap is not None and link.gap.guessed
+    ]
+    closest: dict[int, tuple[float, int]] = {}
+    for link, block in guessed:
+        for row, other in ((link.a, link.b), (link.b, link.a)):
+            closest[row] = min(closest.get(row, (np.inf, -1)), (block, other))
+
+    doubtful = {
+        id(link)
+        for link, block in guessed
+        for row, other in ((link.a, link.b), (link.b, link.a))
+        if block > 2 * closest[row][0] + 1 and frozenset((closest[row][1], other)) not in near
+    }
+    return [link for link in links if id(link) not in doubtful]
+
+
+def _candidates(
+    rows: NDArray[np.int64],
+    prints: Fingerprints,
+    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    section: DuplicatesSection,
+) -> tuple[Pairs, tuple[list[float], list[float], list[str]]]:
+    """List the pairs worth opening, by row; with their thumbnails' gaps, and what found them."""
+    thumbnails = prints.thumbnails
+    options: dict[str, Any] = {"turns": section.flips, "neighbours": section.neighbours}
+    by_source: dict[str, Pairs] = {}
+    if section.perceptual:
+        by_source["hash"] = hash_pairs(thumbnails, rows, **options)
+    if section.features and reduced is not None:
+        by_source["features"] = feature_pairs(reduced(rows.tolist()), thumbnails, rows, **options)
+    found: dict[tuple[int, int, int], list[str]] = {}
+    gaps: dict[tuple[int, int, int], tuple[float, float]] = {}
+    for source, pairs in by_source.items():
+        near, mean, worst = alike_pairs(thumbnails, pairs)
+        for (a, b, turn), *gap in zip(near.tolist(), mean.tolist(), worst.tolist(), strict=True):
+            found.setdefault((a, b, turn), []).append(source)
+            gaps[a, b, turn] = (gap[0], gap[1])
+    best: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for key in sorted(found, key=lambda k: gaps[k][0]):
+        # A picture that looks alike both ways round is compared the better way only.
+        best.setdefault(key[:2], key)
+    keys = sorted(best.values())
+    listed = np.array(keys, np.int64).reshape(-1, 3)
+    said = ["+".join(found[key]) for key in keys]
+    return listed, ([gaps[k][0] for k in keys], [gaps[k][1] for k in keys], said)
+
+
+def settle_duplicates(
+    samples: Samples, prints: Fingerprints, links: list[Link], section: DuplicatesSection
+) -> tuple[Stage, Records]:
+    """Group copies, remove all but the best of each group, and merge what their rows say.
+
+    What others were plainly made from stays, else the one of the most pixels, else the first in the
+    table. Its unknown attributes are filled from the others; where they contradict each other it
+    is reported and settled as the section says.
+
+    Returns
+    -------
+    The stage, and a line for every label of a contradiction.
+    """
+    n = len(samples)
+    together = [link for link in links if link.kind != "alike"]
+    copies = _components(n, together)
+    samples.group = _components(n, links)
+    best: dict[int, int] = {}
+    made = {row for link in together if (row := _made(link)) is not None}
+    for row in sorted(samples.rows, key=lambda row: (row in made, _rank(prints, row))):
+        best.setdefault(int(copies[row]), row)
+    members: dict[int, list[int]] = {}
+    for row in samples.rows:
+        members.setdefault(int(copies[row]), []).append(row)
+    records: Records = []
+    conflicts: Records = []
+    removed = Counter[str]()
+    for number, rows in members.items():
+        if len(rows) > 1:
+            conflicts += _merge(samples, number, best[number], rows, section.conflicts)
+    told = _tell(links, best, copies)
+    for row in samples.rows:
+        if (link := told.get(row)) is None:
+            continue
+        other = best[int(copies[row])]
+        if row == other:
+            kind, other = "alike", link.b if link.a == row else link.a
+        else:
+            kind = "exact" if prints.pixels[row] == prints.pixels[other] else "near"
+        goes = section.remove == "near" or (section.remove == "exact" and kind == "exact")
+        goes = goes and kind != "alike"
+        # A copy of a copy was not compared with the row that stays.
+        direct = other in (link.a, link.b)
+        gap = link.gap if direct else None
+        records.append(
+            {
+                "row": row,
+                "image": samples.names[row],
+                "action": "removed" if goes else "grouped",
+                "reason": _REASONS[kind],
+                "of_row": other,
+                "of_image": samples.names[other],
+                "turn": _turn_name(link) if direct else "",
+                "block": "" if gap is None else round(gap.block, 2),
+                "shift": "" if gap is None else round(gap.shift, 2),
+                "found_by": link.found_by,
+                "group": int(samples.group[row]),
+            }
+        )
+        removed[kind] += goes
+    samples.kept[[record["row"] for record in records if record["action"] == "removed"]] = False
+    counts = Counter(record["reason"] for record in records)
+    summary = {
+        "removed": int(removed.total()),
+        "removed_exact": removed["exact"],
+        "removed_near": removed["near"],
+        "listed": dict(counts),
+        "conflicting_labels": len({(c["group"], c["attribute"]) for c in conflicts}),
+    }
+    return Stage("duplicates", records, summary), conflicts
+
+
+_REASONS = {
+    "exact": "the same pixels",
+    "near": "a re-encoded, resized or turned copy",
+    "alike": "alike, but no copy",
+}
+
+
+def _turn_name(link: Link) -> str:
+    turn = TURNS[link.turn]
+    return "" if turn is None else turn.name.lower()
+
+
+def _made(link: Link) -> int | None:
+    """Name the row that was made from the other, where that can be told."""
+    if link.gap is None or not link.gap.original:
+        return None
+    return link.b if link.gap.original < 0 else link.a
+
+
+def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
+    width, height = prints.size[row]
+    return -int(width * height), row
+
+
+def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
+    """Number the rows that links connect alike, by their first row."""
+    ends = np.array([(link.a, link.b) for link in links], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    _, numbers = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)
+
+
+def _tell(
+    links: Iterable[Link], best: dict[int, int], copies: NDArray[np.int64]
+) -> dict[int, Link]:
+    """Choose one link to tell of each row that has something to be told.
+
+    Of a copy, that with the row that stays if there is one, else the closest; of any other row,
+    the closest that it is alike with.
+    """
+    told: dict[int, Link] = {}
+    for link in sorted(links, key=lambda k: k.gap.block if k.gap else 0.0):
+        stays = {best[int(copies[link.a])], best[int(copies[link.b])]}
+        for row in (link.a, link.b):
+            if (row in stays) != (link.kind == "alike"):
+                continue
+            known = told.get(row)
+            if known is None or (stays & {link.a, link.b} and not stays & {known.a, known.b}):
+                told[row] = link
+    return told
+
+
+def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str) -> Records:
+    """Write what all copies say to the kept row; list where they contradict each other."""
+    conflicts: list[dict[str, Any]] = []
+    for name, column in samples.values.items():
+        said = Counter(column[row] for row in rows if column[row])
+        if len(said) < 2:
+            if not column[kept] and said:
+                column[kept] = next(iter(said))
+            continue
+        top = max(said.values())
+        winners = [values for values, count in said.items() if count == top]
+        own = column[kept]
+        resolved: Values
+        if settle == "unknown":
+            resolved = ()
+        else:
+            resolved = own if own in winners or (len(winners) > 1 and own) else winners[0]
+        conflicts += [
+            {
+                "group": group,
+                "row": row,
+                "image": samples.names[row],
+                "attribute": name,
+                "value": " + ".join(column[row]),
+                "kept_row": kept,
+                "resolved": " + ".join(resolved) or "unknown",
+            }
+            for row in rows
+        ]
+        column[kept] = resolved
+    return conflicts

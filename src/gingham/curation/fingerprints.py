@@ -1,0 +1,157 @@
+"""What is measured of each picture file, once: its size, a hash of its pixels, a thumbnail."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from gingham.errors import ImageError
+from gingham.extract import Progress
+from gingham.features import ImageId
+from gingham.images import open_image, read_file
+from gingham.runtime import cpu_count
+from gingham.storage import Shards
+
+SIDE = 32
+"""Of a thumbnail, which is stretched to a square: the size on which a perceptual hash works."""
+
+_CHUNK = 256
+_SHARD = 4096
+_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.binary(32), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("pixels", pa.binary(16), nullable=False),
+        pa.field("thumbnail", pa.binary(SIDE * SIDE * 3), nullable=False),
+    ],
+    metadata={"gingham.fingerprints": "1"},
+)
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What was measured of N pictures; of one that could not be read, zeros.
+
+    Attributes
+    ----------
+    ids : SHA-256 of each file's bytes; None if it could not be read.
+    reasons : row -> why it could not be read.
+    size : (N, 2) int, width and height, upright.
+    pixels : (N,) 16-byte hash of the decoded pixels.
+    thumbnails : (N, 32, 32, 3) uint8, on disk: whoever asks for rows reads them.
+    """
+
+    ids: list[ImageId | None]
+    reasons: dict[int, str]
+    size: NDArray[np.int64]
+    pixels: NDArray[np.bytes_]
+    thumbnails: NDArray[np.uint8]
+
+
+def take_fingerprints(
+    paths: Sequence[str], cache: Path, *, max_pixels: int, progress: Progress
+) -> Fingerprints:
+    """Measure picture files; those whose bytes were measured before are not decoded again.
+
+    Parameters
+    ----------
+    paths : of N files.
+    cache : folder of what is kept.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of files done and of all.
+    """
+    shards = Shards(cache / "fingerprints", _SCHEMA)
+    shards.sweep()
+    known: dict[ImageId, tuple[Path, int]] = {}
+    for path in shards.paths():
+        for at, image_id in enumerate(shards.table(path, ["id"])["id"].to_pylist()):
+            known[image_id] = (path, at)
+    ids: list[ImageId | None] = []
+    reasons: dict[int, str] = {}
+    new: dict[ImageId, dict[str, Any]] = {}
+
+    def store() -> None:
+        if new:
+            shards.append(pa.Table.from_pylist(list(new.values()), schema=_SCHEMA))
+            path = shards.paths()[-1]
+            known.update((image_id, (path, at)) for at, image_id in enumerate(new))
+            new.clear()
+
+    def measure(path: str) -> ImageId | dict[str, Any] | str:
+        try:
+            data = read_file(path)
+            image_id = hashlib.sha256(data).digest()
+            if image_id in known or image_id in new:
+                return image_id
+            return _measure(data, image_id, max_pixels)
+        except ImageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(cpu_count(), thread_name_prefix="measure") as pool:
+        for first in range(0, len(paths), _CHUNK):
+            for got in pool.map(measure, paths[first : first + _CHUNK]):
+                if isinstance(got, str):
+                    reasons[len(ids)] = got
+                    ids.append(None)
+                elif isinstance(got, bytes):
+                    ids.append(got)
+                else:
+                    ids.append(got["id"])
+                    new[got["id"]] = got
+            if len(new) >= _SHARD:
+                store()
+            progress(len(ids), len(paths))
+        store()
+    return _gather(ids, reasons, shards, known, cache)
+
+
+def _measure(data: bytes, image_id: ImageId, max_pixels: int) -> dict[str, Any]:
+    picture = open_image(data, max_pixels=max_pixels)
+    head = f"{picture.width}x{picture.height}".encode()
+    small = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return {
+        "id": image_id,
+        "width": picture.width,
+        "height": picture.height,
+        "pixels": hashlib.blake2b(head + picture.tobytes(), digest_size=16).digest(),
+        "thumbnail": small.tobytes(),
+    }
+
+
+def _gather(
+    ids: list[ImageId | None],
+    reasons: dict[int, str],
+    shards: Shards,
+    known: dict[ImageId, tuple[Path, int]],
+    cache: Path,
+) -> Fingerprints:
+    """Lay the stored measures out by row; the thumbnails in a file, which the system pages."""
+    n = len(ids)
+    file = cache / "thumbnails.raw"
+    thumbnails = np.memmap(file, np.uint8, "w+", shape=(max(n, 1), SIDE, SIDE, 3))[:n]
+    size = np.zeros((n, 2), np.int64)
+    # numpy's bytes end at the last that is not zero, as do both sides of every comparison.
+    pixels = np.zeros(n, "S16")
+    wanted: dict[Path, list[tuple[int, int]]] = {}
+    for row, image_id in enumerate(ids):
+        if image_id is not None:
+            path, place = known[image_id]
+            wanted.setdefault(path, []).append((row, place))
+    for path, places in wanted.items():
+        rows, at = (list(column) for column in zip(*places, strict=True))
+        table = shards.table(path).take(at)
+        size[rows, 0], size[rows, 1] = table["width"].to_numpy(), table["height"].to_numpy()
+        pixels[rows] = table["pixels"].to_pylist()
+        flat = np.frombuffer(b"".join(table["thumbnail"].to_pylist()), np.uint8)
+        thumbnails[rows] = flat.reshape(len(rows), SIDE, SIDE, 3)
+    return Fingerprints(ids, reasons, size, pixels, thumbnails)

@@ -1,0 +1,127 @@
+"""Features of every picture in a few hundred dimensions: what the stages compare and learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones import FeatureConfig
+from gingham.discriminant import learn_space
+from gingham.extract import PLAIN, VIEWS, Progress, extract
+from gingham.features import FeatureStore, ImageId
+from gingham.fitting import blocks, join
+from gingham.runtime import Features, Runtime
+
+LEARNED_FROM = 6000
+"""Pictures, drawn at random, from which the principal components are learned."""
+
+_SHARD = 1000
+
+
+def read_features(
+    images: Sequence[str],
+    runtime: Runtime,
+    store: FeatureStore,
+    *,
+    max_pixels: int,
+    progress: Progress,
+) -> dict[str, str]:
+    """Read picture files into features; those whose bytes were read before are not read again.
+
+    Parameters
+    ----------
+    images : paths.
+    runtime : the backbone.
+    store : where the features are, and where new ones go.
+    max_pixels, progress : see `gingham.extract.extract`.
+
+    Returns
+    -------
+    path -> reason, of those that could not be read.
+    """
+    waiting: dict[ImageId, Features] = {}
+    failed: dict[str, str] = {}
+    claimed: set[ImageId] = set()
+
+    def unread(image_id: ImageId) -> bool:
+        if image_id in claimed or image_id in store:
+            return False
+        claimed.add(image_id)
+        return True
+
+    def keep() -> None:
+        store.append(list(waiting), list(waiting.values()))
+        waiting.clear()
+
+    results = extract(
+        images,
+        runtime,
+        views=lambda image_id: VIEWS if unread(image_id) else (),
+        max_pixels=max_pixels,
+    )
+    try:
+        for done, item in enumerate(results, 1):
+            if item.id is not None and PLAIN in item.features:
+                waiting[item.id] = item.features[PLAIN]
+            elif item.reason:
+                failed[item.image] = item.reason
+            if len(waiting) >= _SHARD:
+                keep()
+            progress(done, len(images))
+    finally:
+        # Ctrl-C, too, keeps what was read.
+        keep()
+    return failed
+
+
+def reduce_features(
+    store: FeatureStore,
+    ids: Sequence[ImageId],
+    config: FeatureConfig,
+    *,
+    dimensions: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Join all hidden layers, each of the same weight, and keep the main directions.
+
+    Parameters
+    ----------
+    store : holds all `ids`.
+    ids : of N pictures.
+    config : says what the layers are.
+    dimensions : at most; fewer where there are fewer pictures.
+    seed : of the pictures drawn to learn from.
+
+    Returns
+    -------
+    (N, d) float32 array, centred, whose mean squared length is about 1.
+    """
+    from sklearn.decomposition import PCA
+
+    layers = store.layers
+    different = list(dict.fromkeys(ids))
+    rng = np.random.default_rng(seed)
+    drawn = rng.permutation(len(different))[:LEARNED_FROM]
+    X = join(store.get([different[i] for i in drawn]), layers)
+    weights = np.full(len(layers), 1 / len(layers))
+    space = learn_space(X, blocks(config, layers), weights)
+    points = space.apply(X)
+    del X
+    pca = PCA(
+        min(dimensions, *points.shape), svd_solver="randomized", random_state=seed, copy=False
+    )
+    pca.fit(points)
+    del points
+    rows: dict[ImageId, list[int]] = {}
+    for row, image_id in enumerate(ids):
+        rows.setdefault(image_id, []).append(row)
+    reduced = np.zeros((len(ids), pca.n_components_), np.float32)
+    for batch, features in store.batches():
+        here = [i for i, image_id in enumerate(batch) if image_id in rows]
+        if here:
+            found = pca.transform(space.apply(join(features, layers)[here]))
+            for i, point in zip(here, found, strict=True):
+                reduced[rows[batch[i]]] = point
+    return reduced

@@ -1,0 +1,366 @@
+"""The page of a curation: distributions before and after, and pictures of what was flagged."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from gingham.curation.spreads import spread, text
+from gingham.curation.table import Records, Samples, Stage
+from gingham.errors import ImageError
+from gingham.extract import Progress
+from gingham.images import open_image, read_file
+from gingham.storage import replace_file
+from gingham.study.markup import table
+
+THUMBNAIL = 136
+MOST_CARDS = 24
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>$title</title>
+<style>
+$style
+</style>
+</head>
+<body>
+<header><h1>$title</h1>$summary<nav>$links</nav></header>
+<main>$body</main>
+</body>
+</html>
+""")
+
+
+def write_report(
+    path: Path,
+    samples: Samples,
+    before: Mapping[str, Counter[str]],
+    stages: Sequence[Stage],
+    conflicts: Records,
+    summary: Mapping[str, Any],
+    *,
+    max_pixels: int,
+    progress: Progress,
+) -> None:
+    """Write the page, whole or not at all; everything is inside it, nothing is fetched.
+
+    Parameters
+    ----------
+    path : where to; a file there is replaced.
+    samples : the table after curation.
+    before : attribute -> value -> rows of the table as it came.
+    stages : what was done.
+    conflicts : labels in which copies of a picture contradict each other.
+    summary : the figures, as `summary.json` has them.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of sections made and of all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    page = _Page(samples, max_pixels)
+    done = {stage.name: stage for stage in stages}
+    made: list[tuple[str, str, str]] = []
+    sections: list[tuple[str, str, Callable[[], str]]] = [
+        ("Distributions", "distributions", lambda: page.distributions(before, done)),
+    ]
+    for name, title, make in (
+        ("invalid", "Invalid images", page.invalid),
+        ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, conflicts)),
+        ("pictures", "Small, blank, extreme", page.pictures),
+        ("values", "Values", page.values),
+        ("unknown", "Missing labels", page.unknown),
+        ("label_errors", "Probable label errors", page.label_errors),
+        ("split", "Split", page.split),
+        ("balance", "Balance", page.balance),
+    ):
+        if name in done:
+            sections.append((title, name, lambda make=make, name=name: make(done[name])))  # type: ignore[misc]
+    for number, (title, anchor, build) in enumerate(sections, 1):
+        made.append((title, anchor, build()))
+        progress(number, len(sections))
+    title = f"{Path(summary['table']).name or summary['table']}, curated"
+    html = PAGE.substitute(
+        title=text(title),
+        style=_asset("gingham.study") + _asset("gingham.curation"),
+        summary=_figures(summary),
+        links="".join(f'<a href="#{anchor}">{title}</a>' for title, anchor, _ in made),
+        body="".join(
+            f'<section id="{anchor}"><h2>{title}</h2>{body}</section>'
+            for title, anchor, body in made
+        ),
+    )
+    replace_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))
+
+
+class _Page:
+    """The sections; each is HTML."""
+
+    def __init__(self, samples: Samples, max_pixels: int) -> None:
+        self.samples, self.max_pixels = samples, max_pixels
+
+    def distributions(self, before: Mapping[str, Counter[str]], done: Mapping[str, Stage]) -> str:
+        """Draw each attribute's values before, after, and as training sees them."""
+        balanced = "balance" in done
+        keys = [("before", "in the table as it came"), ("after", "in the clean table")]
+        if balanced:
+            keys.append(("shown", "shown to training an epoch"))
+        key = "".join(f'<span><i class="{name}"></i>{what}</span>' for name, what in keys)
+        rows = self.samples.rows
+        training = [row for row in rows if self.samples.split[row] == 0]
+        spreads = []
+        for name, column in self.samples.values.items():
+            shown: Counter[str] = Counter()
+            for row in training if balanced else ():
+                for value in column[row]:
+                    shown[value] += int(self.samples.repeat[row])
+            unknown = sum(not column[row] for row in rows)
+            spreads.append(
+                spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
+            )
+        return (
+            f'<p class="key">{key}</p><p>Bars are shares of all labels of an attribute; numbers '
+            f"are labels.</p><div class='spreads'>{''.join(spreads)}</div>"
+        )
+
+    def invalid(self, stage: Stage) -> str:
+        """List the files that could not be read."""
+        if not stage.records:
+            return "<p>Every picture can be read.</p>"
+        rows = [[text(r["image"]), text(r["reason"])] for r in islice(stage.records, MOST_CARDS)]
+        return f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>" + table(
+            ["image", "reason"], rows
+        )
+
+    def duplicates(self, stage: Stage, conflicts: Records) -> str:
+        """Show copies beside what they are copies of, and the contradictions among their labels."""
+        found = stage.summary
+        parts = [
+            f"<p>{found['removed_exact']} rows removed for having the same pixels as another, "
+            f"{found['removed_near']} for being a re-encoded, resized or turned copy.</p>"
+        ]
+        for reason, heading in (
+            ("a re-encoded, resized or turned copy", "Near copies"),
+            ("the same pixels", "The same pixels"),
+            ("alike, but no copy", "Alike: kept, but on one side of every split"),
+        ):
+            records = [r for r in stage.records if r["reason"] == reason]
+            if records:
+                cards = "".join(map(self._pair, islice(records, MOST_CARDS)))
+                parts.append(
+                    f"<h3>{heading}: {len(records)}</h3>{_more(records)}"
+                    f'<div class="cards">{cards}</div>'
+                )
+        by_case: dict[tuple[int, str], Records] = {}
+        for record in conflicts:
+            by_case.setdefault((record["group"], record["attribute"]), []).append(record)
+        if by_case:
+            rows = [
+                [
+                    text(name),
+                    "; ".join(f"{text(r['image'])}: {text(r['value'] or 'unknown')}" for r in said),
+                    text(said[0]["resolved"]),
+                ]
+                for (_, name), said in islice(by_case.items(), MOST_CARDS)
+            ]
+            parts.append(
+                f"<h3>Copies labelled differently: {len(by_case)}</h3>{_more(by_case)}"
+                + table(["attribute", "labels", "settled as"], rows)
+            )
+        return "".join(parts)
+
+    def _pair(self, record: Mapping[str, Any]) -> str:
+        turn = str(record["turn"]).replace("_", " ")
+        far = f"worst block {record['block']} of 255" if record["block"] != "" else ""
+        lines = "".join(f"<span>{text(line)}</span>" for line in (turn, far) if line)
+        return (
+            f'<figure class="card pair"><div>{self._picture(record["of_row"])}'
+            f"{self._picture(record['row'])}</div><figcaption>"
+            f"<b>{text(_short(record['image']))}</b>"
+            f"<span>of {text(_short(record['of_image']))}; {text(record['action'])}</span>"
+            f"{lines}</figcaption></figure>"
+        )
+
+    def pictures(self, stage: Stage) -> str:
+        """Show the pictures that show too little."""
+        if not stage.records:
+            return "<p>No picture is too small, blank or extremely long.</p>"
+        cards = "".join(
+            self._card(r["row"], f"<span>{text(r['reason'])}</span>")
+            for r in islice(stage.records, MOST_CARDS)
+        )
+        return (
+            f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>"
+            f'<div class="cards">{cards}</div>'
+        )
+
+    def values(self, stage: Stage) -> str:
+        """Say what the rules did, and which values were too rare."""
+        found = stage.summary
+        parts = [f"<p>{found['changed']} labels changed.</p>"]
+        if found["rules"]:
+            rows = [[text(rule), str(count)] for rule, count in found["rules"].items()]
+            parts.append(table(["rule", "images"], rows))
+        rare = [
+            [text(name), ", ".join(f"{text(v)} ({n})" for v, n in one.items())]
+            for name, one in found["too_rare"].items()
+        ]
+        if rare:
+            items = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in rare)
+            parts.append(f'<h3>Too rare, now unknown</h3><ul class="plain">{items}</ul>')
+        return "".join(parts)
+
+    def unknown(self, stage: Stage) -> str:
+        """Say what is unknown of each attribute."""
+        found = stage.summary
+        rows = [
+            [
+                text(name),
+                str(count),
+                ", ".join(
+                    f"{text(word) or 'empty'} ({n})"
+                    for word, n in found["spelled"].get(name, {}).items()
+                ),
+            ]
+            for name, count in found["unknown"].items()
+        ]
+        return (
+            "<p>A missing label is unknown: never a value, and never a negative. "
+            f"{found['unlabelled_rows']} rows have no label at all.</p>"
+            + table(["attribute", "unknown in the clean table", "spelled, in the table"], rows)
+        )
+
+    def label_errors(self, stage: Stage) -> str:
+        """Show the most doubtful labels of each attribute."""
+        parts = [
+            "<p>Each label's probability by a model that never saw it or its copies. "
+            "<s>What the table says</s>, and <em>what the model says</em>.</p>"
+        ]
+        for name, one in stage.summary["attributes"].items():
+            top = islice((r for r in stage.records if r["attribute"] == name), MOST_CARDS)
+            cards = "".join(
+                self._card(
+                    r["row"],
+                    f"<b><s>{text(r['value'])}</s> <em>{text(r['suggested'])}</em></b>"
+                    f"<span>{r['probability']:.2g} against {r['suggested_probability']:.2g}</span>",
+                )
+                for r in top
+            )
+            parts.append(
+                f"<h3>{text(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
+                + (f'<div class="cards">{cards}</div>' if cards else "")
+                + (
+                    f'<p class="soft">{one["not_judged"]} could not be judged: their value '
+                    "has no second group of images.</p>"
+                    if one["not_judged"]
+                    else ""
+                )
+            )
+        return "".join(parts)
+
+    def split(self, stage: Stage) -> str:
+        """Say how many rows and values each set got."""
+        names = ("train", "validation", "test")
+        rows = [["images", *(str(stage.summary[name]) for name in names)]]
+        for attribute, column in self.samples.values.items():
+            have = [
+                {
+                    v
+                    for row in self.samples.rows
+                    if self.samples.split[row] == i
+                    for v in column[row]
+                }
+                for i in range(len(names))
+            ]
+            rows.append([f"values of {text(attribute)}", *(str(len(one)) for one in have)])
+        lost = stage.summary["values_without_training"]
+        note = f"<p>No training image has {text(', '.join(lost))}.</p>" if lost else ""
+        return table(["", *names], rows) + note
+
+    def balance(self, stage: Stage) -> str:
+        """Say how much each value is repeated, the most first."""
+        found = stage.summary
+        most = sorted(stage.records, key=lambda r: -r["shown"] / r["images"])
+        rows = [
+            [
+                f"{text(r['attribute'])}: {text(r['value'])}",
+                str(r["images"]),
+                str(r["shown"]),
+                f"{r['shown'] / r['images']:.2f}",
+            ]
+            for r in islice(most, MOST_CARDS)
+        ]
+        return (
+            f"<p>{found['training_rows']} training images are shown {found['shown_an_epoch']} "
+            "times an epoch, each time augmented. The values repeated most:</p>"
+            + table(["value", "images", "shown an epoch", "times"], rows)
+        )
+
+    def _card(self, row: int, words: str) -> str:
+        name = text(_short(self.samples.names[row]))
+        return (
+            f'<figure class="card">{self._picture(row)}<figcaption>{words}'
+            f"<span>{name}</span></figcaption></figure>"
+        )
+
+    def _picture(self, row: int) -> str:
+        name = text(_short(self.samples.names[row]))
+        try:
+            data = read_file(self.samples.paths[row])
+            picture = open_image(data, max_pixels=self.max_pixels, draft=THUMBNAIL)
+        except ImageError:
+            return '<div class="gone">cannot be read</div>'
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=72, optimize=True)
+        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return f'<img src="data:image/jpeg;base64,{encoded}" alt="{name}">'
+
+
+def _figures(summary: Mapping[str, Any]) -> str:
+    stages = summary["stages"]
+    shown = [("rows in the table", summary["rows"]), ("in the clean table", summary["kept"])]
+    for name, what in (
+        ("invalid", "invalid"),
+        ("duplicates", "duplicates removed"),
+        ("pictures", "poor pictures removed"),
+    ):
+        if name in stages:
+            shown.append((what, stages[name]["removed"]))
+    if "label_errors" in stages:
+        flagged = sum(one["flagged"] for one in stages["label_errors"]["attributes"].values())
+        shown.append(("labels flagged", flagged))
+    items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
+    off = summary["turned_off"]
+    left = "".join(
+        f"<p>Column {text(name)} is left out: {text(why)}.</p>"
+        for name, why in summary["ignored_columns"].items()
+    )
+    said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""
+    return f'<dl class="figures">{items}</dl>{said}{left}'
+
+
+def _more(records: Sequence[Any] | Mapping[Any, Any]) -> str:
+    return f" The first {MOST_CARDS} are shown." if len(records) > MOST_CARDS else ""
+
+
+def _short(image: str) -> str:
+    return image.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _asset(package: str) -> str:
+    return files(package).joinpath("page.css").read_text(encoding="utf-8")

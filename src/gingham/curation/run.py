@@ -1,0 +1,365 @@
+"""One curation from a table to a clean one: the stages in their order, and what they wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.curation import (
+    balance,
+    duplicates,
+    invalid,
+    label_errors,
+    pictures,
+    split,
+    unknown,
+    values,
+)
+from gingham.curation.catalogue import FILE, copy_features, read_catalogue
+from gingham.curation.config import CurationConfig
+from gingham.curation.fingerprints import Fingerprints, take_fingerprints
+from gingham.curation.neighbours import import_faiss
+from gingham.curation.reduced import read_features, reduce_features
+from gingham.curation.report import write_report
+from gingham.curation.table import (
+    SPLITS,
+    Records,
+    Samples,
+    Stage,
+    read_samples,
+    write_clean,
+    write_records,
+)
+from gingham.errors import CatalogueBusyError, InputError
+from gingham.extract import Progress
+from gingham.features import FeatureStore
+from gingham.lock import CatalogueLock
+from gingham.results import Result
+from gingham.runtime import Runtime, load_runtime
+from gingham.storage import write_json
+
+Show = Callable[[str], AbstractContextManager[Progress]]
+"""Called with what begins; gives a context in which progress is told."""
+
+STAGES: dict[str, tuple[str, ...]] = {
+    "invalid": invalid.COLUMNS,
+    "duplicates": duplicates.COLUMNS,
+    "pictures": pictures.COLUMNS,
+    "values": values.COLUMNS,
+    "unknown": unknown.COLUMNS,
+    "label_errors": label_errors.COLUMNS,
+    "split": split.COLUMNS,
+    "balance": balance.COLUMNS,
+}
+REPORT = "report.html"
+
+
+class Load(Protocol):
+    """What loads a backbone, as `gingham.load_runtime` does."""
+
+    def __call__(self, backbone: str, weights: str | Path | None = None, *, device: str) -> Runtime:
+        """Load it."""
+
+
+@dataclass(frozen=True)
+class CurationResult(Result):
+    """What a curation did.
+
+    Attributes
+    ----------
+    table, parquet : the clean table.
+    report : the page to look at.
+    rows : of the table given.
+    kept : of the clean table.
+    removed : stage -> rows it removed.
+    flagged : labels that are probably wrong.
+    splits : set -> rows.
+    failed : pictures that could not be read.
+    stages : stage -> its figures; one that was turned off is not there.
+    """
+
+    table: str
+    parquet: str
+    report: str
+    rows: int
+    kept: int
+    removed: dict[str, int]
+    flagged: int
+    splits: dict[str, int]
+    failed: int
+    stages: dict[str, Any]
+    seconds: float
+
+
+@contextlib.contextmanager
+def _silent(what: str) -> Iterator[Progress]:
+    yield lambda done, total: None
+
+
+def curate(
+    table: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: CurationConfig | None = None,
+    *,
+    device: str = "auto",
+    progress: Show = _silent,
+    load: Load = load_runtime,
+) -> CurationResult:
+    """Turn a table of images and labels into a clean one, and say all that was done to it.
+
+    Parameters
+    ----------
+    table : a `.csv` or `.parquet` file, or a catalogue's folder.
+    out : folder of the clean table (`clean.csv`, `clean.parquet`), of what each stage did
+        (`stages/*.csv`, `summary.json`), of the page (`report.html`), of the config with all
+        defaults (`curate.toml`), and of what is kept for a second run (`cache/`).
+    config : what to do; None means the defaults.
+    device : see `gingham.load_runtime`.
+    progress : see `Show`.
+    load : what loads the backbone.
+
+    Raises
+    ------
+    InputError
+        If the table, a column or the config is not what it must be.
+    MissingExtraError
+        If a package of the extra `train` is not installed.
+    """
+    started = time.perf_counter()
+    config = config or CurationConfig()
+    source, folder = Path(table), Path(out)
+    if config.duplicates.enabled:
+        import_faiss()
+    if config.label_errors.enabled:
+        label_errors.import_cleanlab()
+    is_catalogue = (source / FILE).is_file()
+    if source.is_dir() and not is_catalogue:
+        raise InputError(
+            f"{source} is a folder but no catalogue: give a .csv or .parquet table, or a catalogue"
+        )
+    samples = (
+        read_catalogue(source)
+        if is_catalogue
+        else read_samples(source, config.table, config.unknown)
+    )
+    values.parse_rules(config.values.rules, list(samples.values))
+    for section in (config.label_errors, config.balance):
+        _check_attributes(section.attributes, samples)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out {folder} is a file: give a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
+    try:
+        before = {name: samples.counts(name) for name in samples.values}
+        work = _Work(samples, config, folder / "cache", progress, load, device)
+        if is_catalogue:
+            work.catalogue = source
+        stages, conflicts = work.run()
+        paths = write_clean(folder, samples, config.table.separator)
+        _write_stages(folder / "stages", stages, conflicts)
+        config.save(folder / "curate.toml")
+        summary = _summary(source, samples, stages, config)
+        write_json(folder / "summary.json", summary)
+        with progress("report") as told:
+            write_report(
+                folder / REPORT,
+                samples,
+                before,
+                stages,
+                conflicts,
+                summary,
+                max_pixels=work.max_pixels,
+                progress=told,
+            )
+    finally:
+        lock.release()
+    figures = {stage.name: dict(stage.summary) for stage in stages}
+    judged = figures.get("label_errors", {}).get("attributes", {})
+    return CurationResult(
+        table=str(paths[0]),
+        parquet=str(paths[1]),
+        report=str(folder / REPORT),
+        rows=len(samples),
+        kept=len(samples.rows),
+        removed={name: done["removed"] for name, done in figures.items() if "removed" in done},
+        flagged=sum(one["flagged"] for one in judged.values()),
+        splits=summary["splits"],
+        failed=len(work.prints.reasons),
+        stages=figures,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Work:
+    """The stages' common ground: what was measured of the pictures, each when first needed."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        config: CurationConfig,
+        cache: Path,
+        progress: Show,
+        load: Load,
+        device: str,
+    ) -> None:
+        self.samples, self.config, self.cache, self.progress = samples, config, cache, progress
+        self.max_pixels = int(config.invalid.max_megapixels * 1e6)
+        self.catalogue: Path | None = None
+        self._load, self._device = load, device
+        self._reduced: NDArray[np.float32] | None = None
+        self.prints: Fingerprints
+
+    def run(self) -> tuple[list[Stage], Records]:
+        """Run the stages that are turned on; gives what they did, and contradicting labels."""
+        samples, config = self.samples, self.config
+        with self.progress("measure") as told:
+            self.prints = take_fingerprints(
+                samples.paths, self.cache, max_pixels=self.max_pixels, progress=told
+            )
+        stages: list[Stage] = []
+        conflicts: Records = []
+        if config.invalid.enabled:
+            stages.append(invalid.remove_invalid(samples, self.prints))
+        if config.duplicates.enabled:
+            if config.duplicates.features:
+                self.reduced()
+            with self.progress("compare") as told:
+                links = duplicates.find_links(
+                    samples,
+                    self.prints,
+                    (lambda rows: self.reduced()[rows]) if config.duplicates.features else None,
+                    config.duplicates,
+                    max_pixels=self.max_pixels,
+                    progress=told,
+                )
+            stage, conflicts = duplicates.settle_duplicates(
+                samples, self.prints, links, config.duplicates
+            )
+            stages.append(stage)
+        if config.pictures.enabled:
+            stages.append(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
+        if config.values.enabled:
+            stages.append(values.settle_values(samples, config.values))
+        if config.unknown.enabled:
+            stages.append(unknown.count_unknown(samples, config.unknown))
+        if config.label_errors.enabled:
+            reduced = self.reduced()
+            with self.progress("judge") as told:
+                stages.append(
+                    label_errors.judge_labels(
+                        samples,
+                        reduced,
+                        np.array([one is not None for one in self.prints.ids]),
+                        config.label_errors,
+                        seed=config.seed,
+                        progress=told,
+                    )
+                )
+        if config.split.enabled:
+            stages.append(split.split_samples(samples, config.split, seed=config.seed))
+        if config.balance.enabled:
+            stages.append(balance.balance_samples(samples, config.balance, seed=config.seed))
+        return stages, conflicts
+
+    def reduced(self) -> NDArray[np.float32]:
+        """Read and reduce the features of all rows, once; of a picture without any, zeros."""
+        if self._reduced is not None:
+            return self._reduced
+        section = self.config.features
+        runtime = self._load(section.backbone, section.weights or None, device=self._device)
+        store = FeatureStore(
+            self.cache / "features" / f"{section.backbone}-{runtime.config.fingerprint}",
+            runtime.config,
+        )
+        store.sweep()
+        if self.catalogue is not None:
+            copy_features(self.catalogue, store, runtime.config)
+        first: dict[bytes, str] = {}
+        for image_id, path in zip(self.prints.ids, self.samples.paths, strict=True):
+            if image_id is not None and image_id not in store:
+                first.setdefault(image_id, path)
+        with self.progress("read features") as told:
+            failed = read_features(
+                list(first.values()), runtime, store, max_pixels=self.max_pixels, progress=told
+            )
+        if failed:
+            path, reason = next(iter(failed.items()))
+            raise InputError(f"{path} changed while it was read ({reason}): curate again")
+        known = [row for row, image_id in enumerate(self.prints.ids) if image_id is not None]
+        if len({self.prints.ids[row] for row in known}) < 2:
+            raise InputError("fewer than two pictures can be read: check the image column")
+        with self.progress("reduce"):
+            found = reduce_features(
+                store,
+                [self.prints.ids[row] or b"" for row in known],
+                runtime.config,
+                dimensions=section.dimensions,
+                seed=self.config.seed,
+            )
+        self._reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
+        self._reduced[known] = found
+        return self._reduced
+
+
+def _check_attributes(names: Sequence[str], samples: Samples) -> None:
+    if strange := [name for name in names if name not in samples.values]:
+        raise InputError(
+            f"the config names attribute {strange[0]!r}, which is not curated; there are "
+            + ", ".join(samples.values)
+        )
+
+
+def _lock(folder: Path) -> CatalogueLock:
+    try:
+        return CatalogueLock(folder)
+    except CatalogueBusyError as error:
+        raise InputError(str(error).replace("catalogue", "folder", 1)) from None
+
+
+def _write_stages(folder: Path, stages: Sequence[Stage], conflicts: Records) -> None:
+    """Write a CSV for each stage; that of a stage turned off is taken away, for it would lie."""
+    done = {stage.name: stage.records for stage in stages}
+    for number, (name, columns) in enumerate(STAGES.items(), 1):
+        files = {f"{number}_{name}.csv": (columns, done.get(name))}
+        if name == "duplicates":
+            found = conflicts if name in done else None
+            files[f"{number}_conflicts.csv"] = (duplicates.CONFLICT_COLUMNS, found)
+        for file, (heads, records) in files.items():
+            if records is None:
+                (folder / file).unlink(missing_ok=True)
+            else:
+                write_records(folder / file, heads, records)
+
+
+def _summary(
+    source: Path, samples: Samples, stages: Sequence[Stage], config: CurationConfig
+) -> dict[str, Any]:
+    sizes = np.bincount(samples.split[samples.kept], minlength=3).tolist()
+    off = [one.name for one in fields(config) if one.name in STAGES]
+    done = [stage.name for stage in stages]
+    return {
+        "table": str(source),
+        "rows": len(samples),
+        "kept": len(samples.rows),
+        "attributes": {
+            name: {
+                "kind": "multi" if name in samples.multi else "single",
+                "values": dict(sorted(samples.counts(name).items())),
+                "unknown": sum(not samples.values[name][row] for row in samples.rows),
+            }
+            for name in samples.values
+        },
+        "ignored_columns": samples.ignored,
+        "splits": dict(zip(SPLITS, sizes, strict=True)),
+        "stages": {stage.name: dict(stage.summary) for stage in stages},
+        "turned_off": [name for name in off if name not in done],
+    }

@@ -1,0 +1,239 @@
+"""The table under curation: its rows, what is known of each, and the clean table it becomes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gingham.curation.config import TableSection, UnknownSection
+from gingham.errors import InputError
+from gingham.extract import absolute
+from gingham.sources import read_table, resolve
+from gingham.storage import replace_file
+
+Values = tuple[str, ...]
+"""What is known of one attribute of one image: nothing, a value, or several where it is multi."""
+
+FEW_VALUES = 50
+"""A column of at most this many different values is an attribute, however short the table."""
+
+RESERVED = ("image", "group", "split", "repeat")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class Samples:
+    """The rows of a table, in order; stages unmark rows and edit values, and say so.
+
+    Attributes
+    ----------
+    names : the images as the table names them.
+    paths : their files, absolute.
+    values : attribute -> what is known of each row.
+    multi : the attributes with any number of values an image.
+    ignored : the columns that were left aside, each with a reason.
+    spelled : attribute -> how a cell was spelled that means unknown -> rows.
+    kept : rows that are still there.
+    group : rows of one number stay on one side of every split.
+    split : of each row, as a position in `SPLITS`.
+    repeat : how often training sees the row an epoch.
+    """
+
+    names: list[str]
+    paths: list[str]
+    values: dict[str, list[Values]]
+    multi: frozenset[str] = frozenset()
+    ignored: dict[str, str] = field(default_factory=dict)
+    spelled: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        self.kept: NDArray[np.bool_] = np.ones(n, bool)
+        self.group: NDArray[np.int64] = np.arange(n)
+        self.split: NDArray[np.int8] = np.zeros(n, np.int8)
+        self.repeat: NDArray[np.int64] = np.ones(n, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that are still there."""
+        return [int(row) for row in np.flatnonzero(self.kept)]
+
+    def counts(self, attribute: str, rows: Sequence[int] | None = None) -> Counter[str]:
+        """Count the rows (those still there) of each value."""
+        column = self.values[attribute]
+        return Counter(v for row in (self.rows if rows is None else rows) for v in column[row])
+
+
+def read_samples(table: Path, section: TableSection, unknown: UnknownSection) -> Samples:
+    """Read a `.csv` or `.parquet` table of images and their attributes.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, holds no row, or lacks a column.
+    """
+    wanted = [section.image, *dict.fromkeys(section.attributes + section.multi)]
+    rows = read_table(table, None if not section.attributes else wanted)
+    if not rows:
+        raise InputError(f"table {table} holds no rows")
+    if missing := [name for name in wanted if name not in rows[0]]:
+        raise InputError(
+            f"table {table} has no column {missing[0]!r}; it has {', '.join(map(str, rows[0]))}"
+        )
+    names = [_name(row[section.image]) for row in rows]
+    paths = [absolute(resolve(row[section.image], table.parent)) for row in rows]
+    spellings = frozenset(
+        {""} | ({word.strip().lower() for word in unknown.spellings} if unknown.enabled else set())
+    )
+    samples = Samples(names, paths, {}, frozenset(section.multi))
+    multi = set(section.multi)
+    for name in rows[0]:
+        if name == section.image or name is None:
+            continue
+        cells = [row[name] for row in rows]
+        if any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells):
+            multi.add(name)
+        spelled: Counter[str] = Counter()
+        column = [
+            _values(cell, section.separator if name in multi else None, spellings, spelled)
+            for cell in cells
+        ]
+        if reason := None if name in wanted else _no_attribute(column):
+            samples.ignored[name] = reason
+            continue
+        if name in RESERVED:
+            raise InputError(
+                f"table {table}: column {name!r} is written by curate itself: rename it, or name "
+                "the attributes in the config"
+            )
+        samples.values[str(name)] = column
+        samples.spelled[str(name)] = spelled
+    if not samples.values:
+        raise InputError(f"table {table} has no column that is an attribute: name them")
+    samples.multi = frozenset(multi & set(samples.values))
+    return samples
+
+
+def _name(cell: Any) -> str:
+    return os.fsdecode(cell) if isinstance(cell, bytes) else str(cell or "")
+
+
+def _values(
+    cell: Any, separator: str | None, unknown: frozenset[str], spelled: Counter[str]
+) -> Values:
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        parts = [str(part) for part in cell if part is not None]
+    elif cell is None:
+        parts = [""]
+    else:
+        parts = str(cell).split(separator) if separator else [str(cell)]
+    found = []
+    for part in (part.strip() for part in parts):
+        if part.lower() in unknown or (part == "nan" and isinstance(cell, float)):
+            spelled[part] += 1
+        else:
+            if not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
+                raise InputError(
+                    f"value {part!r} is not printable UTF-8 text: save the table as UTF-8"
+                )
+            found.append(part)
+    return tuple(sorted(set(found)))
+
+
+def _no_attribute(column: Sequence[Values]) -> str | None:
+    known = [cell for cell in column if cell]
+    different = len({value for cell in known for value in cell})
+    if not different:
+        return "it is empty"
+    if different > max(FEW_VALUES, len(known) // 10):
+        return f"its {different} values on {len(known)} images look like names, not like values"
+    return None
+
+
+def write_clean(folder: Path, samples: Samples, separator: str) -> tuple[Path, Path]:
+    """Write the clean table as `clean.csv` and `clean.parquet`.
+
+    Columns: `image` (absolute), the attributes (empty or null: unknown; of kind multi lists in
+    Parquet, joined by the separator in CSV), `group`, `split`, `repeat`.
+
+    Raises
+    ------
+    InputError
+        If a value of kind multi holds the separator.
+    """
+    rows = samples.rows
+    for name in samples.multi:
+        for value in samples.counts(name):
+            if separator in value:
+                raise InputError(
+                    f"value {value!r} of {name} holds the separator {separator!r}: choose another"
+                )
+    names = list(samples.values)
+    csv_path, parquet_path = folder / "clean.csv", folder / "clean.parquet"
+
+    def write_csv(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", *names, "group", "split", "repeat"])
+            for row in rows:
+                cells = (separator.join(samples.values[name][row]) for name in names)
+                end = (samples.group[row], SPLITS[samples.split[row]], samples.repeat[row])
+                writer.writerow([samples.paths[row], *cells, *end])
+
+    columns: dict[str, pa.Array] = {
+        # A name that is not UTF-8 cannot stand in a column of text as it is.
+        "image": pa.array([_printable(samples.paths[row]) for row in rows], pa.string())
+    }
+    for name in names:
+        cells = [samples.values[name][row] for row in rows]
+        if name in samples.multi:
+            columns[name] = pa.array([list(c) if c else None for c in cells], pa.list_(pa.string()))
+        else:
+            columns[name] = pa.array([c[0] if c else None for c in cells], pa.string())
+    columns["group"] = pa.array(samples.group[rows], pa.int64())
+    columns["split"] = pa.array([SPLITS[samples.split[row]] for row in rows], pa.string())
+    columns["repeat"] = pa.array(samples.repeat[rows], pa.int64())
+    replace_file(csv_path, write_csv)
+    replace_file(parquet_path, lambda path: pq.write_table(pa.table(columns), path))
+    return csv_path, parquet_path
+
+
+def _printable(path: str) -> str:
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+Records = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage did: a line for whatever it removed, changed or flagged, and its figures."""
+
+    name: str
+    records: Records
+    summary: Mapping[str, Any]
+
+
+def write_records(path: Path, columns: Sequence[str], records: Records) -> None:
+    """Write a stage's lines as CSV; the header alone says that there was nothing."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.DictWriter(file, list(columns))
+            writer.writeheader()
+            writer.writerows(records)
+
+    replace_file(path, write)

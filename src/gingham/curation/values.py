@@ -1,0 +1,105 @@
+"""Stage 4: values merged or dropped by rule, and values too rare to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gingham.curation.config import ValuesSection
+from gingham.curation.table import Records, Samples, Stage
+from gingham.errors import InputError
+
+COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`ATTRIBUTE: OLD -> NEW`; without NEW the value is dropped: its images become unknown."""
+
+    attribute: str
+    old: str
+    new: str
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """Read one rule.
+
+        Raises
+        ------
+        InputError
+            If it is not written so.
+        """
+        attribute, colon, rest = text.partition(":")
+        old, arrow, new = rest.partition("->")
+        if not colon or not arrow or not attribute.strip() or not old.strip():
+            raise InputError(
+                f"rule {text!r}: expected 'ATTRIBUTE: OLD -> NEW', or 'ATTRIBUTE: OLD ->' to drop"
+            )
+        return cls(attribute.strip(), old.strip(), new.strip())
+
+    def __str__(self) -> str:
+        return f"{self.attribute}: {self.old} -> {self.new}".rstrip()
+
+
+def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
+    """Read rules, and check that their attributes are there.
+
+    Raises
+    ------
+    InputError
+        If a rule is not understood or names no attribute of the table.
+    """
+    rules = [Rule.parse(text) for text in texts]
+    for rule in rules:
+        if rule.attribute not in attributes:
+            raise InputError(
+                f"rule {str(rule)!r}: there is no attribute {rule.attribute!r}; there are "
+                + ", ".join(attributes)
+            )
+    return rules
+
+
+def settle_values(samples: Samples, section: ValuesSection) -> Stage:
+    """Apply the rules in order, then drop the values of too few images.
+
+    A value dropped leaves its image unknown in that attribute; of kind multi only that value goes.
+
+    Raises
+    ------
+    InputError
+        If a rule is not understood or names no attribute of the table.
+    """
+    records: Records = []
+    matched: dict[str, int] = {}
+    for rule in parse_rules(section.rules, list(samples.values)):
+        matched[str(rule)] = _replace(samples, rule, f"rule {rule}", records)
+    rare: dict[str, dict[str, int]] = {}
+    for name in samples.values:
+        for value, count in sorted(samples.counts(name).items()):
+            if count < section.min_count:
+                rare.setdefault(name, {})[value] = count
+                reason = f"{count} images, fewer than {section.min_count}"
+                _replace(samples, Rule(name, value, ""), reason, records)
+    changed = {(record["row"], record["attribute"]) for record in records}
+    summary = {"changed": len(changed), "rules": matched, "too_rare": rare}
+    return Stage("values", records, summary)
+
+
+def _replace(samples: Samples, rule: Rule, reason: str, records: Records) -> int:
+    column = samples.values[rule.attribute]
+    rows = [row for row in samples.rows if rule.old in column[row]]
+    for row in rows:
+        left = set(column[row]) - {rule.old}
+        column[row] = tuple(sorted(left | ({rule.new} if rule.new else set())))
+        records.append(
+            {
+                "row": row,
+                "image": samples.names[row],
+                "action": "changed",
+                "attribute": rule.attribute,
+                "before": rule.old,
+                "after": rule.new or "unknown",
+                "reason": reason,
+            }
+        )
+    return len(rows)

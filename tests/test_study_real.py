@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from conftest import SHARED, needs_shared
-from gingham.backbones import FeatureConfig, build_network, split_pooling
+from gingham.backbones import FeatureConfig, split_pooling
 from gingham.errors import InputError
+from gingham.networks import build_network
 from gingham.runtime import load_runtime
 from gingham.study import knn_accuracy, make_folds
 from gingham.study.reading import POOLING, StudyFeatures, read_images

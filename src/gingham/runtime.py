@@ -28,10 +28,10 @@ from gingham.backbones import (
     BACKBONES,
     DEFAULT_POOLING,
     FeatureConfig,
-    build_network,
     check_descriptors,
 )
 from gingham.errors import BackboneError, InputError
+from gingham.networks import build_network
 
 if TYPE_CHECKING:
     from gingham.pooling import PooledNetwork
@@ -103,7 +103,7 @@ def load_runtime(
 
     Parameters
     ----------
-    backbone, weights, pooling, descriptors : see `gingham.backbones.build_network`.
+    backbone, weights, pooling, descriptors : see `gingham.networks.build_network`.
     device : `cpu`, `cuda`, or `auto`: CUDA if the machine has an NVIDIA device and torch can
         use it, else the CPU.
 

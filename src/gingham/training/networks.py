@@ -14,11 +14,10 @@ from gingham.backbones import (
     Backbone,
     FeatureConfig,
     Preprocess,
-    _architecture,
-    build_network,
     get_backbone,
 )
 from gingham.errors import BackboneError
+from gingham.networks import architecture, build_network
 from gingham.pooling import PooledNetwork
 from gingham.training.config import ModelConfig
 from gingham.training.heads import Head, build_head, default_layers, reads_pooled
@@ -173,7 +172,7 @@ def rebuild(config: ModelConfig, features: FeatureConfig, outputs: int) -> Netwo
     backbone = get_backbone(config.backbone)
     names = tuple(layer.name for layer in features.layers)
     nodes = {node: layer for layer, node in backbone.layers if layer in names}
-    extractor = create_feature_extractor(_architecture(backbone), return_nodes=nodes)
+    extractor = create_feature_extractor(architecture(backbone), return_nodes=nodes)
     trunk_network = PooledNetwork(extractor.eval(), names, features.preprocess)
     return assemble(_built(config, backbone, trunk_network, features), config, outputs)
 

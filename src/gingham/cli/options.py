@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="gingham",
-    help="Teach it an attribute with ten pictures; it tags and searches your whole catalogue.",
+    help="Teach it an attribute with ten pictures; it tags, searches and explains your catalogue.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

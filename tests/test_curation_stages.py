@@ -91,7 +91,7 @@ def test_the_effective_config_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_a_table_is_read_with_unknown_and_multiple_values(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    lines = ["image,colour,wear,note", "a.jpg,red,a; b,x", "b.jpg,NA,,y", "c.jpg, n/a ,b,z"]
+    lines = ["image,colour,wear,note", "a.jpg,red,a| b,x", "b.jpg,NA,,y", "c.jpg, n/a ,b,z"]
     path.write_text("\n".join(lines))
     section = TableSection(attributes=("colour",), multi=("wear",))
     read = read_samples(path, section, UnknownSection())

@@ -52,7 +52,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(96):
         colour, striped = sorted(COLOURS)[i % 3], i % 2 == 1
         image = draw(folder / "photos" / f"{colour}{i}.jpg", colour, i, striped=striped)
-        look = ";".join([f"is {colour}"] + (["stripes"] if striped else []))
+        look = "|".join([f"is {colour}"] + (["stripes"] if striped else []))
         part = ("test", "validation", "train", "train")[i // 6 % 4]
         cells = {"colour": colour, "striped": ["no", "yes"][striped], "look": look}
         if i % 5 == 4:

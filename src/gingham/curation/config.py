@@ -87,7 +87,7 @@ class TableSection(Section):
     image: str = "image"
     attributes: tuple[str, ...] = ()
     multi: tuple[str, ...] = ()
-    separator: str = ";"
+    separator: str = "|"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,7 +26,7 @@ PARTS = ("train", "validation", "test")
 RESERVED = ("image", "group", "split", "repeat")
 
 _TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-_SEPARATOR = ";"
+_SEPARATOR = "|"
 
 Rows = NDArray[np.int64]
 Cell = tuple[str, ...] | None
@@ -91,7 +91,7 @@ def read_samples(
     """Read a table: columns `image`, one an attribute, and where there `group`, `split`, `repeat`.
 
     An empty cell is unknown. A cell of several values is a list in Parquet (an empty list says:
-    none of them), and joined by `;` in a CSV. A folder in the format of CUB-200-2011 will do, too.
+    none of them), and joined by `|` in a CSV. A folder in the format of CUB-200-2011 will do, too.
 
     Parameters
     ----------

@@ -207,10 +207,10 @@ def taught(work: Path, table: Path, shop: Path) -> dict[str, Row]:
     return exported(shop, work)
 
 
-def evaluate(work: Path, table: Path, shop: Path) -> None:
-    """Let `gingham evaluate model` compare the trained with what is taught now."""
+def evaluate(work: Path, table: Path) -> None:
+    """Let `gingham evaluate model` judge the model by the same test rows, and write its page."""
     model, out = work / f"model_{table.stem}", work / f"evaluation_{table.stem}"
-    done = run(GINGHAM, "evaluate", "model", model, table, "--out", out, "--catalogue", shop)
+    done = run(GINGHAM, "evaluate", "model", model, table, "--out", out)
     say(f"evaluated {model.name}: {done.seconds:.0f} s")
     print(done.stdout)
 
@@ -240,7 +240,7 @@ def main(work: Path, action: str) -> None:
                 write_json(kept, results)
                 show(results)
     if not (work / f"evaluation_{tables['curated'].stem}").exists():
-        evaluate(work, tables["curated"], shop)
+        evaluate(work, tables["curated"])
     show(results)
     for name, one in results["trained, plain"].items():
         print(f"{name}: {one['values']:.0f} values on {one['images']:.0f} test images; answered:")

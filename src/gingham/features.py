@@ -43,6 +43,7 @@ class FeatureStore:
         self._shards = Shards(
             folder, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})
         )
+        self._last: tuple[Path, tuple[str, ...], dict[str, NDArray[np.float16]]] | None = None
 
     @cached_property
     def _places(self) -> dict[ImageId, tuple[Path, int]]:
@@ -110,10 +111,17 @@ class FeatureStore:
         out = {name: np.empty((len(ids), widths[name]), np.float16) for name in names}
         for path in sorted(wanted):
             positions, rows = (list(column) for column in zip(*wanted[path], strict=True))
-            table = self._shards.table(path, list(names))
+            shard = self._matrices(path, names)
             for name in names:
-                out[name][positions] = _matrix(table, name)[rows]
+                out[name][positions] = shard[name][rows]
         return out
+
+    def _matrices(self, path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.float16]]:
+        # Images asked for one by one often lie in one shard; shards never change.
+        if self._last is None or self._last[:2] != (path, names):
+            table = self._shards.table(path, list(names))
+            self._last = path, names, {name: _matrix(table, name) for name in names}
+        return self._last[2]
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line a problem."""

@@ -6,10 +6,8 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from gingham.curation.spreads import spread, text
@@ -19,28 +17,10 @@ from gingham.extract import Progress
 from gingham.images import open_image, read_file
 from gingham.storage import replace_file
 from gingham.study.markup import table
+from gingham.study.page import asset, sectioned_page
 
 THUMBNAIL = 136
 MOST_CARDS = 24
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<header><h1>$title</h1>$summary<nav>$links</nav></header>
-<main>$body</main>
-</body>
-</html>
-""")
 
 
 def write_report(
@@ -94,15 +74,8 @@ def write_report(
         made.append((title, anchor, build()))
         progress(number, len(sections))
     title = f"{Path(summary['table']).name or summary['table']}, curated"
-    html = PAGE.substitute(
-        title=text(title),
-        style=_asset("gingham.study") + _asset("gingham.curation"),
-        summary=_figures(summary),
-        links="".join(f'<a href="#{anchor}">{title}</a>' for title, anchor, _ in made),
-        body="".join(
-            f'<section id="{anchor}"><h2>{title}</h2>{body}</section>'
-            for title, anchor, body in made
-        ),
+    html = sectioned_page(
+        title, _figures(summary), made, style=asset("page.css", "gingham.curation")
     )
     replace_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))
 
@@ -360,7 +333,3 @@ def _more(records: Sequence[Any] | Mapping[Any, Any]) -> str:
 
 def _short(image: str) -> str:
     return image.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _asset(package: str) -> str:
-    return files(package).joinpath("page.css").read_text(encoding="utf-8")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from gingham.errors import ImageError
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
-from gingham.sheet import UNWRITABLE
 from gingham.storage import replace_file
 from gingham.study import measures, sections
+from gingham.study.page import asset, printable, sectioned_page
 
 THUMBNAIL = 88
 MOST_THUMBNAILS = 4000
@@ -31,30 +28,6 @@ SECTIONS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...] = (
     ("Confusions", "confusions", sections.confusion),
     ("Cost", "cost", measures.cost),
 )
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
- style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<header><h1>$title</h1>$summary<nav>$links</nav></header>
-<main>$body</main>
-<div id="tip" hidden><img alt=""><span></span></div>
-<script type="application/json" id="data">$data</script>
-<script>
-$script
-</script>
-</body>
-</html>
-""")
 
 
 def write_report(
@@ -84,32 +57,20 @@ def write_report(
         progress(done, len(wanted))
     data = {
         "thumbnails": thumbnails,
-        "names": {row: _printable(Path(found["files"][row]).name) for row in shown},
+        "names": {row: printable(Path(found["files"][row]).name) for row in shown},
         "maps": [_map(found, one) for one in found["maps"]],
     }
     names = ", ".join(found["attributes"])
-    page = PAGE.substitute(
-        title=html.escape(_printable(f"Which hidden layer sees {names}?")),
-        style=_asset("page.css"),
-        script=_asset("page.js"),
-        summary=_printable(sections.summary(found)),
-        links="".join(f'<a href="#{anchor}">{title}</a>' for title, anchor, _ in made),
-        body="".join(
-            f'<section id="{anchor}"><h2>{title}</h2>{_printable(body)}</section>'
-            for title, anchor, body in made
-        ),
-        # In a script element only "</" could end it.
-        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    # In a script element only "</" could end it.
+    inside = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    tail = (
+        '<div id="tip" hidden><img alt=""><span></span></div>\n'
+        f'<script type="application/json" id="data">{inside}</script>\n'
+        f"<script>\n{asset('page.js')}\n</script>\n"
     )
+    title = f"Which hidden layer sees {names}?"
+    page = sectioned_page(title, sections.summary(found), made, tail=tail)
     replace_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
-
-
-def _asset(name: str) -> str:
-    return files("gingham.study").joinpath(name).read_text(encoding="utf-8")
-
-
-def _printable(text: str) -> str:
-    return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _shown(found: Mapping[str, Any]) -> Iterable[int]:
@@ -137,7 +98,7 @@ def _map(found: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
         "y": one["y"],
         "images": [about["rows"][row] for row in one["rows"]],
         "labels": [number[about["values"][row]] for row in one["rows"]],
-        "values": [_printable(value) for value in values],
+        "values": [printable(value) for value in values],
     }
 
 

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from gingham.storage import replace_file
 from gingham.study.markup import cell, table, text
+from gingham.study.page import sectioned_page
 from gingham.training.trained import TrainedModel
 
 MOST_VALUES = 25
 """A confusion matrix of more values is a list of its most frequent confusions."""
 MOST_PAIRS = 20
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-$style
-.heat td { text-align: center; min-width: 2.6rem; }
+STYLE = """.heat td { text-align: center; min-width: 2.6rem; }
 .heat thead th { min-width: 2.6rem; text-align: center; }
 .heat td.n { background: color-mix(in srgb, var(--hue) calc(var(--share) * 1%), var(--card)); }
-</style>
-</head>
-<body>
-<header><h1>$title</h1>$summary<nav>$links</nav></header>
-<main>$body</main>
-</body>
-</html>
-""")
+"""
 
 
 def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> None:
@@ -46,15 +29,8 @@ def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> Non
         sections.insert(0, ("Trained or taught", "taught", _comparisons(found)))
     sections.append(("Confusions", "confusions", _confusions(found)))
     sections.append(("Values", "values", _values(found)))
-    page = PAGE.substitute(
-        title=text(f"Evaluation of {model.folder.name}"),
-        style=(files("gingham.study") / "page.css").read_text("utf-8"),
-        summary=_summary(found, model),
-        links="".join(f'<a href="#{name}">{title}</a>' for title, name, _ in sections),
-        body="".join(
-            f'<section id="{name}"><h2>{title}</h2>{body}</section>'
-            for title, name, body in sections
-        ),
+    page = sectioned_page(
+        f"Evaluation of {model.folder.name}", _summary(found, model), sections, style=STYLE
     )
     replace_file(file, lambda path: path.write_text(page, "utf-8", errors="backslashreplace"))
 

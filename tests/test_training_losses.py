@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gingham.errors import ShapeError
-from gingham.training.losses import attribute_loss, finetag_loss
+from gingham.training.losses import attribute_loss, finetag_loss, ranking_loss
 
 GROUPS = (("single", 0, 3), ("multi", 3, 5), ("binary", 5, 6))
 ROW = st.lists(st.sampled_from([0.0, 1.0, math.nan]), min_size=6, max_size=6)
@@ -75,6 +75,30 @@ def test_finetag_loss_is_the_double_sum(rows: list[tuple[list[float], list[float
     slope = gradient(loss, f)
     assert torch.isfinite(slope).all()
     assert (slope[torch.tensor(targets).isnan()] == 0).all()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(SCORES, ROW), min_size=1, max_size=4), st.sampled_from([0.0, 0.5, 1.0, 2.0])
+)
+@example([([1e4, 0, 0, 0, 0, 0], [0.0] * 6), ([0, 1, 0, 0, 0, 0], [1.0] * 6)], 1.0)  # images only
+@example([([1, 2, 3, 4, 5, 6], UNKNOWN), ([1, 2, 3, 4, 5, 6], [1.0] * 6)], 1.0)
+@example([([1, 2, 3, 4, 5, 6], [0, 1, math.nan, 0, 1, 0])], 1.0)  # one image: nothing to rank
+def test_ranking_loss_ranks_images_as_it_ranks_labels(
+    rows: list[tuple[list[float], list[float]]], weight: float
+) -> None:
+    logits, targets = (list(column) for column in zip(*rows, strict=True))
+    columns = [[list(column) for column in zip(*side, strict=True)] for side in (logits, targets)]
+    expected = straight_finetag(logits, targets) + weight * straight_finetag(*columns)
+    f = tensor(logits)
+    y = torch.tensor(targets, dtype=torch.float64)
+    loss = ranking_loss(f, y, rank_images=weight)
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
+    slope = gradient(loss, f)
+    assert torch.isfinite(slope).all()
+    assert (slope[y.isnan()] == 0).all()
+    if not weight:
+        assert float(loss.detach()) == float(finetag_loss(f, y).detach())
 
 
 @settings(deadline=None)

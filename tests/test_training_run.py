@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conftest import COLOURS, FakeRuntime, draw
 
@@ -29,6 +32,7 @@ from gingham.images import load_image, resize
 from gingham.training import TrainConfig, TrainedModel, train
 from gingham.training.applying import predict_images, tag_catalogue
 from gingham.training.evaluating import evaluate_model
+from gingham.training.trained import TorchModel
 
 BACKBONE = "test_efficientnet"
 SIZE = 32
@@ -122,24 +126,28 @@ def test_the_ranking_heads_learn_too(head: str, tmp_path: Path, table: Path, wei
     assert result.images == {"train": 48, "validation": 24, "test": 24}
 
 
+def planes_of(images: Sequence[str], parts: TorchModel) -> torch.Tensor:
+    """Read images as the network takes them: (N, 3, S, S) float RGB."""
+    how = parts.preprocess
+    squares = [
+        resize(
+            Image.fromarray(load_image(image)),
+            how.size,
+            interpolation=how.interpolation,
+            crop=how.crop,
+        )
+        for image in images
+    ]
+    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float()
+
+
 def test_the_graph_answers_as_torch_does_and_needs_no_torch(
     trained: TrainedModel, table: Path
 ) -> None:
     images = [str(path) for path in sorted((table.parent / "photos").iterdir())[:5]]
     graph = np.stack([row for _, row, _ in trained.logits(images) if row is not None])
     parts = trained.torch_model()
-    from PIL import Image
-
-    squares = [
-        resize(
-            Image.fromarray(load_image(image)),
-            parts.preprocess.size,
-            interpolation=parts.preprocess.interpolation,
-            crop=parts.preprocess.crop,
-        )
-        for image in images
-    ]
-    planes = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float()
+    planes = planes_of(images, parts)
     seen = []
     hook = parts.last_convolution.register_forward_hook(lambda *a: seen.append(a[2].shape))
     with torch.inference_mode():
@@ -158,6 +166,25 @@ def test_the_graph_answers_as_torch_does_and_needs_no_torch(
         "assert not wrong, wrong"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_graph_of_many_views_answers_as_torch_does(
+    tmp_path: Path, table: Path, weights: Path
+) -> None:
+    # Ten steps, which once made the schedule of the learning rate divide by zero.
+    config = configure(weights, "finetag", epochs=2, views=1, rank_images=0)
+    views = replace(config.model, both_sides=True, middle=0.75)
+    train(table, tmp_path / "model", replace(config, model=views))
+    model = TrainedModel.load(tmp_path / "model")
+    images = [str(path) for path in sorted((table.parent / "photos").iterdir())[:5]]
+    graph = np.stack([row for _, row, _ in model.logits(images) if row is not None])
+    parts = model.torch_model()
+    with torch.inference_mode():
+        straight = parts.network(planes_of(images, parts)).numpy()
+        parts.network.network.middle = 0.0  # type: ignore[union-attr]
+        whole = parts.network(planes_of(images, parts)).numpy()
+    np.testing.assert_allclose(graph, straight, atol=2e-3)
+    assert np.abs(graph - whole).max() > 0.01
 
 
 def test_predictions_read_as_those_of_a_taught_attribute(

@@ -50,6 +50,8 @@ class ModelConfig:
     reduced : channels of the reduced copy that FineTag multiplies with.
     dropout : share of the head's inputs left out at random while learning.
     both_sides : answer with the mean over the image and its mirror image; twice the work.
+    middle : answer with the mean over the image and its middle, of this side, enlarged; twice the
+        work; 0: the image alone.
     """
 
     head: Literal["multi", "finetag", "rank"] = "multi"
@@ -61,6 +63,7 @@ class ModelConfig:
     reduced: int = 20
     dropout: float = 0.0
     both_sides: bool = False
+    middle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class FitConfig:
     patience : stop when the validation score has not risen for so many epochs.
     batch_size, learning_rate, weight_decay : of AdamW.
     mirror : learn from the mirror images, too.
+    views : on the frozen backbone learn from so many further views of each image, too, read through
+        random boxes; -1: the head's own choice, see `heads.default_views`.
+    views_crop : these boxes' least side, as a fraction of what is read of the image.
+    rank_images : weight of the loss that ranks the images of a batch for each label, added to that
+        which ranks the labels of each image (heads `finetag` and `rank`); 0: the paper's loss.
     unfreeze_epochs : then so many with the whole network learning, from the images.
     unfreeze_learning_rate : of the backbone, then; the head goes on with ten times that.
     unfreeze_crop : then each image is read through a random box of at least this side.
@@ -86,6 +94,9 @@ class FitConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     mirror: bool = True
+    views: int = -1
+    views_crop: float = 0.7
+    rank_images: float = 1.0
     unfreeze_epochs: int = 0
     unfreeze_learning_rate: float = 1e-4
     unfreeze_crop: float = 0.8
@@ -190,11 +201,15 @@ def _check_ranges(config: TrainConfig, where: str) -> None:
         ("model.size", model.size, 0, 2048),
         ("model.reduced", model.reduced, 1, 4096),
         ("model.dropout", model.dropout, 0.0, 0.95),
+        ("model.middle", model.middle, 0.0, 0.99),
         ("training.epochs", fit.epochs, 1, float("inf")),
         ("training.patience", fit.patience, 1, float("inf")),
         ("training.batch_size", fit.batch_size, 1, float("inf")),
         ("training.learning_rate", fit.learning_rate, 1e-9, 10.0),
         ("training.weight_decay", fit.weight_decay, 0.0, 10.0),
+        ("training.views", fit.views, -1, 100),
+        ("training.views_crop", fit.views_crop, 0.1, 1.0),
+        ("training.rank_images", fit.rank_images, 0.0, 1000.0),
         ("training.unfreeze_epochs", fit.unfreeze_epochs, 0, float("inf")),
         ("training.unfreeze_learning_rate", fit.unfreeze_learning_rate, 1e-9, 10.0),
         ("training.unfreeze_crop", fit.unfreeze_crop, 0.1, 1.0),

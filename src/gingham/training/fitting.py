@@ -37,7 +37,7 @@ SCORE = "w_map"
 _AS_IT_IS = -1
 
 Key = tuple[int, int]
-"""A row, and a number that says how it is seen: 0 or 1 for a side, or the seed of a view."""
+"""A row, and a number that says how it is seen: it chooses a stored view, or is a view's seed."""
 Batch = tuple[Any, torch.Tensor]
 
 
@@ -54,8 +54,8 @@ class MapData(Dataset[Batch]):
         if self._arrays is None:
             self._arrays = self.store.open()
         rows = np.array([row for row, _ in keys])
-        sides = np.array([max(number, 0) % self.store.sides for _, number in keys])
-        maps = [torch.from_numpy(array[sides, rows].astype(np.float32)) for array in self._arrays]
+        views = np.array([max(number, 0) % self.store.views for _, number in keys])
+        maps = [torch.from_numpy(array[views, rows].astype(np.float32)) for array in self._arrays]
         return maps, torch.from_numpy(self.targets[rows])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Learner(lightning.LightningModule):
             optimiser,
             [lr for _, lr in self._rates.parts],
             total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=0.1,
+            pct_start=0.1001,  # with a tenth exactly, ten steps make it divide by zero
         )
         return {
             "optimizer": optimiser,

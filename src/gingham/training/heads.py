@@ -14,9 +14,10 @@ from gingham.errors import BackboneError
 
 WIDE = 4096
 
+_LAST_STAGES = ("stage5", "stage6", "stage7")
 _FINETAG_LAYERS = {
-    "efficientnet_lite0": ("stage5", "stage7"),
-    "efficientnet_b0": ("stage5", "stage7"),
+    "efficientnet_lite0": _LAST_STAGES,
+    "efficientnet_b0": _LAST_STAGES,
     "vgg16": ("stage5",),
 }
 _LAST_MAPS = {"vgg16": "stage5"}
@@ -132,7 +133,7 @@ def default_layers(head: str, backbone: Backbone) -> tuple[str, ...]:
     """Name the hidden layers that a head reads if nothing is said.
 
     `multi` reads all, pooled; `rank` the last map, as a backbone's own classifier; `finetag` too,
-    but of an EfficientNet two maps before its widening last layer (see docs/training.md).
+    but of an EfficientNet three maps before its widening last layer (see docs/training.md).
     """
     names = tuple(name for name, _ in backbone.layers)
     if head == "multi":
@@ -140,6 +141,11 @@ def default_layers(head: str, backbone: Backbone) -> tuple[str, ...]:
     if head == "finetag" and backbone.name in _FINETAG_LAYERS:
         return _FINETAG_LAYERS[backbone.name]
     return (_LAST_MAPS.get(backbone.name, names[-1]),)
+
+
+def default_views(head: str) -> int:
+    """Say from how many further views of each image a head learns if nothing is said."""
+    return 0 if head == "multi" else 2
 
 
 def reads_pooled(head: str, backbone: Backbone) -> bool:

@@ -52,6 +52,35 @@ def finetag_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return functional.softplus(above + below).mean()
 
 
+def ranking_loss(
+    logits: torch.Tensor, targets: torch.Tensor, *, rank_images: float = 1.0
+) -> torch.Tensor:
+    """Rank the labels of each image, and the images of the batch for each label.
+
+    `finetag_loss`, plus `rank_images` times the same of the transposed matrices: an image that has
+    a label is to score higher in it than one that has not. W_MAP measures that, and the paper's
+    loss does not see it: a number added to all scores of one image changes nothing there.
+
+    Parameters
+    ----------
+    logits, targets : as for `finetag_loss`.
+    rank_images : see `FitConfig`; at 0 the loss is the paper's.
+
+    Returns
+    -------
+    A scalar.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ or are not (N, V).
+    """
+    loss = finetag_loss(logits, targets)
+    if rank_images:
+        loss = loss + rank_images * finetag_loss(logits.T, targets.T)
+    return loss
+
+
 def attribute_loss(
     logits: torch.Tensor, targets: torch.Tensor, groups: tuple[tuple[str, int, int], ...]
 ) -> torch.Tensor:
@@ -88,11 +117,11 @@ def attribute_loss(
     return torch.stack(losses).mean() if losses else logits.sum() * 0
 
 
-def loss_for(head: str, vocabulary: Vocabulary) -> Loss:
-    """Choose the loss that belongs to a head."""
+def loss_for(head: str, vocabulary: Vocabulary, rank_images: float) -> Loss:
+    """Choose the loss that belongs to a head; see `FitConfig` for `rank_images`."""
     if head == "multi":
         return partial(attribute_loss, groups=vocabulary.groups)
-    return finetag_loss
+    return partial(ranking_loss, rank_images=rank_images)
 
 
 def _check(logits: torch.Tensor, targets: torch.Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,55 @@ from numpy.typing import NDArray
 
 from gingham.errors import CatalogueError, InputError
 from gingham.extract import PLAIN, Progress, View, extract
+from gingham.features import ImageId
 from gingham.runtime import Runtime
 from gingham.storage import read_json, write_json
 
-SIDES = (View(PLAIN), View("mirror", mirror=True))
 _NOTED = 256  # images between two notes of how far it has come
+
+Views = Callable[[ImageId], tuple[View, ...]]
 
 
 @dataclass(frozen=True)
 class MapStore:
-    """Float16 arrays, one a layer: (sides, N, ...).
+    """Float16 arrays, one a layer: (views, N, ...).
 
     Attributes
     ----------
     folder : of the arrays.
     layers : their names, in the head's order.
-    sides : 1, or 2 with the mirror images.
+    views : how often each image was read; the first view is the image as it is.
     failures : row -> reason, of the images that could not be read; their rows hold zeros.
     """
 
     folder: Path
     layers: tuple[str, ...]
-    sides: int
+    views: int
     failures: dict[int, str]
 
     def open(self) -> list[NDArray[np.float16]]:
         """Map the arrays into memory, to be read."""
         return [np.load(_file(self.folder, layer), mmap_mode="r") for layer in self.layers]
+
+
+def views_of(image: ImageId, *, mirror: bool, further: int, crop: float) -> tuple[View, ...]:
+    """Say how an image is read: as it is, mirrored, and through random boxes.
+
+    Parameters
+    ----------
+    image : decides the boxes.
+    mirror : read the mirror image, too, and every second box mirrored.
+    further : how many boxes.
+    crop : their least side, as a fraction.
+    """
+    rng = np.random.default_rng(list(image))
+    views = [View(PLAIN)] + ([View("mirror", mirror=True)] if mirror else [])
+    for number in range(further):
+        side = rng.uniform(crop, 1.0)
+        left, top = rng.uniform(0, 1 - side, 2)
+        box = (left, top, left + side, top + side)
+        views.append(View(f"box {number}", box, mirror=mirror and number % 2 == 1))
+    return tuple(views)
 
 
 def store_maps(
@@ -48,7 +70,7 @@ def store_maps(
     runtime: Runtime,
     shapes: Sequence[tuple[int, ...]],
     *,
-    mirror: bool,
+    views: Views,
     stamp: str,
     max_pixels: int,
     progress: Progress,
@@ -61,7 +83,7 @@ def store_maps(
     images : N paths.
     runtime : gives the layers.
     shapes : of one image's layers.
-    mirror : read the mirror images, too.
+    views : of an image, plainly first; of every image as many.
     stamp : names all that decides the maps; those of another stamp are made anew.
     max_pixels : see `gingham.images.open_image`.
     progress : called as images are done.
@@ -72,16 +94,16 @@ def store_maps(
         If there is no room on the disk; the message says how much is needed.
     """
     layers = tuple(layer.name for layer in runtime.config.layers)
-    sides = SIDES if mirror else SIDES[:1]
+    names = [view.name for view in views(bytes(32))]
     note = folder / "maps.json"
     done, failures = _noted(note, stamp)
     if done < len(images):
-        arrays = _arrays(folder, layers, shapes, (len(sides), len(images)), fresh=not done)
-        results = extract(images[done:], runtime, views=lambda _: sides, max_pixels=max_pixels)
+        arrays = _arrays(folder, layers, shapes, (len(names), len(images)), fresh=not done)
+        results = extract(images[done:], runtime, views=views, max_pixels=max_pixels)
         for item in results:
-            for side, view in enumerate(sides if item.features else ()):
+            for number, name in enumerate(names if item.features else ()):
                 for layer, array in zip(layers, arrays, strict=True):
-                    array[side, done] = item.features[view.name][layer]
+                    array[number, done] = item.features[name][layer]
             if item.reason is not None:
                 failures[done] = item.reason
             done += 1
@@ -90,7 +112,7 @@ def store_maps(
                     array.flush()
                 write_json(note, _note(stamp, done, failures))
             progress(done, len(images))
-    return MapStore(folder, layers, len(sides), failures)
+    return MapStore(folder, layers, len(names), failures)
 
 
 def _note(stamp: str, done: int, failures: dict[int, str]) -> dict[str, Any]:
@@ -122,7 +144,8 @@ def _arrays(
         if needed > 0.95 * free:
             raise InputError(
                 f"the maps of {head[1]} images need {needed / 1e9:.1f} GB in {folder}, where "
-                f"{free / 1e9:.1f} GB are free: choose a smaller model.size or fewer model.layers"
+                f"{free / 1e9:.1f} GB are free: choose a smaller model.size, fewer model.layers "
+                "or fewer training.views"
             )
     return [
         np.lib.format.open_memmap(_file(folder, layer), "w+", np.float16, (*head, *shape))

@@ -9,16 +9,18 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from gingham.backbones import (
     Backbone,
     FeatureConfig,
     Preprocess,
+    early_layers,
     get_backbone,
 )
 from gingham.errors import BackboneError
 from gingham.networks import architecture, build_network
-from gingham.pooling import PooledNetwork
+from gingham.pooling import PooledNetwork, pool_foreground
 from gingham.training.config import ModelConfig
 from gingham.training.heads import Head, build_head, default_layers, reads_pooled
 
@@ -31,34 +33,45 @@ DEFAULT_BACKBONES = ("efficientnet_b0", "efficientnet_lite0")
 class Trunk(nn.Module):
     """Map (N, S, S, 3) uint8 RGB to what a head reads of each layer: maps, or them pooled.
 
+    Pooled are means and deviations, of the layers in `foreground` over it, too: as a catalogue
+    keeps them.
+
     Its batch normalisation keeps the statistics it came with, even while the rest learns.
     """
 
-    def __init__(self, network: PooledNetwork, layers: tuple[str, ...], *, pooled: bool) -> None:
+    def __init__(
+        self,
+        network: PooledNetwork,
+        layers: tuple[str, ...],
+        *,
+        pooled: bool,
+        foreground: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
         self.network = network
         self.layers = layers
         self.pooled = pooled
+        self.foreground = foreground
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Read a batch."""
         maps = self.network.maps(images)
         if self.pooled:
-            return tuple(_pool(maps[layer]) for layer in self.layers)
+            return tuple(self._pool(maps[layer], layer) for layer in self.layers)
         return tuple(maps[layer] for layer in self.layers)
+
+    def _pool(self, maps: torch.Tensor, layer: str) -> torch.Tensor:
+        # As `gingham.pooling.pool`, but that the root of a channel that is the same everywhere has
+        # no slope.
+        variance = maps.var((2, 3), correction=0)
+        pooled = torch.cat([maps.mean((2, 3)), variance.clamp(min=1e-12).sqrt()], 1)
+        if layer in self.foreground:
+            pooled = torch.cat([pooled, pool_foreground(maps, layer)], 1)
+        return pooled
 
     def train(self, mode: bool = True) -> Trunk:
         """Stay in evaluation mode: a batch of a few images says little of the statistics."""
         return super().train(False)
-
-
-def _pool(maps: torch.Tensor) -> torch.Tensor:
-    """Mean and deviation as `gingham.pooling.pool` gives them, with a slope that is always finite.
-
-    The root of a channel that is the same everywhere has none.
-    """
-    variance = maps.var((2, 3), correction=0)
-    return torch.cat([maps.mean((2, 3)), variance.clamp(min=1e-12).sqrt()], 1)
 
 
 class Network(nn.Module):
@@ -67,22 +80,36 @@ class Network(nn.Module):
     Parameters
     ----------
     trunk, head : the two parts.
-    both_sides : outside of learning, answer with the mean over the image and its mirror image.
+    both_sides, middle : see `ModelConfig`; only outside of learning.
     """
 
-    def __init__(self, trunk: Trunk, head: Head, *, both_sides: bool = False) -> None:
+    def __init__(
+        self, trunk: Trunk, head: Head, *, both_sides: bool = False, middle: float = 0.0
+    ) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
         self.both_sides = both_sides
+        self.middle = middle
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Answer for a batch."""
-        logits = cast(torch.Tensor, self.head(self.trunk(images)))
+        views = [images]
+        if self.middle and not self.training:
+            views.append(_middle(images, self.middle))
         if self.both_sides and not self.training:
-            mirrored = cast(torch.Tensor, self.head(self.trunk(images.flip(2))))
-            logits = (logits + mirrored) / 2
-        return logits
+            views += [view.flip(2) for view in views]
+        logits = [cast(torch.Tensor, self.head(self.trunk(view))) for view in views]
+        return torch.stack(logits).mean(0)
+
+
+def _middle(images: torch.Tensor, share: float) -> torch.Tensor:
+    """Enlarge the middle of (N, S, S, 3) images, `share` of the side, to the whole."""
+    size = int(images.shape[1])  # a tensor, while a graph is made of it
+    edge = round(size * (1 - share) / 2)
+    planes = images[:, edge : size - edge, edge : size - edge].permute(0, 3, 1, 2).float()
+    enlarged = functional.interpolate(planes, (size, size), mode="bilinear", align_corners=False)
+    return enlarged.permute(0, 2, 3, 1)
 
 
 class Planar(nn.Module):
@@ -162,7 +189,7 @@ def assemble(built: Built, config: ModelConfig, outputs: int) -> Network:
         reduced=config.reduced,
         dropout=config.dropout,
     )
-    return Network(built.trunk, head, both_sides=config.both_sides)
+    return Network(built.trunk, head, both_sides=config.both_sides, middle=config.middle)
 
 
 def rebuild(config: ModelConfig, features: FeatureConfig, outputs: int) -> Network:
@@ -199,7 +226,9 @@ def preprocess_for(config: ModelConfig, own: Preprocess) -> Preprocess:
 
 def _build(config: ModelConfig, backbone: Backbone) -> Built:
     layers: Sequence[str] = config.layers or default_layers(config.head, backbone)
-    network, features = build_network(backbone.name, config.weights or None, layers=layers)
+    network, features = build_network(
+        backbone.name, config.weights or None, layers=layers, foreground=()
+    )
     features = replace(features, preprocess=preprocess_for(config, features.preprocess))
     return _built(config, backbone, network, features)
 
@@ -209,7 +238,12 @@ def _built(
 ) -> Built:
     # In the network's own order, whatever the order they were asked for.
     names = tuple(layer.name for layer in features.layers)
-    trunk = Trunk(network, names, pooled=reads_pooled(config.head, backbone)).eval()
+    trunk = Trunk(
+        network,
+        names,
+        pooled=reads_pooled(config.head, backbone),
+        foreground=early_layers([name for name, _ in backbone.layers]),
+    ).eval()
     size = features.preprocess.size
     with torch.inference_mode():
         example = trunk(torch.zeros(1, size, size, 3, dtype=torch.uint8))

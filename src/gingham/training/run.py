@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,20 +192,23 @@ def _learn(
 ) -> tuple[dict[int, str], dict[str, Fitted]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
     from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
+    from gingham.training.heads import default_views
     from gingham.training.losses import loss_for
-    from gingham.training.maps import store_maps
+    from gingham.training.maps import store_maps, views_of
 
     work, fitting = folder / WORK, config.training
     # Test images are not looked at before the model is done.
     rows = np.flatnonzero(samples.part != PARTS.index("test"))
     seen = samples.only(rows)
+    further = default_views(config.model.head) if fitting.views < 0 else fitting.views
+    views = partial(views_of, mirror=fitting.mirror, further=further, crop=fitting.views_crop)
     with bar("read") as shown:
         store = store_maps(
             work / "maps",
             seen.images,
             _trunk_runtime(built, work),
             built.shapes,
-            mirror=fitting.mirror,
+            views=views,
             stamp=_stamp(config, samples),
             max_pixels=max_pixels,
             progress=shown,
@@ -215,7 +219,7 @@ def _learn(
     for part, those in kept.items():
         if not len(those):
             raise InputError(f"no {part} image can be read; the first: {store.failures[0]}")
-    loss = loss_for(config.model.head, samples.vocabulary)
+    loss = loss_for(config.model.head, samples.vocabulary, fitting.rank_images)
     train_rows, repeat = kept["train"], seen.repeat[kept["train"]]
     phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
     if fitting.unfreeze_epochs:

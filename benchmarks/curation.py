@@ -3,7 +3,9 @@
 5 % of the labels of each attribute flipped, 200 re-encoded copies (a third of them resized too, a
 third mirrored), 50 corrupt files; and what it makes of the folder of near duplicates.
 
-Usage: curation.py [--seed N] [--half 0|1] [--flips uniform|frequent] [--keep FOLDER]
+With --year the table has the season's year too, which is not judged, but tells of the season.
+
+Usage: curation.py [--seed N] [--half 0|1] [--flips uniform|frequent] [--year] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -96,10 +98,13 @@ def write(path: Path, table: list[Row]) -> None:
         writer.writerows(table)
 
 
-def products(folder: Path, out: Path, seed: int, half: int | None, flips: str) -> None:
+def products(
+    folder: Path, out: Path, seed: int, half: int | None, flips: str, witnesses: tuple[str, ...]
+) -> None:
     rng = np.random.default_rng(seed)
+    names = ATTRIBUTES + witnesses
     table = [
-        {"image": str(DATA / "fashion_products" / row["image"])} | {a: row[a] for a in ATTRIBUTES}
+        {"image": str(DATA / "fashion_products" / row["image"])} | {a: row[a] for a in names}
         for i, row in enumerate(rows("fashion_products/products.csv"))
         if half is None or i % 2 == half
     ]
@@ -109,7 +114,10 @@ def products(folder: Path, out: Path, seed: int, half: int | None, flips: str) -
     corrupt = plant_corrupt(table, folder, rng)
     write(folder / "table.csv", table)
     config = folder / "curate.toml"
-    config.write_text("[table]\nattributes = " + json.dumps(ATTRIBUTES) + "\n")
+    config.write_text(
+        f"[table]\nattributes = {json.dumps(names)}\n"
+        f"[label_errors]\nattributes = {json.dumps(ATTRIBUTES)}\n"
+    )
     done = run(
         GINGHAM, "curate", folder / "table.csv", "--config", config, "--out", out, "--json",
         codes=(0, 1),
@@ -214,12 +222,14 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--half", type=int, choices=(0, 1))
     parser.add_argument("--flips", choices=("uniform", "frequent"), default="uniform")
+    parser.add_argument("--year", action="store_true")
     parser.add_argument("--keep", type=Path, help="where features stay for the next run")
     given = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         kept = given.keep or place / "kept"
-        products(place, kept / "products", given.seed, given.half, given.flips)
+        witnesses = ("year",) if given.year else ()
+        products(place, kept / "products", given.seed, given.half, given.flips, witnesses)
         print("near duplicates:")
         near_duplicates(place, kept / "near")

@@ -1,4 +1,4 @@
-"""What is called a copy, and what is not; the index against every pair."""
+"""What is called a copy, and what is not; the index and the fast comparison against slow ones."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from conftest import SHARED, needs_shared
-from gingham.curation.copies import TURNS, difference, read_encoded, turned, undo
+from gingham.curation.copies import (
+    COLOURED,
+    GREY,
+    TURNS,
+    difference,
+    read_encoded,
+    turned,
+    undo,
+)
 from gingham.curation.neighbours import (
-    alike_pairs,
-    feature_pairs,
-    hash_pairs,
-    perceptual_hashes,
+    UNLIKE,
+    Thumbnails,
+    best_turns,
+    differences,
+    nearest_pairs,
+    perceptual_points,
 )
 
 pytest.importorskip("faiss", reason="faiss-cpu comes with the extra `train`")
@@ -105,6 +118,39 @@ def test_another_shade_is_no_copy(original: str, tmp_path: Path) -> None:
     assert not compare(original, save(scene(2), tmp_path / "scene.jpg"))
 
 
+def test_of_two_encoded_alike_only_the_untouched_is_a_copy(tmp_path: Path) -> None:
+    picture = scene(5, (96, 128))
+    first = save(picture, tmp_path / "first.jpg", quality=80)
+    with Image.open(first) as opened:
+        again = save(opened.convert("RGB"), tmp_path / "again.jpg", quality=80)
+    touched = picture.copy()
+    spot = touched.crop((40, 40, 56, 56)).point(lambda value: min(value + 3, 255))
+    touched.paste(spot, (40, 40))
+    shade = save(touched, tmp_path / "shade.jpg", quality=80)
+    assert compare(first, again)
+    assert not compare(first, shade)
+    assert compare(save(Image.open(first), tmp_path / "first.png"), again)
+
+
+def test_faint_drawings_are_not_all_copies_of_each_other(tmp_path: Path) -> None:
+    paths = []
+    for number, box in enumerate(((10, 20, 60, 40), (30, 50, 80, 110))):
+        picture = Image.new("RGB", (90, 120), "white")
+        ImageDraw.Draw(picture).ellipse(box, outline=(235, 236, 238))
+        paths.append(save(picture, tmp_path / f"{number}.jpg", quality=85))
+        paths.append(save(picture, tmp_path / f"{number}.png"))
+        with Image.open(paths[-2]) as drawn:
+            paths.append(save(drawn.convert("RGB"), tmp_path / f"{number}c.jpg", quality=40))
+    assert compare(paths[0], paths[2])
+    assert compare(paths[1], paths[0])
+    assert not compare(paths[0], paths[3])
+    assert not compare(paths[1], paths[4])
+    blank = [
+        save(Image.new("RGB", (90, 120), (c, 255, 255)), tmp_path / f"{c}.png") for c in (254, 255)
+    ]
+    assert compare(blank[0], blank[1])
+
+
 def test_a_grey_copy_is_told_apart(original: str, tmp_path: Path) -> None:
     with Image.open(original) as picture:
         grey = save(picture.convert("L"), tmp_path / "grey.jpg", quality=80)
@@ -132,61 +178,115 @@ def noisy(picture: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def test_the_hash_is_the_definition_s() -> None:
-    thumbnails = thumbnails_of([scene(seed) for seed in range(3)])
-    n = np.arange(32)
-    basis = np.cos(np.pi * (n[None, :] + 0.5) * n[:, None] / 32)
-    for thumbnail, found in zip(thumbnails, perceptual_hashes(thumbnails), strict=True):
-        brightness = thumbnail @ np.array([0.299, 0.587, 0.114])
-        lowest = (basis @ brightness @ basis.T)[:8, :8].ravel()
-        expected = lowest > np.median(lowest)
-        assert (np.unpackbits(found) != expected).sum() == 0
+pictures_of_any_kind = hnp.arrays(np.uint8, (3, 32, 32, 3), elements=st.integers(0, 255))
 
 
-def test_the_index_of_hashes_meets_what_comparing_every_pair_would() -> None:
+@settings(max_examples=20, deadline=None)
+@given(pictures_of_any_kind)
+def test_turns_share_their_perceptual_points_and_copies_nearly(pixels: NDArray[np.uint8]) -> None:
+    rows = np.arange(3)
+    points = perceptual_points(pixels, rows, turns=True)
+    plain = perceptual_points(pixels, rows, turns=False)
+    basis = np.cos(np.pi * (np.arange(32) + 0.5) * np.arange(8)[:, None] / 32)
+    basis *= np.sqrt(np.where(np.arange(8) == 0, 1, 2) / 32)[:, None]
+    for row in rows:
+        brightness = pixels[row] @ np.array([0.299, 0.587, 0.114])
+        found = basis @ brightness @ basis.T
+        np.testing.assert_allclose(plain[row].reshape(8, 8), found, rtol=0, atol=0.05)
+        high = np.maximum(np.abs(found), np.abs(found).T)
+        low = np.minimum(np.abs(found), np.abs(found).T)
+        expected = np.where(np.triu(np.ones((8, 8), bool)), high, low)
+        np.testing.assert_allclose(points[row].reshape(8, 8), expected, rtol=0, atol=0.05)
+    for turn in TURNS:
+        laid = perceptual_points(turned(pixels, turn), rows, turns=True)
+        np.testing.assert_allclose(laid, points, rtol=0, atol=0.05)
+        # However laid, two pictures are at least as far apart as their points.
+        other = perceptual_points(turned(pixels, turn), rows, turns=False)
+        apart = np.linalg.norm(other[0] - plain[1])
+        assert np.linalg.norm(points[0] - points[1]) <= apart + 0.05
+
+
+def test_the_index_meets_what_comparing_every_pair_would() -> None:
     rng = np.random.default_rng(0)
-    pictures = [scene(seed) for seed in range(60)]
-    for row in range(0, 60, 3):
-        pictures[row + 1] = noisy(pictures[row], int(rng.integers(20, 90)))
-    thumbnails = thumbnails_of(pictures)
-    rows = np.arange(60)
-    bits = np.unpackbits(perceptual_hashes(thumbnails), axis=1)
-    apart = (bits[:, None] != bits[None]).sum(axis=2)
-    near = {(a, b) for a in range(60) for b in range(a + 1, 60) if apart[a, b] <= 7}
-    found = hash_pairs(thumbnails, rows, turns=False, neighbours=59)
-    assert near <= {(int(a), int(b)) for a, b, _ in found}
-    assert {(row, row + 1) for row in range(0, 60, 3)} <= near
-
-
-def test_candidates_name_rows_and_turns() -> None:
-    pictures = [scene(seed) for seed in range(40)]
-    pictures[30] = pictures[5].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    pictures[31] = pictures[6].transpose(Image.Transpose.ROTATE_90)
-    thumbnails = thumbnails_of(pictures)
-    rows = np.delete(np.arange(40), [0, 1, 2])
-    rng = np.random.default_rng(0)
-    reduced = rng.normal(size=(40, 16)).astype(np.float32)
-    reduced[30], reduced[31] = reduced[5], reduced[6]
-    by_hash = hash_pairs(thumbnails, rows, turns=True, neighbours=5)
-    by_features = feature_pairs(reduced[rows], thumbnails, rows, turns=True, neighbours=3)
-    wanted = {
-        (5, 30, TURNS.index(Image.Transpose.FLIP_LEFT_RIGHT)),
-        (6, 31, TURNS.index(Image.Transpose.ROTATE_90)),
+    points = rng.normal(size=(1500, 24)).astype(np.float32)
+    points[750:] = points[:750] + rng.normal(size=(750, 24)).astype(np.float32) / 10
+    rows = np.sort(rng.choice(9000, 1500, replace=False))
+    found = nearest_pairs(points, rows, neighbours=6)
+    assert (found[:, 0] < found[:, 1]).all()
+    assert len(np.unique(found, axis=0)) == len(found) <= 1500 * 6
+    apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    nearest = np.argsort(apart, axis=1)[:, 1:7]
+    expected = {
+        (int(rows[min(a, b)]), int(rows[max(a, b)])) for a in range(1500) for b in nearest[a]
     }
-    for pairs in (by_hash, by_features):
-        found, mean, worst = alike_pairs(thumbnails, pairs)
-        assert wanted == {(int(a), int(b), int(turn)) for a, b, turn in found}
-        assert (mean < 1).all()
-        assert (worst < 5).all()
-    plain = hash_pairs(thumbnails, rows, turns=False, neighbours=5)
-    assert len(alike_pairs(thumbnails, plain)[0]) == 0
+    pairs = {(int(a), int(b)) for a, b in found}
+    assert {(int(rows[row]), int(rows[row + 750])) for row in range(750)} <= pairs
+    assert len(pairs & expected) > 0.98 * len(expected)
+    assert np.array_equal(nearest_pairs(points, rows, neighbours=6), found)
 
 
-def test_pairs_are_looked_up_not_all_compared() -> None:
-    rng = np.random.default_rng(0)
-    thumbnails = rng.integers(0, 255, (3000, 32, 32, 3)).astype(np.uint8)
-    pairs = hash_pairs(thumbnails, np.arange(3000), turns=False, neighbours=8)
-    assert len(pairs) <= 3000 * 8
+def test_more_neighbours_than_pictures_are_no_harm() -> None:
+    found = nearest_pairs(np.eye(3, 4, dtype=np.float32), np.array([4, 7, 9]), neighbours=200)
+    assert found.tolist() == [[4, 7], [4, 9], [7, 9]]
+
+
+def test_copies_are_met_however_they_are_laid() -> None:
+    pictures = [scene(seed) for seed in range(40)]
+    for row, turn in enumerate(Image.Transpose):
+        pictures[30 + row] = noisy(pictures[row].transpose(turn), 50)
+    thumbnails = thumbnails_of(pictures)
+    rows = np.arange(40)
+    points = perceptual_points(thumbnails, rows, turns=True)
+    pairs = nearest_pairs(points, rows, neighbours=3)
+    looks = Thumbnails.of(thumbnails)
+    turns = best_turns(looks, pairs)
+    mean, worst = differences(looks, pairs, turns)
+    near = (mean <= UNLIKE[0]) & (worst <= UNLIKE[1])
+    assert [(*pair, turn) for pair, turn in zip(pairs[near], turns[near], strict=True)] == [
+        (row, 30 + row, 1 + row) for row in range(7)
+    ]
+
+
+def slow_difference(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], turn: Image.Transpose | None
+) -> tuple[float, float]:
+    """Compare two thumbnails pixel by pixel."""
+    laid = np.asarray(Image.fromarray(a) if turn is None else Image.fromarray(a).transpose(turn))
+    less, more = sorted(
+        max(int(pixel.max()) - int(pixel.min()) for pixel in one.reshape(-1, 3)) for one in (a, b)
+    )
+    grey = less <= GREY and more >= COLOURED
+    weights = (0.299, 0.587, 0.114)
+    gap = np.zeros((32, 32))
+    for y in range(32):
+        for x in range(32):
+            apart = [int(p) - int(q) for p, q in zip(laid[y, x], b[y, x], strict=True)]
+            signed = abs(sum(w * d for w, d in zip(weights, apart, strict=True)))
+            gap[y, x] = signed if grey else sum(map(abs, apart)) / 3
+    blocks = [gap[y : y + 4, x : x + 4].mean() for y in range(0, 32, 4) for x in range(0, 32, 4)]
+    return float(gap.mean()), float(max(blocks))
+
+
+@settings(max_examples=30, deadline=None)
+@given(pictures_of_any_kind, st.integers(0, 7), st.integers(0, 40), st.integers(0, 2))
+def test_differences_are_the_slow_ones_wherever_they_matter(
+    pixels: NDArray[np.uint8], turn: int, noise: int, grey: int
+) -> None:
+    rng = np.random.default_rng(noise)
+    # The second is the first, laid otherwise and altered; the third is anything.
+    altered = turned(pixels[0], TURNS[turn]).astype(int) + rng.integers(-noise, noise + 1)
+    pixels[1] = np.clip(altered + rng.integers(-2, 3, altered.shape), 0, 255)
+    for row in range(grey):
+        pixels[row] = pixels[row].mean(axis=2, keepdims=True).astype(np.uint8)
+    pairs = np.array([(0, 1), (0, 2), (1, 2)])
+    turns = np.array([turn, turn, 0])
+    found = differences(Thumbnails.of(pixels), pairs, turns)
+    for (a, b), laid, mean, worst in zip(pairs, turns, *found, strict=True):
+        expected = slow_difference(pixels[a], pixels[b], TURNS[laid])
+        if np.isfinite(mean):
+            assert (mean, worst) == pytest.approx(expected, abs=1e-3)
+        else:
+            assert expected[0] > UNLIKE[0] or expected[1] > UNLIKE[1]
 
 
 @needs_shared

@@ -335,7 +335,7 @@ def test_a_guess_yields_to_a_copy_that_is_far_closer() -> None:
     """Two shades of one thing, and a resized copy of the first; and one photo in three sizes."""
 
     def near(a: int, b: int, block: float, guessed: bool = True) -> Link:
-        return Link(a, b, "near", "hash", 0, Difference(block, 1.0, False, guessed))
+        return Link(a, b, "near", "perceptual", 0, Difference(block, 1.0, False, guessed))
 
     shade_a, copy_of_a, shade_b = range(3)
     sure, guess = near(shade_a, copy_of_a, 0.5), near(copy_of_a, shade_b, 6.0)

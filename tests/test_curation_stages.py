@@ -23,7 +23,7 @@ from gingham.curation.config import (
     UnknownSection,
     ValuesSection,
 )
-from gingham.curation.label_errors import judge_labels
+from gingham.curation.label_errors import _folds, judge_labels
 from gingham.curation.split import split_samples, stratify
 from gingham.curation.table import Samples, Values, read_samples, write_clean
 from gingham.curation.unknown import count_unknown
@@ -286,6 +286,71 @@ def test_values_of_kind_multi_are_judged_one_by_one() -> None:
     assert found["suggested"] == "scarf"
     assert found["flagged"]
     assert samples.values["wear"][lacking] == ("hat", "scarf")
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 24), st.integers(1, 4), st.booleans(), st.integers(0, 99))
+def test_every_label_is_judged_once_or_counted(n: int, values: int, multi: bool, seed: int) -> None:
+    pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
+    rng = np.random.default_rng(seed)
+    cells = [
+        "+".join(sorted({f"v{v}" for v in rng.integers(values, size=rng.integers(0, 3))}))
+        for _ in range(n)
+    ]
+    kind = cells if multi else [cell.split("+")[0] for cell in cells]
+    samples = samples_of(("kind",) if multi else (), kind=kind, empty=[""] * n)
+    samples.group[:] = rng.integers(n, size=n)
+    before = list(samples.values["kind"])
+    X = rng.normal(size=(n, 5)).astype(np.float32)
+    stage = judge_labels(
+        samples, X, rng.random(n) < 0.9, LabelErrorsSection(), seed=seed, progress=quiet
+    )
+    assert samples.values["kind"] == before
+    ranks = [record["rank"] for record in stage.records]
+    assert (
+        ranks
+        == list(range(1, len(ranks) + 1))
+        == sorted(record["attribute_rank"] for record in stage.records)
+    )
+    questions = {(record["row"], record["value"].removeprefix("not ")) for record in stage.records}
+    assert len(questions) == len(ranks)
+    for record in stage.records:
+        row, value, suggested = record["row"], record["value"], record["suggested"]
+        assert 0 <= record["probability"] <= 1
+        assert suggested != value
+        if multi:
+            has = not value.startswith("not ")
+            assert (value.removeprefix("not ") in before[row]) == has
+            assert suggested == (f"not {value}" if has else value.removeprefix("not "))
+            assert record["suggested_probability"] + record["probability"] == pytest.approx(1, 1e-3)
+        else:
+            assert before[row] == (value,)
+        assert not record["flagged"] or record["probability"] <= 0.05
+    figures = stage.summary["attributes"]
+    assert figures["empty"] == {"labels": 0, "flagged": 0, "not_judged": 0}
+    assert figures["kind"]["labels"] == len(ranks)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=1, max_size=30),
+    st.integers(1, 8),
+    st.integers(2, 5),
+)
+def test_folds_part_no_group_and_hold_every_row_once(
+    labels: list[set[int]], size: int, folds: int
+) -> None:
+    has = np.array([[v in said for v in range(4)] for said in labels])
+    groups = np.unique(np.arange(len(labels)) // size, return_inverse=True)[1]
+    parts = _folds(has, groups, folds, 0)
+    most = max(len({int(groups[row]) for row in np.flatnonzero(has[:, v])}) for v in range(4))
+    assert len(parts) <= min(folds, most)
+    assert bool(parts) == (most > 1)
+    if parts:
+        assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+        for group in range(int(groups.max()) + 1):
+            rows = set(np.flatnonzero(groups == group).tolist())
+            assert sum(bool(rows & set(part.tolist())) for part in parts) == 1
 
 
 def test_what_cannot_be_judged_is_counted() -> None:

@@ -15,8 +15,17 @@ from scipy.sparse.csgraph import connected_components
 from gingham.curation.config import DuplicatesSection
 from gingham.curation.copies import TURNS, Difference, is_readable_copy
 from gingham.curation.fingerprints import Fingerprints
-from gingham.curation.neighbours import Pairs, alike_pairs, feature_pairs, hash_pairs
+from gingham.curation.neighbours import (
+    UNLIKE,
+    Pairs,
+    Thumbnails,
+    best_turns,
+    differences,
+    nearest_pairs,
+    perceptual_points,
+)
 from gingham.curation.table import Records, Samples, Stage, Values
+from gingham.discriminant import unit
 from gingham.extract import Progress
 
 COLUMNS = (
@@ -37,7 +46,7 @@ class Link:
     ----------
     a, b : rows.
     kind : `exact`, `near` or `alike`.
-    found_by : `pixels`, `hash` or `features`, joined by +.
+    found_by : `pixels`, `perceptual` or `features`, joined by +.
     turn : position in `TURNS` of what lays `a` like `b`.
     gap : None where they were not compared, their pixels being equal.
     """
@@ -61,7 +70,7 @@ def find_links(
 ) -> list[Link]:
     """Find the copies among the rows that are still there.
 
-    Candidates come from hashes and nearest features (see `gingham.curation.neighbours`); only
+    Candidates are the nearest by look and by features (see `gingham.curation.neighbours`); only
     those whose thumbnails are alike are opened and compared (see `gingham.curation.copies`).
 
     Parameters
@@ -83,19 +92,17 @@ def find_links(
     rows = np.array(list(first.values()), np.int64)
     if len(rows) < 2:
         return links
-    pairs, found_by = _candidates(rows, prints, reduced, section)
     paths = samples.paths
+    candidates = _candidates(rows, prints, reduced, section)
     # Pairs of one picture follow each other: it is decoded once for them.
-    for done, ((a, b, turn), mean, worst, said) in enumerate(
-        zip(pairs.tolist(), *found_by, strict=True), 1
-    ):
+    for done, (a, b, turn, like, said) in enumerate(candidates, 1):
         gap = is_readable_copy(paths[a], paths[b], TURNS[turn], max_pixels)
         if gap is not None and gap.is_copy:
             # A grey copy has lost what some attributes are about.
             links.append(Link(a, b, "alike" if gap.grey else "near", said, turn, gap))
-        elif gap is not None and turn == 0 and mean <= ALIKE[0] and worst <= ALIKE[1]:
+        elif gap is not None and like:
             links.append(Link(a, b, "alike", said, turn, gap))
-        progress(done, len(pairs))
+        progress(done, len(candidates))
     return without_doubtful(links)
 
 
@@ -130,30 +137,30 @@ def _candidates(
     prints: Fingerprints,
     reduced: Callable[[list[int]], NDArray[np.float32]] | None,
     section: DuplicatesSection,
-) -> tuple[Pairs, tuple[list[float], list[float], list[str]]]:
-    """List the pairs worth opening, by row; with their thumbnails' gaps, and what found them."""
-    thumbnails = prints.thumbnails
-    options: dict[str, Any] = {"turns": section.flips, "neighbours": section.neighbours}
+) -> list[tuple[int, int, int, bool, str]]:
+    """List the pairs worth opening: two rows, the turn, whether alike, and what found them."""
     by_source: dict[str, Pairs] = {}
     if section.perceptual:
-        by_source["hash"] = hash_pairs(thumbnails, rows, **options)
+        points = perceptual_points(prints.thumbnails, rows, turns=section.flips)
+        by_source["perceptual"] = nearest_pairs(points, rows, neighbours=section.neighbours)
     if section.features and reduced is not None:
-        by_source["features"] = feature_pairs(reduced(rows.tolist()), thumbnails, rows, **options)
-    found: dict[tuple[int, int, int], list[str]] = {}
-    gaps: dict[tuple[int, int, int], tuple[float, float]] = {}
-    for source, pairs in by_source.items():
-        near, mean, worst = alike_pairs(thumbnails, pairs)
-        for (a, b, turn), *gap in zip(near.tolist(), mean.tolist(), worst.tolist(), strict=True):
-            found.setdefault((a, b, turn), []).append(source)
-            gaps[a, b, turn] = (gap[0], gap[1])
-    best: dict[tuple[int, int], tuple[int, int, int]] = {}
-    for key in sorted(found, key=lambda k: gaps[k][0]):
-        # A picture that looks alike both ways round is compared the better way only.
-        best.setdefault(key[:2], key)
-    keys = sorted(best.values())
-    listed = np.array(keys, np.int64).reshape(-1, 3)
-    said = ["+".join(found[key]) for key in keys]
-    return listed, ([gaps[k][0] for k in keys], [gaps[k][1] for k in keys], said)
+        points = unit(reduced(rows.tolist()))
+        by_source["features"] = nearest_pairs(points, rows, neighbours=section.neighbours)
+    if not by_source:
+        return []
+    thumbnails = Thumbnails.of(prints.thumbnails)
+    n = len(prints.ids)
+    sources = {name: pairs @ np.array([n, 1]) for name, pairs in by_source.items()}
+    keys = np.unique(np.concatenate(list(sources.values())))
+    pairs = np.stack(np.divmod(keys, n), axis=1)
+    turns = best_turns(thumbnails, pairs) if section.flips else np.zeros(len(pairs), np.intp)
+    mean, worst = differences(thumbnails, pairs, turns)
+    near = np.flatnonzero((mean <= UNLIKE[0]) & (worst <= UNLIKE[1]))
+    alike = (turns == 0) & (mean <= ALIKE[0]) & (worst <= ALIKE[1])
+    found = {name: np.isin(keys[near], known) for name, known in sources.items()}
+    said = ["+".join(name for name in found if found[name][i]) for i in range(len(near))]
+    columns = (*pairs[near].T.tolist(), turns[near].tolist(), alike[near].tolist(), said)
+    return list(zip(*columns, strict=True))
 
 
 def settle_duplicates(

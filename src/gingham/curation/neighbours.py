@@ -1,28 +1,21 @@
-"""Which pictures may be copies of each other: hashes and features looked up in an index."""
+"""Which pictures may be copies of each other: the nearest of each, looked up in a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-from gingham.curation.copies import COLOURED, GREY, TURNS, turned, undo
-from gingham.discriminant import unit
+from gingham.curation.copies import COLOURED, GREY, TURNS, turned
 from gingham.errors import MissingExtraError
 
 Rows = NDArray[np.int64]
 Pairs = NDArray[np.int64]
-"""(P, 3): two rows, and which of `TURNS` lays the first like the second."""
-
-HASH_BITS = 64
-BANDS, FLIPPED = 4, 1
-"""Hashes are filed under four bands of 16 bits and looked up with up to one bit of each flipped:
-all pairs that differ in 7 bits or fewer are met, and most of a few more."""
-FAR = 12
-"""Bits beyond which two hashes are not alike."""
+"""(P, 2): the lower row and the higher one; each pair once, in order."""
 
 UNLIKE = (9.0, 28.0)
 """Thumbnails that differ by more, on average and in the worst block, are of different pictures."""
@@ -30,69 +23,89 @@ UNLIKE = (9.0, 28.0)
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 """What red, green and blue add to it."""
 
+FREQUENCIES = 8
+"""The lowest of them along each side tell pictures apart, as in a perceptual hash."""
+
+LINKS = 32
+"""Of a picture in the graph: with half as many, one in fifty pairs that lie far from all others is
+not met."""
+
+_BLOCK = 4
 _CHUNK = 1024
 
 
-def hash_pairs(thumbnails: NDArray[np.uint8], rows: Rows, *, turns: bool, neighbours: int) -> Pairs:
-    """Find pictures whose perceptual hashes are alike, without comparing every pair.
+@dataclass(frozen=True)
+class Thumbnails:
+    """M thumbnails on disk, and what is held in memory of each to compare many pairs fast.
 
-    Parameters
+    Attributes
     ----------
-    thumbnails : (M, 32, 32, 3) uint8.
-    rows : those of them to look at.
-    turns : look for mirrored and turned copies too.
-    neighbours : the nearest looked at, of each picture and turn.
+    pixels : (M, 32, 32, 3) uint8.
+    blocks : (M, 8, 8, 3) int16, sums over 4 x 4 pixels.
+    colour : (M,) uint8, how far the channels of the most colourful pixel are apart.
+    """
+
+    pixels: NDArray[np.uint8]
+    blocks: NDArray[np.int16]
+    colour: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8]) -> Thumbnails:
+        """Look at every thumbnail once."""
+        side = pixels.shape[1] // _BLOCK
+        blocks = np.empty((len(pixels), side, side, 3), np.int16)
+        colour = np.empty(len(pixels), np.uint8)
+        for at in _chunks(len(pixels)):
+            some = np.asarray(pixels[at])
+            parts = some.reshape(-1, side, _BLOCK, side, _BLOCK, 3)
+            blocks[at] = parts.sum(2, dtype=np.int16).sum(3, dtype=np.int16)
+            # Ten times as fast as `max` and `min` over so short an axis.
+            red, green, blue = np.moveaxis(some, 3, 0)
+            high = np.maximum(np.maximum(red, green), blue)
+            low = np.minimum(np.minimum(red, green), blue)
+            colour[at] = (high - low).max((1, 2))
+        return cls(pixels, blocks, colour)
+
+
+def perceptual_points(pixels: NDArray[np.uint8], rows: Rows, *, turns: bool) -> NDArray[np.float32]:
+    """Describe N rows of (M, 32, 32, 3) thumbnails by (N, 64) numbers that copies nearly share.
+
+    They are the lowest frequencies of the brightness. With `turns`, the eight ways to lay a picture
+    share them: mirroring changes a frequency's sign at most, so its size is taken; laying a picture
+    on its side swaps two of them, so the larger one comes first. Two such points are never further
+    apart than the frequencies of the two pictures, laid alike.
 
     References
     ----------
-    Norouzi, Punjani, Fleet, *Fast Search in Hamming Space with Multi-Index Hashing* (2012): here
-    by faiss's `IndexBinaryMultiHash`.
+    Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions* (2010): the hash by
+    a cosine transform. It keeps of each of these numbers only whether it exceeds their median;
+    photos of products on white then share most bits, and what differs is lost.
     """
-    faiss = import_faiss()
-    index = faiss.IndexBinaryMultiHash(HASH_BITS, BANDS, HASH_BITS // BANDS)
-    index.nflip = FLIPPED
-    chunks = list(_chunks(len(rows)))
-    for at in chunks:
-        index.add(perceptual_hashes(thumbnails[rows[at]]))
-    found = []
-    for turn in range(len(TURNS) if turns else 1):
-        for at in chunks:
-            asked = perceptual_hashes(turned(thumbnails[rows[at]], TURNS[turn]))
-            bits, near = index.search(asked, neighbours + (turn == 0))
-            found.append(_listed(rows, near, (bits <= FAR) & (near >= 0), at, turn))
-    return _different(np.concatenate(found))
+    n = FREQUENCIES
+    points = np.empty((len(rows), n * n), np.float32)
+    high, low = np.triu_indices(n, 1)
+    for at in _chunks(len(rows)):
+        found = dctn(pixels[rows[at]] @ BRIGHTNESS, axes=(1, 2), norm="ortho")[:, :n, :n]
+        if turns:
+            found = np.abs(found)
+            a, b = found[:, high, low], found[:, low, high]
+            found[:, high, low], found[:, low, high] = np.maximum(a, b), np.minimum(a, b)
+        points[at] = found.reshape(-1, n * n)
+    return points
 
 
-def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Hash (N, 32, 32, 3) thumbnails to (N, 8) bytes that copies nearly share.
-
-    References
-    ----------
-    Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions* (2010), the hash by
-    a cosine transform: which of the 8 x 8 lowest frequencies of the brightness exceed their median.
-    """
-    brightness = thumbnails @ BRIGHTNESS
-    lowest = dctn(brightness, axes=(1, 2))[:, :8, :8].reshape(len(thumbnails), HASH_BITS)
-    return np.packbits(lowest > np.median(lowest, axis=1, keepdims=True), axis=1)
-
-
-def feature_pairs(
-    reduced: NDArray[np.float32],
-    thumbnails: NDArray[np.uint8],
-    rows: Rows,
-    *,
-    turns: bool,
-    neighbours: int,
-) -> Pairs:
-    """Find pictures whose features are nearest, by an approximate index; and how they are laid.
+def nearest_pairs(points: NDArray[np.floating], rows: Rows, *, neighbours: int) -> Pairs:
+    """Pair each picture with its nearest ones, by an approximate index: no step sees all pairs.
 
     Parameters
     ----------
-    reduced : (N, d) features of `rows`: pooled over the picture, they hardly tell how it is turned.
-    thumbnails : (M, 32, 32, 3) uint8, which tell it.
-    rows : (N,) those of them to look at.
-    turns : look for mirrored and turned copies too.
+    points : (N, d), of `rows`.
+    rows : (N,), rising.
     neighbours : the nearest looked at, of each picture.
+
+    Returns
+    -------
+    (P, 2) rows; P is at most N times `neighbours`.
 
     References
     ----------
@@ -100,105 +113,87 @@ def feature_pairs(
     Navigable Small World graphs* (2016): here by faiss, two bytes a number.
     """
     faiss = import_faiss()
-    points = unit(reduced)
+    index = faiss.IndexHNSWSQ(points.shape[1], faiss.ScalarQuantizer.QT_fp16, LINKS)
+    index.hnsw.efConstruction = 80
+    index.hnsw.efSearch = max(64, 2 * neighbours)
     threads = faiss.omp_get_max_threads()
     # Built in parallel, the graph would differ from run to run.
     faiss.omp_set_num_threads(1)
     try:
-        index = faiss.IndexHNSWSQ(points.shape[1], faiss.ScalarQuantizer.QT_fp16, 16)
-        index.hnsw.efConstruction = 40
-        index.hnsw.efSearch = max(32, 2 * neighbours)
         index.train(points[:1])
         index.add(points)
-        found = []
-        for at in _chunks(len(points)):
-            _, near = index.search(points[at], neighbours + 1)
-            found.append(_listed(rows, near, near >= 0, at, 0))
     finally:
         faiss.omp_set_num_threads(threads)
-    pairs = _different(np.concatenate(found))
-    if turns:
-        small = coarse(thumbnails)
-        for at in _chunks(len(pairs)):
-            a, b = small[pairs[at, 0]][..., None], small[pairs[at, 1]]
-            gaps = [np.abs(turned(a, turn)[..., 0] - b).mean((1, 2)) for turn in TURNS]
-            pairs[at, 2] = np.argmin(gaps, axis=0)
-    return pairs
+    n = len(rows)
+    keys = []
+    for at in _chunks(n):
+        _, near = index.search(points[at], neighbours + 1)
+        own = np.arange(at.start, at.stop)[:, None]
+        good = (near >= 0) & (near != own)
+        keys.append((np.minimum(own, near) * n + np.maximum(own, near))[good])
+    unique = np.unique(np.concatenate(keys))
+    return np.stack([rows[unique // n], rows[unique % n]], axis=1)
 
 
-def coarse(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Average (N, 32, 32, 3) thumbnails to (N, 8, 8) brightness."""
-    small = np.empty((len(thumbnails), 8, 8), np.float32)
-    for at in _chunks(len(thumbnails)):
-        small[at] = (thumbnails[at] @ BRIGHTNESS).reshape(-1, 8, 4, 8, 4).mean((2, 4))
-    return small
+def best_turns(thumbnails: Thumbnails, pairs: Pairs) -> NDArray[np.intp]:
+    """Say of each pair which of `TURNS` lays the first most like the second: (P,) positions."""
+    best = np.empty(len(pairs), np.intp)
+    for at in _chunks(len(pairs)):
+        a, b = (thumbnails.blocks[pairs[at, side]] @ BRIGHTNESS for side in (0, 1))
+        gaps = [np.abs(turned(a[..., None], turn)[..., 0] - b).sum((1, 2)) for turn in TURNS]
+        best[at] = np.argmin(gaps, axis=0)
+    return best
 
 
-def alike_pairs(
-    thumbnails: NDArray[np.uint8], pairs: Pairs
-) -> tuple[Pairs, NDArray[np.float32], NDArray[np.float32]]:
-    """Keep the pairs whose thumbnails differ by no more than `UNLIKE`.
+def differences(
+    thumbnails: Thumbnails, pairs: Pairs, turns: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Measure how far thumbnails are apart, of 255, on average and in the worst of 8 x 8 blocks.
 
     Where only one of the two is grey, colour is left out.
 
+    Parameters
+    ----------
+    thumbnails : of all rows.
+    pairs : (P, 2) rows.
+    turns : (P,), which of `TURNS` lays the first like the second.
+
     Returns
     -------
-    (Q, 3) pairs, their (Q,) mean differences, and (Q,) those of the worst of 8 x 8 blocks.
+    two (P,) arrays; infinite where a lower bound is beyond `UNLIKE`.
     """
-    small = coarse(thumbnails)
-    kept = [np.zeros((0, 3), np.int64)]
-    means, worsts = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    for turn in np.unique(pairs[:, 2]):
-        these = pairs[pairs[:, 2] == turn]
-        laid = turned(small[..., None], TURNS[turn])[..., 0]
+    mean, worst = np.full((2, len(pairs)), np.inf, np.float32)
+    colour = thumbnails.colour
+    for turn in np.unique(turns):
+        these = np.flatnonzero(turns == turn)
         for at in _chunks(len(these)):
             some = these[at]
-            # Blocks' averages never differ by more than their pixels do, and brightness by no more
-            # than three times its largest part: nothing is lost here.
-            gap = np.abs(laid[some[:, 0]] - small[some[:, 1]]) / (3 * BRIGHTNESS.max())
-            some = some[(gap.mean((1, 2)) <= UNLIKE[0]) & (gap.max((1, 2)) <= UNLIKE[1])]
-            mean, worst = _gaps(thumbnails, some, int(turn))
-            near = (mean <= UNLIKE[0]) & (worst <= UNLIKE[1])
-            kept.append(some[near])
-            means.append(mean[near])
-            worsts.append(worst[near])
-    return np.concatenate(kept), np.concatenate(means), np.concatenate(worsts)
+            a, b = pairs[some].T
+            less, more = np.sort([colour[a], colour[b]], axis=0)
+            grey = (less <= GREY) & (more >= COLOURED)
+            # A block's sums never differ by more than its pixels do.
+            bound = _gap(turned(thumbnails.blocks[a], TURNS[turn]), thumbnails.blocks[b], grey)
+            bound /= _BLOCK**2
+            near = np.flatnonzero(
+                (bound.mean((1, 2)) <= UNLIKE[0]) & (bound.max((1, 2)) <= UNLIKE[1])
+            )
+            laid = turned(thumbnails.pixels[a[near]], TURNS[turn]).astype(np.int16)
+            gap = _gap(laid, thumbnails.pixels[b[near]].astype(np.int16), grey[near])
+            side = gap.shape[1] // _BLOCK
+            mean[some[near]] = gap.mean((1, 2))
+            parts = gap.reshape(-1, side, _BLOCK, side, _BLOCK)
+            worst[some[near]] = parts.mean((2, 4)).max((1, 2))
+    return mean, worst
 
 
-def _gaps(
-    thumbnails: NDArray[np.uint8], pairs: Pairs, turn: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    a = turned(thumbnails[pairs[:, 0]], TURNS[turn]).astype(np.float32)
-    b = thumbnails[pairs[:, 1]].astype(np.float32)
-    gap = np.abs(a - b).mean(axis=3)
-    less, more = np.sort([_colour(a), _colour(b)], axis=0)
-    mixed = np.flatnonzero((less <= GREY) & (more >= COLOURED))
-    gap[mixed] = np.abs((a[mixed] - b[mixed]) @ BRIGHTNESS)
-    worst = gap.reshape(-1, 8, 4, 8, 4).mean((2, 4)).max((1, 2))
-    return gap.mean((1, 2)), worst
-
-
-def _colour(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread = pictures.max(axis=3) - pictures.min(axis=3)
-    colour: NDArray[np.float32] = spread.max((1, 2))
-    return colour
-
-
-def _listed(rows: Rows, near: Rows, good: NDArray[np.bool_], at: slice, turn: int) -> Pairs:
-    asked = np.repeat(rows[at], good.sum(axis=1))
-    return np.stack([asked, rows[near[good]], np.full(len(asked), turn)], axis=1)
-
-
-def _different(pairs: Pairs) -> Pairs:
-    """Drop pairs of a row with itself, and one of two that say the same the other way round."""
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    swapped = pairs[:, 0] > pairs[:, 1]
-    inverse = np.array([TURNS.index(undo(turn)) for turn in TURNS])
-    pairs[swapped] = np.stack(
-        [pairs[swapped, 1], pairs[swapped, 0], inverse[pairs[swapped, 2]]], axis=1
-    )
-    unique: Pairs = np.unique(pairs, axis=0)
-    return unique
+def _gap(
+    a: NDArray[np.int16], b: NDArray[np.int16], grey: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Average (P, S, S, 3) differences over the channels; those of brightness where `grey`."""
+    apart = a - b
+    gap: NDArray[np.float32] = np.abs(apart).sum(axis=3, dtype=np.float32) / 3
+    gap[grey] = np.abs(apart[grey] @ BRIGHTNESS)
+    return gap
 
 
 def _chunks(n: int) -> Iterator[slice]:

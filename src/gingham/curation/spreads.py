@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 
-from gingham.sheet import UNWRITABLE
+from gingham.page import escaped
 
 MOST_VALUES = 18
-
-
-def text(value: str) -> str:
-    """Escape for HTML; what a page cannot hold (odd bytes in file names) is replaced."""
-    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))
 
 
 def spread(
@@ -40,7 +34,7 @@ def spread(
     )
     bars = "".join(_bar(value, counts, totals, most or 1.0) for value, counts in rows)
     return (
-        f'<div class="spread"><h3>{text(name)}</h3><p class="soft">'
+        f'<div class="spread"><h3>{escaped(name)}</h3><p class="soft">'
         f"{len(before)} values before, {len(after)} after; {unknown} images unknown</p>"
         f"{bars}</div>"
     )
@@ -53,6 +47,5 @@ def _bar(value: str, counts: Sequence[int], totals: Sequence[int], most: float) 
         for kind, count, total in zip(("before", "after", "shown"), counts, totals, strict=False)
     )
     said = " / ".join(f"{count:,}" for count in counts)
-    return (
-        f'<div class="bars"><span>{text(value)}</span><span>{said}</span><div>{drawn}</div></div>'
-    )
+    words = f"<span>{escaped(value)}</span><span>{said}</span>"
+    return f'<div class="bars">{words}<div>{drawn}</div></div>'

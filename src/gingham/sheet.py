@@ -7,21 +7,19 @@ beside a report, or opened years later.
 from __future__ import annotations
 
 import base64
-import html
 import io
 import logging
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Literal, get_args
 
 from PIL import Image
 
 from gingham.errors import ImageError, InputError
 from gingham.images import load_image
+from gingham.page import STYLE, escaped, html_page
 from gingham.storage import replace_file
 
 logger = logging.getLogger(__name__)
@@ -29,7 +27,6 @@ logger = logging.getLogger(__name__)
 Tone = Literal["plain", "good", "bad", "unknown", "query"]
 
 MARKS: dict[Tone, str] = {"good": "right", "bad": "wrong", "unknown": "unknown", "query": "query"}
-UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -86,19 +83,16 @@ def write_contact_sheet(
     for tile in (tile for section in sections for tile in section.tiles):
         if tile.image not in pictures:
             pictures[tile.image] = _data_uri(tile.image, thumbnail)
-    page = PAGE.substitute(
-        title=_text(title),
-        summary="".join(
-            f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in summary
-        ),
-        sections="".join(_section(section, pictures) for section in sections),
+    heads = "".join(
+        f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>" for name, value in summary
+    )
+    body = "".join(_section(section, pictures) for section in sections)
+    page = html_page(
+        title,
+        STYLE + SHEET_STYLE,
+        f"<header><h1>{escaped(title)}</h1><dl>{heads}</dl></header>\n<main>{body}</main>",
     )
     replace_file(Path(path), lambda temporary: temporary.write_text(page, encoding="utf-8"))
-
-
-def _text(value: str) -> str:
-    """Escape for HTML; what a page cannot hold (odd bytes in file names) is replaced."""
-    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))
 
 
 def _data_uri(image: str, size: int) -> str | None:
@@ -116,7 +110,7 @@ def _data_uri(image: str, size: int) -> str | None:
 def _section(section: Section, pictures: dict[str, str | None]) -> str:
     tiles = "".join(_tile(tile, pictures[tile.image]) for tile in section.tiles)
     return (
-        f"<section><h2>{_text(section.heading)}</h2><p>{_text(section.caption)}</p>"
+        f"<section><h2>{escaped(section.heading)}</h2><p>{escaped(section.caption)}</p>"
         + (f"<ul>{tiles}</ul>" if tiles else '<p class="none">Nothing to show here.</p>')
         + "</section>"
     )
@@ -124,7 +118,7 @@ def _section(section: Section, pictures: dict[str, str | None]) -> str:
 
 def _tile(tile: Tile, picture: str | None) -> str:
     # The lines are read out after the picture: its own description need not repeat them.
-    said = _text(tile.title)
+    said = escaped(tile.title)
     if picture is None:
         shown = (
             f'<div class="gone" role="img" aria-label="{said}: cannot be read">cannot be read</div>'
@@ -135,34 +129,13 @@ def _tile(tile: Tile, picture: str | None) -> str:
     return (
         f'<li class="{tile.tone}">{shown}<div class="words">'
         + (f'<span class="mark">{mark}</span>' if mark else "")
-        + f'<b title="{_text(tile.image)}">{_text(tile.title)}</b>'
-        + "".join(f"<span>{_text(line)}</span>" for line in tile.lines)
+        + f'<b title="{escaped(tile.image)}">{escaped(tile.title)}</b>'
+        + "".join(f"<span>{escaped(line)}</span>" for line in tile.lines)
         + "</div></li>"
     )
 
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-:root { color-scheme: light dark; --page: #f6f5f2; --card: #fff; --ink: #1d1c1a; --soft: #5d5a54;
- --line: #dedbd4; --good: #1a7040; --bad: #b3261e; --unknown: #6b5200; --query: #2a53b0; }
-@media (prefers-color-scheme: dark) { :root { --page: #161614; --card: #21211e; --ink: #f0eee8;
- --soft: #aeaaa0; --line: #3a3934; --good: #6fd397; --bad: #ff958c; --unknown: #e3c45c;
- --query: #9dbbff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 2.5rem) 4rem; max-width: 90rem;
- background: var(--page); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; }
-h1 { margin: 0 0 1rem; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.15;
- overflow-wrap: anywhere; }
-h1::before { content: ""; display: block; height: 14px; margin-bottom: 1rem; border-radius: 3px;
- background: repeating-linear-gradient(90deg, #2a53b088 0 7px, #0000 7px 14px),
- repeating-linear-gradient(#2a53b088 0 7px, #0000 7px 14px), #fff; }
+SHEET_STYLE = """
 dl { display: flex; flex-wrap: wrap; gap: 0.5rem 2.25rem; margin: 0; }
 dt { color: var(--soft); font-size: 0.85rem; }
 dd { margin: 0; font-size: 1.3rem; font-weight: 600; overflow-wrap: anywhere; }
@@ -185,11 +158,4 @@ img, .gone { display: block; width: 100%; aspect-ratio: 3 / 4; object-fit: conta
 .unknown { --tone: var(--unknown); }
 li:not(.plain) { border: 2px solid var(--tone); }
 @media print { li { break-inside: avoid; } }
-</style>
-</head>
-<body>
-<header><h1>$title</h1><dl>$summary</dl></header>
-<main>$sections</main>
-</body>
-</html>
-""")
+"""

@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gingham.curation.spreads import spread, text
+from gingham.curation.spreads import spread
 from gingham.curation.table import Records, Samples, Stage
 from gingham.errors import ImageError
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
+from gingham.page import escaped
 from gingham.storage import replace_file
 from gingham.study.markup import table
 from gingham.study.page import asset, sectioned_page
@@ -114,7 +115,9 @@ class _Page:
         """List the files that could not be read."""
         if not stage.records:
             return "<p>Every picture can be read.</p>"
-        rows = [[text(r["image"]), text(r["reason"])] for r in islice(stage.records, MOST_CARDS)]
+        rows = [
+            [escaped(r["image"]), escaped(r["reason"])] for r in islice(stage.records, MOST_CARDS)
+        ]
         return f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>" + table(
             ["image", "reason"], rows
         )
@@ -144,9 +147,11 @@ class _Page:
         if by_case:
             rows = [
                 [
-                    text(name),
-                    "; ".join(f"{text(r['image'])}: {text(r['value'] or 'unknown')}" for r in said),
-                    text(said[0]["resolved"]),
+                    escaped(name),
+                    "; ".join(
+                        f"{escaped(r['image'])}: {escaped(r['value'] or 'unknown')}" for r in said
+                    ),
+                    escaped(said[0]["resolved"]),
                 ]
                 for (_, name), said in islice(by_case.items(), MOST_CARDS)
             ]
@@ -159,12 +164,12 @@ class _Page:
     def _pair(self, record: Mapping[str, Any]) -> str:
         turn = str(record["turn"]).replace("_", " ")
         far = f"worst block {record['block']} of 255" if record["block"] != "" else ""
-        lines = "".join(f"<span>{text(line)}</span>" for line in (turn, far) if line)
+        lines = "".join(f"<span>{escaped(line)}</span>" for line in (turn, far) if line)
         return (
             f'<figure class="card pair"><div>{self._picture(record["of_row"])}'
             f"{self._picture(record['row'])}</div><figcaption>"
-            f"<b>{text(_short(record['image']))}</b>"
-            f"<span>of {text(_short(record['of_image']))}; {text(record['action'])}</span>"
+            f"<b>{escaped(_short(record['image']))}</b>"
+            f"<span>of {escaped(_short(record['of_image']))}; {escaped(record['action'])}</span>"
             f"{lines}</figcaption></figure>"
         )
 
@@ -173,7 +178,7 @@ class _Page:
         if not stage.records:
             return "<p>No picture is too small, blank or extremely long.</p>"
         cards = "".join(
-            self._card(r["row"], f"<span>{text(r['reason'])}</span>")
+            self._card(r["row"], f"<span>{escaped(r['reason'])}</span>")
             for r in islice(stage.records, MOST_CARDS)
         )
         return (
@@ -186,10 +191,10 @@ class _Page:
         found = stage.summary
         parts = [f"<p>{found['changed']} labels changed.</p>"]
         if found["rules"]:
-            rows = [[text(rule), str(count)] for rule, count in found["rules"].items()]
+            rows = [[escaped(rule), str(count)] for rule, count in found["rules"].items()]
             parts.append(table(["rule", "images"], rows))
         rare = [
-            [text(name), ", ".join(f"{text(v)} ({n})" for v, n in one.items())]
+            [escaped(name), ", ".join(f"{escaped(v)} ({n})" for v, n in one.items())]
             for name, one in found["too_rare"].items()
         ]
         if rare:
@@ -202,10 +207,10 @@ class _Page:
         found = stage.summary
         rows = [
             [
-                text(name),
+                escaped(name),
                 str(count),
                 ", ".join(
-                    f"{text(word) or 'empty'} ({n})"
+                    f"{escaped(word) or 'empty'} ({n})"
                     for word, n in found["spelled"].get(name, {}).items()
                 ),
             ]
@@ -228,13 +233,13 @@ class _Page:
             cards = "".join(
                 self._card(
                     r["row"],
-                    f"<b><s>{text(r['value'])}</s> <em>{text(r['suggested'])}</em></b>"
+                    f"<b><s>{escaped(r['value'])}</s> <em>{escaped(r['suggested'])}</em></b>"
                     f"<span>{r['probability']:.2g} against {r['suggested_probability']:.2g}</span>",
                 )
                 for r in top
             )
             parts.append(
-                f"<h3>{text(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
+                f"<h3>{escaped(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
                 + (f'<div class="cards">{cards}</div>' if cards else "")
                 + (
                     f'<p class="soft">{one["not_judged"]} could not be judged: their value '
@@ -259,9 +264,9 @@ class _Page:
                 }
                 for i in range(len(names))
             ]
-            rows.append([f"values of {text(attribute)}", *(str(len(one)) for one in have)])
+            rows.append([f"values of {escaped(attribute)}", *(str(len(one)) for one in have)])
         lost = stage.summary["values_without_training"]
-        note = f"<p>No training image has {text(', '.join(lost))}.</p>" if lost else ""
+        note = f"<p>No training image has {escaped(', '.join(lost))}.</p>" if lost else ""
         return table(["", *names], rows) + note
 
     def balance(self, stage: Stage) -> str:
@@ -270,7 +275,7 @@ class _Page:
         most = sorted(stage.records, key=lambda r: -r["shown"] / r["images"])
         rows = [
             [
-                f"{text(r['attribute'])}: {text(r['value'])}",
+                f"{escaped(r['attribute'])}: {escaped(r['value'])}",
                 str(r["images"]),
                 str(r["shown"]),
                 f"{r['shown'] / r['images']:.2f}",
@@ -284,14 +289,14 @@ class _Page:
         )
 
     def _card(self, row: int, words: str) -> str:
-        name = text(_short(self.samples.names[row]))
+        name = escaped(_short(self.samples.names[row]))
         return (
             f'<figure class="card">{self._picture(row)}<figcaption>{words}'
             f"<span>{name}</span></figcaption></figure>"
         )
 
     def _picture(self, row: int) -> str:
-        name = text(_short(self.samples.names[row]))
+        name = escaped(_short(self.samples.names[row]))
         try:
             data = read_file(self.samples.paths[row])
             picture = open_image(data, max_pixels=self.max_pixels, draft=THUMBNAIL)
@@ -320,7 +325,7 @@ def _figures(summary: Mapping[str, Any]) -> str:
     items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
     off = summary["turned_off"]
     left = "".join(
-        f"<p>Column {text(name)} is left out: {text(why)}.</p>"
+        f"<p>Column {escaped(name)} is left out: {escaped(why)}.</p>"
         for name, why in summary["ignored_columns"].items()
     )
     said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import os
 import re
@@ -22,8 +21,8 @@ from gingham.explaining.explanation import (
 )
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.images import open_image, read_file
+from gingham.page import STYLE, escaped, html_page
 from gingham.results import Evidence
-from gingham.sheet import UNWRITABLE
 from gingham.storage import replace_file
 
 PICTURE = 480
@@ -69,12 +68,12 @@ class ExplanationPage:
 
     def add(self, result: ImageExplanations) -> list[Path]:
         """Write the overlays of one image; return their files, an explanation each."""
-        name = _text(Path(result.image).name)
+        name = escaped(Path(result.image).name)
         if result.picture is None:
             self._failed += 1
             self._parts.append(
                 f'<article class="failed"><h2>{name}</h2>'
-                f"<p>cannot be explained: {_text(result.error or '')}</p></article>"
+                f"<p>cannot be explained: {escaped(result.error or '')}</p></article>"
             )
             return []
         number = len(self._parts) + 1
@@ -87,7 +86,7 @@ class ExplanationPage:
             written.append(path)
             cards.append(self._card(explanation, overlay))
         self._parts.append(
-            f'<article><div class="whole"><h2 title="{_text(result.image)}">{name}</h2>'
+            f'<article><div class="whole"><h2 title="{escaped(result.image)}">{name}</h2>'
             f'<img src="{_uri(Image.fromarray(result.picture), PICTURE)}" alt="{name}"></div>'
             f'<div class="cards">{"".join(cards)}</div></article>'
         )
@@ -99,12 +98,10 @@ class ExplanationPage:
         images = f"{len(self._parts)} image{'s' if len(self._parts) != 1 else ''}"
         if self._failed:
             images += f", {self._failed} of them cannot be explained"
-        page = PAGE.substitute(
-            title=_text(f"Why {names}, and where?" if names else "Nothing to explain"),
-            count=images,
-            ramp=_ramp(),
-            body="".join(self._parts),
-        )
+        title = f"Why {names}, and where?" if names else "Nothing to explain"
+        body = BODY.substitute(title=escaped(title), count=images, body="".join(self._parts))
+        ramp = f".legend i {{ background: linear-gradient(90deg, {_ramp()}); }}"
+        page = html_page(title, STYLE + PAGE_STYLE + ramp, body)
         replace_file(self.path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
         return self.path
 
@@ -124,12 +121,12 @@ class ExplanationPage:
         layers = sorted(explanation.layers.items(), key=lambda item: -item[1])[:3]
         told = ", ".join(f"{layer} {share:.0%}" for layer, share in layers)
         return (
-            f'<section class="card"><h3>{_text(explanation.attribute)}: '
-            f"<b>{_text(explanation.value)}</b> <span>{explanation.confidence:.0%}</span></h3>"
-            + "".join(f'<p class="note">{_text(note)}</p>' for note in notes)
-            + f'<img src="{_uri(overlay, PICTURE)}" alt="{_text(alt)}">'
+            f'<section class="card"><h3>{escaped(explanation.attribute)}: '
+            f"<b>{escaped(explanation.value)}</b> <span>{explanation.confidence:.0%}</span></h3>"
+            + "".join(f'<p class="note">{escaped(note)}</p>' for note in notes)
+            + f'<img src="{_uri(overlay, PICTURE)}" alt="{escaped(alt)}">'
             f'<p class="how">{METHODS[explanation.method]}'
-            + (f"; layers {_text(told)}" if told else "")
+            + (f"; layers {escaped(told)}" if told else "")
             + "</p>"
             + (
                 f'<p class="how">{BESIDE[explanation.method]}, and their distance</p>'
@@ -144,13 +141,15 @@ class ExplanationPage:
         if one.image not in self._examples:
             self._examples[one.image] = _example_uri(one.image)
         uri = self._examples[one.image]
-        name = _text(Path(one.image).name)
+        name = escaped(Path(one.image).name)
         picture = (
             f'<img src="{uri}" alt="{name}" title="{name}">'
             if uri
             else f'<div class="gone" role="img" aria-label="{name}: cannot be read">gone</div>'
         )
-        return f"<li>{picture}<b>{_text(shown(one.value))}</b><span>{one.distance:.2f}</span></li>"
+        return (
+            f"<li>{picture}<b>{escaped(shown(one.value))}</b><span>{one.distance:.2f}</span></li>"
+        )
 
 
 def _file_name(number: int, image: str, explanation: Explanation) -> str:
@@ -181,35 +180,11 @@ def _ramp() -> str:
     return ", ".join("#" + "".join(f"{part:02x}" for part in one) for one in colours)
 
 
-def _text(value: str) -> str:
-    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))
-
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-:root { color-scheme: light dark; --page: #f6f5f2; --card: #fff; --ink: #1d1c1a; --soft: #5d5a54;
- --line: #dedbd4; --unknown: #6b5200; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --page: #161614; --card: #21211e; --ink: #f0eee8;
- --soft: #aeaaa0; --line: #3a3934; --unknown: #e3c45c; --bad: #ff958c; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 2.5rem) 4rem; max-width: 90rem;
- background: var(--page); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; }
-h1 { margin: 0 0 0.6rem; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.15;
- overflow-wrap: anywhere; }
-h1::before { content: ""; display: block; height: 14px; margin-bottom: 1rem; border-radius: 3px;
- background: repeating-linear-gradient(90deg, #2a53b088 0 7px, #0000 7px 14px),
- repeating-linear-gradient(#2a53b088 0 7px, #0000 7px 14px), #fff; }
+PAGE_STYLE = """
 header p { margin: 0 0 0.6rem; color: var(--soft); max-width: 75ch; }
 .legend { display: grid; grid-template-columns: auto minmax(6rem, 16rem) auto; gap: 0.7rem;
  align-items: center; justify-content: start; font-size: 0.9rem; }
-.legend i { height: 0.9rem; border-radius: 4px; background: linear-gradient(90deg, $ramp); }
+.legend i { height: 0.9rem; border-radius: 4px; }
 article { display: grid; grid-template-columns: minmax(11rem, 15rem) 1fr; gap: 1.2rem;
  margin-top: 2rem; padding-top: 1.4rem; border-top: 1px solid var(--line); }
 article.failed { display: block; color: var(--bad); overflow-wrap: anywhere; }
@@ -235,14 +210,12 @@ li img, .gone { display: block; width: 100%; aspect-ratio: 3 / 4; object-fit: co
 @media (max-width: 44rem) { article, .cards { grid-template-columns: minmax(0, 1fr); }
  .whole img { width: min(60%, 15rem); } }
 @media print { .card { break-inside: avoid; } }
-</style>
-</head>
-<body>
+"""
+
+BODY = Template("""
 <header><h1>$title</h1>
 <p>$count. Warm places speak for the value, cool ones against it; grey ones say nothing either way.
 Each map has its own scale. What is hatched was not read.</p>
 <div class="legend"><span>against</span><i></i><span>for</span></div></header>
 <main>$body</main>
-</body>
-</html>
 """)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import html
 import io
 from pathlib import Path
 from string import Template
@@ -14,8 +13,8 @@ from PIL import Image
 
 from gingham.errors import ImageError
 from gingham.images import load_image
+from gingham.page import STYLE, escaped, html_page
 from gingham.retrieval.measures import COLOUR_FIRST, FIRST
-from gingham.sheet import UNWRITABLE
 from gingham.storage import replace_file, write_json
 
 if TYPE_CHECKING:
@@ -48,7 +47,12 @@ def flat(method: MethodResult) -> dict[str, str | float]:
     row |= {f"precision@{k}": value for k, value in method.precision.items()}
     row |= {f"recall@{k}": value for k, value in method.recall.items()}
     row["mean_average_precision"] = method.mean_average_precision
-    for name, spreads in (("colour", method.colour), ("colour_drawn", method.colour_drawn)):
+    colours = (
+        ("colour", method.colour),
+        ("colour_drawn", method.colour_drawn),
+        ("colour_lab", method.colour_lab),
+    )
+    for name, spreads in colours:
         for k, spread in spreads.items():
             row[f"{name}@{k}"] = spread.mean
             row[f"{name}@{k}_deviation"] = spread.deviation
@@ -67,30 +71,28 @@ def render(result: RetrievalResult) -> str:
         f"{len(result.images)} images of {len(set(result.classes))} classes, {result.queries} "
         f"queries; {result.backbone}; {result.bins} bins a colour"
     )
-    return PAGE.substitute(
-        sizes=_text(sizes),
+    body = BODY.substitute(
+        sizes=escaped(sizes),
         drawn=result.drawn,
         table=_table(result),
         searches="".join(_search(result, one, places) for one in result.searches),
-        # In a style sheet a picture that many searches find is written once.
-        pictures="".join(
-            f".tile .p{place}{{background-image:url({uri})}}"
-            for place, uri in enumerate(pictures)
-            if uri
-        ),
     )
-
-
-def _text(value: str) -> str:
-    return html.escape(UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value))
+    # In a style sheet a picture that many searches find is written once.
+    drawn = "".join(
+        f".tile .p{place}{{background-image:url({uri})}}"
+        for place, uri in enumerate(pictures)
+        if uri
+    )
+    return html_page("Retrieval", STYLE + PAGE_STYLE + drawn, body)
 
 
 def _table(result: RetrievalResult) -> str:
-    base = next((m.colour[10].mean for m in result.methods if m.name == BASE), None)
+    base = next((m for m in result.methods if m.name == BASE), None)
     heads = ["", *(f"precision @{k}" for k in FIRST), "recall @10", "mAP"]
     heads += [f"{name} @{k}" for name in ("colours", "drawn") for k in COLOUR_FIRST]
+    heads.append("Lab @10")
     if base is not None:
-        heads.append(f"colours @10 against {BASE}")
+        heads += [f"{name} @10 against {BASE}" for name in ("colours", "Lab")]
     rows = []
     for method in result.methods:
         cells = [f"{value:.3f}" for value in method.precision.values()]
@@ -100,14 +102,21 @@ def _table(result: RetrievalResult) -> str:
                 f"{one.mean:.3f} <small>\N{PLUS-MINUS SIGN} {one.deviation:.3f}</small>"
                 for one in spreads.values()
             ]
-        if base:
-            cells.append(f"{100 * (method.colour[10].mean / base - 1):+.1f} %")
+        cells.append(f"{method.colour_lab[10].mean:.3f}")
+        if base is not None:
+            cells += [
+                f"{100 * (ours[10].mean / theirs[10].mean - 1):+.1f} %" if theirs[10].mean else ""
+                for ours, theirs in (
+                    (method.colour, base.colour),
+                    (method.colour_lab, base.colour_lab),
+                )
+            ]
         rows.append(
-            f'<tr><th scope="row">{_text(method.name)}</th>'
+            f'<tr><th scope="row">{escaped(method.name)}</th>'
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "</tr>"
         )
-    head = "".join(f'<th scope="col">{_text(one)}</th>' for one in heads)
+    head = "".join(f'<th scope="col">{escaped(one)}</th>' for one in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -121,18 +130,19 @@ def _search(result: RetrievalResult, one: Shown, places: dict[int, int]) -> str:
             for row in rows
         )
         strips.append(
-            f'<div class="strip"><span>{_text(name)}<br><small>{same} of {len(rows)}</small></span>'
+            f'<div class="strip"><span>{escaped(name)}<br>'
+            f"<small>{same} of {len(rows)}</small></span>"
             f"<ol>{tiles}</ol></div>"
         )
     query = _tile(result, one.query, places, "query", tag="div")
-    return f"<section><h2>{_text(value)}</h2>{query}{''.join(strips)}</section>"
+    return f"<section><h2>{escaped(value)}</h2>{query}{''.join(strips)}</section>"
 
 
 def _tile(
     result: RetrievalResult, row: int, places: dict[int, int], tone: str, tag: str = "li"
 ) -> str:
-    said = _text(result.classes[row])
-    name = _text(Path(result.images[row]).name)
+    said = escaped(result.classes[row])
+    name = escaped(Path(result.images[row]).name)
     mark = {"good": "same class", "bad": "another class", "query": "query"}[tone]
     return (
         f'<{tag} class="tile {tone}"><i role="img" class="p{places[row]}" title="{name}" '
@@ -152,26 +162,7 @@ def _thumbnail(image: str) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Retrieval</title>
-<style>
-:root { color-scheme: light dark; --page: #f6f5f2; --card: #fff; --ink: #1d1c1a; --soft: #5d5a54;
- --line: #dedbd4; --good: #1a7040; --bad: #b3261e; --query: #2a53b0; }
-@media (prefers-color-scheme: dark) { :root { --page: #161614; --card: #21211e; --ink: #f0eee8;
- --soft: #aeaaa0; --line: #3a3934; --good: #6fd397; --bad: #ff958c; --query: #9dbbff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 2.5rem) 4rem; max-width: 92rem;
- background: var(--page); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; }
-h1 { margin: 0 0 0.4rem; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.15; }
-h1::before { content: ""; display: block; height: 14px; margin-bottom: 1rem; border-radius: 3px;
- background: repeating-linear-gradient(90deg, #2a53b088 0 7px, #0000 7px 14px),
- repeating-linear-gradient(#2a53b088 0 7px, #0000 7px 14px), #fff; }
+PAGE_STYLE = """
 p { max-width: 75ch; margin: 0.2rem 0 0.9rem; color: var(--soft); }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
  border-radius: 10px; max-width: max-content; }
@@ -182,6 +173,8 @@ thead th { white-space: normal; min-width: 4.2rem; line-height: 1.25; }
 th[scope=row] { color: var(--ink); text-align: left; position: sticky; left: 0;
  background: var(--card); }
 tbody tr { border-top: 1px solid var(--line); }
+tbody th, td { vertical-align: top; line-height: 1.2; }
+td small { display: block; }
 small { color: var(--soft); }
 section { margin-top: 2.5rem; }
 h2 { margin: 0 0 0.5rem; font-size: 1.25rem; overflow-wrap: anywhere; }
@@ -202,22 +195,19 @@ div.query, div.query i { width: 110px; } div.query i { height: 110px; }
  th, td { padding: 0.35rem 0.55rem; }
  th[scope=row] { white-space: normal; max-width: 44vw; overflow-wrap: anywhere; } }
 @media print { .tile i { print-color-adjust: exact; } section { break-inside: avoid; } }
-$pictures
-</style>
-</head>
-<body>
+"""
+
+BODY = Template("""
 <header><h1>Retrieval</h1><p>$sizes</p></header>
 <main>
 <p>Every image searches all others. Precision and recall count answers of the query's class;
 mAP is the mean average precision. Colours: the mean distance per bin between the RGB histograms
 of the query and its first 5 or 10 answers, 0 for the same colours, with its deviation over the
 queries; drawn: the same over $drawn queries of different classes, with its deviation over a
-thousand draws.</p>
+thousand draws; Lab: between the histograms of lightness and the two colours of CIELAB.</p>
 <div class="scroll">$table</div>
 <p style="margin-top: 2rem">Below, the first of these draws. A dashed red frame marks an answer
 of another class.</p>
 $searches
 </main>
-</body>
-</html>
 """)

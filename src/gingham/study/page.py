@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from importlib.resources import files
-from string import Template
 
-from gingham.sheet import UNWRITABLE
-
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'$scripts">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<header><h1>$title</h1>$summary<nav>$links</nav></header>
-<main>$body</main>
-$tail</body>
-</html>
-""")
+from gingham.page import escaped, html_page, printable
 
 
 def sectioned_page(
@@ -51,25 +30,16 @@ def sectioned_page(
     -------
     The HTML; what UTF-8 cannot hold (odd bytes in file names) is replaced, the tail excepted.
     """
-    return _PAGE.substitute(
-        title=html.escape(printable(title)),
-        style=asset("page.css") + style,
-        summary=printable(summary),
-        links="".join(f'<a href="#{anchor}">{name}</a>' for name, anchor, _ in sections),
-        body="".join(
-            f'<section id="{anchor}"><h2>{name}</h2>{printable(body)}</section>'
-            for name, anchor, body in sections
-        ),
-        tail=tail,
-        scripts="; script-src 'unsafe-inline'" if tail else "",
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for name, anchor, _ in sections)
+    parts = "".join(
+        f'<section id="{anchor}"><h2>{name}</h2>{printable(body)}</section>'
+        for name, anchor, body in sections
     )
+    head = f"<header><h1>{escaped(title)}</h1>{printable(summary)}<nav>{links}</nav></header>"
+    body = f"{head}\n<main>{parts}</main>\n{tail}"
+    return html_page(title, asset("page.css") + style, body, scripts=bool(tail))
 
 
 def asset(name: str, package: str = "gingham.study") -> str:
     """Read a file that comes with a package."""
     return (files(package) / name).read_text(encoding="utf-8")
-
-
-def printable(text: str) -> str:
-    """Replace what a page cannot hold: control characters, and odd bytes of file names."""
-    return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)

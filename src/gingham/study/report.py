@@ -12,9 +12,10 @@ from typing import Any
 from gingham.errors import ImageError
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
+from gingham.page import printable
 from gingham.storage import replace_file
 from gingham.study import measures, sections
-from gingham.study.page import asset, printable, sectioned_page
+from gingham.study.page import asset, sectioned_page
 
 THUMBNAIL = 88
 MOST_THUMBNAILS = 4000

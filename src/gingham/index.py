@@ -74,9 +74,9 @@ class SearchIndex(Protocol):
 class VectorIndex:
     """An index in a folder; one process at a time. Use `create` or `open`, then `close`.
 
-    Changes are durable after `flush` or `close`. A process killed before leaves an index that
-    opens with what the last flush held, or some changes more; `interrupted` is then true, and
-    images, tags and taught looks are to be put again from where the truth is.
+    Changes are durable after `flush` or `close`. The index of a process killed before opens empty:
+    `interrupted` is then true, and images, tags and taught looks are to be put again from where
+    the truth is.
 
     Attributes
     ----------
@@ -185,7 +185,6 @@ class VectorIndex:
     def flush(self) -> None:
         """Make all changes durable."""
         if self._changed:
-            # The graph first: a point that the table does not name is dropped on opening.
             self._graph.flush()
             self._table.save(self._folder / "table.npz")
             self._mark.unlink(missing_ok=True)
@@ -457,15 +456,11 @@ class VectorIndex:
             self._graph = Graph(self._folder / "graph")
             same = len(self._graph) == len(self._table.rows)
             self.interrupted = self._mark.exists() or not same
-            self._changed = self.interrupted
             if self.interrupted:
-                self._reconcile()
-
-    def _reconcile(self) -> None:
-        """Keep what both the graph and the table know."""
-        there, known = self._graph.rows(), self._table.rows
-        self._table.remove([key for key, row in known.items() if row not in there])
-        self._graph.delete(list(there - set(known.values())))
+                # A shard killed while it was written may find points that it does not list:
+                # what the table does not name cannot be trusted to be dropped.
+                self._graph.close()
+                self._make(self._table.width)
 
 
 @contextlib.contextmanager

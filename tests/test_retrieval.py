@@ -16,14 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.backbones import Descriptor
 from gingham.catalogue import Catalogue
+from gingham.descriptors import rgb_histogram
 from gingham.errors import CatalogueError, InputError, ShapeError
 from gingham.retrieval import RetrievalResult, evaluate_retrieval
-from gingham.retrieval.measures import colour_distances, draw_queries, judge, rgb_histogram
+from gingham.retrieval.measures import colour_distances, draw_queries, judge, to_lab
 from gingham.runtime import Runtime
 
 Key = TypeVar("Key")
@@ -31,11 +33,15 @@ ALL = ("fc", "conv", "fc+conv", "fc+conv:balanced")
 
 
 class DescribingRuntime(FakeRuntime):
-    """The fake backbone with the descriptors `fc` and `conv`: pixels again."""
+    """The fake backbone with the descriptors: pixels again."""
 
     def __init__(self) -> None:
         super().__init__()
-        made = (Descriptor("fc", ("head",)), Descriptor("conv", ("stem", "stage1"), 0.5))
+        made = (
+            Descriptor("fc", ("head",)),
+            Descriptor("conv", ("stem", "stage1"), 0.5),
+            Descriptor("rgb", (), bins=4),
+        )
         self.config = replace(self.config, descriptors=made)
 
     def stream(
@@ -44,10 +50,12 @@ class DescribingRuntime(FakeRuntime):
         layers: Sequence[str] | None = None,
     ) -> Iterator[tuple[Key, dict[str, NDArray[np.float32]] | None]]:
         pooled = [x.name for x in self.config.layers]
-        for key, features in super().stream(images, pooled):
-            if features is not None:
+        given = list(images)
+        for (key, features), (_, image) in zip(super().stream(given, pooled), given, strict=True):
+            if features is not None and image is not None:
                 features["fc"] = features["head"][:12]
                 features["conv"] = np.concatenate([features["stem"][:3], features["stage1"][:8]])
+                features["rgb"] = rgb_histogram(image, 4)
                 features = {name: features[name] for name in layers or self.config.widths}
             yield key, features
 
@@ -118,6 +126,22 @@ def test_histograms() -> None:
         rgb_histogram(black, 1)
 
 
+def test_lab() -> None:
+    # Of sRGB at D50: CIE's published values, rounded to bytes.
+    known = {
+        (255, 255, 255): (100, 0, 0),
+        (0, 0, 0): (0, 0, 0),
+        (255, 0, 0): (54.3, 80.8, 69.9),
+        (0, 0, 255): (29.6, 68.3, -112.0),
+        (0, 255, 0): (87.8, -79.3, 81.0),
+    }
+    for colour, (lightness, a, b) in known.items():
+        expected = (lightness * 2.55, a + 128, b + 128)
+        got = to_lab(Image.new("RGB", (2, 3), colour))
+        assert got.shape == (3, 2, 3)
+        np.testing.assert_allclose(got, np.broadcast_to(expected, (3, 2, 3)), atol=1)
+
+
 def test_queries_are_drawn_of_different_classes() -> None:
     classes = np.repeat(np.arange(12), 5)
     drawn = draw_queries(classes, 10, np.random.default_rng(0))
@@ -139,6 +163,7 @@ def test_a_folder_is_indexed_and_everything_is_compared(
         # One relevant answer among the first is one of eleven.
         assert method.recall[1] == pytest.approx(method.precision[1] / 11)
         assert method.colour_drawn[10].mean == pytest.approx(method.colour[10].mean, rel=0.1)
+        assert 0 < method.colour_lab[5].mean < 2
     with (tmp_path / "out" / "retrieval.csv").open() as file:
         (first, *_) = csv.DictReader(file)
     assert float(first["precision@10"]) == result.methods[0].precision[10]
@@ -233,7 +258,8 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         shop.index([photos])
         image = str(photos / "red0.jpg")
-        for look, names in (("fc", ["fc"]), ("conv", ["conv"]), ("fc+conv", ["fc", "conv"])):
+        named = {name: [name] for name in ("fc", "conv", "rgb")} | {"fc+conv": ["fc", "conv"]}
+        for look, names in named.items():
             hits = shop.search(image, looks={look: 1}, n=36)
             stored = shop._stores.features.get([bytes.fromhex(h.id) for h in hits], names)
             rows = np.concatenate([stored[name] for name in names], axis=1).astype(np.float32)
@@ -277,17 +303,38 @@ def test_descriptors_are_a_part_of_the_catalogue(
 ) -> None:
     with Catalogue.create(tmp_path / "shop", runtime=DescribingRuntime()) as shop:
         shop.index([photos])
-        assert shop.info().looks == ("colour", "texture", "semantic", "fc", "conv", "fc+conv")
+        assert shop.info().looks == (
+            "colour",
+            "texture",
+            "semantic",
+            "fc",
+            "conv",
+            "rgb",
+            "fc+conv",
+        )
         # Taught attributes read the hidden layers alone.
         assert shop.teach("colour", examples).accuracy == pytest.approx(1, abs=0.2)
         shop.tag()
-    with pytest.raises(CatalogueError, match="keeps fc, conv descriptors, not fc: leave"):
+    with pytest.raises(CatalogueError, match="keeps fc, conv, rgb descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "shop", descriptors=["fc"], runtime=DescribingRuntime())
     with Catalogue.create(tmp_path / "plain", runtime=runtime) as shop:
         shop.index([photos])
         assert "descriptors" not in shop.config.to_dict()
         with pytest.raises(InputError, match="keeps no such descriptor; index into a new"):
             shop.search(photos / "red0.jpg", looks={"conv": 1})
+    for kept in ("fc", "rgb"):
+        described = DescribingRuntime()
+        described.config = replace(
+            described.config,
+            descriptors=tuple(x for x in described.config.descriptors if x.name == kept),
+        )
+        with Catalogue.create(tmp_path / kept, runtime=described) as shop:
+            shop.index([photos])
+            assert shop.info().looks == ("colour", "texture", "semantic", kept)
+            assert shop.search(photos / "red0.jpg", looks={kept: 1})[0].looks[kept] == 1
+            for other in {"fc", "rgb", "fc+conv"} - {kept}:
+                with pytest.raises(InputError, match=r"keeps no such descriptor.*fc,conv,rgb"):
+                    shop.search(photos / "red0.jpg", looks={other: 1})
     with pytest.raises(CatalogueError, match="keeps no descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "plain", descriptors=["fc"], runtime=runtime)
     with pytest.raises(InputError, match="no descriptor 'neck' to keep; there are fc, conv"):
@@ -352,7 +399,7 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert first["looks"]["conv"] == pytest.approx(1)
     done = gingham("index", tmp_path / "shop", photos, "--descriptors", "conv")
     assert done.returncode == 2
-    assert "keeps fc, conv descriptors, not conv: leave --descriptors out" in done.stderr
+    assert "keeps fc, conv, rgb descriptors, not conv: leave --descriptors out" in done.stderr
 
 
 def gingham(*args: str | Path) -> subprocess.CompletedProcess[str]:

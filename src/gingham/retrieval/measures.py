@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 
 from gingham.errors import InputError, ShapeError
 
@@ -73,37 +75,12 @@ def judge(scores: Floats, relevant: NDArray[np.bool_], allowed: NDArray[np.bool_
     return Judged(best, first / np.stack(counts, axis=1), first / wanted[:, None], average)
 
 
-def rgb_histogram(image: NDArray[np.uint8], bins: int) -> Floats:
-    """Count the pixels of each brightness of red, green and blue.
-
-    Parameters
-    ----------
-    image : (H, W, 3) RGB.
-    bins : of equal width, for each of the three.
-
-    Returns
-    -------
-    (3 * bins,) float32 array: the share of the pixels times the number of bins, so that an image
-    in which every brightness is equally frequent has 1 everywhere.
-
-    Raises
-    ------
-    InputError
-        If `bins` is not between 2 and 256.
-    """
-    if not 2 <= bins <= 256:
-        raise InputError(f"bins must be from 2 to 256, got {bins}")
-    levels = (image.reshape(-1, 3).astype(np.intp) * bins) >> 8
-    counts = [np.bincount(levels[:, channel], minlength=bins) for channel in range(3)]
-    return (np.concatenate(counts) * (bins / len(levels))).astype(np.float32)
-
-
 def colour_distances(histograms: Floats, query: int, found: Rows) -> tuple[float, ...]:
     """Measure how unlike the first answers' colours are to the query's.
 
     Parameters
     ----------
-    histograms : (N, 3 * bins), see `rgb_histogram`.
+    histograms : (N, 3 * bins), see `gingham.descriptors.rgb_histogram`; of RGB or of Lab.
     query : a row.
     found : rows of the answers, best first; -1 for none.
 
@@ -120,6 +97,20 @@ def colour_distances(histograms: Floats, query: int, found: Rows) -> tuple[float
     rows = found[found >= 0]
     distances = np.abs(histograms[rows] - histograms[query]).mean(axis=1, dtype=np.float64)
     return tuple(float(distances[:count].mean()) for count in COLOUR_FIRST)
+
+
+def to_lab(image: Image.Image) -> NDArray[np.uint8]:
+    """Turn an sRGB image into CIELAB: (H, W, 3), L* from 0 to 255, a* and b* plus 128."""
+    pixels = np.array(ImageCms.applyTransform(image, _transform()))
+    # Pillow writes a* and b* as signed bytes.
+    pixels[..., 1:] ^= 128
+    return pixels
+
+
+@cache
+def _transform() -> ImageCms.ImageCmsTransform:
+    profiles = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    return ImageCms.buildTransform(*profiles, "RGB", "LAB")
 
 
 def draw_queries(classes: NDArray[np.intp], count: int, rng: np.random.Generator) -> Rows:

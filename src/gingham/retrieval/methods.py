@@ -38,7 +38,7 @@ def read_methods(
     Parameters
     ----------
     descriptors : `fc`, `conv`, `fc+conv` (joined as they are, the paper's), `fc+conv:balanced`
-        (each scaled to the same typical distance).
+        (each scaled to the same typical distance), `rgb`.
     mixtures : such as `semantic=1,colour=0.5`, of looks and descriptors.
     space, config : what there is in the catalogue.
 
@@ -50,7 +50,7 @@ def read_methods(
     there = descriptor_looks(config)
     methods: dict[str, Method] = {}
     named = {name: {name: 1.0} for name in (*DESCRIPTORS, JOINED)}
-    named[BALANCED] = dict.fromkeys(DESCRIPTORS, 1.0)
+    named[BALANCED] = dict.fromkeys(JOINED.split("+"), 1.0)
     found: list[Method] = []
     for name in descriptors:
         if name not in named:

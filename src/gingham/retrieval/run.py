@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones import DEFAULT_BACKBONE, DESCRIPTORS
 from gingham.catalogue import Catalogue
+from gingham.descriptors import rgb_histogram
 from gingham.errors import ImageError, InputError
 from gingham.extract import Progress
 from gingham.features import ImageId
@@ -28,7 +29,7 @@ from gingham.retrieval.measures import (
     colour_distances,
     draw_queries,
     judge,
-    rgb_histogram,
+    to_lab,
 )
 from gingham.retrieval.methods import Gallery, Method, mix, read_methods
 from gingham.retrieval.report import write_report
@@ -67,6 +68,8 @@ class MethodResult(Result):
         all queries; the deviation is that of queries.
     colour_drawn : the same over ten queries of different classes; mean and deviation of a
         thousand such draws.
+    colour_lab : as `colour`, between the histograms of L*, a* and b*: what the descriptor `rgb`
+        does not rank by.
     """
 
     name: str
@@ -76,6 +79,7 @@ class MethodResult(Result):
     mean_average_precision: float
     colour: dict[int, Spread]
     colour_drawn: dict[int, Spread]
+    colour_lab: dict[int, Spread]
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def evaluate_retrieval(
         methods = read_methods(descriptors, looks, space, catalogue.config)
         kept: list[Label] = []
         ids: dict[ImageId, None] = {}
-        histograms: list[NDArray[np.float32]] = []
+        histograms: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         with progress("colours") as told:
             for done, row in enumerate(rows, 1):
                 image_id = stores.find(row.image)
@@ -206,7 +210,12 @@ def evaluate_retrieval(
                     if image_id not in ids:
                         kept.append(row)
                         ids[image_id] = None
-                        histograms.append(rgb_histogram(np.asarray(picture), bins))
+                        histograms.append(
+                            (
+                                rgb_histogram(np.asarray(picture), bins),
+                                rgb_histogram(to_lab(picture), bins),
+                            )
+                        )
                 told(done, len(rows))
         if not kept:
             raise InputError(f"none of the images of {table} can be compared")
@@ -217,7 +226,7 @@ def evaluate_retrieval(
         [f"group {row.group}" if row.group else f"image {i}" for i, row in enumerate(kept)],
         return_inverse=True,
     )[1]
-    colours = np.stack(histograms)
+    rgb, lab = (np.stack(some) for some in zip(*histograms, strict=True))
     with progress("search") as told:
         queries, judged = _search(gallery, methods, classes, groups, told)
     if not len(queries):
@@ -232,7 +241,7 @@ def evaluate_retrieval(
         drawn=draws.shape[1],
         seed=seed,
         methods=tuple(
-            _summarise(method, judged[method.name], colours, queries, draws) for method in methods
+            _summarise(method, judged[method.name], rgb, lab, queries, draws) for method in methods
         ),
         searches=tuple(
             Shown(
@@ -347,15 +356,19 @@ def _draw(classes: NDArray[np.intp], seed: int) -> Rows:
 def _summarise(
     method: Method,
     judged: Judged,
-    colours: NDArray[np.float32],
+    rgb: NDArray[np.float32],
+    lab: NDArray[np.float32],
     queries: Rows,
     draws: Rows,
 ) -> MethodResult:
-    measured = np.array(
-        [
-            colour_distances(colours, query, found)
-            for query, found in zip(queries.tolist(), judged.best, strict=True)
-        ]
+    measured, measured_lab = (
+        np.array(
+            [
+                colour_distances(histograms, query, found)
+                for query, found in zip(queries.tolist(), judged.best, strict=True)
+            ]
+        )
+        for histograms in (rgb, lab)
     )
     drawn = measured[draws].mean(axis=1)
     precision, recall = judged.precision.mean(axis=0), judged.recall.mean(axis=0)
@@ -367,6 +380,7 @@ def _summarise(
         float(judged.average_precision.mean()),
         _spreads(measured),
         _spreads(drawn),
+        _spreads(measured_lab),
     )
 
 

@@ -32,7 +32,7 @@ def accuracy(features: dict[str, np.ndarray], paths: list[str], shop: Catalogue)
             if (path := str(DATA / "colour_texture" / row["image"])) in place
         ]
         index, values, groups = zip(*labels, strict=True)
-        layers = shop._stores.layers
+        layers = tuple(layer.name for layer in shop.config.layers)
         X = join({name: features[name][list(index)] for name in layers}, layers)
         folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
         model = AttributeClassifier(blocks=blocks(shop.config, layers))
@@ -65,7 +65,7 @@ def speed(rounds: int) -> None:
             plain_features = dict(file)
             ids = [shop._stores.locations.files[path] for path in paths]
             our_features = shop._stores.features.get(ids)
-            for layer in shop._stores.layers:
+            for layer in plain_features:
                 a, b = (x[layer].astype(np.float32) for x in (plain_features, our_features))
                 cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
                 print(f"  {layer}: least cosine to the plain way's features {cosine.min():.5f}")

@@ -17,7 +17,7 @@ from gingham.backbones import (
     FeatureConfig,
     get_backbone,
 )
-from gingham.descriptors import significant_activations
+from gingham.descriptors import rgb_histogram, significant_activations
 from gingham.errors import BackboneError, InputError
 from gingham.networks import build_network
 from gingham.weights import read_tensors
@@ -33,9 +33,30 @@ def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
     return path
 
 
+def over_foreground(maps: np.ndarray) -> np.ndarray:
+    """Weigh every position by its distance from the border's mean: plain loops."""
+    rows = []
+    for image in maps:
+        _, high, wide = image.shape
+        places = [(k, m) for k in range(high) for m in range(wide)]
+        at_border = [
+            (k, m)
+            for k, m in places
+            if min(k, high - 1 - k) < max(1, high // 14)
+            or min(m, wide - 1 - m) < max(1, wide // 14)
+        ]
+        outside = np.mean([image[:, k, m] for k, m in at_border], axis=0)
+        weights = np.array([np.linalg.norm(image[:, k, m] - outside) for k, m in places])
+        values = np.array([image[:, k, m] for k, m in places])
+        mean = np.average(values, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
+        rows.append(np.concatenate([mean, deviation]))
+    return np.array(rows)
+
+
 def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
     path = weights_of(SMALL, tmp_path / "w.safetensors")
-    network, config = build_network(SMALL, path, descriptors=("conv", "fc"))
+    network, config = build_network(SMALL, path, descriptors=("rgb", "conv", "fc"))
     images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
     model = timm.create_model(SMALL)
     model.load_state_dict(read_tensors(path))
@@ -52,19 +73,35 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
         model(((images.float() - mean) / std).permute(0, 3, 1, 2))
         pooled = network(images)
     assert [x.name for x in config.layers] == list(maps)
+    assert config.foreground == ("stage1", "stage2")
+    for layer, values in zip(config.foreground, pooled, strict=False):
+        expected_values = over_foreground(maps[layer].numpy())
+        np.testing.assert_allclose(values, expected_values, rtol=1e-4, atol=1e-5)
+    pooled = pooled[len(config.foreground) :]
     for shape, values in zip(config.layers, pooled, strict=False):
         flat = maps[shape.name].flatten(2).numpy()
         assert flat.shape[1] == shape.channels
         expected = torch.from_numpy(flat.mean(2)), torch.from_numpy(flat.std(2))
         torch.testing.assert_close(values, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
-    assert [(x.name, x.threshold) for x in config.descriptors] == [("fc", None), ("conv", 0.5)]
-    fc, conv = pooled[len(maps) :]
+    named = [(x.name, x.threshold, x.bins) for x in config.descriptors]
+    assert named == [("fc", None, 0), ("conv", 0.5, 0), ("rgb", None, 16)]
+    fc, conv, rgb = pooled[len(maps) :]
+    assert [config.widths[x.name] for x in config.descriptors] == [
+        x.shape[1] for x in (fc, conv, rgb)
+    ]
     blocks = [block.numpy() for block in maps.values()]
     np.testing.assert_allclose(fc, blocks[-1].mean((2, 3)), rtol=1e-4, atol=1e-5)
     expected_conv = significant_activations(blocks)
     assert expected_conv.any()
     np.testing.assert_allclose(conv, expected_conv, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rgb, [rgb_histogram(image) for image in images.numpy()], rtol=1e-5)
     assert FeatureConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    # A catalogue of before there was `rgb` keeps its fingerprint: nothing is said of bins.
+    assert [set(x) for x in config.to_dict()["descriptors"]] == [
+        {"name", "layers", "threshold"},
+        {"name", "layers", "threshold"},
+        {"name", "layers", "threshold", "bins"},
+    ]
     _, plain = build_network(SMALL, path)
     assert plain.weights == config.weights
     assert plain.fingerprint != config.fingerprint

@@ -8,12 +8,21 @@ from pathlib import Path
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gingham.descriptors import cover, l1_distances, significant_activations
+from gingham.descriptors import (
+    border,
+    cover,
+    foreground_weights,
+    l1_distances,
+    rgb_histogram,
+    significant_activations,
+)
 from gingham.errors import InputError, ShapeError
+from gingham.pooling import colours
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -42,6 +51,55 @@ def test_equals_a_plain_loop(blocks: list[Maps], threshold: float) -> None:
     assert got.dtype == np.float32
     assert got.shape == (len(blocks[0]), sum(block.shape[1] for block in blocks))
     np.testing.assert_allclose(got, plain_loop(blocks, threshold), rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocks=maps())
+def test_foreground_is_what_is_unlike_the_border(blocks: list[Maps]) -> None:
+    block = blocks[0]
+    weights = foreground_weights(block)
+    assert weights.dtype == np.float32
+    assert weights.shape == (len(block), *block.shape[2:])
+    np.testing.assert_allclose(weights.sum(axis=(1, 2)), 1, rtol=1e-5)
+    high, wide = block.shape[2:]
+    for image, found in zip(block, weights, strict=True):
+        at_border = [
+            image[:, k, m]
+            for k, m in np.ndindex(high, wide)
+            if k in (0, high - 1) or m in (0, wide - 1)
+        ]
+        outside = np.mean(at_border, axis=0)
+        apart = np.array(
+            [[np.linalg.norm(image[:, k, m] - outside) for m in range(wide)] for k in range(high)]
+        )
+        even = np.full_like(apart, 1 / apart.size)
+        expected = apart / apart.sum() if apart.max() > 1e-3 else even
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_foreground_of_a_thing_before_a_plain_wall() -> None:
+    image = np.zeros((1, 3, 28, 28), np.float32)
+    image[0, :, 10:18, 8:20] = 5
+    weights = foreground_weights(image)[0]
+    assert weights[10:18, 8:20].sum() > 0.999
+    assert border(28, 28).sum() == 28 * 28 - 24 * 24
+    with pytest.raises(ShapeError, match=r"blocks\[0\] must have shape"):
+        foreground_weights(image[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    images=npst.arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3)),
+    ),
+    bins=st.sampled_from([2, 3, 16, 100, 255, 256]),
+)
+def test_the_layers_of_the_histogram_equal_it(images: NDArray[np.uint8], bins: int) -> None:
+    got = colours(torch.from_numpy(images), bins)
+    expected = np.stack([rgb_histogram(image, bins) for image in images])
+    assert got.shape == (len(images), 3 * bins)
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=0)
 
 
 def random(*shapes: Sequence[int], seed: int = 0) -> list[Maps]:

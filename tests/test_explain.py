@@ -19,6 +19,7 @@ from PIL import Image
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.backbones import Preprocess
 from gingham.catalogue import Catalogue
+from gingham.descriptors import foreground_weights
 from gingham.discriminant import Space
 from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError
 from gingham.explaining import Explanation, ExplanationPage, ImageExplanations, draw_overlay
@@ -61,9 +62,13 @@ def plain_score(
     for (layer, first, end), mean, scale in zip(
         space.blocks, space.means, space.scales, strict=True
     ):
-        share = weights[layer].ravel() / weights[layer].size
+        plain = layer.removesuffix("_foreground")
+        share = weights[plain].ravel() / weights[plain].size
+        if plain != layer:
+            share = share * foreground_weights(maps[plain][None]).ravel()
+            share /= share.sum()
         means, deviations = [], []
-        for channel in maps[layer]:
+        for channel in maps[plain]:
             average = float((share * channel.ravel()).sum())
             means.append(average)
             # Where weights do not add up to 1, the derivative needs the plain formula.
@@ -84,7 +89,8 @@ def plain_score(
 def test_influence_is_the_derivative_by_a_position_s_weight(seed: int) -> None:
     rng = np.random.default_rng(seed)
     shapes = {"early": (3, 4, 5), "late": (4, 2, 2)}
-    space = random_space(rng, {name: shape[0] for name, shape in shapes.items()})
+    blocks = {"early_foreground": 3, "early": 3, "late": 4}
+    space = random_space(rng, blocks)
     maps = {name: rng.normal(1, 1, shape) for name, shape in shapes.items()}
     directions = [Direction(rng.normal(size=space.width), float(rng.normal())) for _ in range(2)]
     scores, influences = position_influence(space, maps, directions)
@@ -102,7 +108,11 @@ def test_influence_is_the_derivative_by_a_position_s_weight(seed: int) -> None:
                     weights[name][row, column] += step
                     sides.append(plain_score(space, maps, direction, weights))
                 slope = (sides[0] - sides[1]) / 2e-4 * size
-                found = influences[name][number, row, column]
+                found = sum(
+                    one[number, row, column]
+                    for layer, one in influences.items()
+                    if layer.removesuffix("_foreground") == name
+                )
                 assert found == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 

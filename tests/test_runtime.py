@@ -10,6 +10,7 @@ import pytest
 
 from conftest import SHARED, needs_shared
 from gingham.backbones import BACKBONES
+from gingham.descriptors import rgb_histogram
 from gingham.errors import BackboneError, InputError
 from gingham.runtime import OpenVinoRuntime, TorchRuntime, load_runtime
 from test_backbones import weights_of
@@ -49,7 +50,7 @@ def test_openvino_agrees_with_torch_eager(
         weights = weights_of(architecture, tmp_path / "w.safetensors")
     elif kind == "lent":
         weights = KERAS
-    kept = ("fc", "conv")
+    kept = ("fc", "conv", "rgb")
     ours = OpenVinoRuntime(name, weights, descriptors=kept)
     eager = TorchRuntime(name, weights, device="cpu", descriptors=kept)
     assert ours.config == eager.config
@@ -66,6 +67,7 @@ def test_openvino_agrees_with_torch_eager(
             assert b.any() or kind == "made"
             assert a @ b >= 0.9999 * np.linalg.norm(a) * np.linalg.norm(b), layer
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4 * np.abs(b).max())
+        np.testing.assert_allclose(got["rgb"], rgb_histogram(images[key][1]), rtol=1e-5)
 
 
 # The first, the last and the sum of a layer's features, from a forward pass written out in torch.
@@ -87,7 +89,8 @@ def test_canonical_vectors_of_the_default_backbone() -> None:
     ((_, features),) = OpenVinoRuntime("efficientnet_lite0").stream([(0, picture)])
     assert features is not None
     got = {layer: [float(v[0]), float(v[-1]), float(v.sum())] for layer, v in features.items()}
-    assert list(got) == list(CANONICAL)
+    again = ["stem_foreground", "stage1_foreground", "stage2_foreground"]
+    assert list(got) == [*again, *CANONICAL]
     for layer, values in CANONICAL.items():
         np.testing.assert_allclose(got[layer], values, rtol=2e-3, atol=2e-3, err_msg=layer)
 
@@ -164,9 +167,9 @@ def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_part_of_the_features_is_the_same_with_descriptors_or_without(tmp_path: Path) -> None:
     weights = weights_of("test_resnet", tmp_path / "w.safetensors")
-    whole = TorchRuntime("test_resnet", weights, device="cpu", descriptors=("fc", "conv"))
+    whole = TorchRuntime("test_resnet", weights, device="cpu", descriptors=("fc", "conv", "rgb"))
     images = list(enumerate(pictures(whole.config.preprocess.size, 2)))
-    for layers in (["stage2"], ["conv"], ["stage1", "fc"]):
+    for layers in (["stage2"], ["conv"], ["stage1", "fc"], ["rgb"]):
         both = zip(whole.stream(images), whole.stream(images, layers), strict=True)
         for (_, a), (_, b) in both:
             assert a is not None

@@ -64,6 +64,18 @@ def plain_forward(pixels: np.ndarray) -> dict[str, np.ndarray]:
             x = F.relu(x + y)
         maps[f"stage{stage}"] = x
     pooled = {}
+    for layer in ("stem", "stage1"):
+        block_maps = maps[layer].double()
+        edge = block_maps.shape[2] // 14
+        at_border = torch.ones(block_maps.shape[2:], dtype=torch.bool)
+        at_border[edge:-edge, edge:-edge] = False
+        outside = block_maps[:, :, at_border].mean(2)
+        weights = (block_maps - outside[:, :, None, None]).norm(dim=1).flatten(1)[:, None]
+        weights = weights / weights.sum(2, keepdim=True)
+        flat = block_maps.flatten(2)
+        mean = (flat * weights).sum(2, keepdim=True)
+        deviation = ((flat - mean).square() * weights).sum(2).sqrt()
+        pooled[f"{layer}_foreground"] = torch.cat([mean[:, :, 0], deviation], dim=1).numpy()
     for layer, block_maps in maps.items():
         flat = block_maps.flatten(2).double()
         pooled[layer] = torch.cat(
@@ -93,8 +105,9 @@ def test_the_papers_network_agrees_with_a_plain_forward_pass() -> None:
         assert features is not None
         assert list(features) == list(expected)
         for layer, values in features.items():
+            parts = 2 if layer.endswith("_foreground") else 4
             for got, wanted in zip(
-                np.split(values, 4), np.split(expected[layer][row], 4), strict=True
+                np.split(values, parts), np.split(expected[layer][row], parts), strict=True
             ):
                 cosine = got @ wanted / np.linalg.norm(got) / np.linalg.norm(wanted)
                 assert cosine > 0.99999, layer
@@ -112,8 +125,10 @@ def test_more_statistics_leave_the_default_features_as_they_are() -> None:
 
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8))
     with torch.inference_mode():
-        for plain, wide in zip(network(pixels), more(pixels), strict=True):
-            assert wide.shape[1] == 2 * plain.shape[1]
+        names = config.widths
+        for name, plain, wide in zip(names, network(pixels), more(pixels), strict=True):
+            times = 1 if name.endswith("_foreground") else 2
+            assert wide.shape[1] == times * plain.shape[1]
             torch.testing.assert_close(wide[:, : plain.shape[1]], plain)
     for pooling in ("median", "mean+mean", ""):
         with pytest.raises(InputError, match="pooling must be"):

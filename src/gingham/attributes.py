@@ -40,7 +40,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
     shrinkage : ridge penalty, relative to the mean squared length of an example
     folds : the most folds of the cross-validation
     unknown_sigmas : an image is unknown where the log of its distance from what the examples look
-        like, in the deepest third of the blocks, lies this many standard deviations above the
+        like, in the deepest quarter of the blocks, lies this many standard deviations above the
         held-out examples' mean
     random_state : seed of the folds
 

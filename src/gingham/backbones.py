@@ -21,8 +21,11 @@ DEFAULT_POOLING = "mean+std"
 STATISTICS = ("mean", "std", "gem", "max")
 """What a channel can be described by: see `gingham.pooling.pool`."""
 
-DESCRIPTORS = ("fc", "conv")
+DESCRIPTORS = ("fc", "conv", "rgb")
 """What can be kept of an image besides its layers, to be compared by L1."""
+
+FOREGROUND = "_foreground"
+"""Ends the name of the feature of a layer that is pooled once more, over its foreground."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A further vector of an image, made of the maps of several layers.
+    """A further vector of an image, made of the maps of several layers or of what the network sees.
 
     Attributes
     ----------
-    name : `fc` or `conv`; the look that compares it by L1.
+    name : `fc`, `conv` or `rgb`; the look that compares it by L1.
     layers : from the input to the head.
     threshold : of `gingham.descriptors.significant_activations`; None joins the channels' means.
+    bins : of `gingham.descriptors.rgb_histogram`, of the square that is the network's input; 0
+        where there are layers.
     """
 
     name: str
     layers: tuple[str, ...]
     threshold: float | None = None
+    bins: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ class FeatureConfig:
     """All that decides the value of a feature; its fingerprint is stored with the features.
 
     `weights` is the SHA-256 of the weights' values; `version` counts changes of gingham's own
-    arithmetic.
+    arithmetic; `foreground` names the layers that are pooled once more: see
+    `gingham.descriptors.foreground_weights`.
     """
 
     backbone: str
@@ -110,17 +117,28 @@ class FeatureConfig:
     preprocess: Preprocess
     layers: tuple[Layer, ...]
     pooling: str = DEFAULT_POOLING
-    version: int = 2
+    version: int = 3
     descriptors: tuple[Descriptor, ...] = ()
+    foreground: tuple[str, ...] = ()
 
     @property
     def widths(self) -> dict[str, int]:
-        """The length of every feature: of the layers, then of the descriptors."""
+        """The length of every feature: over the foreground, of the layers, of the descriptors."""
         channels = {layer.name: layer.channels for layer in self.layers}
         count = len(split_pooling(self.pooling))
-        return {layer: count * c for layer, c in channels.items()} | {
-            x.name: sum(channels[layer] for layer in x.layers) for x in self.descriptors
-        }
+        return (
+            {layer + FOREGROUND: 2 * channels[layer] for layer in self.foreground}
+            | {layer: count * c for layer, c in channels.items()}
+            | {
+                x.name: 3 * x.bins + sum(channels[layer] for layer in x.layers)
+                for x in self.descriptors
+            }
+        )
+
+    @property
+    def pooled(self) -> tuple[str, ...]:
+        """The features that attributes are taught by: all but the descriptors."""
+        return tuple(self.widths)[: len(self.foreground) + len(self.layers)]
 
     @property
     def fingerprint(self) -> str:
@@ -130,9 +148,13 @@ class FeatureConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         values = asdict(self)
-        if not self.descriptors:
-            # As it was before there were any: a fingerprint must not change for nothing.
-            del values["descriptors"]
+        # What is not used is not named: a fingerprint must not change for nothing.
+        for descriptor in values["descriptors"]:
+            if not descriptor["bins"]:
+                del descriptor["bins"]
+        for name in ("descriptors", "foreground"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -152,6 +174,7 @@ class FeatureConfig:
                 "preprocess": Preprocess(**preprocess),
                 "layers": layers,
                 "descriptors": descriptors,
+                "foreground": tuple(values.get("foreground", ())),
             }
         )
 
@@ -259,6 +282,11 @@ def get_backbone(name: str) -> Backbone:
             std=std,
         ),
     )
+
+
+def early_layers(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers in the first third of the depth: those that see colours."""
+    return tuple(names[: (len(names) - 1) // 3 + 1])
 
 
 def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:

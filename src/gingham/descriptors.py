@@ -1,4 +1,4 @@
-"""Activation maps -> vectors of an image: significant activations carried back, and their L1."""
+"""Maps or pixels -> vectors of an image: foreground, significant activations, histograms, L1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from gingham.errors import InputError, ShapeError
 THRESHOLD = 0.5
 """Above it a position of the last block is significant; the value in the authors' code."""
 
-TYPICAL_ROWS = 512
+BORDER = 14
+"""The border of a map is a 14th of its side: one position of 14 x 14."""
+
+LEAST = 1e-6
+"""No position is less unlike the border: where all are like it, they weigh the same."""
+
+BINS = 16
+"""Of each of the histograms of the descriptor `rgb`; 8 and 32 find alike (docs/retrieval.md)."""
 
 
 def significant_activations(
@@ -73,6 +80,44 @@ def significant_activations(
     return np.concatenate(parts[::-1], axis=1)
 
 
+def foreground_weights(maps: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Weigh the positions of a map by how unlike the border of the picture they are.
+
+    Things mostly stand in the middle, before a background that reaches the border. A position's
+    weight is the Euclidean distance of its activations from the mean over the border, the
+    outermost fourteenth of the positions on each side; where all are as the border is, they weigh
+    the same.
+
+    Parameters
+    ----------
+    maps : (N, C, H, W) finite activations of one hidden layer.
+
+    Returns
+    -------
+    (N, H, W) float32 array; each image's weights add up to 1.
+
+    Raises
+    ------
+    ShapeError
+        If `maps` is not (N, C, H, W) with C, H, W >= 1.
+    """
+    check_blocks([maps.shape])
+    maps = maps.astype(np.float32, copy=False)
+    edge = border(*maps.shape[2:])
+    outside = maps[:, :, edge].mean(axis=2)
+    weights = np.sqrt(np.square(maps - outside[:, :, None, None]).sum(axis=1)).clip(LEAST)
+    scaled: NDArray[np.float32] = weights / weights.sum(axis=(1, 2), keepdims=True)
+    return scaled
+
+
+def border(height: int, width: int) -> NDArray[np.bool_]:
+    """Mark the positions of a map that lie at the border of the picture: (height, width)."""
+    edge = np.ones((height, width), bool)
+    high, wide = (max(1, side // BORDER) for side in (height, width))
+    edge[high : height - high, wide : width - wide] = False
+    return edge
+
+
 def cover(fine: int, coarse: int) -> NDArray[np.intp]:
     """Say which of `coarse` positions each of `fine` positions belongs to: one, and only one."""
     return np.arange(fine) * coarse // fine
@@ -93,6 +138,31 @@ def check_blocks(shapes: Sequence[tuple[int, ...]]) -> None:
                 expected=f"(N, C, H <= {before[2]}, W <= {before[3]}), as the block before",
                 got=shape,
             )
+
+
+def rgb_histogram(image: NDArray[np.uint8], bins: int = BINS) -> NDArray[np.float32]:
+    """Count the pixels of each brightness of red, green and blue.
+
+    Parameters
+    ----------
+    image : (H, W, 3) RGB.
+    bins : of equal width, for each of the three.
+
+    Returns
+    -------
+    (3 * bins,) float32 array: the share of the pixels times the number of bins, so that an image
+    in which every brightness is equally frequent has 1 everywhere.
+
+    Raises
+    ------
+    InputError
+        If `bins` is not between 2 and 256.
+    """
+    if not 2 <= bins <= 256:
+        raise InputError(f"bins must be from 2 to 256, got {bins}")
+    levels = (image.reshape(-1, 3).astype(np.intp) * bins) >> 8
+    counts = [np.bincount(levels[:, channel], minlength=bins) for channel in range(3)]
+    return (np.concatenate(counts) * (bins / len(levels))).astype(np.float32)
 
 
 def l1_distances(query: NDArray[np.floating[Any]], rows: NDArray[Any]) -> NDArray[np.float32]:

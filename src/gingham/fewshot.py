@@ -244,7 +244,7 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
         points = space.apply(examples.X)
         deepest = check_blocks(self.blocks, examples.X.shape[1])
-        deepest = deepest[-max(1, len(deepest) // 3) :]
+        deepest = deepest[-max(1, len(deepest) // 4) :]
         kind = learn_space(examples.X, deepest, np.full(len(deepest), 1 / len(deepest)))
         seen = kind.apply(examples.X[some])
         self._projection = Projection(

@@ -59,7 +59,7 @@ def join(
 
 def blocks(config: FeatureConfig, layers: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
     """Say which columns of `join` are which layer: (layer, first column, end column)."""
-    widths = {layer.name: 2 * layer.channels for layer in config.layers}
+    widths = config.widths
     ends = np.cumsum([widths[layer] for layer in layers])
     return tuple(
         (layer, int(end) - widths[layer], int(end)) for layer, end in zip(layers, ends, strict=True)

@@ -79,12 +79,6 @@ class Graph:
     def __len__(self) -> int:
         return self._shard.count(edge.CountRequest())
 
-    def rows(self) -> set[int]:
-        """List the rows that there are."""
-        request = edge.ScrollRequest(limit=2**40, with_payload=False, with_vector=False)
-        records: list[Any] = list(self._shard.scroll(request)[0])
-        return {record.id for record in records}
-
     def vectors(self, rows: Rows) -> Floats:
         """Give the (N, width) vectors of rows that are there, N >= 1."""
         records: list[Any] = list(self._shard.retrieve(list(set(rows.tolist())), False, True))

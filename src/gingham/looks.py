@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones import FOREGROUND, early_layers
 from gingham.errors import InputError, ShapeError
 
 Floats = NDArray[np.float32]
@@ -92,17 +93,20 @@ class Look:
         return unit(joined)
 
 
-def builtin_looks(layers: Sequence[tuple[str, int]]) -> tuple[Look, ...]:
+def builtin_looks(
+    layers: Sequence[tuple[str, int]], foreground: Sequence[str] = ()
+) -> tuple[Look, ...]:
     """Make the looks `colour`, `texture` and `semantic` of a backbone.
 
     Parameters
     ----------
     layers : (name, channels) of every hidden layer, from the input to the head.
+    foreground : those of them that are pooled once more, over the foreground.
 
     Returns
     -------
-    colour: the first third of the depth; texture: from 0.45 to 0.8 of it, or the layer
-    nearest to 0.625; semantic: the last layer.
+    colour: the first third of the depth, as it is and over the foreground; texture: from 0.45 to
+    0.8 of it, or the layer nearest to 0.625; semantic: the last layer.
 
     Raises
     ------
@@ -133,6 +137,8 @@ def builtin_looks(layers: Sequence[tuple[str, int]]) -> tuple[Look, ...]:
         scale: float,
     ) -> Look:
         picked = [layers[i] for i in chosen]
+        if name == "colour":
+            picked += [(n + FOREGROUND, c) for n, c in layers if n in foreground]
         return Look(
             name,
             tuple(n for n, _ in picked),
@@ -142,7 +148,7 @@ def builtin_looks(layers: Sequence[tuple[str, int]]) -> tuple[Look, ...]:
             scale,
         )
 
-    early = np.flatnonzero(depth <= 1 / 3).tolist()
+    early = range(len(early_layers(names)))
     return (
         look("colour", early, "both", 512, 4.0),
         look("texture", middle.tolist(), "mean", 512, 1.5),

@@ -19,9 +19,11 @@ from gingham.backbones import (
     FeatureConfig,
     Layer,
     check_descriptors,
+    early_layers,
     get_backbone,
     split_pooling,
 )
+from gingham.descriptors import BINS
 from gingham.errors import BackboneError, InputError
 from gingham.weights import load_weights
 
@@ -38,6 +40,7 @@ def build_network(
     layers: Sequence[str] | None = None,
     pooling: str = DEFAULT_POOLING,
     descriptors: Sequence[str] = (),
+    foreground: Sequence[str] | None = None,
 ) -> tuple[PooledNetwork, FeatureConfig]:
     """Build a network with its weights, cut after the deepest layer that is asked for.
 
@@ -49,21 +52,24 @@ def build_network(
         layers, the network is cut there.
     layers : the layers to give out; None means all there are.
     pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
-    descriptors : `fc`, `conv`; made of those of their layers that are given out.
+    descriptors : `fc`, `conv`, made of those of their layers that are given out; `rgb`.
+    foreground : those of the layers to pool once more, over the foreground; None means
+        `early_layers` of those that are given out.
 
     Returns
     -------
     A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
     one for each layer: the C channel means over the positions, then the C population standard
-    deviations (KC columns, statistic after statistic, for a pooling of K statistics), and after
-    them the descriptors; and the configuration that says which layers and descriptors these are.
+    deviations (KC columns, statistic after statistic, for a pooling of K statistics), before
+    them the same over the foreground, and after them the descriptors; and the configuration that
+    says which these are.
 
     Raises
     ------
     BackboneError
         If the name is unknown, or the weights cannot be had or do not fit.
     InputError
-        If `layers`, `pooling` or `descriptors` names one that there is not.
+        If `layers`, `pooling`, `descriptors` or `foreground` names one that there is not.
     """
     statistics = split_pooling(pooling)
     check_descriptors(descriptors)
@@ -101,21 +107,30 @@ def build_network(
             )
     extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
     described = _describe(backbone, tuple(nodes), descriptors)
+    again = early_layers(tuple(nodes)) if foreground is None else tuple(foreground)
+    if unknown := set(again) - nodes.keys():
+        raise InputError(f"there is no layer {min(unknown)!r} to pool over its foreground")
     network = PooledNetwork(
-        extractor.eval(), tuple(nodes), backbone.preprocess, statistics, described
+        extractor.eval(), tuple(nodes), backbone.preprocess, statistics, described, again
     ).eval()
     size = backbone.preprocess.size
     with torch.inference_mode():
         pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
     shapes = tuple(
         Layer(layer, values.shape[1] // len(statistics))
-        for layer, values in zip(nodes, pooled, strict=False)
+        for layer, values in zip(nodes, pooled[len(again) :], strict=False)
     )
     digest = hashlib.sha256()
     for key in sorted(needed):
         digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
     config = FeatureConfig(
-        name, digest.hexdigest(), backbone.preprocess, shapes, pooling, descriptors=described
+        name,
+        digest.hexdigest(),
+        backbone.preprocess,
+        shapes,
+        pooling,
+        descriptors=described,
+        foreground=again,
     )
     return network, config
 
@@ -126,7 +141,11 @@ def _describe(
     """Say of which layers each descriptor is made, where the network was cut perhaps."""
     blocks = tuple(layer for layer in layers if layer in (backbone.blocks or layers))
     fc = tuple(layer for layer in layers if layer in backbone.fc) or layers[-1:]
-    made = {"fc": Descriptor("fc", fc), "conv": Descriptor("conv", blocks, backbone.threshold)}
+    made = {
+        "fc": Descriptor("fc", fc),
+        "conv": Descriptor("conv", blocks, backbone.threshold),
+        "rgb": Descriptor("rgb", (), bins=BINS),
+    }
     return tuple(made[name] for name in check_descriptors(names))
 
 

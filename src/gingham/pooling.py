@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gingham.backbones import DEFAULT_POOLING, Descriptor, Preprocess, split_pooling
-from gingham.descriptors import check_blocks, cover
+from gingham.descriptors import LEAST, border, check_blocks, cover
 from gingham.errors import BackboneError
 
 GEM_POWER = 3.0
@@ -20,9 +20,10 @@ GEM_FLOOR = 1e-6
 
 
 class PooledNetwork(nn.Module):
-    """Map (N, S, S, 3) uint8 RGB to a tuple of float32 arrays: layers, then descriptors.
+    """Map (N, S, S, 3) uint8 RGB to a tuple of float32 arrays.
 
-    A layer gives (N, KC), a descriptor (N, sum of its layers' C).
+    They come in the order of `FeatureConfig.widths`: a layer over its foreground gives
+    (N, 2C), a layer (N, KC), a descriptor (N, sum of its layers' C) or three histograms.
 
     Parameters
     ----------
@@ -30,11 +31,13 @@ class PooledNetwork(nn.Module):
     layers : the order of the outputs.
     preprocess : the network's normalisation.
     statistics : the K statistics of each channel; see `pool`.
-    descriptors : made of the maps of `layers`; see `describe`.
+    descriptors : made of the maps of `layers`, or of the images; see `describe`, `colours`.
+    foreground : those of `layers` that are pooled once more; see `pool_foreground`.
 
     References
     ----------
-    Baloian et al. (2021), section 3.2, pool by the mean alone; the deviation is ours.
+    Baloian et al. (2021), section 3.2, pool by the mean alone; the deviation and the foreground
+    are ours.
     """
 
     def __init__(
@@ -44,12 +47,14 @@ class PooledNetwork(nn.Module):
         preprocess: Preprocess,
         statistics: tuple[str, ...] = split_pooling(DEFAULT_POOLING),
         descriptors: tuple[Descriptor, ...] = (),
+        foreground: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.extractor = extractor
         self.layers = layers
         self.statistics = statistics
         self.descriptors = descriptors
+        self.foreground = foreground
         self.bgr = preprocess.bgr
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
@@ -58,8 +63,12 @@ class PooledNetwork(nn.Module):
         """Pool every layer of a batch, and describe it."""
         maps = self._activations(images)
         return (
+            *(pool_foreground(maps[layer], layer) for layer in self.foreground),
             *(pool(maps[layer], layer, self.statistics) for layer in self.layers),
-            *(describe(maps, descriptor) for descriptor in self.descriptors),
+            *(
+                colours(images, one.bins) if one.bins else describe(maps, one)
+                for one in self.descriptors
+            ),
         )
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -102,11 +111,7 @@ def pool(
     eq. 1 to 3: generalised-mean pooling with power 3. They pool rectified maps; where a layer is
     linear, its negative activations count as none.
     """
-    if maps.ndim != 4:
-        raise BackboneError(
-            f"layer {layer!r} gives {tuple(maps.shape)}, not (N, C, H, W): "
-            "gingham reads convolutional networks"
-        )
+    _check_map(maps, layer)
     mean = maps.mean((2, 3), keepdim=True)
     pooled = {"mean": mean.flatten(1)}
     if "std" in statistics:
@@ -117,6 +122,36 @@ def pool(
     if "max" in statistics:
         pooled["max"] = maps.amax((2, 3))
     return torch.cat([pooled[name] for name in statistics], dim=1)
+
+
+def pool_foreground(maps: torch.Tensor, layer: str) -> torch.Tensor:
+    """Describe each channel of (N, C, H, W) over the foreground: (N, 2C), means then deviations.
+
+    Both are weighted by `gingham.descriptors.foreground_weights`.
+
+    Raises
+    ------
+    BackboneError
+        If the layer gives no map of channels by positions.
+    """
+    _check_map(maps, layer)
+    # While torch traces a module, sizes are tensors.
+    edge = torch.from_numpy(border(int(maps.shape[2]), int(maps.shape[3]))).to(maps)
+    outside = (maps * edge).sum((2, 3), keepdim=True) / edge.sum()
+    # Clamped before the root, whose slope at nought is infinite.
+    weights = (maps - outside).square().sum(1, keepdim=True).clamp(min=LEAST**2).sqrt()
+    weights = weights / weights.sum((2, 3), keepdim=True)
+    mean = (maps * weights).sum((2, 3), keepdim=True)
+    variance = ((maps - mean).square() * weights).sum((2, 3))
+    return torch.cat([mean.flatten(1), variance.clamp(min=LEAST**2).sqrt()], dim=1)
+
+
+def _check_map(maps: torch.Tensor, layer: str) -> None:
+    if maps.ndim != 4:
+        raise BackboneError(
+            f"layer {layer!r} gives {tuple(maps.shape)}, not (N, C, H, W): "
+            "gingham reads convolutional networks"
+        )
 
 
 def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.Tensor:
@@ -150,3 +185,15 @@ def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.
         # Weights are counts: where their sum is not 0 it is at least 1.
         parts.append(summed / weights.sum((1, 2)).clamp(min=1)[:, None])
     return torch.cat(parts[::-1], dim=1)
+
+
+def colours(images: torch.Tensor, bins: int) -> torch.Tensor:
+    """Count the pixels of each brightness of red, green and blue: (N, 3 * bins).
+
+    See `gingham.descriptors.rgb_histogram`, which this equals, for each of (N, H, W, 3) images.
+    """
+    # By powers of two and below 2^24 nothing is rounded before the mean.
+    levels = (images.permute(0, 3, 1, 2).flatten(2).float() * bins / 256).floor()
+    # A bin at a time: all at once would be `bins` times the pixels in memory.
+    shares = [(levels == level).to(levels.dtype).mean(2) for level in range(bins)]
+    return bins * torch.stack(shares, 2).flatten(1)

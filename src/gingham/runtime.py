@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from gingham.backbones import (
     BACKBONES,
     DEFAULT_POOLING,
+    FOREGROUND,
     FeatureConfig,
     check_descriptors,
 )
@@ -186,7 +187,7 @@ class OpenVinoRuntime:
         if wanted not in self._unpooled:
             ov = import_openvino()
             model = self._core.read_model(self._graph)
-            names = [layer.name for layer in self.config.layers]
+            names = list(self.config.widths)
             ends = [_before_pooling(model.get_results()[names.index(layer)]) for layer in wanted]
             model = ov.Model([ov.opset13.result(end) for end in ends], model.get_parameters())
             size = self.config.preprocess.size
@@ -258,13 +259,17 @@ class TorchRuntime:
     def _network(self, wanted: tuple[str, ...]) -> tuple[PooledNetwork, FeatureConfig]:
         if wanted not in self._networks:
             made = [x for x in self.config.descriptors if x.name in wanted]
-            needed = {layer for x in made for layer in x.layers}.union(wanted)
+            again = [layer for layer in self.config.foreground if layer + FOREGROUND in wanted]
+            needed = {layer for x in made for layer in x.layers}.union(wanted, again)
             network, config = build_network(
                 self._backbone,
                 self._weights,
-                layers=[x.name for x in self.config.layers if x.name in needed],
+                # A descriptor of the pixels needs none, but a network has one.
+                layers=[x.name for x in self.config.layers if x.name in needed]
+                or [self.config.layers[0].name],
                 pooling=self._pooling,
                 descriptors=[x.name for x in made],
+                foreground=again,
             )
             self._networks[wanted] = network.to(self._device), config
         return self._networks[wanted]

@@ -39,14 +39,14 @@ Example = ImageId | Features
 """An image of the catalogue by its id, or the features of another: layer -> (1, 2C)."""
 
 JOINED = "fc+conv"
-"""The look of both descriptors joined as they are, as in the paper."""
+"""The look of the two descriptors joined as they are, as in the paper."""
 
 
 def descriptor_looks(config: FeatureConfig) -> dict[str, tuple[str, ...]]:
     """Say which looks compare descriptors: look -> the descriptors that are joined."""
-    kept = tuple(x.name for x in config.descriptors)
-    looks = {name: (name,) for name in kept}
-    return looks | ({JOINED: kept} if len(kept) > 1 else {})
+    looks = {x.name: (x.name,) for x in config.descriptors}
+    parts = tuple(JOINED.split("+"))
+    return looks | ({JOINED: parts} if looks.keys() >= set(parts) else {})
 
 
 class Searcher:
@@ -70,7 +70,11 @@ class Searcher:
         self._config = stores.config
         # Below the looks of the index: what is made anew with it goes with it.
         self._scan = DescriptorScan(folder / "looks" / "descriptors")
-        self.space = LookSpace(builtin_looks([(x.name, x.channels) for x in stores.config.layers]))
+        self.space = LookSpace(
+            builtin_looks(
+                [(x.name, x.channels) for x in stores.config.layers], stores.config.foreground
+            )
+        )
         self._index: VectorIndex | None = None
         self._synced: dict[str, Any] = {}
 

@@ -45,8 +45,8 @@ class Stores:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The hidden layers of the backbone, from the input to the head."""
-        return tuple(layer.name for layer in self.config.layers)
+        """The hidden layers as they are pooled, those over the foreground first, then all."""
+        return self.config.pooled
 
     def features_of(
         self, images: Sequence[str], layers: tuple[str, ...], max_pixels: int

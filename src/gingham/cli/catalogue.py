@@ -266,7 +266,8 @@ def search(
     look: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LOOK=WEIGHT", help="colour, texture, semantic, fc, conv or attribute:NAME."
+            metavar="LOOK=WEIGHT",
+            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME.",
         ),
     ] = None,
     where: WhereOption = None,

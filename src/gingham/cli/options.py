@@ -56,7 +56,9 @@ ModelOption = Annotated[
 ]
 DescriptorsOption = Annotated[
     str | None,
-    typer.Option(metavar="fc,conv", help="Vectors to keep besides, for the looks fc and conv."),
+    typer.Option(
+        metavar="fc,conv,rgb", help="Vectors to keep besides, for the looks fc, conv and rgb."
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 

@@ -33,7 +33,7 @@ def retrieval(
     out: Annotated[Path, typer.Option(help="Folder of the table and the page.")],
     descriptors: Annotated[
         str,
-        typer.Option(metavar="NAME,..", help="Of fc, conv, fc+conv, fc+conv:balanced."),
+        typer.Option(metavar="NAME,..", help="Of fc, conv, fc+conv, fc+conv:balanced, rgb."),
     ] = "fc,conv,fc+conv,fc+conv:balanced",
     looks: Annotated[
         list[str] | None,

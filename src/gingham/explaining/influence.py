@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gingham.backbones import FOREGROUND
+from gingham.descriptors import foreground_weights
 from gingham.discriminant import Floats, Space
 from gingham.errors import InputError, ShapeError
 from gingham.voters import MultiVoter, SingleVoter
@@ -83,11 +85,13 @@ def position_influence(
 
     Weigh the positions of a layer by q, with mean 1, instead of evenly: the pooled mean of a
     channel becomes m = mean(q a), its deviation sqrt(mean(q (a - m)^2)). The influence of a
-    position is the derivative of the score by its q, times the number of positions. With x the
+    position is the derivative of the score by its q, times the number of positions. A layer
+    pooled over its foreground has weights f of its own, with mean 1; there it is q f. With x the
     layer's pooled features, u = x / |x|, w the value's weights of this layer times its scale, and
     g = (w - (w . u) u) / |x|, it is
 
-        sum over channels of  g_mean (a - mean)  +  g_std ((a - mean)^2 - std^2) / (2 std)
+        f times the sum over channels of
+        g_mean (a - mean)  +  g_std ((a - mean)^2 - std^2) / (2 std)
 
     It is exact for the score as it is, the unit length and the deviation included. So, for any
     region, weighing it by 1 + e changes the score by e times the sum of its influences over the
@@ -97,7 +101,7 @@ def position_influence(
     Parameters
     ----------
     space : the layers and how they are joined.
-    maps : layer -> (C, H, W) activations of one picture.
+    maps : hidden layer -> (C, H, W) activations of one picture.
     directions : of V values.
 
     Returns
@@ -122,16 +126,22 @@ def position_influence(
     for (layer, first, end), (scale, mean, columns) in weighed.items():
         weights = scale * columns.T
         channels = (end - first) // 2
-        activations = maps[layer]
+        plain = layer.removesuffix(FOREGROUND)
+        activations = maps[plain]
         if activations.ndim != 3 or activations.shape[0] != channels:
             raise ShapeError(
                 f"the map of {layer}", expected=f"({channels}, H, W)", got=activations.shape
             )
         centred = activations.reshape(channels, -1).astype(np.float64)
-        average = centred.mean(axis=1)
+        positions = centred.shape[1]
+        share = np.full(positions, 1 / positions)
+        if plain != layer:
+            share = foreground_weights(activations[None]).ravel().astype(np.float64)
+            share /= share.sum()
+        average = centred @ share
         centred -= average[:, None]
         squares = centred**2
-        variance = squares.mean(axis=1)
+        variance = squares @ share
         deviation = np.sqrt(variance)
         pooled = np.concatenate([average, deviation])
         length = float(np.linalg.norm(pooled)) or 1.0
@@ -146,6 +156,7 @@ def position_influence(
             where=deviation > FLAT,
         )
         flat = slope[:, :channels] @ centred + of_square @ (squares - variance[:, None])
+        flat *= positions * share
         influences[layer] = flat.reshape(len(directions), *activations.shape[1:])
     return scores, influences
 

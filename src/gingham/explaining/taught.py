@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gingham.attribute_store import Attributes
+from gingham.backbones import FOREGROUND
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import PROJECTION, Explanation, ImageExplanations
 from gingham.explaining.influence import add_up, position_influence, value_direction
@@ -55,7 +56,7 @@ def _explain_all(
     names = [attribute.name for attribute in taught]
     # Those that only tell what is unknown have no say in a value's score.
     spaces = [attribute.voter.projection.space for attribute in taught]
-    used = {layer for space in spaces for layer, _, _ in space.blocks}
+    used = {layer.removesuffix(FOREGROUND) for space in spaces for layer, _, _ in space.blocks}
     layers = tuple(layer for layer in stores.layers if layer in used)
     how = stores.config.preprocess
     answers = predict(stores, attributes, paths, names, max_pixels, lambda done, total: None)

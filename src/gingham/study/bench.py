@@ -204,7 +204,11 @@ def deciding_protocol(grouped: bool) -> str:
 
 def look_space(features: StudyFeatures) -> LookSpace:
     """The built-in looks of a backbone."""
-    return LookSpace(builtin_looks([(x.name, x.channels) for x in features.config.layers]))
+    return LookSpace(
+        builtin_looks(
+            [(x.name, x.channels) for x in features.config.layers], features.config.foreground
+        )
+    )
 
 
 def _plain(result: Accuracy) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class StudyFeatures:
 
     def __init__(self, folder: Path, config: FeatureConfig) -> None:
         self.config = replace(config, pooling=DEFAULT_POOLING)
-        further = replace(config, pooling=FURTHER_POOLING)
+        further = replace(config, pooling=FURTHER_POOLING, foreground=())
         below = folder / f"{config.backbone}-{config.fingerprint}"
         self._stores = (
             FeatureStore(below / "mean-std", self.config),
@@ -66,20 +66,18 @@ class StudyFeatures:
         return all(image_id in store for store in self._stores)
 
     def append(self, features: Mapping[ImageId, Features]) -> None:
-        """Keep layer -> (4C,) features of new images."""
+        """Keep layer -> (4C,) features of new images, and those over the foreground."""
         for store, half in zip(self._stores, (0, 1), strict=True):
             # A killed run may have written the one store and not the other.
             new = {i: rows for i, rows in features.items() if i not in store}
-            store.append(
-                list(new),
-                [
-                    {layer: np.split(row, 2)[half] for layer, row in rows.items()}
-                    for rows in new.values()
-                ],
-            )
+            halves = [
+                rows | {layer: np.split(rows[layer], 2)[half] for layer in self.layers}
+                for rows in new.values()
+            ]
+            store.append(list(new), halves)
 
     def pooled(self, ids: Sequence[ImageId]) -> dict[str, NDArray[np.float32]]:
-        """Give layer -> (N, 2C) float32 means and deviations."""
+        """Give layer -> (N, 2C) float32 means and deviations, over the foreground too."""
         got = self._stores[0].get(ids)
         return {layer: block.astype(np.float32) for layer, block in got.items()}
 

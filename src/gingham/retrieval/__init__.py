@@ -1,5 +1,5 @@
 """How well searches by descriptors and looks find images of the same class and of like colours."""
 
-from gingham.retrieval.run import RetrievalResult, evaluate_retrieval
+import lazy_loader
 
-__all__ = ["RetrievalResult", "evaluate_retrieval"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

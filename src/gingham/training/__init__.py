@@ -10,32 +10,6 @@ Raha, *Image Attribute Extraction*, Rakuten (2021): many attributes in one netwo
 al., *FineTag*, arXiv:1806.07124: bilinear pooling and the ranking loss.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from gingham.training.config import TrainConfig as TrainConfig
-    from gingham.training.data import read_samples as read_samples
-    from gingham.training.run import train as train
-    from gingham.training.trained import TrainedModel as TrainedModel
-
-_HOMES = {
-    "TrainConfig": "config",
-    "TrainedModel": "trained",
-    "read_samples": "data",
-    "train": "run",
-}
-
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gingham.training' has no attribute {name!r}")
-    return getattr(import_module(f"gingham.training.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

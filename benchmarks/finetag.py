@@ -28,10 +28,10 @@ from gingham.extract import PLAIN, extract
 from gingham.images import load_image
 from gingham.training import TrainConfig, read_samples, train
 from gingham.training.config import DataConfig, ModelConfig
-from gingham.training.data import PARTS, split_rows
 from gingham.training.exporting import ExportedRuntime, export_graph
 from gingham.training.metrics import average_precision, ranking_precision, weighted_mean_precision
 from gingham.training.networks import build_trunk
+from gingham.training.samples import PARTS, split_rows
 from measure import DATA, machine, rows
 
 BACKBONE = "efficientnet_lite0"

@@ -13,7 +13,8 @@ import pytest
 
 from gingham.errors import InputError
 from gingham.training.config import DataConfig, TrainConfig
-from gingham.training.data import PARTS, read_samples
+from gingham.training.data import read_samples
+from gingham.training.samples import PARTS
 from gingham.training.vocabulary import Attribute, Vocabulary
 
 

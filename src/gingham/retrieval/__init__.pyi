@@ -1,2 +1,2 @@
-from .run import RetrievalResult as RetrievalResult
+from .result import RetrievalResult as RetrievalResult
 from .run import evaluate_retrieval as evaluate_retrieval

@@ -7,7 +7,6 @@ import csv
 import io
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -15,10 +14,8 @@ from gingham.errors import ImageError
 from gingham.images import load_image
 from gingham.page import STYLE, escaped, html_page
 from gingham.retrieval.measures import COLOUR_FIRST, FIRST
+from gingham.retrieval.result import MethodResult, RetrievalResult, Shown
 from gingham.storage import replace_file, write_json
-
-if TYPE_CHECKING:
-    from gingham.retrieval.run import MethodResult, RetrievalResult, Shown
 
 PAGE_NAME = "retrieval.html"
 BASE = "fc"

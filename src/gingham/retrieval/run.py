@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from gingham.errors import ImageError, InputError
 from gingham.extract import Progress
 from gingham.features import ImageId
 from gingham.images import MAX_PIXELS, open_image, read_file
-from gingham.results import Failure, Result
+from gingham.results import Failure
 from gingham.retrieval.measures import (
     COLOUR_FIRST,
     FIRST,
@@ -33,6 +32,7 @@ from gingham.retrieval.measures import (
 )
 from gingham.retrieval.methods import Gallery, Method, mix, read_methods
 from gingham.retrieval.report import write_report
+from gingham.retrieval.result import MethodResult, RetrievalResult, Shown, Spread
 from gingham.runtime import Runtime
 from gingham.sources import Label, read_labels
 
@@ -45,79 +45,6 @@ _DRAFT = 128
 
 ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is being done; gives what is to be told of progress."""
-
-
-@dataclass(frozen=True)
-class Spread(Result):
-    """A mean, and the standard deviation of what it is the mean of."""
-
-    mean: float
-    deviation: float
-
-
-@dataclass(frozen=True)
-class MethodResult(Result):
-    """How well one way to search does.
-
-    Attributes
-    ----------
-    weights : look or descriptor -> weight.
-    precision, recall : of the class, k -> of the first k answers, over all queries.
-    mean_average_precision : over all queries.
-    colour : k -> distance per bin between the RGB histograms of query and first k answers, over
-        all queries; the deviation is that of queries.
-    colour_drawn : the same over ten queries of different classes; mean and deviation of a
-        thousand such draws.
-    colour_lab : as `colour`, between the histograms of L*, a* and b*: what the descriptor `rgb`
-        does not rank by.
-    """
-
-    name: str
-    weights: dict[str, float]
-    precision: dict[int, float]
-    recall: dict[int, float]
-    mean_average_precision: float
-    colour: dict[int, Spread]
-    colour_drawn: dict[int, Spread]
-    colour_lab: dict[int, Spread]
-
-
-@dataclass(frozen=True)
-class Shown(Result):
-    """One query of those drawn, and what each method found: method -> rows of `images`."""
-
-    query: int
-    found: dict[str, list[int]]
-
-
-@dataclass(frozen=True)
-class RetrievalResult(Result):
-    """What an evaluation found.
-
-    Attributes
-    ----------
-    images, classes : compared, and their classes, row by row.
-    queries : how many images have another one of their class outside their group.
-    bins : of each of the three histograms of an image.
-    drawn : queries for each of the draws of `colour_drawn`.
-    searches : the first draw, to look at.
-    failed, failures : images that could not be read, are not in the catalogue, or have two
-        classes.
-    """
-
-    backbone: str
-    images: tuple[str, ...]
-    classes: tuple[str, ...]
-    queries: int
-    bins: int
-    drawn: int
-    seed: int
-    methods: tuple[MethodResult, ...]
-    searches: tuple[Shown, ...]
-    unlabelled: int
-    failed: int
-    failures: tuple[Failure, ...]
-    seconds: float
 
 
 @contextlib.contextmanager

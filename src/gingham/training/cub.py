@@ -9,7 +9,7 @@ import numpy as np
 
 from gingham.errors import InputError
 from gingham.training.config import DataConfig
-from gingham.training.data import PARTS, Samples, split_rows
+from gingham.training.samples import PARTS, Samples, split_rows
 from gingham.training.vocabulary import Attribute, Vocabulary
 
 CERTAIN = 3

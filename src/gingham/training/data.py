@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,67 +15,16 @@ from numpy.typing import NDArray
 from gingham.errors import InputError
 from gingham.sources import UNLABELLED, read_table, resolve
 from gingham.training.config import DataConfig
+from gingham.training.cub import read_cub
+from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
 from gingham.training.vocabulary import KINDS, NO, YES, Attribute, Vocabulary
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("train", "validation", "test")
 RESERVED = ("image", "group", "split", "repeat")
 
 _TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _SEPARATOR = "|"
-
-Rows = NDArray[np.int64]
-Cell = tuple[str, ...] | None
-"""The values of one cell; None: unknown."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The images that a network learns from or is judged on.
-
-    Attributes
-    ----------
-    vocabulary : what its columns mean.
-    images : N paths.
-    targets : (N, V) float32: 1 it has the value, 0 it has not, NaN unknown.
-    groups : (N,) int; images that share one stay on one side of every split.
-    part : (N,) int, an index into `PARTS`.
-    repeat : (N,) int >= 1, how often a training image is seen in an epoch.
-    dropped : attribute -> value -> rows, of what stands in the table and is not learned: too few
-        training images, or not in the vocabulary.
-    """
-
-    vocabulary: Vocabulary
-    images: tuple[str, ...]
-    targets: NDArray[np.float32]
-    groups: NDArray[np.int64]
-    part: NDArray[np.int64]
-    repeat: NDArray[np.int64]
-    dropped: Mapping[str, Mapping[str, int]]
-
-    def rows(self, part: str) -> Rows:
-        """The rows of `train`, `validation` or `test`."""
-        return np.flatnonzero(self.part == PARTS.index(part))
-
-    def only(self, rows: Rows) -> Samples:
-        """Keep some rows."""
-        return replace(
-            self,
-            images=tuple(self.images[row] for row in rows),
-            targets=self.targets[rows],
-            groups=self.groups[rows],
-            part=self.part[rows],
-            repeat=self.repeat[rows],
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that differ whenever a sample does."""
-        digest = hashlib.sha256(repr((self.vocabulary, self.images)).encode(errors="replace"))
-        for array in (self.targets, self.groups, self.part, self.repeat):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:16]
 
 
 def read_samples(
@@ -109,8 +55,6 @@ def read_samples(
     """
     config = config or DataConfig()
     if table.is_dir():
-        from gingham.training.cub import read_cub
-
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
     names = header(table)
     wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
@@ -140,74 +84,6 @@ def read_samples(
         dropped = _outside(vocabulary, cells)
     targets = _targets(vocabulary, cells, len(rows))
     return Samples(vocabulary, images, targets, groups, part, repeat, dropped)
-
-
-def split_rows(
-    columns: Sequence[Sequence[Cell]], groups: Rows, config: DataConfig, seed: int
-) -> NDArray[np.int64]:
-    """Split rows into training, validation and test; groups stay whole.
-
-    Stratified by the rarest value that each row has, so that rare values reach every part.
-
-    Parameters
-    ----------
-    columns : of each attribute the N cells.
-    groups : (N,) int.
-    config : the shares.
-    seed : decides the shuffle.
-
-    Returns
-    -------
-    (N,) int, an index into `PARTS`.
-    """
-    strata = _strata(columns, len(groups))
-    part = np.full(len(groups), PARTS.index("train"))
-    left = np.arange(len(groups))
-    share = 1.0
-    for name, wanted in (("test", config.test), ("validation", config.validation)):
-        if not wanted:
-            continue
-        folds = max(2, round(share / wanted))
-        taken = left[_fold(strata[left], groups[left], folds, seed)]
-        part[taken] = PARTS.index(name)
-        left = np.setdiff1d(left, taken)
-        share -= wanted
-    return part
-
-
-def _fold(strata: Rows, groups: Rows, folds: int, seed: int) -> Rows:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    grouped = len(np.unique(groups)) < len(groups)
-    if folds > len(np.unique(groups)):
-        raise InputError(f"{len(np.unique(groups))} groups of images cannot be split {folds} ways")
-    # The grouped splitter takes minutes where a hundred thousand images are groups of their own.
-    kind = StratifiedGroupKFold if grouped else StratifiedKFold
-    splitter = kind(folds, shuffle=True, random_state=seed)
-    together = groups if grouped else None
-    with warnings.catch_warnings():
-        # A value with fewer images than folds is expected: it is not in every part.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        return np.asarray(next(splitter.split(strata, strata, together))[1])
-
-
-def _strata(columns: Sequence[Sequence[Cell]], count: int) -> Rows:
-    counts: Counter[tuple[int, str]] = Counter(
-        (number, value)
-        for number, column in enumerate(columns)
-        for cell in column
-        for value in cell or ()
-    )
-    codes = {key: code for code, key in enumerate(sorted(counts), 1)}
-    strata = np.zeros(count, np.int64)
-    for row in range(count):
-        said = [(n, value) for n, column in enumerate(columns) for value in column[row] or ()]
-        if said:
-            strata[row] = codes[min(said, key=lambda key: (counts[key], key))]
-    # Strata too small to be split are one stratum: the splitter would refuse them.
-    small = np.flatnonzero(np.bincount(strata) < 20)
-    strata[np.isin(strata, small)] = 0
-    return strata
 
 
 def header(table: Path) -> list[str]:

@@ -18,10 +18,11 @@ from gingham.extract import Progress
 from gingham.images import MAX_PIXELS, read_file
 from gingham.results import Result
 from gingham.storage import replace_file, write_json
-from gingham.training.data import PARTS, Samples, read_samples
+from gingham.training.data import read_samples
 from gingham.training.metrics import Metrics, ValueMetrics, measure
 from gingham.training.page import write_page
 from gingham.training.run import model_logits
+from gingham.training.samples import PARTS, Samples
 from gingham.training.trained import TrainedModel
 from gingham.training.vocabulary import NO, YES, Attribute
 

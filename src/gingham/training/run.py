@@ -25,8 +25,9 @@ from gingham.storage import read_json, write_json
 from gingham.training import trained as names
 from gingham.training.calibration import Calibration, calibrate
 from gingham.training.config import TrainConfig
-from gingham.training.data import PARTS, Samples, read_samples
+from gingham.training.data import read_samples
 from gingham.training.metrics import measure
+from gingham.training.samples import PARTS, Samples
 from gingham.training.trained import TrainedModel, write_config
 
 if TYPE_CHECKING:

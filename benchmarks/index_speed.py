@@ -32,7 +32,7 @@ def accuracy(features: dict[str, np.ndarray], paths: list[str], shop: Catalogue)
             if (path := str(DATA / "colour_texture" / row["image"])) in place
         ]
         index, values, groups = zip(*labels, strict=True)
-        layers = tuple(layer.name for layer in shop.config.layers)
+        layers = tuple(layer.name for layer in shop.config.hidden)
         X = join({name: features[name][list(index)] for name in layers}, layers)
         folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
         model = AttributeClassifier(blocks=blocks(shop.config, layers))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import colorsys
 import json
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
     state = timm.create_model(architecture).state_dict()
     save_file({k: v for k, v in state.items() if not k.startswith(drop)}, path)
     return path
+
+
+def colours_apart(images: np.ndarray) -> np.ndarray:
+    """Tell apart the colours of (N, H, W, 3) images: a square of 4 x 4 pixels after another."""
+    tiles = images.reshape(len(images), images.shape[1] // 4, 4, -1, 4, 3).mean((2, 4)) / 255
+
+    def shares(at: float, levels: int) -> list[float]:
+        return [max(0.0, 1 - abs(at - level)) for level in range(levels)]
+
+    def one(red: float, green: float, blue: float) -> list[float]:
+        hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+        hues = shares(12 * hue, 13)
+        hues[0] += hues.pop()
+        chromas, values = shares(3 * saturation * value, 4), shares(4 * value, 5)
+        return [a * b for a in chromas[1:] for b in hues] + [a * b for a in values for b in chromas]
+
+    return np.array([[[one(*tile) for tile in row] for row in rows] for rows in tiles]).transpose(
+        0, 3, 1, 2
+    )
 
 
 def over_foreground(maps: np.ndarray) -> np.ndarray:
@@ -72,8 +92,11 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
     with torch.inference_mode():
         model(((images.float() - mean) / std).permute(0, 3, 1, 2))
         pooled = network(images)
+    assert [x.name for x in config.hidden] == list(maps)
+    blocks = [block.numpy() for block in maps.values()]
+    maps = {"pixels": torch.from_numpy(colours_apart(images.numpy())), **maps}
     assert [x.name for x in config.layers] == list(maps)
-    assert config.foreground == ("stage1", "stage2")
+    assert config.foreground == ("pixels", "stage1", "stage2")
     for layer, values in zip(config.foreground, pooled, strict=False):
         expected_values = over_foreground(maps[layer].numpy())
         np.testing.assert_allclose(values, expected_values, rtol=1e-4, atol=1e-5)
@@ -82,14 +105,13 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
         flat = maps[shape.name].flatten(2).numpy()
         assert flat.shape[1] == shape.channels
         expected = torch.from_numpy(flat.mean(2)), torch.from_numpy(flat.std(2))
-        torch.testing.assert_close(values, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(values, torch.cat(expected, 1).float(), rtol=1e-4, atol=1e-5)
     named = [(x.name, x.threshold, x.bins) for x in config.descriptors]
     assert named == [("fc", None, 0), ("conv", 0.5, 0), ("rgb", None, 16)]
     fc, conv, rgb = pooled[len(maps) :]
     assert [config.widths[x.name] for x in config.descriptors] == [
         x.shape[1] for x in (fc, conv, rgb)
     ]
-    blocks = [block.numpy() for block in maps.values()]
     np.testing.assert_allclose(fc, blocks[-1].mean((2, 3)), rtol=1e-4, atol=1e-5)
     expected_conv = significant_activations(blocks)
     assert expected_conv.any()
@@ -119,7 +141,7 @@ def test_the_network_is_cut_after_the_deepest_layer_asked_for(tmp_path: Path) ->
 def test_a_file_that_ends_early_cuts_the_network_there(tmp_path: Path) -> None:
     path = weights_of("resnet18", tmp_path / "w.safetensors", drop="layer4")
     _, config = build_network("resnet18", path)
-    assert [x.name for x in config.layers] == ["stage1", "stage2", "stage3", "stage4"]
+    assert [x.name for x in config.hidden] == ["stage1", "stage2", "stage3", "stage4"]
     assert config.layers[-1].channels == 256
 
 
@@ -158,7 +180,7 @@ def test_rows_of_the_table_name_real_modules(name: str, tmp_path: Path) -> None:
     assert (config.widths["fc"], config.widths["conv"]) == widths
     # Joined, VGG16 gives the paper's 9664 numbers.
     assert name != "vgg16" or config.widths["fc"] + config.widths["conv"] == 9664
-    channels = [x.channels for x in config.layers]
+    channels = [x.channels for x in config.hidden]
     assert (
         channels
         == {
@@ -184,8 +206,10 @@ def test_what_cannot_be_had_says_what_to_do(
         build_network("resnet50", descriptors=["pool"])
     with pytest.raises(BackboneError, match="needs --weights"):
         build_network("resnet50_keras")
-    with pytest.raises(InputError, match="no layer 'neck'; it has stem, stage1"):
+    with pytest.raises(InputError, match="no layer 'neck'; it has pixels, stem, stage1"):
         build_network("efficientnet_lite0", layers=["neck"])
+    with pytest.raises(InputError, match="give one hidden layer at least"):
+        build_network("efficientnet_lite0", layers=["pixels"])
     with pytest.raises(BackboneError, match="convolutional"):
         build_network("test_vit", weights_of("test_vit", tmp_path / "vit.safetensors"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

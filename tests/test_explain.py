@@ -294,7 +294,7 @@ def test_hiding_the_hottest_fifth_costs_confidence(
         assert count >= 12
         assert hottest < elsewhere - 0.05
         assert hottest < coldest - 0.05
-        assert coldest > whole - 0.05
+        assert coldest > whole - 0.1
 
 
 def test_unknown_stays_unknown_and_the_best_value_is_explained(

@@ -89,8 +89,8 @@ def test_canonical_vectors_of_the_default_backbone() -> None:
     ((_, features),) = OpenVinoRuntime("efficientnet_lite0").stream([(0, picture)])
     assert features is not None
     got = {layer: [float(v[0]), float(v[-1]), float(v.sum())] for layer, v in features.items()}
-    again = ["stem_foreground", "stage1_foreground", "stage2_foreground"]
-    assert list(got) == [*again, *CANONICAL]
+    again = ["pixels", "stem", "stage1", "stage2"]
+    assert list(got) == [*(f"{layer}_foreground" for layer in again), "pixels", *CANONICAL]
     for layer, values in CANONICAL.items():
         np.testing.assert_allclose(got[layer], values, rtol=2e-3, atol=2e-3, err_msg=layer)
 
@@ -169,7 +169,14 @@ def test_a_part_of_the_features_is_the_same_with_descriptors_or_without(tmp_path
     weights = weights_of("test_resnet", tmp_path / "w.safetensors")
     whole = TorchRuntime("test_resnet", weights, device="cpu", descriptors=("fc", "conv", "rgb"))
     images = list(enumerate(pictures(whole.config.preprocess.size, 2)))
-    for layers in (["stage2"], ["conv"], ["stage1", "fc"], ["rgb"]):
+    for layers in (
+        ["stage2"],
+        ["conv"],
+        ["stage1", "fc"],
+        ["rgb"],
+        ["pixels"],
+        ["pixels", "stage1"],
+    ):
         both = zip(whole.stream(images), whole.stream(images, layers), strict=True)
         for (_, a), (_, b) in both:
             assert a is not None

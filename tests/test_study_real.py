@@ -103,8 +103,10 @@ def test_the_papers_network_agrees_with_a_plain_forward_pass() -> None:
     expected = plain_forward(squares)
     for row, features in runtime.stream(enumerate(squares)):
         assert features is not None
-        assert list(features) == list(expected)
-        for layer, values in features.items():
+        # The colours of the pixels are no part of the network.
+        own = {x: v for x, v in features.items() if not x.startswith("pixels")}
+        assert list(own) == list(expected)
+        for layer, values in own.items():
             parts = 2 if layer.endswith("_foreground") else 4
             for got, wanted in zip(
                 np.split(values, parts), np.split(expected[layer][row], parts), strict=True

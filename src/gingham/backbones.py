@@ -24,6 +24,10 @@ STATISTICS = ("mean", "std", "gem", "max")
 DESCRIPTORS = ("fc", "conv", "rgb")
 """What can be kept of an image besides its layers, to be compared by L1."""
 
+PIXELS = "pixels"
+"""The layer before the first hidden one: the colours that the network sees. See
+`gingham.pooling.palette`."""
+
 FOREGROUND = "_foreground"
 """Ends the name of the feature of a layer that is pooled once more, over its foreground."""
 
@@ -108,8 +112,8 @@ class FeatureConfig:
     """All that decides the value of a feature; its fingerprint is stored with the features.
 
     `weights` is the SHA-256 of the weights' values; `version` counts changes of gingham's own
-    arithmetic; `foreground` names the layers that are pooled once more: see
-    `gingham.descriptors.foreground_weights`.
+    arithmetic; `layers` begins with `PIXELS`; `foreground` names the layers that are pooled once
+    more: see `gingham.descriptors.foreground_weights`.
     """
 
     backbone: str
@@ -120,6 +124,11 @@ class FeatureConfig:
     version: int = 3
     descriptors: tuple[Descriptor, ...] = ()
     foreground: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The network's own layers, from the input to the head."""
+        return tuple(layer for layer in self.layers if layer.name != PIXELS)
 
     @property
     def widths(self) -> dict[str, int]:

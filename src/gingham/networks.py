@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gingham.backbones import (
     DEFAULT_POOLING,
+    PIXELS,
     Backbone,
     Descriptor,
     FeatureConfig,
@@ -50,11 +51,12 @@ def build_network(
     weights : a `.safetensors` file, or a `.pth`/`.pt` file of plain tensors (nothing in it is
         executed); None takes the backbone's own source. Where the file ends before the last
         layers, the network is cut there.
-    layers : the layers to give out; None means all there are.
+    layers : the layers to give out, one hidden layer at least; None means `PIXELS` and all that
+        the network has.
     pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
     descriptors : `fc`, `conv`, made of those of their layers that are given out; `rgb`.
-    foreground : those of the layers to pool once more, over the foreground; None means
-        `early_layers` of those that are given out.
+    foreground : those of the layers to pool once more, over the foreground; None means `PIXELS`
+        and `early_layers` of those that are given out.
 
     Returns
     -------
@@ -82,13 +84,16 @@ def build_network(
     model = architecture(backbone)
     state = load_weights(backbone, model, weights)
     nodes = dict(backbone.layers)
+    pixels = (PIXELS,) if layers is None or PIXELS in layers else ()
     if layers is not None:
         for layer in layers:
-            if layer not in nodes:
+            if layer not in nodes and layer != PIXELS:
                 raise InputError(
-                    f"backbone {name!r} has no layer {layer!r}; it has {', '.join(nodes)}"
+                    f"backbone {name!r} has no layer {layer!r}; it has {PIXELS}, {', '.join(nodes)}"
                 )
         nodes = {layer: node for layer, node in nodes.items() if layer in layers}
+        if not nodes:
+            raise InputError(f"backbone {name!r}: give one hidden layer at least")
     while nodes:
         extractor = create_feature_extractor(
             model, return_nodes={node: layer for layer, node in nodes.items()}
@@ -107,18 +112,19 @@ def build_network(
             )
     extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
     described = _describe(backbone, tuple(nodes), descriptors)
-    again = early_layers(tuple(nodes)) if foreground is None else tuple(foreground)
-    if unknown := set(again) - nodes.keys():
+    named = (*pixels, *nodes)
+    again = (*pixels, *early_layers(tuple(nodes))) if foreground is None else tuple(foreground)
+    if unknown := set(again) - set(named):
         raise InputError(f"there is no layer {min(unknown)!r} to pool over its foreground")
     network = PooledNetwork(
-        extractor.eval(), tuple(nodes), backbone.preprocess, statistics, described, again
+        extractor.eval(), named, backbone.preprocess, statistics, described, again
     ).eval()
     size = backbone.preprocess.size
     with torch.inference_mode():
         pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
     shapes = tuple(
         Layer(layer, values.shape[1] // len(statistics))
-        for layer, values in zip(nodes, pooled[len(again) :], strict=False)
+        for layer, values in zip(named, pooled[len(again) :], strict=False)
     )
     digest = hashlib.sha256()
     for key in sorted(needed):

@@ -11,9 +11,15 @@ from typing import cast
 import torch
 from torch import nn
 
-from gingham.backbones import DEFAULT_POOLING, Descriptor, Preprocess, split_pooling
+from gingham.backbones import DEFAULT_POOLING, PIXELS, Descriptor, Preprocess, split_pooling
 from gingham.descriptors import LEAST, border, check_blocks, cover
 from gingham.errors import BackboneError
+
+HUES, CHROMAS, VALUES = 12, 3, 5
+"""The grid of `palette`; chroma has a further level, nought, where there is no hue."""
+
+PALETTE_GRAIN = 4
+"""Side in pixels of the squares whose mean colours are told apart: 2 tells no more."""
 
 GEM_POWER = 3.0
 GEM_FLOOR = 1e-6
@@ -28,7 +34,7 @@ class PooledNetwork(nn.Module):
     Parameters
     ----------
     extractor : maps normalised (N, 3, S, S) to a mapping of layer to (N, C, H, W), or (N, C).
-    layers : the order of the outputs.
+    layers : the order of the outputs; `PIXELS` is made here, see `palette`.
     preprocess : the network's normalisation.
     statistics : the K statistics of each channel; see `pool`.
     descriptors : made of the maps of `layers`, or of the images; see `describe`, `colours`.
@@ -85,6 +91,8 @@ class PooledNetwork(nn.Module):
             x = x.flip(1)
         x = (x - cast(torch.Tensor, self.mean)) / cast(torch.Tensor, self.std)
         activations: Mapping[str, torch.Tensor] = self.extractor(x)
+        if PIXELS in self.layers:
+            activations = {PIXELS: palette(images), **activations}
         return activations
 
 
@@ -185,6 +193,48 @@ def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.
         # Weights are counts: where their sum is not 0 it is at least 1.
         parts.append(summed / weights.sum((1, 2)).clamp(min=1)[:, None])
     return torch.cat(parts[::-1], dim=1)
+
+
+def palette(images: torch.Tensor) -> torch.Tensor:
+    """Tell the colours of (N, H, W, 3) RGB of 0 to 255 apart: (N, 56, H / 4, W / 4), in [0, 1].
+
+    Of each mean colour of 4 x 4 pixels, in the HSV hexcone: hue (of 12) by chroma (of 3, without
+    nought), which add up to 1 but for what is grey, and value (of 5) by chroma (of 4, with nought),
+    which add up to 1. A colour between grid points belongs to those around it, linearly. Pooled,
+    these are soft histograms.
+
+    References
+    ----------
+    Smith, *Color Gamut Transform Pairs* (1978), for the hexcone. Han, Ma, *Fuzzy Color Histogram
+    and Its Use in Color Image Retrieval* (2002), for colours that belong to several bins.
+    """
+    rgb = nn.functional.avg_pool2d(images.permute(0, 3, 1, 2).float(), PALETTE_GRAIN) / 255
+    red, green, blue = rgb[:, :1], rgb[:, 1:2], rgb[:, 2:]
+    value = rgb.amax(1, keepdim=True)
+    chroma = value - rgb.amin(1, keepdim=True)
+    # In sixths of a turn; where there is no chroma it is nought, and weighs nothing.
+    spread = chroma.clamp(min=LEAST)
+    hue = torch.where(
+        value == red,
+        (green - blue) / spread,
+        torch.where(value == green, 2 + (blue - red) / spread, 4 + (red - green) / spread),
+    )
+    apart = (hue * (HUES / 6) - torch.arange(HUES).view(1, -1, 1, 1).to(hue)).abs()
+    hues = (1 - torch.minimum(apart, (HUES - apart).abs())).clamp(min=0)
+    chromas, values = _levels(chroma, CHROMAS + 1), _levels(value, VALUES)
+    return torch.cat(
+        [
+            (chromas[:, 1:, None] * hues[:, None]).flatten(1, 2),
+            (values[:, :, None] * chromas[:, None]).flatten(1, 2),
+        ],
+        1,
+    )
+
+
+def _levels(shares: torch.Tensor, count: int) -> torch.Tensor:
+    """How much a share in [0, 1] belongs to each of evenly spaced levels: (N, count, H, W)."""
+    levels = torch.arange(count).view(1, -1, 1, 1).to(shares)
+    return (1 - (shares * (count - 1) - levels).abs()).clamp(min=0)
 
 
 def colours(images: torch.Tensor, bins: int) -> torch.Tensor:

@@ -261,12 +261,13 @@ class TorchRuntime:
             made = [x for x in self.config.descriptors if x.name in wanted]
             again = [layer for layer in self.config.foreground if layer + FOREGROUND in wanted]
             needed = {layer for x in made for layer in x.layers}.union(wanted, again)
+            if not any(x.name in needed for x in self.config.hidden):
+                # What is made of pixels needs no hidden layer, but a network has one.
+                needed.add(self.config.hidden[0].name)
             network, config = build_network(
                 self._backbone,
                 self._weights,
-                # A descriptor of the pixels needs none, but a network has one.
-                layers=[x.name for x in self.config.layers if x.name in needed]
-                or [self.config.layers[0].name],
+                layers=[x.name for x in self.config.layers if x.name in needed],
                 pooling=self._pooling,
                 descriptors=[x.name for x in made],
                 foreground=again,

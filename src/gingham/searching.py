@@ -72,7 +72,7 @@ class Searcher:
         self._scan = DescriptorScan(folder / "looks" / "descriptors")
         self.space = LookSpace(
             builtin_looks(
-                [(x.name, x.channels) for x in stores.config.layers], stores.config.foreground
+                [(x.name, x.channels) for x in stores.config.hidden], stores.config.foreground
             )
         )
         self._index: VectorIndex | None = None

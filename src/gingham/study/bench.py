@@ -206,7 +206,7 @@ def look_space(features: StudyFeatures) -> LookSpace:
     """The built-in looks of a backbone."""
     return LookSpace(
         builtin_looks(
-            [(x.name, x.channels) for x in features.config.layers], features.config.foreground
+            [(x.name, x.channels) for x in features.config.hidden], features.config.foreground
         )
     )
 

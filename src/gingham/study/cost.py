@@ -72,7 +72,7 @@ def layer_costs(
     if not images or repeats < 1:
         raise InputError(f"expected images and repeats, got {len(images)} and {repeats}")
     costs = {}
-    for layer in runtime.config.layers:
+    for layer in runtime.config.hidden:
         seconds = []
         # One image first: compiling the cut network is no part of an image's cost.
         list(runtime.stream(enumerate(images[:1]), [layer.name]))

@@ -60,7 +60,7 @@ class StudyFeatures:
     @property
     def layers(self) -> tuple[str, ...]:
         """The hidden layers, from the input to the head."""
-        return tuple(layer.name for layer in self.config.layers)
+        return tuple(layer.name for layer in self.config.hidden)
 
     def __contains__(self, image_id: object) -> bool:
         return all(image_id in store for store in self._stores)
@@ -71,7 +71,7 @@ class StudyFeatures:
             # A killed run may have written the one store and not the other.
             new = {i: rows for i, rows in features.items() if i not in store}
             halves = [
-                rows | {layer: np.split(rows[layer], 2)[half] for layer in self.layers}
+                rows | {x.name: np.split(rows[x.name], 2)[half] for x in self.config.layers}
                 for rows in new.values()
             ]
             store.append(list(new), halves)

@@ -176,6 +176,25 @@ def test_calibration_mends_confidence_and_survives_saving() -> None:
     np.testing.assert_array_equal(again.probabilities(logits), calibration.probabilities(logits))
 
 
+def test_a_common_value_is_answered_where_the_network_is_unsure() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice(3, size=600, p=[0.8, 0.1, 0.1])
+    targets = np.full((600, 6), np.nan)
+    targets[:, :3] = np.eye(3)[truth]
+    logits = np.zeros((600, 6))
+    # The mean of each output over the images is 0, and tells nothing of how common a value is.
+    logits[:, :3] = 1.5 * np.eye(3)[truth] + rng.normal(0, 0.8, (600, 3))
+    logits -= logits.mean(0)
+    calibration = calibrate(VOCABULARY, logits[:300], targets[:300])
+    plain = Calibration(VOCABULARY, np.ones(6), np.zeros(6), np.zeros(6))
+    before, after = (
+        measure(VOCABULARY, one.answers(logits[300:]), targets[300:]).attributes[0].accuracy or 0
+        for one in (plain, calibration)
+    )
+    assert before < 0.7
+    assert after > (truth[300:] == 0).mean()
+
+
 def test_calibration_of_nothing_known_is_harmless() -> None:
     logits = np.array([[1e4, -1e4, 0, 1e4, -1e4, 0]] * 3)
     calibration = calibrate(VOCABULARY, logits, np.full((3, 6), np.nan))
@@ -188,9 +207,10 @@ def test_hopeless_answers_become_unknown() -> None:
     rng = np.random.default_rng(1)
     targets = np.full((200, 6), np.nan)
     logits = np.zeros((200, 6))
-    # Where the network is unsure it says red, and is nearly always wrong.
-    targets[:100, :3] = np.eye(3)[0]
-    logits[:100, 2] = rng.uniform(0, 0.1, 100)
+    # Where the network is unsure it takes the first two for each other, and is always wrong.
+    side = np.arange(100) % 2
+    targets[:100, :3] = np.eye(3)[side]
+    logits[np.arange(100), 1 - side] = rng.uniform(0, 0.1, 100)
     targets[100:, :3] = np.eye(3)[2]
     logits[100:, 2] = rng.uniform(3, 4, 100)
     answers = calibrate(VOCABULARY, logits, targets).answers(logits)

@@ -74,7 +74,7 @@ class FitConfig:
     ----------
     epochs : at most this many on the frozen backbone, from its stored maps.
     patience : stop when the validation score has not risen for so many epochs.
-    batch_size, learning_rate, weight_decay : of AdamW.
+    batch_size, learning_rate, weight_decay : of AdamW; a batch is two images or more.
     mirror : learn from the mirror images, too.
     views : on the frozen backbone learn from so many further views of each image, too, read through
         random boxes; -1: the head's own choice, see `heads.default_views`.
@@ -204,7 +204,7 @@ def _check_ranges(config: TrainConfig, where: str) -> None:
         ("model.middle", model.middle, 0.0, 0.99),
         ("training.epochs", fit.epochs, 1, float("inf")),
         ("training.patience", fit.patience, 1, float("inf")),
-        ("training.batch_size", fit.batch_size, 1, float("inf")),
+        ("training.batch_size", fit.batch_size, 2, float("inf")),
         ("training.learning_rate", fit.learning_rate, 1e-9, 10.0),
         ("training.weight_decay", fit.weight_decay, 0.0, 10.0),
         ("training.views", fit.views, -1, 100),

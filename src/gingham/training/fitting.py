@@ -258,6 +258,7 @@ def fit(
         precision = "16-mixed" if gpu else "32-true"
     if gpu:
         module.to(memory_format=torch.channels_last)
+    as_they_are: Any = [(int(row), _AS_IT_IS) for row in validation]
     attempt = 1 + sum(path.is_dir() for path in logs.glob("csv-*"))
     if last.exists():
         logger.info("going on from %s", last)
@@ -285,7 +286,7 @@ def fit(
         trainer.fit(
             learner,
             _loader(data, EpochSampler(train, repeat, config.seed), config.batch_size),
-            _loader(data, [(int(row), _AS_IT_IS) for row in validation], config.batch_size),
+            DataLoader(data, config.batch_size, sampler=as_they_are, collate_fn=_collated),
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )
@@ -307,8 +308,13 @@ def all_rates(network: Network, config: FitConfig) -> Rates:
     return Rates(((network.trunk, rate), (network.head, 10 * rate)))
 
 
-def _loader(data: Any, keys: Any, batch_size: int) -> DataLoader[Batch]:
-    return DataLoader(data, batch_size, sampler=keys, collate_fn=_collated)
+def _loader(data: Any, keys: EpochSampler, batch_size: int) -> DataLoader[Batch]:
+    """Batches of an epoch. A single image left over, another each time, is left out.
+
+    Nothing can be standardised over it.
+    """
+    alone = len(keys) % batch_size == 1
+    return DataLoader(data, batch_size, sampler=keys, collate_fn=_collated, drop_last=alone)
 
 
 def _collated(batch: Any) -> Any:

@@ -222,6 +222,8 @@ def _learn(
             raise InputError(f"no {part} image can be read; the first: {store.failures[0]}")
     loss = loss_for(config.model.head, samples.vocabulary, fitting.rank_images)
     train_rows, repeat = kept["train"], seen.repeat[kept["train"]]
+    if len(train_rows) == 1:
+        raise InputError("only one train image can be read: a network learns from two or more")
     phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
     if fitting.unfreeze_epochs:
         images = ImageData(

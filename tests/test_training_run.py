@@ -286,6 +286,34 @@ def test_killed_for_real_it_goes_on_and_ends_the_same(
         train(table, out, config)
 
 
+def test_a_phase_that_ended_learns_no_more(
+    tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch, weights: Path
+) -> None:
+    from gingham.training import run
+
+    class StopHereError(Exception):
+        pass
+
+    def stop(*args: Any) -> None:
+        raise StopHereError
+
+    config = configure(weights, epochs=30, patience=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_write", stop)
+        with pytest.raises(StopHereError):
+            train(table, tmp_path / "model", config)
+    best = torch.load(tmp_path / "model" / "work" / "frozen" / "best.ckpt", weights_only=True)
+    result = train(table, tmp_path / "model", config)
+    logs = tmp_path / "model" / "logs" / "frozen"
+    with (logs / "csv-1" / "metrics.csv").open() as log:
+        epochs = 1 + max(int(row["epoch"]) for row in csv.DictReader(log))
+    assert result.epochs == {"frozen": epochs}
+    assert epochs < 30
+    assert not (logs / "csv-2").exists()
+    learned = load_file(tmp_path / "model" / "model.safetensors")["head.output.weight"]
+    torch.testing.assert_close(learned, best["state_dict"]["module.output.weight"])
+
+
 def test_maps_go_on_where_they_were(
     tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch, weights: Path
 ) -> None:

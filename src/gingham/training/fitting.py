@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from gingham.backbones import Preprocess
 from gingham.errors import ImageError
 from gingham.images import open_image, read_file, resize
 from gingham.runtime import cpu_count
-from gingham.storage import replace_file
+from gingham.storage import read_json, replace_file, write_json
 from gingham.training.config import FitConfig
 from gingham.training.losses import Loss
 from gingham.training.maps import MapStore
@@ -239,13 +239,18 @@ def fit(
     train, repeat, validation : rows, and how often each training row comes in an epoch.
     epochs : at most.
     config : see `FitConfig`.
-    folder : of the checkpoints; if there are any, it goes on from the last.
+    folder : of the checkpoints; if there are any, it goes on from the last, and learns no more if
+        it had ended.
     logs : folder of the CSV and TensorBoard logs.
     progress : show a bar.
     """
     outputs = data.targets.shape[1]
-    last = folder / "last.ckpt"
+    last, done = folder / "last.ckpt", folder / "done.json"
     learner = Learner(module, loss, outputs, rates, config)
+    if done.exists():
+        # Lightning knows no more that it stopped early, and would learn for another epoch.
+        _take_best(learner, folder)
+        return Fitted(**read_json(done))
     best = ModelCheckpoint(
         folder, filename="best", monitor=SCORE, mode="max", enable_version_counter=False
     )
@@ -290,11 +295,17 @@ def fit(
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )
+    _take_best(learner, folder)
+    score = None if best.best_model_score is None else float(best.best_model_score)
+    fitted = Fitted(trainer.current_epoch, score)
+    write_json(done, asdict(fitted))
+    return fitted
+
+
+def _take_best(learner: Learner, folder: Path) -> None:
     state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     learner.load_state_dict(state["state_dict"])
-    module.cpu().eval()
-    score = None if best.best_model_score is None else float(best.best_model_score)
-    return Fitted(trainer.current_epoch, score)
+    learner.module.cpu().eval()
 
 
 def head_rates(network: Network, config: FitConfig) -> Rates:

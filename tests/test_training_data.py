@@ -240,6 +240,7 @@ def test_the_page_shows_every_default() -> None:
         ("[model]\ncrop = 2.0", r"model\.crop must be from 0\.05 to 1"),
         ("[training]\nepochs = 0", r"training\.epochs must be from 1 to inf, got 0"),
         ("[training]\nbatch_size = 1", r"training\.batch_size must be from 2 to inf, got 1"),
+        ("[data]\nvalidation = 0.5\ntest = 0.49", "leave a quarter for training, got 0.5 and 0.49"),
         ("[training]\nepochs = true", r"training\.epochs must be a whole number, got True"),
         ("[training]\nmirror = 1", r"training\.mirror must be true or false, got 1"),
         ("[data]\nkinds = {colour = 'many'}", r"data\.kinds\.colour must be 'single' or"),

@@ -430,9 +430,12 @@ def test_a_folder_with_something_in_it_is_refused(
         train(table, tmp_path, configure(weights))
 
 
-def test_missing_weights_are_refused(tmp_path: Path, table: Path) -> None:
+def test_missing_weights_are_refused_and_the_folder_is_not_taken(
+    tmp_path: Path, table: Path
+) -> None:
     with pytest.raises(BackboneError, match="no such file"):
         train(table, tmp_path / "model", configure(tmp_path / "absent.safetensors"))
+    assert not (tmp_path / "model").exists()
 
 
 # in a catalogue

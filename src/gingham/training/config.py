@@ -23,7 +23,8 @@ class DataConfig:
     kinds : column -> kind, where it is not what the cells look like: `multi` if any holds several
         values, `binary` if all are yes or no (true or false, 1 or 0), else `single`.
     min_count : a value with fewer training images is not learned: unknown where it stands.
-    validation, test : shares of the rows, where the table has no column `split`.
+    validation, test : shares of the rows, where the table has no column `split`; at most three
+        quarters together.
     """
 
     attributes: tuple[str, ...] = ()
@@ -218,6 +219,11 @@ def _check_ranges(config: TrainConfig, where: str) -> None:
     for name, value, low, high in limits:
         if not low <= value <= high:
             raise InputError(f"{where}: {name} must be from {low:g} to {high:g}, got {value!r}")
+    if data.validation + data.test > 0.75:
+        raise InputError(
+            f"{where}: data.validation and data.test must leave a quarter for training, got "
+            f"{data.validation!r} and {data.test!r}"
+        )
     if not (model.crop in (-1.0, 0.0) or 0.05 <= model.crop <= 1.0):
         raise InputError(
             f"{where}: model.crop must be from 0.05 to 1, 0 (all, stretched) or -1 (the "

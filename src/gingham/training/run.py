@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 WORK = "work"
 """The folder inside a model's, of what an unfinished training has come to."""
+NOTE = Path(WORK, "training.json")
+"""In a model's folder, which training was begun there."""
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
 
@@ -113,7 +115,7 @@ def train(
     samples = read_samples(Path(table), config.data, seed=config.training.seed)
     _check_parts(samples, table)
     stamp = _stamp(config, samples)
-    _claim(folder, stamp)
+    _check_folder(folder, stamp)
     _check_extra()
     import torch
 
@@ -123,6 +125,8 @@ def train(
     built = build_trunk(config.model)
     config = replace(config, model=replace(config.model, backbone=built.backbone.name))
     network = assemble(built, config.model, len(samples.vocabulary))
+    # Only now is the folder taken: what was refused before may be mended and given again.
+    write_json(folder / NOTE, {"stamp": stamp})
     failures, fitted = _learn(network, built, samples, config, folder, max_pixels, bar, progress)
     model = _write(network, built, samples, config, folder)
     metrics, images = _measure(model, samples, fitted, max_pixels, bar)
@@ -154,9 +158,9 @@ def _stamp(config: TrainConfig, samples: Samples) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _claim(folder: Path, stamp: str) -> None:
-    """Take a folder that is empty, or that the same training was begun in."""
-    note = folder / WORK / "training.json"
+def _check_folder(folder: Path, stamp: str) -> None:
+    """Refuse a folder that is not empty, unless the same training was begun in it."""
+    note = folder / NOTE
     if (folder / names.CONFIG).exists():
         raise InputError(f"{folder} holds a trained model already: choose another folder")
     if note.exists():
@@ -170,7 +174,6 @@ def _claim(folder: Path, stamp: str) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another folder for the model")
-    write_json(note, {"stamp": stamp})
 
 
 def _check_extra() -> None:

@@ -65,9 +65,9 @@ def evaluation(folder: Path) -> tuple[EvaluateResult, TrainedModel]:
         Comparison("colour", 150, 0.91, 0.88, 0.9, 0.85, "trained"),
         Comparison("dotted", 150, 0.8, 0.8, 0.8, 0.81, "equal"),
     )
-    dropped = {"colour": {"mauve": 3}}
+    dropped = {"colour": {"mauve": 3, "ochre": 1}}
     result = EvaluateResult(
-        "abc", "a/labels.csv", "test", metrics, dropped, comparisons, ("x.jpg",)
+        "abc", "a/labels.csv", "test", 1, metrics, dropped, comparisons, ("x.jpg",)
     )
     return result, model
 
@@ -88,9 +88,15 @@ def test_the_page_is_whole_and_nothing_complains(browser: Any, tmp_path: Path) -
         assert asked == [file.as_uri()]
         text = cast(str, page.inner_text("body"))
         assert "<i>odd & red</i>" in text
-        assert "mauve" in text
+        assert "Left out: 1 image that the model learned from." in text
+        # Folded, after all tables.
+        assert "mauve" not in text
+        page.click("section:last-of-type summary")
+        text = cast(str, page.inner_text("section:last-of-type"))
+        assert "3 rows say mauve" in text
+        assert "1 row says ochre" in text
         heads = page.eval_on_selector_all("section h2", "all => all.map((h) => h.textContent)")
-        assert heads == ["Trained or taught", "Attributes", "Confusions", "Values"]
+        assert heads == ["Trained or taught", "Attributes", "Confusions", "Values", "Left aside"]
         # Matrices of colour and dotted; too many article types are a list.
         assert page.eval_on_selector_all("table.heat", "all => all.length") == 2
         cells = page.eval_on_selector_all(

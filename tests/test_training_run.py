@@ -109,7 +109,7 @@ def test_multi_learns_and_the_folder_holds_all(trained: TrainedModel, table: Pat
     names = {path.name for path in trained.folder.iterdir()}
     assert names == {
         *("model.safetensors", "model.xml", "model.bin", "vocabulary.json", "thresholds.json"),
-        *("metrics.json", "config.json", "logs"),
+        *("metrics.json", "learned.json", "config.json", "logs"),
     }
     with next((trained.folder / "logs" / "frozen").glob("csv-*/metrics.csv")).open() as file:
         logged = list(csv.DictReader(file))
@@ -395,6 +395,13 @@ def test_a_wrong_fingerprint_is_refused(trained: TrainedModel, tmp_path: Path) -
         TrainedModel.load(tmp_path)
 
 
+@pytest.mark.parametrize("said", [[], {"format": 1}, {"format": 1, "files": []}])
+def test_a_config_that_is_none_is_refused_by_name(said: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    with pytest.raises(CatalogueError, match=r"config\.json is damaged \(it lists no files\)"):
+        TrainedModel.load(tmp_path)
+
+
 def test_a_checkpoint_that_would_run_code_is_not_loaded(
     tmp_path: Path, table: Path, weights: Path
 ) -> None:
@@ -520,6 +527,52 @@ def test_evaluation_compares_with_what_was_taught(
     with (tmp_path / "out" / "metrics.csv").open() as file:
         values = list(csv.DictReader(file))
     assert [(v["attribute"], v["value"]) for v in values] == list(trained.vocabulary.labels)
+
+
+def test_a_table_without_split_is_judged_on_what_was_not_learned(
+    trained: TrainedModel, table: Path, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    whole, known = tmp_path / "whole.csv", tmp_path / "known.csv"
+    for file, kept in ((whole, rows), (known, [row for row in rows if row["split"] != "test"])):
+        with file.open("w", newline="") as opened:
+            writer = csv.DictWriter(opened, ["image", "colour", "striped", "look"])
+            writer.writeheader()
+            for row in kept:
+                cells = {name: row[name] for name in ("colour", "striped", "look")}
+                writer.writerow({"image": str(table.parent / row["image"]), **cells})
+    photos = table.parent / "photos"
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        taught = [row for row in rows if row["split"] == "test" and row["colour"]][::2]
+        shop.teach("colour", {str(photos / Path(r["image"]).name): r["colour"] for r in taught})
+        result = evaluate_model(trained, whole, tmp_path / "out", catalogue=shop)
+    assert (result.part, result.learned, result.metrics.images) == ("all", 72, 24)
+    assert json.loads(json.dumps(result.metrics.to_dict())) == trained.metrics["test"]
+    assert result.comparisons[0].images == 19 - len(taught)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Left out: 72 images that the model learned from." in page
+    with pytest.raises(InputError, match=f"learned from all 72 images of table {known}: give"):
+        evaluate_model(trained, known, tmp_path / "out")
+    assert evaluate_model(trained, table, tmp_path / "out", part="train").learned == 48
+
+
+def test_a_model_that_does_not_say_what_it_learned_from(
+    trained: TrainedModel, table: Path, tmp_path: Path
+) -> None:
+    from gingham.training.trained import fingerprint_of
+
+    folder = copy(trained, tmp_path)
+    (folder / "learned.json").unlink()
+    with pytest.raises(CatalogueError, match=r"lacks learned\.json"):
+        TrainedModel.load(folder)
+    said = json.loads((folder / "config.json").read_text())
+    del said["files"]["learned.json"]
+    said["fingerprint"] = fingerprint_of(said)
+    (folder / "config.json").write_text(json.dumps(said))
+    result = evaluate_model(TrainedModel.load(folder), table, tmp_path / "out")
+    assert (result.learned, result.metrics.images) == (None, 24)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "does not say which images it learned from" in page
 
 
 # the command line

@@ -93,6 +93,7 @@ def model(
     from contextlib import ExitStack
 
     from gingham.training.evaluating import evaluate_model
+    from gingham.training.page import of_learned
     from gingham.training.trained import TrainedModel
 
     with ExitStack() as stack:
@@ -115,6 +116,8 @@ def model(
             f"{metrics.images} images ({result.part}): W_MAP {_figure(metrics.overall.w_map)}, "
             f"AVGPREC {_figure(metrics.avgprec)}, macro F1 {_figure(metrics.overall.macro_f1)}"
         )
+        if told := of_learned(result.part, result.learned):
+            say(told)
         shown = table("attribute", "images", "accuracy", "macro F1", "W_MAP")
         for one in metrics.attributes:
             figures = (one.accuracy, one.summary.macro_f1, one.summary.w_map)

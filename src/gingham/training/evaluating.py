@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
@@ -11,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gingham.catalogue import Catalogue
 from gingham.errors import InputError
 from gingham.extract import Progress
-from gingham.images import MAX_PIXELS, read_file
+from gingham.images import MAX_PIXELS
 from gingham.results import Result
 from gingham.storage import replace_file, write_json
-from gingham.training.data import read_samples
+from gingham.training.data import header, read_samples
 from gingham.training.metrics import Metrics, ValueMetrics, measure
 from gingham.training.page import write_page
 from gingham.training.run import model_logits
-from gingham.training.samples import PARTS, Samples
+from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel
 from gingham.training.vocabulary import NO, YES, Attribute
 
@@ -35,7 +35,7 @@ class Comparison(Result):
 
     Attributes
     ----------
-    images : those that both were asked about and neither learned from.
+    images : those that both were asked about and, as far as can be told, neither learned from.
     trained, taught : accuracy; an answer `unknown` is wrong.
     trained_macro_f1, taught_macro_f1 : over the values that one of the images has.
     better : `trained`, `taught`, or `equal` where the accuracies are.
@@ -58,6 +58,8 @@ class EvaluateResult(Result):
     ----------
     model : its fingerprint.
     part : the rows that were taken, or `all`.
+    learned : images among them that the model learned from: left out, unless `train` or
+        `validation` was asked for. None: a model of an earlier version, which cannot tell.
     metrics : see `gingham.training.metrics`.
     dropped : attribute -> value -> rows whose value the model does not know; they are left out.
     comparisons : with the taught attributes of a catalogue.
@@ -67,6 +69,7 @@ class EvaluateResult(Result):
     model: str
     table: str
     part: str
+    learned: int | None
     metrics: Metrics
     dropped: dict[str, dict[str, int]]
     comparisons: tuple[Comparison, ...]
@@ -91,15 +94,17 @@ def evaluate_model(
     table : as for `gingham.training.train`.
     out : folder of what is written.
     part : `train`, `validation` or `test` of the column `split`; by default `test`. A table
-        without the column is taken whole.
+        without the column is taken whole. Images that the model learned from, in training or
+        validation, are left out, unless one of these two parts is asked for.
     catalogue : its taught attributes of the same names are asked about the same images; those
-        that they were taught with are left out of the comparison.
+        that they were taught with, and those that the model learned from, are left out of the
+        comparison.
     max_pixels, progress : see `gingham.training.train`.
 
     Raises
     ------
     InputError
-        If the table does not fit, or has no such rows.
+        If the table does not fit, or has no such rows, or none but those learned from.
     """
     chosen = part or "test"
     if chosen not in PARTS:
@@ -109,17 +114,29 @@ def evaluate_model(
     if not len(rows):
         raise InputError(f"table {table} has no row whose split is {chosen}: choose another part")
     samples = samples.only(rows)
+    ids, known = np.array(image_ids(samples.images), object), model.learned()
+    learned = np.array([one in (known or ()) for one in ids], bool)
+    if chosen == "test":
+        if learned.all():
+            raise InputError(
+                f"model {model.folder} learned from all {len(rows)} images of table {table}: give "
+                "images that it has not seen"
+            )
+        samples, ids = samples.only(np.flatnonzero(~learned)), ids[~learned]
     logits, readable = model_logits(model, samples, max_pixels, progress)
     failed = tuple(i for i, good in zip(samples.images, readable, strict=True) if not good)
-    samples = samples.only(np.flatnonzero(readable))
+    samples, ids = samples.only(np.flatnonzero(readable)), ids[readable]
     answers = model.answers(logits)
     metrics = measure(model.vocabulary, answers, samples.targets)
-    comparisons = () if catalogue is None else _compare(samples, answers.given, catalogue)
-    whole = len(rows) == len(readable) and part is None and "split" not in _columns(Path(table))
+    comparisons: tuple[Comparison, ...] = ()
+    if catalogue is not None:
+        comparisons = _compare(samples, ids, known or frozenset(), answers.given, catalogue)
+    whole = part is None and not Path(table).is_dir() and "split" not in header(Path(table))
     result = EvaluateResult(
         model.fingerprint,
         os.fspath(table),
         "all" if whole else chosen,
+        None if known is None else int(learned.sum()),
         metrics,
         {name: dict(values) for name, values in samples.dropped.items()},
         comparisons,
@@ -127,12 +144,6 @@ def evaluate_model(
     )
     _write(result, Path(out), model)
     return result
-
-
-def _columns(table: Path) -> list[str]:
-    from gingham.training.data import header
-
-    return [] if table.is_dir() else header(table)
 
 
 def _write(result: EvaluateResult, out: Path, model: TrainedModel) -> None:
@@ -153,8 +164,14 @@ def _write_csv(path: Path, metrics: Metrics) -> None:
             writer.writerow(asdict(value))
 
 
-def _compare(samples: Samples, given: Any, catalogue: Catalogue) -> tuple[Comparison, ...]:
-    """Ask the taught attributes of the model's names about the same images."""
+def _compare(
+    samples: Samples,
+    ids: NDArray[Any],
+    learned: frozenset[str],
+    given: NDArray[np.bool_],
+    catalogue: Catalogue,
+) -> tuple[Comparison, ...]:
+    """Ask the taught attributes of the model's names about the same images, with `ids`."""
     taught = catalogue.examples()
     comparisons = []
     for attribute in samples.vocabulary.attributes:
@@ -162,14 +179,15 @@ def _compare(samples: Samples, given: Any, catalogue: Catalogue) -> tuple[Compar
             continue
         columns = samples.vocabulary.columns[attribute.name]
         known = ~np.isnan(samples.targets[:, columns]).any(1)
-        asked = np.flatnonzero(known)
+        seen = [one in learned or one in taught[attribute.name] for one in ids]
+        asked = np.flatnonzero(known & ~np.array(seen, bool))
         names = [samples.images[row] for row in asked]
         right: dict[str, list[bool]] = defaultdict(list)
         pairs: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = defaultdict(list)
         for row, said in zip(
             asked, catalogue.predict(names, attributes=[attribute.name]), strict=True
         ):
-            if said.error is not None or _id(said.image) in taught[attribute.name]:
+            if said.error is not None:
                 continue
             value = said.predictions[attribute.name].value
             other = frozenset([value] if isinstance(value, str) else value or ())
@@ -196,10 +214,6 @@ def _compare(samples: Samples, given: Any, catalogue: Catalogue) -> tuple[Compar
             )
         )
     return tuple(comparisons)
-
-
-def _id(image: str) -> str:
-    return hashlib.sha256(read_file(image)).hexdigest()
 
 
 def _values(attribute: Attribute, there: Any) -> frozenset[str]:

@@ -10,11 +10,13 @@ from typing import Any
 from gingham.storage import replace_file
 from gingham.study.markup import cell, table, text
 from gingham.study.page import sectioned_page
+from gingham.training.samples import PARTS
 from gingham.training.trained import TrainedModel
 
 MOST_VALUES = 25
 """A confusion matrix of more values is a list of its most frequent confusions."""
 MOST_PAIRS = 20
+MOST_NOTES = 20
 
 STYLE = """.heat td { text-align: center; min-width: 2.6rem; }
 .heat thead th { min-width: 2.6rem; text-align: center; }
@@ -29,6 +31,8 @@ def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> Non
         sections.insert(0, ("Trained or taught", "taught", _comparisons(found)))
     sections.append(("Confusions", "confusions", _confusions(found)))
     sections.append(("Values", "values", _values(found)))
+    if notes := _left_aside(found):
+        sections.append(("Left aside", "aside", notes))
     page = sectioned_page(
         f"Evaluation of {model.folder.name}", _summary(found, model), sections, style=STYLE
     )
@@ -37,12 +41,15 @@ def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> Non
 
 def _summary(found: Mapping[str, Any], model: TrainedModel) -> str:
     metrics, overall = found["metrics"], found["metrics"]["overall"]
+    rows = "" if found["part"] == "all" else f"{text(found['part'])} rows of "
     lead = (
-        f"<p class=soft>{metrics['images']} images, {text(found['part'])} rows of "
+        f"<p class=soft>{counted(metrics['images'], 'image')}, {rows}"
         f"{text(Path(found['table']).name)}; head {text(model.config.model.head)} on "
         f"{text(model.config.model.backbone)}, {model.features.preprocess.size} pixels; model "
         f"{found['model']}.</p>"
     )
+    if told := text(of_learned(found["part"], found["learned"])):
+        lead += f'<div class="note">{told[0].upper()}{told[1:]}.</div>'
     cards = [
         ("W_MAP", overall["w_map"], "average precision, each value weighted by its images"),
         ("AVGPREC", metrics["avgprec"], "precision of each image's ranked values"),
@@ -55,16 +62,44 @@ def _summary(found: Mapping[str, Any], model: TrainedModel) -> str:
         f"<p class=soft>{what}</p></div>"
         for name, value, what in cards
     )
+    return f'{lead}<div class="choices">{shown}</div>'
+
+
+def of_learned(part: str, count: int | None) -> str:
+    """Say what became of the images that the model learned from; nothing if there are none."""
+    if count is None:
+        return (
+            "this model, of an earlier version, does not say which images it learned from: they "
+            "may be among these"
+        )
+    if not count:
+        return ""
+    if part in PARTS[:2]:
+        return f"the model learned from {count} of these images"
+    return f"left out: {counted(count, 'image')} that the model learned from"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number and what it counts."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _left_aside(found: Mapping[str, Any]) -> str:
     notes = [
-        f"{text(name)}: {count} rows say {text(value)}, which the model was not trained on"
+        f"{text(name)}: {counted(count, 'row')} {'says' if count == 1 else 'say'} {text(value)}, "
+        "which the model was not trained on"
         for name, values in found["dropped"].items()
         for value, count in values.items()
     ]
     notes += [f"{text(image)} cannot be read" for image in found["failed"]]
-    more = f"<li>and {len(notes) - 20} more, in metrics.json</li>" if len(notes) > 20 else ""
-    items = "".join(f"<li>{note}</li>" for note in notes[:20])
-    aside = f'<div class="note">Left aside<ul class="plain">{items}{more}</ul></div>'
-    return f'{lead}<div class="choices">{shown}</div>{aside if notes else ""}'
+    if not notes:
+        return ""
+    more = f"<li>and {len(notes) - MOST_NOTES} more, in metrics.json</li>"
+    items = "".join(f"<li>{note}</li>" for note in notes[:MOST_NOTES])
+    return (
+        f"<details><summary>{counted(len(notes), 'note')}</summary><ul>{items}"
+        f"{more if len(notes) > MOST_NOTES else ''}</ul></details>"
+    )
 
 
 def _comparisons(found: Mapping[str, Any]) -> str:
@@ -77,9 +112,12 @@ def _comparisons(found: Mapping[str, Any]) -> str:
         scores = [cell(one[key]) for key in ("trained_macro_f1", "taught_macro_f1")]
         rows.append([text(one["attribute"]), str(one["images"]), *cells, *scores, one["better"]])
     heads = ["attribute", "images", "trained", "taught", "trained, macro F1", "taught, macro F1"]
+    whose = "which neither learned from"
+    if found["learned"] is None:
+        whose = "which none of the taught attributes learned from"
     return (
-        "<p>Accuracy on the same images, which neither learned from; an answer <i>unknown</i> is "
-        "wrong.</p>" + table([*heads, "better"], rows)
+        f"<p>Accuracy on the same images, {whose}; an answer <i>unknown</i> is wrong.</p>"
+        + table([*heads, "better"], rows)
     )
 
 

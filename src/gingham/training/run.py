@@ -27,7 +27,7 @@ from gingham.training.calibration import Calibration, calibrate
 from gingham.training.config import TrainConfig
 from gingham.training.data import read_samples
 from gingham.training.metrics import measure
-from gingham.training.samples import PARTS, Samples
+from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel, write_config
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ def train(
     model = _write(network, built, samples, config, folder)
     metrics, images = _measure(model, samples, fitted, max_pixels, bar)
     write_json(folder / names.METRICS, metrics)
+    learned = image_ids(samples.images[row] for part in PARTS[:2] for row in samples.rows(part))
+    write_json(folder / names.LEARNED, {"images": sorted({one for one in learned if one})})
     write_config(folder, config, built.features)
     shutil.rmtree(folder / WORK)
     return TrainResult(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import InputError
+from gingham.errors import ImageError, InputError
+from gingham.images import read_file
 from gingham.training.config import DataConfig
 from gingham.training.vocabulary import Vocabulary
 
@@ -68,6 +69,17 @@ class Samples:
         for array in (self.targets, self.groups, self.part, self.repeat):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
+
+
+def image_ids(images: Iterable[str]) -> list[str | None]:
+    """The SHA-256 of each image's bytes, as a catalogue's ids; None of one that cannot be read."""
+    found: list[str | None] = []
+    for image in images:
+        try:
+            found.append(hashlib.sha256(read_file(image)).hexdigest())
+        except ImageError:
+            found.append(None)
+    return found
 
 
 def split_rows(

@@ -36,8 +36,9 @@ VOCABULARY = "vocabulary.json"
 THRESHOLDS = "thresholds.json"
 METRICS = "metrics.json"
 CONFIG = "config.json"
+LEARNED = "learned.json"
 FILES = (WEIGHTS, GRAPH, "model.bin", VOCABULARY, THRESHOLDS, METRICS)
-"""All that a model's folder holds besides its config, which lists the SHA-256 of each."""
+"""What every model's folder holds besides its config, which lists the SHA-256 of each file."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,23 @@ class TrainedModel:
                 f"{path} is not a trained model (there is no {CONFIG}): make one with gingham train"
             )
         said = read_json(path / CONFIG)
-        if said.get("format") != FORMAT:
+        if isinstance(said, dict) and said.get("format") != FORMAT:
             raise CatalogueError(
                 f"model {path} has format {said.get('format')}, this gingham reads {FORMAT}: "
                 "install the gingham that made it"
             )
-        for name in FILES:
+        files = said.get("files") if isinstance(said, dict) else None
+        if not isinstance(files, dict):
+            raise CatalogueError(
+                f"{path / CONFIG} is damaged (it lists no files): restore it, or train the model "
+                "again"
+            )
+        # The models of earlier versions do not say what they learned from.
+        for name in (*FILES, *({LEARNED} & files.keys())):
             file = path / name
             if not file.is_file():
                 raise CatalogueError(f"model {path} lacks {name}: restore it, or train it again")
-            if file_digest(file) != said["files"].get(name):
+            if file_digest(file) != files.get(name):
                 raise CatalogueError(
                     f"{file} is not the file that was trained (its SHA-256 differs): restore it, "
                     "or train the model again"
@@ -129,6 +137,15 @@ class TrainedModel:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CatalogueError(f"model {path} is damaged ({error})") from None
+
+    def learned(self) -> frozenset[str] | None:
+        """The ids of the images it was trained, chosen and calibrated on: SHA-256 of their bytes.
+
+        None: a model of an earlier version, which does not say.
+        """
+        if not (self.folder / LEARNED).is_file():
+            return None
+        return frozenset(read_json(self.folder / LEARNED)["images"])
 
     @property
     def ranks(self) -> bool:
@@ -231,7 +248,7 @@ def write_config(folder: Path, config: TrainConfig, features: FeatureConfig) -> 
         "format": FORMAT,
         "config": config.to_dict(),
         "features": features.to_dict(),
-        "files": {name: file_digest(folder / name) for name in FILES},
+        "files": {name: file_digest(folder / name) for name in (*FILES, LEARNED)},
     }
     # As JSON gives it back: the fingerprint is compared with what is read.
     said = json.loads(json.dumps(said))

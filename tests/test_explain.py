@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -31,7 +31,8 @@ from gingham.explaining.influence import (
     value_direction,
 )
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, colour, strength
-from gingham.images import load_image, open_image, read_file, resize
+from gingham.extract import VIEWS, View
+from gingham.images import WHOLE, load_image, open_image, read_file, resize
 from gingham.results import Evidence, Prediction
 from gingham.runtime import OpenVinoRuntime, TorchRuntime
 from test_backbones import weights_of
@@ -427,6 +428,51 @@ def test_without_grad_cam_the_command_to_get_it_is_named(monkeypatch: pytest.Mon
         grad_cam(network, [convolution], np.zeros((1, 8, 8, 3), np.uint8), [0])
 
 
+def test_grad_cam_of_many_views_adds_what_each_adds() -> None:
+    pytest.importorskip("pytorch_grad_cam", reason="grad-cam comes with the extra `train`")
+    import cv2
+    import torch
+    from torch import nn
+
+    single, convolution = small_network()
+    middle = (0.25, 0.25, 0.75, 0.75)
+    views = [View("", WHOLE), View("", middle), View("", mirror=True), View("", middle, True)]
+
+    class ManyViews(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.single = single
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            enlarged = nn.functional.interpolate(x[:, :, 4:12, 4:12], (16, 16), mode="bilinear")
+            seen = [x, enlarged, x.flip(3), enlarged.flip(3)]
+            return cast(torch.Tensor, sum(self.single(one) for one in seen)) / 4
+
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    (found,) = grad_cam(ManyViews(), [convolution], image[None], [1], views=views)
+    expected = np.zeros((16, 16), np.float32)
+    for view in views:
+        planes = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
+        if view.box == middle:
+            planes = nn.functional.interpolate(planes[:, :, 4:12, 4:12], (16, 16), mode="bilinear")
+        planes = planes.flip(3) if view.mirror else planes
+        maps = single.eval()[:4](planes).detach().requires_grad_()
+        single[5:](torch.relu(maps))[0, 1].backward()
+        assert maps.grad is not None
+        weights = maps.grad.mean((2, 3), keepdim=True)
+        heat = torch.relu((weights * maps).sum(1))[0].detach().numpy()
+        heat = np.ascontiguousarray(heat[:, ::-1]) if view.mirror else heat
+        if view.box == middle:
+            expected[4:12, 4:12] += cv2.resize(heat, (8, 8))
+        else:
+            expected += cv2.resize(heat, (16, 16))
+    expected = (expected - expected.min()) / (expected.max() - expected.min())
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    # Not what the first view alone would say.
+    (first,) = grad_cam(single, [convolution], image[None], [1])
+    assert np.abs(found - first).max() > 0.05
+
+
 @dataclass(frozen=True)
 class Output:
     name: str
@@ -454,6 +500,7 @@ class SmallModel:
     def __init__(self) -> None:
         self.network, self.last_convolution = small_network()
         self.preprocess = Preprocess(size=16)
+        self.views = VIEWS
         self.vocabulary = SmallVocabulary()
 
     def torch_model(self) -> SmallModel:

@@ -185,6 +185,14 @@ def test_the_graph_of_many_views_answers_as_torch_does(
         whole = parts.network(planes_of(images, parts)).numpy()
     np.testing.assert_allclose(graph, straight, atol=2e-3)
     assert np.abs(graph - whole).max() > 0.01
+    # What an explanation takes its maps from.
+    quarter = (0.125, 0.125, 0.875, 0.875)
+    assert [(view.box, view.mirror) for view in parts.views] == [
+        ((0, 0, 1, 1), False),
+        (quarter, False),
+        ((0, 0, 1, 1), True),
+        (quarter, True),
+    ]
 
 
 def test_predictions_read_as_those_of_a_taught_attribute(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import MissingExtraError, ShapeError
+from gingham.extract import VIEWS, View
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,7 @@ def grad_cam(
     outputs: Sequence[int],
     *,
     signs: Sequence[int] | None = None,
+    views: Sequence[View] = VIEWS,
     batch_size: int = BATCH,
 ) -> NDArray[np.float32]:
     """Map where a network sees one of its outputs in each image.
@@ -55,6 +57,8 @@ def grad_cam(
     outputs : which of the V to explain, one an image; to explain several of one image, repeat it.
     signs : 1 to map what speaks for the output, -1 what speaks against it, one an image; None
         means 1.
+    views : which parts of each image the network sends through its layers, one after another; each
+        adds to the map, where it lies in the image, as much as it adds to the output.
     batch_size : images that go through the network together.
 
     Returns
@@ -72,7 +76,8 @@ def grad_cam(
     References
     ----------
     Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-    Localization* (2017), eq. 1 and 2; the library scales each map to 0 to 1.
+    Localization* (2017), eq. 1 and 2; the library scales each map to 0 to 1. The sum over views is
+    ours.
     """
     if images.ndim != 4 or images.shape[3] != 3:
         raise ShapeError("images", expected="(N, S, S, 3)", got=images.shape)
@@ -91,7 +96,8 @@ def grad_cam(
     try:
         for part in overwriting:
             part.inplace = False
-        with library.GradCAM(model=network, target_layers=list(layers)) as cam, torch.enable_grad():
+        looking = _over_views(library, views)
+        with looking(model=network, target_layers=list(layers)) as cam, torch.enable_grad():
             for start in range(0, len(images), batch_size):
                 rows = slice(start, start + batch_size)
                 planes = np.ascontiguousarray(images[rows].transpose(0, 3, 1, 2), np.float32)
@@ -107,6 +113,35 @@ def grad_cam(
             part.inplace = True
         network.zero_grad(set_to_none=True)
     return maps
+
+
+def _over_views(library: Any, views: Sequence[View]) -> Any:
+    """The library's Grad-CAM, for layers that act once a view: it looks at the first time only."""
+    import cv2
+    from pytorch_grad_cam.utils.image import scale_cam_image
+
+    class OverViews(library.GradCAM):  # type: ignore[misc]
+        def compute_cam_per_layer(
+            self, input_tensor: torch.Tensor, targets: list[Any], eigen_smooth: bool
+        ) -> list[NDArray[np.float32]]:
+            count, size = len(self.target_layers), input_tensor.shape[-1]
+            found = np.zeros((count, len(input_tensor), size, size), np.float32)
+            seen = self.activations_and_grads
+            for turn, (maps, slopes) in enumerate(
+                zip(seen.activations, seen.gradients, strict=True)
+            ):
+                number, view = turn % count, views[turn // count]
+                left, top, right, bottom = (round(size * part) for part in view.box)
+                cams = self.get_cam_image(
+                    input_tensor, self.target_layers[number], targets, maps.numpy(), slopes.numpy()
+                )
+                for row, cam in enumerate(np.maximum(cams, 0)):
+                    cam = cam[:, ::-1] if view.mirror else cam
+                    laid = cv2.resize(cam.astype(np.float32), (right - left, bottom - top))
+                    found[number, row, top:bottom, left:right] += laid
+            return [scale_cam_image(one)[:, None] for one in found]
+
+    return OverViews
 
 
 def _signed(logits: torch.Tensor, *, output: int, sign: int) -> torch.Tensor:

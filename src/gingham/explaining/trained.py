@@ -15,7 +15,7 @@ from gingham.errors import ImageError
 from gingham.explaining.explanation import GRAD_CAM, Explanation, ImageExplanations
 from gingham.explaining.gradcam import grad_cam, import_grad_cam
 from gingham.explaining.reading import box_read, check_values, chosen_values, read_picture
-from gingham.extract import Progress
+from gingham.extract import Progress, View
 from gingham.images import resize
 from gingham.results import Evidence, Hit, Prediction
 from gingham.stores import Stores
@@ -52,6 +52,10 @@ class Parts(Protocol):
     @property
     def preprocess(self) -> Preprocess:
         """How an image becomes its input."""
+
+    @property
+    def views(self) -> Sequence[View]:
+        """The parts of it that the network reads, one after another; see `grad_cam`."""
 
 
 class Model(Protocol):
@@ -141,6 +145,7 @@ def _explain_all(
                 np.repeat(square[None], len(wanted), axis=0),
                 [output for output, _ in outputs],
                 signs=[sign for _, sign in outputs],
+                views=parts.views,
             )
             shown = _evidence(stores, attributes, search, path, names, max_pixels)
             explanations = tuple(

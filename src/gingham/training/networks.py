@@ -19,6 +19,8 @@ from gingham.backbones import (
     get_backbone,
 )
 from gingham.errors import BackboneError
+from gingham.extract import PLAIN, View
+from gingham.images import WHOLE
 from gingham.networks import architecture, build_network
 from gingham.pooling import PooledNetwork, pool_foreground
 from gingham.training.config import ModelConfig
@@ -101,6 +103,13 @@ class Network(nn.Module):
             views += [view.flip(2) for view in views]
         logits = [cast(torch.Tensor, self.head(self.trunk(view))) for view in views]
         return torch.stack(logits).mean(0)
+
+    def views(self, size: int) -> tuple[View, ...]:
+        """Say what `forward` reads of an image of this side, in its order."""
+        edge = round(size * (1 - self.middle) / 2) / size
+        boxes = [WHOLE, (edge, edge, 1 - edge, 1 - edge)] if self.middle else [WHOLE]
+        sides = (False, True) if self.both_sides else (False,)
+        return tuple(View(PLAIN, box, mirror) for mirror in sides for box in boxes)
 
 
 def _middle(images: torch.Tensor, share: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones import FeatureConfig, Layer, Preprocess
 from gingham.errors import CatalogueError
-from gingham.extract import PLAIN, extract
+from gingham.extract import PLAIN, View, extract
 from gingham.images import MAX_PIXELS
 from gingham.results import Prediction
 from gingham.storage import read_json, write_json
@@ -51,12 +51,14 @@ class TorchModel:
     last_convolution : the module of it whose activations a Grad-CAM weighs.
     preprocess : how an image becomes its input: `gingham.images.resize` with these values. The
         network normalises by itself.
+    views : which parts of its input the network reads, one after another; it answers with the mean.
     vocabulary : which output is which.
     """
 
     network: nn.Module
     last_convolution: nn.Module
     preprocess: Preprocess
+    views: tuple[View, ...]
     vocabulary: Vocabulary
 
 
@@ -238,6 +240,7 @@ class TrainedModel:
             Planar(network).eval(),
             last_convolution(network),
             self.features.preprocess,
+            network.views(self.features.preprocess.size),
             self.vocabulary,
         )
 

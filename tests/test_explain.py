@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -268,7 +268,10 @@ def test_neighbours_do_not_matter(drawn: tuple[Path, Catalogue], tmp_path: Path)
         assert predicted.error == result.error
         for one, other in zip(result.explanations, alone.explanations, strict=True):
             np.testing.assert_array_equal(one.heat, other.heat)
-            assert one.prediction == predicted.predictions[one.attribute]
+            said = predicted.predictions[one.attribute]
+            # Of an example, all but itself are shown.
+            said = replace(said, evidence=one.prediction.evidence) if one.example else said
+            assert one.prediction == said
         # Asked for alone, an attribute's map is what it is among others.
         (colour_only,) = shop.explain([path], attributes=["colour"])
         for one in colour_only.explanations:
@@ -296,6 +299,27 @@ def test_hiding_the_hottest_fifth_costs_confidence(
         assert hottest < elsewhere - 0.05
         assert hottest < coldest - 0.05
         assert coldest > whole - 0.1
+
+
+def test_an_example_is_no_evidence_of_itself(tmp_path: Path, examples: Path, photos: Path) -> None:
+    with Catalogue.create(tmp_path / "shop") as shop:
+        shop.teach("colour", examples)
+        copy = shutil.copy(examples / "red" / "100.jpg", tmp_path / "copy.jpg")
+        taught, new = shop.explain([copy, next(photos.iterdir())])
+        assert (taught.explanations[0].example, new.explanations[0].example) == (True, False)
+        (predicted,) = shop.predict([copy])
+        nearest, *others = predicted.predictions["colour"].evidence
+        assert nearest.image == str(examples / "red" / "100.jpg")
+        assert nearest.distance == pytest.approx(0, abs=1e-6)
+        shown = taught.explanations[0].prediction.evidence
+        assert shown[:4] == tuple(others)
+        assert len(shown) == 5
+        assert taught.to_dict()["explanations"][0]["example"] is True
+        page = ExplanationPage(tmp_path / "out")
+        page.add(taught)
+        text = page.close().read_text()
+        assert "this picture is an example itself" in text
+        assert "<span>0.00</span>" not in text
 
 
 def test_unknown_stays_unknown_and_the_best_value_is_explained(

@@ -25,8 +25,10 @@ def predict(
     names: Sequence[str],
     max_pixels: int,
     progress: Progress,
+    *,
+    evidence: int = 5,
 ) -> Iterator[ImagePredictions]:
-    """Predict images one after another; see `Catalogue.predict`."""
+    """Predict images one after another, with so many examples; see `Catalogue.predict`."""
     taught = [attributes.get(name) for name in names]
     used = {layer for attribute in taught for layer in attribute.layers}
     # Without any attribute an image is still read, to say whether it can be.
@@ -37,7 +39,7 @@ def predict(
         if features is None:
             yield ImagePredictions(image, error=reason)
         else:
-            predictions = {a.name: a.predict(features)[0] for a in taught}
+            predictions = {a.name: a.predict(features, evidence=evidence)[0] for a in taught}
             yield ImagePredictions(image, predictions)
         progress(done, len(paths))
 

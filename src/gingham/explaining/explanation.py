@@ -23,7 +23,8 @@ class Explanation(Result):
     ----------
     attribute, value : what is explained: the value asked for, else the likeliest.
     confidence : the value's calibrated probability, whether it is the answer or not.
-    prediction : what the attribute answers, with its evidence; unknown stays unknown.
+    prediction : what the attribute answers, with its evidence, but for the picture itself; unknown
+        stays unknown.
     method : `projection`, of a taught attribute, or `grad-cam`, of a trained model.
     score : what the map explains. Of a taught attribute of kind `single` how far the picture lies
         from the mean of all examples towards the value's, in spreads within a value; else
@@ -32,6 +33,7 @@ class Explanation(Result):
     heat : (H, W) float32 over `box`; above 0 what speaks for the value, below 0 what speaks
         against it, in units of the score (`grad-cam`: 0 to 1, only what speaks for it).
     box : the part of the picture that was read, in fractions of its sides.
+    example : whether the picture is an example that the taught attribute was fitted on.
     """
 
     attribute: str
@@ -43,6 +45,7 @@ class Explanation(Result):
     layers: dict[str, float]
     heat: NDArray[np.float32] = field(repr=False, compare=False)
     box: Box
+    example: bool = False
 
     @property
     def answered(self) -> bool:
@@ -68,6 +71,7 @@ class Explanation(Result):
             "value": self.value,
             "confidence": self.confidence,
             "prediction": self.prediction.to_dict(),
+            "example": self.example,
             "method": self.method,
             "score": self.score,
             "layers": self.layers,

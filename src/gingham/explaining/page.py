@@ -114,6 +114,11 @@ class ExplanationPage:
             notes.append("the answer is unknown: this is the likeliest value")
         elif not explanation.answered:
             notes.append(f"the answer is {shown(said)}")
+        if explanation.example:
+            notes.append(
+                "this picture is an example itself: the projection draws it to the others of its "
+                "value, and its confidence says nothing of new pictures"
+            )
         if not explanation.heat.any():
             notes.append("no place speaks for it or against it")
         alt = f"{explanation.attribute}: {answer}; heat map"
@@ -148,7 +153,8 @@ class ExplanationPage:
             else f'<div class="gone" role="img" aria-label="{name}: cannot be read">gone</div>'
         )
         return (
-            f"<li>{picture}<b>{escaped(shown(one.value))}</b><span>{one.distance:.2f}</span></li>"
+            f"<li>{picture}<b>{escaped(shown(one.value))}</b>"
+            f"<span>{_distance(one.distance)}</span></li>"
         )
 
 
@@ -157,6 +163,10 @@ def _file_name(number: int, image: str, explanation: Explanation) -> str:
     # Any name can be told by its number; the rest is for people.
     words = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", part)[:40].strip("_") for part in parts)
     return f"{number:04d}-{words}.png"
+
+
+def _distance(distance: float) -> str:
+    return "&lt; 0.01" if 0 < distance < 0.005 else f"{distance:.2f}"
 
 
 def _example_uri(image: str) -> str | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from PIL import Image
 
 from gingham.errors import ImageError, InputError
+from gingham.examples import Taught
 from gingham.images import Box, frame, open_image, read_file
 from gingham.results import Prediction
 from gingham.stores import Stores
+
+EVIDENCE = 5
+"""Examples shown beside an explanation."""
 
 
 def check_values(known: Mapping[str, Sequence[str]], values: Sequence[str]) -> None:
@@ -36,6 +41,24 @@ def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:
     """Say which values of an attribute to explain: those asked for that it has, else the best."""
     asked = [value for value in dict.fromkeys(values) if value in prediction.values]
     return asked or [next(iter(prediction.values))]
+
+
+def without_itself(
+    stores: Stores, prediction: Prediction, taught: Taught, image: str
+) -> tuple[Prediction, bool]:
+    """Take an image out of its own evidence, and say whether it is an example of the attribute.
+
+    Parameters
+    ----------
+    stores : of the catalogue.
+    prediction : with one example more than is to be shown.
+    taught : the attribute's examples.
+    image : file or id; its file can be read.
+    """
+    image_id = stores.image_id(image) or hashlib.sha256(read_file(image)).digest()
+    own = {example.image for example in taught.examples if example.id == image_id}
+    evidence = [one for one in prediction.evidence if one.image not in own]
+    return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
 
 
 def read_picture(stores: Stores, image: str, size: int, max_pixels: int) -> Image.Image:

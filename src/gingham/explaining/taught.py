@@ -11,7 +11,14 @@ from gingham.backbones import FOREGROUND
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import PROJECTION, Explanation, ImageExplanations
 from gingham.explaining.influence import add_up, position_influence, value_direction
-from gingham.explaining.reading import box_read, check_values, chosen_values, read_picture
+from gingham.explaining.reading import (
+    EVIDENCE,
+    box_read,
+    check_values,
+    chosen_values,
+    read_picture,
+    without_itself,
+)
 from gingham.extract import Progress
 from gingham.images import Box, resize
 from gingham.results import Prediction
@@ -59,7 +66,10 @@ def _explain_all(
     used = {layer.removesuffix(FOREGROUND) for space in spaces for layer, _, _ in space.blocks}
     layers = tuple(layer for layer in stores.layers if layer in used)
     how = stores.config.preprocess
-    answers = predict(stores, attributes, paths, names, max_pixels, lambda done, total: None)
+    answers = predict(
+        *(stores, attributes, paths, names, max_pixels, lambda done, total: None),
+        evidence=EVIDENCE + 1,
+    )
     for done, answer in enumerate(answers, 1):
         try:
             if answer.error is not None:
@@ -72,7 +82,16 @@ def _explain_all(
                 explanation
                 for attribute in taught
                 for explanation in _explain(
-                    attribute, answer.predictions[attribute.name], values, maps, box
+                    attribute,
+                    *without_itself(
+                        stores,
+                        answer.predictions[attribute.name],
+                        attributes.taught()[attribute.name],
+                        answer.image,
+                    ),
+                    values,
+                    maps,
+                    box,
                 )
             )
             yield ImageExplanations(answer.image, explanations, np.asarray(picture))
@@ -84,6 +103,7 @@ def _explain_all(
 def _explain(
     attribute: TaughtAttribute,
     prediction: Prediction,
+    example: bool,
     values: Sequence[str],
     maps: dict[str, np.ndarray],
     box: Box,
@@ -108,4 +128,5 @@ def _explain(
             {layer: share / whole for layer, share in shares.items()},
             heats[number],
             box,
+            example,
         )

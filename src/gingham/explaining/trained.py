@@ -14,7 +14,14 @@ from gingham.backbones import Preprocess
 from gingham.errors import ImageError
 from gingham.explaining.explanation import GRAD_CAM, Explanation, ImageExplanations
 from gingham.explaining.gradcam import grad_cam, import_grad_cam
-from gingham.explaining.reading import box_read, check_values, chosen_values, read_picture
+from gingham.explaining.reading import (
+    EVIDENCE,
+    box_read,
+    check_values,
+    chosen_values,
+    read_picture,
+    without_itself,
+)
 from gingham.extract import Progress, View
 from gingham.images import resize
 from gingham.results import Evidence, Hit, Prediction
@@ -199,9 +206,12 @@ def _evidence(
     taught = [name for name in names if name in attributes.names()]
     if taught:
         for answer in predict(
-            stores, attributes, [image], taught, max_pixels, lambda done, total: None
+            *(stores, attributes, [image], taught, max_pixels, lambda done, total: None),
+            evidence=EVIDENCE + 1,
         ):
-            shown = {name: one.evidence for name, one in answer.predictions.items()}
+            for name, one in answer.predictions.items():
+                one, _ = without_itself(stores, one, attributes.taught()[name], image)
+                shown[name] = one.evidence
     rest = [name for name in names if name not in shown]
     hits = search(image) if rest else ()
     for name in rest:

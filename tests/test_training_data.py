@@ -69,6 +69,34 @@ def test_an_empty_list_says_none_of_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples.targets[0, 3:5], [0, 0])
 
 
+def test_a_list_column_is_multi_though_no_cell_holds_two(tmp_path: Path) -> None:
+    table = [row | {"worn": ["hat"] if i % 2 else ["scarf"]} for i, row in enumerate(rows())]
+    samples = read_samples(write(tmp_path / "t.parquet", table), DataConfig(min_count=5))
+    assert samples.vocabulary.attributes[1] == Attribute("worn", "multi", ("hat", "scarf"))
+    config = DataConfig(min_count=5, kinds={"worn": "single"})
+    samples = read_samples(tmp_path / "t.parquet", config)
+    assert samples.vocabulary.attributes[1].kind == "single"
+
+
+def test_two_values_of_which_one_means_yes(tmp_path: Path) -> None:
+    table = [row | {"dotted": ["1", "2", None][i % 3]} for i, row in enumerate(rows())]
+    file = write(tmp_path / "t.csv", table)
+    assert read_samples(file, DataConfig(min_count=5)).vocabulary.attributes[2].kind == "single"
+    config = DataConfig(min_count=5, yes={"dotted": "2"})
+    samples = read_samples(file, config)
+    assert samples.vocabulary.attributes[2] == Attribute("dotted", "binary", ("yes",))
+    np.testing.assert_array_equal(samples.targets[:3, -1], [0, 1, np.nan])
+    # A network that learned it so is judged so, even where no image has it; words stay words.
+    part = [table[0], table[0] | {"dotted": "yes"}]
+    again = read_samples(write(tmp_path / "p.csv", part), config, vocabulary=samples.vocabulary)
+    np.testing.assert_array_equal(again.targets[:, -1], [0, 1])
+    table[0]["dotted"] = "3"
+    with pytest.raises(InputError, match=r"dotted: data\.yes names the yes .* 1, 3 beside '2'"):
+        read_samples(write(file, table), config)
+    with pytest.raises(InputError, match=r"data\.yes: there is no attribute 'cut'"):
+        read_samples(file, DataConfig(min_count=5, yes={"cut": "2"}))
+
+
 def test_the_split_is_made_by_groups_and_stratified(tmp_path: Path) -> None:
     table = [row | {"group": str(i // 2)} for i, row in enumerate(rows(240))]
     config = DataConfig(min_count=5, validation=0.2, test=0.25)

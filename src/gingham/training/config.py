@@ -21,7 +21,8 @@ class DataConfig:
     ----------
     attributes : the columns to learn; by default all but `image`, `group`, `split` and `repeat`.
     kinds : column -> kind, where it is not what the cells look like: `multi` if any holds several
-        values, `binary` if all are yes or no (true or false, 1 or 0), else `single`.
+        values or a list, `binary` if all are yes or no (true or false, 1 or 0), else `single`.
+    yes : column -> the one of its two values that means yes, where they are others than these.
     min_count : a value with fewer training images is not learned: unknown where it stands.
     validation, test : shares of the rows, where the table has no column `split`; at most three
         quarters together.
@@ -29,6 +30,7 @@ class DataConfig:
 
     attributes: tuple[str, ...] = ()
     kinds: Mapping[str, Literal["single", "multi", "binary"]] = field(default_factory=dict)
+    yes: Mapping[str, str] = field(default_factory=dict)
     min_count: int = 10
     validation: float = 0.15
     test: float = 0.15

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 RESERVED = ("image", "group", "split", "repeat")
 
-_TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_WORDS = {"yes": True, "true": True, "no": False, "false": False}
+_TRUTHS = _WORDS | {"1": True, "0": False}
 _SEPARATOR = "|"
 
 
@@ -42,7 +43,7 @@ def read_samples(
     Parameters
     ----------
     table : `.csv` or `.parquet`, or a folder; images are relative to it.
-    config : which columns, and how to split; see `DataConfig`.
+    config : which columns, how they are read, and how to split; see `DataConfig`.
     seed : of the split, where the table has none.
     vocabulary : read into this one, of a trained network; then no value is dropped for being
         rare, and a table without a column `split` is all `test`.
@@ -69,6 +70,10 @@ def read_samples(
     if not rows:
         raise InputError(f"table {table} has no row with an image")
     cells = {name: [_cell(row[name], name) for row in rows] for name in wanted}
+    lists = {name for name in wanted if any(isinstance(row[name], (list, tuple)) for row in rows)}
+    for name, yes in config.yes.items():
+        if name in cells:
+            cells[name] = _yes_or_no(name, cells[name], yes)
     images = tuple(resolve(row["image"], table.parent) for row in rows)
     groups = _groups([row.get("group") for row in rows])
     if "split" in names:
@@ -79,7 +84,7 @@ def read_samples(
         part = split_rows(list(cells.values()), groups, config, seed)
     repeat = _repeats([row.get("repeat") for row in rows], table)
     if vocabulary is None:
-        vocabulary, dropped = _learnable(table, cells, part, config)
+        vocabulary, dropped = _learnable(table, cells, lists, part, config)
     else:
         dropped = _outside(vocabulary, cells)
     targets = _targets(vocabulary, cells, len(rows))
@@ -118,27 +123,46 @@ def _cell(cell: Any, name: str) -> Cell:
     return said or None
 
 
-def _kind(name: str, column: Sequence[Cell], config: DataConfig) -> str:
+def _yes_or_no(name: str, column: Sequence[Cell], yes: str) -> list[Cell]:
+    """Write a column of two values as yes and no; the words themselves say what they say."""
+    said = {value for cell in column for value in cell or ()}
+    others = sorted(value for value in said - {yes} if value.lower() not in _WORDS)
+    if len(others) > 1:
+        raise InputError(
+            f"{name}: data.yes names the yes of two values, but there are {', '.join(others)} "
+            f"beside {yes!r}"
+        )
+    meant = {value: _WORDS.get(value.lower(), False) for value in said} | {yes: True}
+    return [cell and tuple(YES if meant[value] else NO for value in cell) for cell in column]
+
+
+def _kind(name: str, column: Sequence[Cell], is_list: bool, config: DataConfig) -> str:
     if kind := config.kinds.get(name):
         return kind
     known = [cell for cell in column if cell is not None]
-    if any(len(cell) != 1 for cell in known):
+    if is_list or any(len(cell) != 1 for cell in known):
         return "multi"
     said = {cell[0].lower() for cell in known}
     return "binary" if said and said <= _TRUTHS.keys() else "single"
 
 
 def _learnable(
-    table: Path, cells: Mapping[str, Sequence[Cell]], part: Rows, config: DataConfig
+    table: Path,
+    cells: Mapping[str, Sequence[Cell]],
+    lists: Set[str],
+    part: Rows,
+    config: DataConfig,
 ) -> tuple[Vocabulary, dict[str, dict[str, int]]]:
     """Choose attributes, kinds and values; say what is left out."""
-    for name in config.kinds:
-        if name not in cells:
-            raise InputError(f"data.kinds: there is no attribute {name!r}; there are {list(cells)}")
+    for key, names in (("kinds", config.kinds), ("yes", config.yes)):
+        for name in names:
+            if name not in cells:
+                there = list(cells)
+                raise InputError(f"data.{key}: there is no attribute {name!r}; there are {there}")
     train = part == PARTS.index("train")
     attributes, dropped = [], {}
     for name, column in cells.items():
-        kind = _kind(name, column, config)
+        kind = _kind(name, column, name in lists, config)
         assert kind in KINDS
         if kind == "binary":
             _check_binary(name, column)

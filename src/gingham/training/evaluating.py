@@ -109,7 +109,12 @@ def evaluate_model(
     chosen = part or "test"
     if chosen not in PARTS:
         raise InputError(f"the part must be one of {', '.join(PARTS)}, got {part!r}")
-    samples = read_samples(Path(table), vocabulary=model.vocabulary)
+    samples = read_samples(
+        Path(table),
+        model.config.data,
+        seed=model.config.training.seed,
+        vocabulary=model.vocabulary,
+    )
     rows = samples.rows(chosen)
     if not len(rows):
         raise InputError(f"table {table} has no row whose split is {chosen}: choose another part")

@@ -80,7 +80,10 @@ def model(
     out: Annotated[Path, typer.Option(help="Folder of metrics.json, metrics.csv, report.html.")],
     part: Annotated[
         str | None,
-        typer.Option("--split", help="train, validation or test.  [default: test, or all rows]"),
+        typer.Option(
+            "--split",
+            help="train, validation or test.  [default: test; without a column split, what was not learned]",
+        ),
     ] = None,
     catalogue: Annotated[
         Path | None,

@@ -93,8 +93,8 @@ def test_the_page_is_whole_and_nothing_complains(browser: Any, tmp_path: Path) -
         assert "mauve" not in text
         page.click("section:last-of-type summary")
         text = cast(str, page.inner_text("section:last-of-type"))
-        assert "3 rows say mauve" in text
-        assert "1 row says ochre" in text
+        assert "3 rows of the table say mauve" in text
+        assert "1 row of the table says ochre" in text
         heads = page.eval_on_selector_all("section h2", "all => all.map((h) => h.textContent)")
         assert heads == ["Trained or taught", "Attributes", "Confusions", "Values", "Left aside"]
         # Matrices of colour and dotted; too many article types are a list.

@@ -82,7 +82,8 @@ def model(
         str | None,
         typer.Option(
             "--split",
-            help="train, validation or test.  [default: test; without a column split, what was not learned]",
+            help="train, validation or test.  [default: test; without a column split, what was not "
+            "learned]",
         ),
     ] = None,
     catalogue: Annotated[

@@ -86,8 +86,8 @@ def counted(count: int, noun: str) -> str:
 
 def _left_aside(found: Mapping[str, Any]) -> str:
     notes = [
-        f"{text(name)}: {counted(count, 'row')} {'says' if count == 1 else 'say'} {text(value)}, "
-        "which the model was not trained on"
+        f"{text(name)}: {counted(count, 'row')} of the table {'says' if count == 1 else 'say'} "
+        f"{text(value)}, which the model was not trained on"
         for name, values in found["dropped"].items()
         for value, count in values.items()
     ]

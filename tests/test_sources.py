@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gingham.errors import InputError
-from gingham.sources import find_images, iterate_stdin, read_labels, read_table
+from gingham.sources import find_images, group_of, iterate_stdin, read_labels, read_table
 
 
 def touch(*paths: Path) -> None:
@@ -79,6 +79,16 @@ def test_labels_of_a_table_skip_and_count_what_is_not_known(tmp_path: Path) -> N
     labels = read_labels(tmp_path / "l.csv", kind="single", value_column="colour", group_column="g")
     assert [(r.values, r.group) for r in labels.rows] == [({"red": True}, "7")]
     assert labels.unlabelled == 3
+
+
+def test_a_group_that_is_not_known_is_no_group(tmp_path: Path) -> None:
+    """Else all images without one would be one giant group."""
+    table = tmp_path / "l.csv"
+    cells = ("7", "NA", "", " n/a ", "nan", "0")
+    table.write_text("image,colour,g\n" + "".join(f"{c}.jpg,red,{c}\n" for c in cells))
+    labels = read_labels(table, kind="single", value_column="colour", group_column="g")
+    assert [row.group for row in labels.rows] == ["7", None, None, None, None, "0"]
+    assert [group_of(cell) for cell in (None, float("nan"), 3)] == [None, None, "3"]
 
 
 def test_several_values_a_cell_and_absent_ones(tmp_path: Path) -> None:

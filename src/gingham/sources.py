@@ -202,15 +202,15 @@ def read_labels(
         if not values or row[image_column] in (None, ""):
             unlabelled += 1
             continue
-        group = row[group_column] if group_column else None
-        rows.append(
-            Label(
-                resolve(row[image_column], examples.parent),
-                values,
-                None if group in (None, "") else str(group),
-            )
-        )
+        group = group_of(row[group_column]) if group_column else None
+        rows.append(Label(resolve(row[image_column], examples.parent), values, group))
     return Labels(rows, unlabelled)
+
+
+def group_of(cell: Any) -> str | None:
+    """Read the group of an image from a cell; None where it says nothing."""
+    group = "" if cell is None else str(cell).strip()
+    return None if group.lower() in UNLABELLED else group
 
 
 def _folder_labels(folder: Path, kind: str) -> Labels:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
-from gingham.sources import UNLABELLED, read_table, resolve
+from gingham.sources import UNLABELLED, group_of, read_table, resolve
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
@@ -242,8 +242,8 @@ def _groups(cells: Sequence[Any]) -> NDArray[np.int64]:
     codes: dict[str, int] = {}
     return np.array(
         [
-            codes.setdefault(f"row {row}" if cell in (None, "") else f"group {cell}", len(codes))
-            for row, cell in enumerate(cells)
+            codes.setdefault(f"row {row}" if group is None else f"group {group}", len(codes))
+            for row, group in enumerate(map(group_of, cells))
         ],
         np.int64,
     )

@@ -118,14 +118,20 @@ def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]
     if columns is None:
         return rows
     if missing := [name for name in columns if name not in names]:
+        hint = ""
+        if len(names) == 1 and (other := [c for c in (";", "\t") if c in names[0]]):
+            hint = f": its columns are parted by {other[0]!r}, save it with commas"
         raise InputError(
-            f"table {path} has no column {missing[0]!r}; it has {', '.join(map(str, names))}"
+            f"table {path} has no column {missing[0]!r}; it has {', '.join(map(str, names))}{hint}"
         )
     return [{name: row.get(name) for name in columns} for row in rows]
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        if "\0" in file.read(4096):
+            raise ValueError("it is no text: save it as CSV in UTF-8")
+        file.seek(0)
         reader = csv.DictReader(file)
         return list(reader.fieldnames or []), list(reader)
 

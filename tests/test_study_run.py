@@ -23,9 +23,10 @@ import gingham.cli
 import gingham.study.bench as bench_module
 from conftest import COLOURS, FakeRuntime, Key, draw
 from gingham.backbones import DEFAULT_POOLING
-from gingham.errors import InputError
+from gingham.errors import CatalogueError, InputError
 from gingham.study import Setting, StudyResult, cluster_agreement, split_weights, study
-from gingham.study.examples import read_examples
+from gingham.study.examples import Labelled, join_groups, read_examples, settle
+from gingham.study.experiments import joint_attribute
 from gingham.study.plots import Series, line_plot
 from gingham.study.reading import POOLING
 from gingham.study.tints import tints
@@ -269,6 +270,94 @@ def test_bad_images_and_rare_values_are_reported_by_name(
     assert "left out" in page
 
 
+def test_copies_in_two_groups_make_them_one(tmp_path: Path) -> None:
+    """The tables' names are their own, and what any of them puts together stays together."""
+    rows = {"a": 0, "copy of a": 0, "b": 1, "c": 2, "d": 3, "e": 4}
+    colour = Labelled(
+        "colour",
+        Path("c.csv"),
+        ("a", "copy of a", "b", "c", "d", "a", "missing"),
+        ("red", "red", "red", "blue", "blue", "red", "red"),
+        ("1", "2", "2", "3", None, "1", "9"),
+        0,
+    )
+    pattern = Labelled(
+        "pattern",
+        Path("p.csv"),
+        ("c", "d", "e", "b"),
+        ("plain", "plain", "dots", "dots"),
+        ("1", "1", None, "3"),
+        0,
+    )
+    together = join_groups([colour, pattern], rows)
+    assert [together[row] == together[0] for row in range(5)] == [True, True, False, False, False]
+    assert together[2] == together[3] != together[4]
+    settled = settle(colour, rows, together, folds=1, neighbours=0)
+    assert settled.groups == ("group 1", "group 1", "group 3", "group 3")
+    assert settled.copies == 1
+    joint = joint_attribute(
+        [settled, settle(pattern, rows, together, folds=1, neighbours=0)], together, least=2
+    )
+    assert joint is not None
+    assert joint.rows == (1, 2, 3)
+    assert joint.groups is not None
+    assert joint.groups[0] != joint.groups[1] == joint.groups[2]
+
+
+def test_what_is_too_few_is_told_before_images_are_read(
+    tables: tuple[Path, Path], tmp_path: Path
+) -> None:
+    few = tmp_path / "few.csv"
+    lines = tables[0].read_text().splitlines()
+    for rows, said in (
+        ([*range(1, 4), *range(13, 16)], "5 neighbours vote, and of its 6 images in 3 folds .* 4"),
+        ([1, 2, 13, 14], r"it has 'red' \(2 images\), 'green' \(2 images\)"),
+    ):
+        few.write_text("\n".join(["image,few,product", *(f"p/{lines[row]}" for row in rows)]))
+        loader = Loader()
+        with pytest.raises(InputError, match=f"attribute 'few' has too few examples.*{said}"):
+            study([f"few={few}"], tmp_path / "out", setting=Setting(folds=3), load=loader)
+        assert loader.loaded == []
+    few.write_text("image,few\n" + "".join(f"{i}.jpg,value {i}\n" for i in range(30)))
+    with pytest.raises(InputError, match=r"'value 4' \(1 images\) and 25 more$"):
+        study([few], tmp_path / "out", load=Loader())
+    few.write_text("image,few\na.jpg,red|blue\nb.jpg,red\n")
+    with pytest.raises(InputError, match=r"a\.jpg has several values \(red\|blue\).*\(1 in "):
+        study([few], tmp_path / "out", load=Loader())
+
+
+def test_a_query_is_no_answer_and_counts_once(examples: Path, tmp_path: Path) -> None:
+    query = str(draw(tmp_path / "query.jpg", "red", 7))
+    result = study(
+        [examples],
+        tmp_path / "out",
+        queries=[query, query, str(examples / "blue" / "100.jpg")],
+        setting=Setting(folds=3),
+        load=Loader(),
+    )
+    assert result.images == 18
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert found["images"] == 18
+    row = found["files"].index(query)
+    assert [sheet["query"] == row for sheet in found["sheets"]] == [True, False]
+    for sheet in found["sheets"]:
+        assert all(row not in rows for rows in sheet["found"].values())
+    assert "18 images" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_damaged_shard_is_mended_by_the_advice_given(examples: Path, tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"setting": Setting(folds=3)}
+    study([examples], tmp_path / "out", load=Loader(), **arguments)
+    shard = next((tmp_path / "out" / "cache").rglob("mean-std/*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:200])
+    with pytest.raises(CatalogueError, match=r"delete it and run again .*study"):
+        study([examples], tmp_path / "out", load=Loader(), **arguments)
+    shard.unlink()
+    again = Loader()
+    assert study([examples], tmp_path / "out", load=again, **arguments).failed == 0
+    assert again.read == 18
+
+
 def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Path) -> None:
     colour, pattern = tables
 
@@ -303,6 +392,8 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
     [
         ({"examples": "one"}, "attribute 'one' has too few examples.*'red'"),
         ({"folds": "1"}, "folds >= 2"),
+        ({"seed": str(10**14)}, "seed must be from 0 to 4294967295, got 1000"),
+        ({"out": "/proc/here"}, "out /proc/here cannot be made .*: give a folder"),
         ({"query": "nowhere.jpg"}, "query nowhere.jpg cannot be used: no such file"),
         ({"weights": "other=w.pt"}, "weights are given for 'other'"),
         ({"look": "colour"}, "LOOK=WEIGHT"),

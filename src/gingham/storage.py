@@ -127,7 +127,7 @@ class Shards:
         except (OSError, pa.ArrowException) as error:
             raise CatalogueError(
                 f"{path} is damaged ({str(error).splitlines()[0]}): restore it, or delete it and "
-                "index or teach the same files again"
+                "run again what wrote it (index, teach or study)"
             ) from None
 
     def verify(self) -> list[str]:

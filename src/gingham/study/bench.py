@@ -48,11 +48,13 @@ class Setting:
     looks: Mapping[str, float] = field(default_factory=lambda: {"colour": 1.0, "texture": 1.0})
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.neighbours < 1 or not 0 < self.level < 1 or self.seed < 0:
+        if self.folds < 2 or self.neighbours < 1 or not 0 < self.level < 1:
             raise InputError(
-                "expected folds >= 2, neighbours >= 1, 0 < level < 1 and seed >= 0, got "
-                f"{self.folds}, {self.neighbours}, {self.level} and {self.seed}"
+                "expected folds >= 2, neighbours >= 1 and 0 < level < 1, got "
+                f"{self.folds}, {self.neighbours} and {self.level}"
             )
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
     @property
     def searches(self) -> dict[str, dict[str, float]]:

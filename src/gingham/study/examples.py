@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
 from gingham.errors import InputError
 from gingham.sources import TABLE_SUFFIXES, read_labels, read_table
 
@@ -20,6 +24,7 @@ class Labelled:
     Attributes
     ----------
     name : of the attribute.
+    source : the table or folder.
     images : N paths.
     values : the N values.
     groups : N names, images that share one stay on one side; None where no groups were given.
@@ -27,6 +32,7 @@ class Labelled:
     """
 
     name: str
+    source: Path
     images: tuple[str, ...]
     values: tuple[str, ...]
     groups: tuple[str | None, ...] | None
@@ -90,7 +96,7 @@ def read_examples(
     ------
     InputError
         If a path or column is missing, two arguments tell of the same attribute, it is not clear
-        which column is meant, or an attribute asked for is nowhere.
+        which column is meant, an attribute asked for is nowhere, or an image has several values.
     """
     found: dict[str, Labelled] = {}
     failures: list[tuple[str, str]] = []
@@ -114,8 +120,15 @@ def read_examples(
             failures += labels.failures
             if not labels.rows:
                 raise InputError(f"attribute {attribute!r}: {path} has no labelled image")
+            if several := [row for row in labels.rows if _several(row.values)]:
+                raise InputError(
+                    f"attribute {attribute!r}: {several[0].image} has several values "
+                    f"({'|'.join(several[0].values)}), and a study tells one from another: "
+                    f"give one value an image, or leave such images out ({len(several)} in {path})"
+                )
             found[attribute] = Labelled(
                 attribute,
+                path,
                 tuple(row.image for row in labels.rows),
                 tuple(next(iter(row.values)) for row in labels.rows),
                 tuple(row.group for row in labels.rows) if groups else None,
@@ -126,6 +139,10 @@ def read_examples(
             f"no examples of attribute {missing[0]!r}; there are {', '.join(found) or 'none'}"
         )
     return list(found.values()), failures
+
+
+def _several(values: Mapping[str, bool]) -> bool:
+    return len(values) > 1 or "|" in next(iter(values))
 
 
 def _split(given: str) -> tuple[str | None, Path]:
@@ -181,7 +198,41 @@ def _columns(path: Path) -> list[str]:
         return [column for column in next(csv.reader(file), []) if column]
 
 
-def settle(labelled: Labelled, rows: Mapping[str, int], *, folds: int) -> Attribute:
+def join_groups(labelled: Sequence[Labelled], rows: Mapping[str, int]) -> list[int]:
+    """Number the groups of the study's images.
+
+    Images share a group if any table puts them into one, and copies of an image that are given
+    several groups make these one. A group's name is its table's own: another table may mean other
+    images by it.
+
+    Parameters
+    ----------
+    labelled : all attributes of the study.
+    rows : path -> which of the study's images it is; copies share one, failed images have none.
+    """
+    images = len(set(rows.values()))
+    number: dict[tuple[Path, str], int] = {}
+    links = [
+        (rows[image], images + number.setdefault((one.source, group), len(number)))
+        for one in labelled
+        for image, group in zip(one.images, one.groups or (), strict=one.groups is not None)
+        if group is not None and image in rows
+    ]
+    ends = np.array(links, np.intp).reshape(-1, 2).T
+    size = images + len(number)
+    graph = coo_array((np.ones(len(links)), tuple(ends)), shape=(size, size))
+    together: list[int] = connected_components(graph, directed=False)[1][:images].tolist()
+    return together
+
+
+def settle(
+    labelled: Labelled,
+    rows: Mapping[str, int],
+    together: Sequence[int],
+    *,
+    folds: int,
+    neighbours: int = 1,
+) -> Attribute:
     """Keep the examples that can be studied.
 
     Copies of one image with the same value count once. A value with fewer images (with groups:
@@ -191,37 +242,47 @@ def settle(labelled: Labelled, rows: Mapping[str, int], *, folds: int) -> Attrib
     ----------
     labelled : as it was given.
     rows : path -> which of the study's images it is; copies share one, failed images have none.
+    together : the group of each of the study's images; see `join_groups`.
     folds : of the cross-validation.
+    neighbours : that vote, of each training part.
 
     Raises
     ------
     InputError
-        If fewer than two values are left; the message says why.
+        If fewer than two values are left, or too few images to vote; the message says why.
     """
     groups = labelled.groups or (None,) * len(labelled.images)
     kept: dict[int, tuple[str, str]] = {}
+    names: dict[int, str] = {}
     for image, value, group in zip(labelled.images, labelled.values, groups, strict=True):
         if (row := rows.get(image)) is not None:
-            kept.setdefault(row, (value, f"image {row}" if group is None else f"group {group}"))
+            own = f"image {row}" if group is None else f"group {group}"
+            kept.setdefault(row, (value, names.setdefault(together[row], own)))
     members: dict[str, set[str]] = {}
     for value, group in kept.values():
         members.setdefault(value, set()).add(group)
     few = {value: len(names) for value, names in sorted(members.items()) if len(names) < folds}
     if len(members) - len(few) < 2:
         what = "images" if labelled.groups is None else "groups"
-        said = ", ".join(f"{value!r} ({len(names)} {what})" for value, names in members.items())
+        sizes = [f"{value!r} ({len(groups)} {what})" for value, groups in members.items()]
+        said = ", ".join(sizes[:5]) + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else "")
         raise InputError(
             f"attribute {labelled.name!r} has too few examples: a study needs two values with at "
             f"least {folds} {what} each (one a fold), and it has {said or 'no readable image'}"
         )
     chosen = {row: kept[row] for row in sorted(kept) if kept[row][0] not in few}
+    if (least := len(chosen) - -(-len(chosen) // folds)) < neighbours:
+        raise InputError(
+            f"attribute {labelled.name!r} has too few examples: {neighbours} neighbours vote, and "
+            f"of its {len(chosen)} images in {folds} folds a training part has {least}"
+        )
     return Attribute(
         labelled.name,
         tuple(chosen),
         tuple(value for value, _ in chosen.values()),
         None if labelled.groups is None else tuple(group for _, group in chosen.values()),
         few,
-        sum(image in rows for image in labelled.images) - len(kept),
+        sum(image in rows for image in set(labelled.images)) - len(kept),
     )
 
 

@@ -27,7 +27,6 @@ from gingham.study.sheets import draw_queries, search_sheets
 
 TIMED_IMAGES = 32
 PAIR_PICTURES = 4
-JOINT_LEAST = 20
 
 
 def run_experiments(
@@ -37,6 +36,8 @@ def run_experiments(
     files: Sequence[str],
     *,
     setting: Setting,
+    groups: Sequence[int],
+    gallery: Sequence[int],
     queries: Sequence[int],
     plain_runtime: Callable[[str], Runtime],
     cache: Path,
@@ -50,6 +51,8 @@ def run_experiments(
     attributes, features : what to study, the features by backbone.
     ids, files : of the study's images.
     setting : folds, seed and the like.
+    groups : of each image; see `gingham.study.examples.join_groups`.
+    gallery : images that are examples; those that are only searched with are not.
     queries : images to search with; none means some are drawn.
     plain_runtime : loads a backbone as a catalogue would, to time it.
     cache : folder of the ledger.
@@ -64,7 +67,7 @@ def run_experiments(
         for one in attributes
         for name in features
     }
-    joint = joint_attribute(attributes, setting.folds)
+    joint = joint_attribute(attributes, groups)
     searched = [*attributes, *([joint] if joint else [])]
     steps = sum(
         len(one.rows) * (3 * len(stored.layers) + 3)
@@ -77,6 +80,7 @@ def run_experiments(
         "machine": _machine(),
         "backbones": {name: list(stored.layers) for name, stored in features.items()},
         "files": list(files),
+        "images": len(gallery),
         "attributes": {
             one.name: {
                 "rows": list(one.rows),
@@ -121,20 +125,29 @@ def run_experiments(
                     name,
                     ledger.get("retrieval", inputs, bench.retrieval, count=len(one.rows)),
                 )
-        groups = _groups(attributes, len(ids))
         drawn = list(queries) or draw_queries(attributes, setting.seed)
         for name, stored in features.items():
             found["sheets"] += ledger.get(
                 "sheets",
                 {
                     "images": [image_id.hex() for image_id in ids],
-                    "groups": groups,
+                    "groups": list(groups),
+                    "gallery": list(gallery),
                     "features": stored.fingerprint,
                     "searches": setting.searches,
                     "queries": drawn,
                     "backbone": name,
                 },
-                partial(search_sheets, stored, ids, groups, drawn, setting.searches, name),
+                partial(
+                    search_sheets,
+                    stored,
+                    ids,
+                    groups,
+                    gallery,
+                    drawn,
+                    setting.searches,
+                    name,
+                ),
                 count=len(ids),
             )
     return found
@@ -281,31 +294,19 @@ def _reduction(
     found["tables"]["reduction"] += tables.reduction_rows(bench, backbone, layer, results, speeds)
 
 
-def _groups(attributes: Sequence[Attribute], n: int) -> list[str]:
-    """The group of each image, where any attribute's table gives one."""
-    groups = [f"image {row}" for row in range(n)]
-    for one in attributes:
-        for row, group in zip(one.rows, one.groups or (), strict=one.groups is not None):
-            groups[row] = group
-    return groups
-
-
-def joint_attribute(attributes: Sequence[Attribute], folds: int) -> Attribute | None:
+def joint_attribute(
+    attributes: Sequence[Attribute], groups: Sequence[int], *, least: int = 20
+) -> Attribute | None:
     """Join all attributes on the images that have each: agreement means all values agree.
 
-    None where there is one attribute, or hardly an image has them all.
+    None where there is one attribute, or fewer than `least` images have them all.
     """
     common = sorted(set.intersection(*(set(one.rows) for one in attributes)))
-    if len(attributes) < 2 or len(common) < JOINT_LEAST:
+    if len(attributes) < 2 or len(common) < least:
         return None
     values = [dict(zip(one.rows, one.values, strict=True)) for one in attributes]
     joined = tuple(" + ".join(value[row] for value in values) for row in common)
     if len(set(joined)) < 2:
         return None
-    groups = None
-    if attributes[0].groups is not None:
-        by_row = dict(zip(attributes[0].rows, attributes[0].groups, strict=True))
-        groups = tuple(by_row[row] for row in common)
-    return Attribute(
-        " + ".join(one.name for one in attributes), tuple(common), joined, groups, {}, 0
-    )
+    own = tuple(str(groups[row]) for row in common)
+    return Attribute(" + ".join(one.name for one in attributes), tuple(common), joined, own, {}, 0)

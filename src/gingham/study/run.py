@@ -21,7 +21,14 @@ from gingham.results import Failure, Result
 from gingham.runtime import Runtime, load_runtime
 from gingham.storage import write_json
 from gingham.study.bench import Setting, look_space
-from gingham.study.examples import Attribute, Labelled, contradictions, read_examples, settle
+from gingham.study.examples import (
+    Attribute,
+    Labelled,
+    contradictions,
+    join_groups,
+    read_examples,
+    settle,
+)
 from gingham.study.experiments import run_experiments
 from gingham.study.reading import POOLING, StudyFeatures, read_images
 from gingham.study.reduction import import_umap
@@ -162,10 +169,19 @@ def study(
     labelled, failures = read_examples(
         examples, attributes=attributes, groups=groups, image_column=image_column
     )
+    paths = list(dict.fromkeys(image for one in labelled for image in one.images))
+    # What is too few, however well all images can be read, is told before any is.
+    as_given = {path: row for row, path in enumerate(paths)}
+    _settle(labelled, as_given, join_groups(labelled, as_given), (), setting)
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out {folder} is a file: give a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"out {folder} cannot be made ({error.strerror}): give a folder that you can write to"
+        ) from None
     lock = _lock(folder)
     try:
         runtimes = {
@@ -177,15 +193,15 @@ def study(
         }
         for one in features.values():
             look_space(one).check(setting.looks)
-        paths = list(
-            dict.fromkeys([*(image for one in labelled for image in one.images), *queries])
-        )
+        paths = list(dict.fromkeys([*paths, *queries]))
         rows, ids, failed = _read(paths, runtimes, features, max_pixels, progress)
         for image in queries:
             if image not in rows:
                 reason = next(reason for path, reason in failed if path == image)
                 raise InputError(f"query {image} cannot be used: {reason}")
-        studied = _settle(labelled, rows, failed, setting.folds)
+        together = join_groups(labelled, rows)
+        studied = _settle(labelled, rows, together, failed, setting)
+        gallery = sorted({rows[i] for one in labelled for i in one.images if i in rows})
         for given in labelled:
             failed += contradictions(given, rows)
         failures += failed
@@ -195,7 +211,9 @@ def study(
             ids,
             _files(paths, rows),
             setting=setting,
-            queries=[rows[image] for image in queries],
+            groups=together,
+            gallery=gallery,
+            queries=list(dict.fromkeys(rows[image] for image in queries)),
             plain_runtime=lambda name: load(
                 name, weights.get(name), device=device, pooling=DEFAULT_POOLING
             ),
@@ -215,7 +233,7 @@ def study(
         report=str(folder / REPORT),
         attributes={one.name: _summary(one, found["choices"][one.name], found) for one in studied},
         backbones=tuple(names),
-        images=len(ids),
+        images=len(gallery),
         failed=len(failures),
         failures=tuple(Failure(*failure) for failure in failures),
         unlabelled=found["unlabelled"],
@@ -270,11 +288,15 @@ def _files(paths: Sequence[str], rows: Mapping[str, int]) -> list[str]:
 def _settle(
     labelled: Sequence[Labelled],
     rows: Mapping[str, int],
+    together: Sequence[int],
     failed: Sequence[tuple[str, str]],
-    folds: int,
+    setting: Setting,
 ) -> list[Attribute]:
     try:
-        return [settle(one, rows, folds=folds) for one in labelled]
+        return [
+            settle(one, rows, together, folds=setting.folds, neighbours=setting.neighbours)
+            for one in labelled
+        ]
     except InputError as error:
         if not failed:
             raise

@@ -20,7 +20,7 @@ Found = Mapping[str, Any]
 
 def summary(found: Found) -> str:
     """What was studied, and which layer the study would choose."""
-    images, machine = len(found["files"]), found["machine"]
+    images, machine = found["images"], found["machine"]
     lead = (
         f"<p class=soft>{images} images; {text(', '.join(found['backbones']))}; "
         f"{found['setting']['folds']}-fold cross-validation; {text(machine['processor'])}, "

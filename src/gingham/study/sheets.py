@@ -32,7 +32,8 @@ def draw_queries(attributes: Sequence[Attribute], seed: int) -> list[int]:
 def search_sheets(
     features: StudyFeatures,
     ids: Sequence[ImageId],
-    groups: Sequence[str],
+    groups: Sequence[int],
+    gallery: Sequence[int],
     queries: Sequence[int],
     searches: Mapping[str, Mapping[str, float]],
     backbone: str,
@@ -43,6 +44,7 @@ def search_sheets(
     ----------
     features, ids : of the study's images.
     groups : of each image; the query's own group is left out.
+    gallery : rows of the images that may be found.
     queries : rows of the images to search with.
     searches : name -> look -> weight.
     backbone : named in the result.
@@ -54,13 +56,15 @@ def search_sheets(
     space = look_space(features)
     pooled = features.pooled(ids)
     group = np.array(groups)
+    excluded = ~np.isin(np.arange(len(ids)), gallery)
     sheets: list[dict[str, Any]] = [
         {"backbone": backbone, "query": query, "found": {}} for query in queries
     ]
     for name, weights in searches.items():
-        vectors, gallery = look_vectors(space, pooled, weights)
+        vectors, stored = look_vectors(space, pooled, weights)
         for sheet in sheets:
             query = sheet["query"]
-            rows = most_alike(vectors[query], gallery, group == group[query], count=FOUND)
+            own = group == group[query]
+            rows = most_alike(vectors[query], stored, excluded | own, count=FOUND)
             sheet["found"][name] = rows.tolist()
     return sheets

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_info
 
+from conftest import FakeRuntime
 from gingham.errors import InputError, MissingExtraError, ShapeError
 from gingham.looks import LookSpace, builtin_looks
 from gingham.study import (
@@ -20,6 +23,7 @@ from gingham.study import (
     confusions,
     fitting_parameters,
     knn_accuracy,
+    layer_costs,
     look_vectors,
     make_folds,
     mcnemar,
@@ -32,8 +36,9 @@ from gingham.study import (
     umap_map,
     value_agreement,
 )
+from gingham.study.accuracy import Accuracy, least_difference
 from gingham.study.cost import Cost
-from gingham.study.reduction import dimension_ladder
+from gingham.study.reduction import dimension_ladder, reduction_parts
 
 needs_umap = pytest.mark.skipif(
     importlib.util.find_spec("umap") is None, reason="umap-learn comes with the extra `study`"
@@ -110,7 +115,8 @@ def test_mcnemar_is_the_fair_coin_of_the_rows_that_differ() -> None:
     other = right.copy()
     other[:6] = False
     assert mcnemar(right, other) == pytest.approx(2 * 0.5**6)
-    best, equals = no_worse({"other": other, "right": right})
+    assert least_difference(0.05) == 6
+    best, equals = no_worse({"other": accuracy_of(other), "right": accuracy_of(right)})
     assert best == "right"
     assert equals == {"right": 1.0}
     with pytest.raises(ShapeError):
@@ -119,16 +125,52 @@ def test_mcnemar_is_the_fair_coin_of_the_rows_that_differ() -> None:
         no_worse({})
 
 
+def accuracy_of(right: np.ndarray, *folds: float) -> Accuracy:
+    return Accuracy(np.array(folds or [right.mean()] * 2), right.astype(np.intp), right)
+
+
+def wrong(count: int, of: int = 40) -> Accuracy:
+    return accuracy_of(np.arange(of) >= count)
+
+
+def test_the_best_is_the_one_whose_figure_is_largest() -> None:
+    """The mean over folds, which is what is shown; they are unequal, so rows may say otherwise."""
+    right = np.arange(11) >= 2
+    many, shown = accuracy_of(right, 0.9, 0.7), accuracy_of(right & (np.arange(11) > 2), 1.0, 0.7)
+    assert no_worse({"many": many, "shown": shown})[0] == "shown"
+    few = accuracy_of(right & (np.arange(11) > 2), 0.9, 0.7 + 1e-9)
+    assert no_worse({"few": few, "many": many})[0] == "many"
+
+
 def test_the_choice_is_the_cheapest_of_those_no_worse() -> None:
-    sure = np.ones(40, bool)
-    nearly = sure.copy()
-    nearly[0] = False
     costs = {"late": Cost(9.0, 8), "early": Cost(1.0, 8), "bad": Cost(0.1, 2)}
-    choice = choose_layer({"late": sure, "early": nearly, "bad": ~sure}, costs)
+    choice = choose_layer({"late": wrong(0), "early": wrong(1), "bad": wrong(40)}, costs)
     assert (choice.best, choice.name) == ("late", "early")
     assert set(choice.no_worse) == {"late", "early"}
     with pytest.raises(InputError, match="'free' has no cost"):
-        choose_layer({"free": sure}, costs)
+        choose_layer({"free": wrong(0)}, costs)
+
+
+def test_the_choice_follows_neither_noise_nor_a_test_without_power() -> None:
+    results = {"stem": wrong(1), "stage1": wrong(0), "stage2": wrong(0)}
+    costs = {"stem": Cost(1.0, 4), "stage1": Cost(1.09, 8), "stage2": Cost(3.0, 8)}
+    assert choose_layer(results, costs).name == "stage1"
+    # Four of 48 wrong: p = 0.12, and yet clearly lower.
+    small = {"stem": wrong(4, 48), "stage2": wrong(0, 48)}
+    assert set(choose_layer(small, costs).no_worse) == {"stem", "stage2"}
+    assert choose_layer(small, costs).name == "stage2"
+    assert choose_layer(small, costs, margin=0.1).name == "stem"
+
+
+def test_no_layer_costs_less_than_one_before_it(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds as measured, two rounds over four layers; the second layer seems the cheapest."""
+    taken = [3, 1, 4, 9, 2, 5, 6, 7]
+    clock = iter(np.cumsum([step for seconds in taken for step in (0, seconds)]).tolist())
+    monkeypatch.setattr("gingham.study.cost.time.perf_counter", lambda: next(clock))
+    costs = layer_costs(runtime, [np.zeros((16, 16, 3), np.uint8)] * 2, repeats=2)
+    assert [cost.milliseconds for cost in costs.values()] == [1000, 1000, 2000, 3500]
 
 
 def test_clusters_that_are_the_values_agree_fully() -> None:
@@ -193,9 +235,45 @@ def test_umap_is_tried_both_ways() -> None:
 def test_the_ladder_of_dimensions_and_the_speed() -> None:
     assert dimension_ladder(64) == (2, 4, 8, 16, 32)
     assert dimension_ladder(80) == (2, 4, 8, 16, 32, 64)
-    assert neighbours_per_second(2, gallery=50, queries=5, repeats=1) > 0
+    assert neighbours_per_second(2, gallery=50, queries=5, seconds=0) > 0
     with pytest.raises(InputError, match="at least 1"):
         neighbours_per_second(0)
+
+
+def test_the_speed_is_one_cores_and_of_many_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    class Search(NearestNeighbors):  # type: ignore[misc]
+        def kneighbors(self, X: np.ndarray) -> None:
+            threads.append({pool["num_threads"] for pool in threadpool_info()})
+            super().kneighbors(X)
+
+    monkeypatch.setattr("gingham.study.reduction.NearestNeighbors", Search)
+    neighbours_per_second(2, gallery=50, queries=5, seconds=0.05)
+    assert len(threads) > 3
+    assert threads[0] == {1}
+
+
+def test_the_taught_space_is_no_wider_than_the_layer() -> None:
+    X, y = blobs(per_value=6, values=8, width=3)
+    found = reduced_accuracy(X, y, make_folds(y, folds=3), methods=["taught"])
+    assert [one.dimensions for one in found] == [2, 3]
+
+
+def test_the_parts_of_table_2_are_all_of_it() -> None:
+    X, y = blobs()
+    folds = make_folds(y, folds=3)
+    parts = [
+        (one.method, one.dimensions, one.accuracy.mean)
+        for method, dimensions in reduction_parts(X.shape[1])
+        if not method.startswith("umap")
+        for one in reduced_accuracy(X, y, folds, dimensions=dimensions, methods=[method])
+    ]
+    whole = reduced_accuracy(X, y, folds, methods=["none", "pca", "taught"])
+    assert parts == [(one.method, one.dimensions, one.accuracy.mean) for one in whole]
+    assert reduction_parts(5)[1:5] == [
+        (method, (d,)) for d in (2, 4) for method in ("umap on all", "umap in fold")
+    ]
 
 
 def test_retrieval_equals_a_plain_loop_and_leaves_the_group_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -223,18 +224,32 @@ def mcnemar(right: Bools, other: Bools) -> float:
     return float(binomtest(first, first + second, 0.5).pvalue)
 
 
-def no_worse(right: Mapping[str, Bools], *, level: float = 0.05) -> tuple[str, dict[str, float]]:
+def least_difference(level: float) -> int:
+    """Say how many rows at least must tell two classifiers apart for `mcnemar` to give p < level.
+
+    If all k rows on which just one is right fall to the same one, p = 2 / 2^k.
+
+    Parameters
+    ----------
+    level : from 0 to 1, both excluded.
+    """
+    return math.floor(1 - math.log2(level)) + 1
+
+
+def no_worse(
+    results: Mapping[str, Accuracy], *, level: float = 0.05
+) -> tuple[str, dict[str, float]]:
     """Name the best of several classifiers, and all that are statistically no worse.
 
     Parameters
     ----------
-    right : name -> (N,) bool, where it was right; the same N rows for each.
+    results : name -> accuracy; the same N rows and folds for each.
     level : those whose `mcnemar` p-value against the best is at least this are no worse.
 
     Returns
     -------
-    The name of the best (most rows right; the first of equals), and name -> p-value of those no
-    worse than it, the best with 1.
+    The name of the best (by the mean over the folds to four digits; of equals, by the rows that
+    are right), and name -> p-value of those no worse than it, the best with 1.
 
     Raises
     ------
@@ -243,10 +258,10 @@ def no_worse(right: Mapping[str, Bools], *, level: float = 0.05) -> tuple[str, d
     ShapeError
         If the arrays do not fit each other.
     """
-    if not right:
-        raise InputError("right is empty: give at least one classifier's results")
-    best = max(right, key=lambda name: int(right[name].sum()))
-    p = {name: mcnemar(right[best], other) for name, other in right.items()}
+    if not results:
+        raise InputError("results are empty: give at least one classifier's")
+    best = max(results, key=lambda name: (round(results[name].mean, 4), results[name].right.sum()))
+    p = {name: mcnemar(results[best].right, other.right) for name, other in results.items()}
     return best, {name: value for name, value in p.items() if value >= level}
 
 

@@ -38,6 +38,7 @@ class Setting:
     folds, seed : of the cross-validation; the seed also draws UMAP's maps and the queries.
     neighbours : k of the nearest neighbours.
     level : of the tests that call a layer no worse than the best.
+    margin : the accuracy that a cheaper layer may lose against the best, to be chosen.
     looks : the weights of colour and texture in a search by both.
     """
 
@@ -45,13 +46,14 @@ class Setting:
     neighbours: int = 5
     seed: int = 0
     level: float = 0.05
+    margin: float = 0.03
     looks: Mapping[str, float] = field(default_factory=lambda: {"colour": 1.0, "texture": 1.0})
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.neighbours < 1 or not 0 < self.level < 1:
+        if self.folds < 2 or self.neighbours < 1 or not 0 < self.level < 1 or self.margin < 0:
             raise InputError(
-                "expected folds >= 2, neighbours >= 1 and 0 < level < 1, got "
-                f"{self.folds}, {self.neighbours} and {self.level}"
+                "expected folds >= 2, neighbours >= 1, 0 < level < 1 and margin >= 0, got "
+                f"{self.folds}, {self.neighbours}, {self.level} and {self.margin}"
             )
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
@@ -168,13 +170,15 @@ class Bench:
         x, y = np.round(points, 3).T.tolist()
         return {"rows": rows.tolist(), "x": x, "y": y}
 
-    def reduction(self, layer: str) -> list[dict[str, Any]]:
-        """Table 2 for one layer."""
+    def reduction(self, layer: str, method: str, dimensions: Sequence[int]) -> list[dict[str, Any]]:
+        """A part of Table 2 for one layer."""
         results = reduced_accuracy(
             self.means(layer),
             self.y,
             self.protocols[self.protocol],
             groups=self.attribute.groups,
+            dimensions=dimensions,
+            methods=[method],
             neighbours=self.setting.neighbours,
             seed=self.setting.seed,
         )

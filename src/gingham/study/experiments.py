@@ -16,13 +16,14 @@ from gingham.extract import Progress
 from gingham.features import ImageId
 from gingham.runtime import Runtime, cpu_count
 from gingham.study import tables
+from gingham.study.accuracy import Accuracy
 from gingham.study.bench import Bench, Setting, deciding_protocol
 from gingham.study.confusion import confused_pairs, suspects
 from gingham.study.cost import Cost, choose_layer, layer_costs
 from gingham.study.examples import Attribute
 from gingham.study.ledger import Ledger
 from gingham.study.reading import StudyFeatures, squares
-from gingham.study.reduction import neighbours_per_second
+from gingham.study.reduction import neighbours_per_second, reduction_parts
 from gingham.study.sheets import draw_queries, search_sheets
 
 TIMED_IMAGES = 32
@@ -108,10 +109,10 @@ def run_experiments(
         for name in features:
             found["tables"]["cost"] += tables.cost_rows(name, costs[name])
         for one in attributes:
-            right: dict[str, Any] = {}
+            results: dict[str, Accuracy] = {}
             for name in features:
-                right |= _bench(ledger, benches[one.name, name], name, found)
-            found["choices"][one.name] = _choice(right, costs, found, one, setting)
+                results |= _bench(ledger, benches[one.name, name], name, found)
+            found["choices"][one.name] = _choice(results, costs, found, one, setting)
         speeds: dict[int, float] = {}
         for one in attributes:
             for name in features:
@@ -181,8 +182,10 @@ def _costs(
     return {layer: Cost(**cost) for layer, cost in result.items()}
 
 
-def _bench(ledger: Ledger, bench: Bench, backbone: str, found: dict[str, Any]) -> dict[str, Any]:
-    """Run what needs nothing of other layers; give "backbone layer" -> where it was right."""
+def _bench(
+    ledger: Ledger, bench: Bench, backbone: str, found: dict[str, Any]
+) -> dict[str, Accuracy]:
+    """Run what needs nothing of other layers; give "backbone layer" -> accuracy."""
     n, layers = len(bench.ids), bench.features.layers
 
     def each(name: str, compute: Callable[[str], Any]) -> dict[str, Any]:
@@ -220,9 +223,7 @@ def _bench(ledger: Ledger, bench: Bench, backbone: str, found: dict[str, Any]) -
         about | asdict(one) | {"image": bench.attribute.rows[one.row]}
         for one in suspects(bench.y, recipe["probabilities"])
     ]
-    return {
-        f"{backbone} {layer}": tables.right_rows(bench, result) for layer, result in own.items()
-    }
+    return {f"{backbone} {layer}": tables.scored(bench, result) for layer, result in own.items()}
 
 
 def _images(bench: Bench, rows: Sequence[int]) -> list[int]:
@@ -230,14 +231,14 @@ def _images(bench: Bench, rows: Sequence[int]) -> list[int]:
 
 
 def _choice(
-    right: Mapping[str, Any],
+    results: Mapping[str, Accuracy],
     costs: Mapping[str, Mapping[str, Cost]],
     found: Mapping[str, Any],
     attribute: Attribute,
     setting: Setting,
 ) -> dict[str, Any]:
     priced = {f"{name} {layer}": cost for name in costs for layer, cost in costs[name].items()}
-    choice = choose_layer(right, priced, level=setting.level)
+    choice = choose_layer(results, priced, level=setting.level, margin=setting.margin)
     protocol = deciding_protocol(attribute.groups is not None)
     accuracy = {
         f"{row['backbone']} {row['layer']}": row["accuracy"]
@@ -261,7 +262,7 @@ def _choice(
         "best_bytes": priced[choice.best].bytes,
         "p": choice.no_worse[choice.name],
         "no_worse": sorted(choice.no_worse),
-        "compared": len(right),
+        "compared": len(results),
     }
 
 
@@ -278,12 +279,18 @@ def _reduction(
         and row["pooling"] == "mean"
         and row["protocol"] == bench.protocol
     )
-    results = ledger.get(
-        "reduction",
-        bench.inputs | {"layer": layer},
-        partial(bench.reduction, layer),
-        count=len(bench.ids),
-    )
+    parts = reduction_parts(bench.means(layer).shape[1])
+    n = len(bench.ids)
+    results = [
+        result
+        for k, (method, dimensions) in enumerate(parts)
+        for result in ledger.get(
+            "reduction",
+            bench.inputs | {"layer": layer, "method": method, "dimensions": dimensions},
+            partial(bench.reduction, layer, method, dimensions),
+            count=n * (k + 1) // len(parts) - n * k // len(parts),
+        )
+    ]
     for d in sorted({result["dimensions"] for result in results} - speeds.keys()):
         speeds[d] = ledger.get(
             "speed",

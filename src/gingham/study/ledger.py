@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import gingham
 from gingham.errors import CatalogueError
 from gingham.extract import Progress
 from gingham.storage import TEMPORARY_PREFIX, read_json, write_json
 
-VERSION = 1
+VERSION = 2
 """Counts changes of the experiments: results of another version are computed anew."""
+MADE_BY = ("scikit-learn", "umap-learn")
+"""Packages whose versions decide results, besides gingham's own."""
 
 
 class Ledger:
@@ -30,6 +34,7 @@ class Ledger:
         self._folder = folder
         self._progress = progress
         self._done, self._total = 0, total
+        self._versions = [gingham.__version__, *map(version, MADE_BY)]
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
         progress(0, total)
@@ -46,7 +51,7 @@ class Ledger:
         compute : gives the result as JSON.
         count : what it counts in the progress.
         """
-        text = json.dumps([VERSION, name, inputs], sort_keys=True)
+        text = json.dumps([VERSION, self._versions, name, inputs], sort_keys=True)
         path = self._folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
         try:
             result = read_json(path)["result"]

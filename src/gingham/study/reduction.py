@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from gingham.attributes import AttributeClassifier
 from gingham.errors import InputError, MissingExtraError
@@ -111,6 +112,16 @@ def dimension_ladder(width: int) -> tuple[int, ...]:
     return tuple(2**i for i in range(1, width.bit_length()) if 2**i < width)
 
 
+def reduction_parts(width: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Split Table 2 of one layer into (method, dimensions) for `reduced_accuracy`.
+
+    UMAP takes long, and gets a part for each number of dimensions.
+    """
+    ladder = dimension_ladder(width)
+    umap = [(method, (d,)) for d in ladder for method in ("umap on all", "umap in fold")]
+    return [("none", ladder), *umap, ("pca", ladder), ("taught", ladder)]
+
+
 def reduced_accuracy(
     X: ArrayLike,
     y: Sequence[str] | NDArray[np.generic],
@@ -130,7 +141,7 @@ def reduced_accuracy(
     - `umap in fold`: UMAP fitted on each training part, which then places the held-out rows.
     - `pca`: principal components of each training part.
     - `taught`: gingham's discriminant projection, fitted on each training part with its values;
-      at most V - 1 dimensions, and their number closes the ladder.
+      at most V - 1 dimensions and at most D, and that number closes the ladder.
 
     Parameters
     ----------
@@ -202,7 +213,7 @@ def reduced_accuracy(
             add("pca", d, [space[:, :d] for space in spaces])
     if "taught" in methods:
         spaces = [_taught(checked.X, checked.labels, group, train) for train in trains]
-        most = min(space.shape[1] for space in spaces)
+        most = min(width, *(space.shape[1] for space in spaces))
         for d in sorted({*(d for d in ladder if d < most), most}):
             add("taught", d, [space[:, :d] for space in spaces])
     return results
@@ -221,35 +232,37 @@ def _taught(X: Floats, labels: Rows, group: Rows, train: Rows) -> Floats:
 
 
 def neighbours_per_second(
-    dimensions: int, *, gallery: int = GALLERY, queries: int = QUERIES, repeats: int = 3
+    dimensions: int, *, gallery: int = GALLERY, queries: int = QUERIES, seconds: float = 0.5
 ) -> float:
-    """Measure how many 5-nearest-neighbour searches a second an exact scan answers.
+    """Measure how many 5-nearest-neighbour searches a second one core answers by an exact scan.
 
-    Random vectors serve: an exact scan takes as long whatever the numbers are.
+    Random vectors serve: an exact scan takes as long whatever the numbers are. One core, since a
+    run of a few milliseconds over several is decided by when the threads get their turns.
 
     Parameters
     ----------
     dimensions : of a vector.
     gallery, queries : how many vectors are searched, and how many searches a run makes.
-    repeats : the fastest run counts.
+    seconds : runs are repeated for at least so long, and the fastest counts.
 
     Raises
     ------
     InputError
         If a number is less than 1.
     """
-    if min(dimensions, gallery, queries, repeats) < 1:
+    if min(dimensions, gallery, queries) < 1:
         raise InputError(
-            "expected dimensions, gallery, queries and repeats of at least 1, got "
-            f"{dimensions}, {gallery}, {queries} and {repeats}"
+            "expected dimensions, gallery and queries of at least 1, got "
+            f"{dimensions}, {gallery} and {queries}"
         )
     rng = np.random.default_rng(0)
     X = rng.random((gallery, dimensions), np.float32)
     model = NearestNeighbors(n_neighbors=min(5, gallery), algorithm="brute").fit(X)
     wanted = rng.random((queries, dimensions), np.float32)
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        model.kneighbors(wanted)
-        seconds.append(time.perf_counter() - started)
-    return queries / min(seconds)
+    taken: list[float] = []
+    with threadpool_limits(1):
+        while sum(taken) < seconds or not taken:
+            started = time.perf_counter()
+            model.kneighbors(wanted)
+            taken.append(time.perf_counter() - started)
+    return queries / min(taken)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gingham.storage import replace_file
-from gingham.study.accuracy import Bools, no_worse
+from gingham.study.accuracy import Accuracy, no_worse
 from gingham.study.bench import Bench
 from gingham.study.confusion import confusions
 from gingham.study.cost import Cost
@@ -28,11 +28,10 @@ def accuracy_rows(
     rows: list[Row] = []
     for protocol in bench.protocols:
         for pooling in POOLINGS:
-            right = {
-                layer: right_rows(bench, result[pooling][protocol])
-                for layer, result in layers.items()
+            results = {
+                layer: scored(bench, result[pooling][protocol]) for layer, result in layers.items()
             }
-            best, equals = no_worse(right, level=bench.setting.level)
+            best, equals = no_worse(results, level=bench.setting.level)
             for layer, result in layers.items():
                 folds = result[pooling][protocol]["folds"]
                 rows.append(
@@ -71,10 +70,10 @@ def _accuracy(
     }
 
 
-def right_rows(bench: Bench, result: Mapping[str, Any]) -> Bools:
-    """Say where held-out predictions were right."""
-    right: Bools = np.array(result["predicted"]) == bench.labels
-    return right
+def scored(bench: Bench, result: Mapping[str, Any]) -> Accuracy:
+    """Rebuild an accuracy from the ledger's JSON."""
+    predicted = np.array(result["predicted"], np.intp)
+    return Accuracy(np.array(result["folds"]), predicted, predicted == bench.labels)
 
 
 def clustering_rows(bench: Bench, backbone: str, layers: Mapping[str, Any]) -> list[Row]:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,20 @@ import gingham.study.bench as bench_module
 from conftest import COLOURS, FakeRuntime, Key, draw
 from gingham.backbones import DEFAULT_POOLING
 from gingham.errors import CatalogueError, InputError
-from gingham.study import Setting, StudyResult, cluster_agreement, split_weights, study
+from gingham.study import (
+    Setting,
+    StudyResult,
+    cluster_agreement,
+    neighbours_per_second,
+    split_weights,
+    study,
+)
 from gingham.study.examples import Labelled, join_groups, read_examples, settle
 from gingham.study.experiments import joint_attribute
-from gingham.study.plots import Series, line_plot
-from gingham.study.reading import POOLING
+from gingham.study.ledger import Ledger
+from gingham.study.measures import answer_tone
+from gingham.study.plots import Series, line_plot, matrix_plot
+from gingham.study.reading import POOLING, POOLINGS
 from gingham.study.tints import tints
 
 pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
@@ -72,6 +82,13 @@ class Loader:
     def read(self) -> int:
         """Images read for their features."""
         return sum(r.images_read for r in self.loaded if r.config.pooling != DEFAULT_POOLING)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches a second are measured in one run, not in half a second of them."""
+    once = partial(neighbours_per_second, gallery=100, seconds=0)
+    monkeypatch.setattr("gingham.study.experiments.neighbours_per_second", once)
 
 
 @pytest.fixture
@@ -145,7 +162,14 @@ def test_a_study_writes_page_tables_and_json(
     for word in ("http://", "https://", "<link", 'src="/'):
         assert word not in page
     assert len(page) < 15e6
-    assert "scaled to min_cluster_size" in page
+    assert "scaled to min_cluster_size 6 and min_samples 1." in page
+    assert "layers that differ by fewer than 6 images of 36 (0.167)" in page
+    # The recipe stands where the poolings are that it reads, and nowhere else.
+    for line in re.findall(r'<tr class="taught">.*?</tr>', page):
+        assert [bool(cell) for cell in re.findall(r"<td>(.*?)</td>", line)] == [
+            pooling == "mean+deviation" for pooling in ("paper", *POOLINGS)
+        ]
+    assert len(list((out / "cache" / "results").glob("reduction-*"))) >= 4 * 5
 
 
 def test_a_study_goes_on_where_it_was_interrupted(
@@ -342,7 +366,7 @@ def test_a_query_is_no_answer_and_counts_once(examples: Path, tmp_path: Path) ->
     assert [sheet["query"] == row for sheet in found["sheets"]] == [True, False]
     for sheet in found["sheets"]:
         assert all(row not in rows for rows in sheet["found"].values())
-    assert "18 images" in (tmp_path / "out" / "report.html").read_text()
+    assert "<p class=soft>18 images;" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_damaged_shard_is_mended_by_the_advice_given(examples: Path, tmp_path: Path) -> None:
@@ -471,6 +495,59 @@ def test_values_get_colours_of_their_own() -> None:
     for count in (3, 12, 60):
         colours = tints([f"v{i}" for i in range(count)])
         assert len(set(colours)) == count
+
+
+def test_axes_and_bands_of_shares_end_at_one() -> None:
+    one = Series("mean", [0, 1], [0.3, 0.97], [0.05, 0.08])
+    plot = line_plot([one], title="t", x_name="x", y_name="y", ticks={0: "a", 1: "b"})
+    assert ">1.00<" in plot
+    assert ">1.20<" not in plot
+    band = re.search(r'class="band[^>]*d="M([^Z]*)Z', plot)
+    assert band is not None
+    heights = [float(point.split()[1]) for point in band[1].split("L")]
+    top = re.search(r'class="rule" d="M56 ([0-9.]+)H[^<]*<text[^>]*>1.00<', plot)
+    assert top is not None
+    assert min(heights) == float(top[1])
+
+
+def test_a_matrix_of_many_values_keeps_its_size() -> None:
+    for count, wide in ((10, False), (70, True)):
+        names = [f"value {i}" for i in range(count)]
+        plot = matrix_plot(np.eye(count, dtype=np.intp), names, title="t")
+        assert ('class="plot wide"' in plot) == wide
+        assert (' width="' in plot.partition("<svg")[2].partition(">")[0]) == wide
+
+
+def test_answers_without_a_value_are_not_marked_as_wrong() -> None:
+    query = [("colour", "red"), ("pattern", "dots")]
+    for answer, tone in (
+        ([("colour", "red")], "same"),
+        ([("colour", "blue")], "other"),
+        ([("neckline", "round")], ""),
+        ([], ""),
+    ):
+        assert answer_tone(query, answer) == tone
+
+
+def test_results_of_other_versions_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def compute() -> int:
+        made.append(1)
+        return len(made)
+
+    def get() -> int:
+        ledger = Ledger(tmp_path, lambda done, total: None, 1)
+        result: int = ledger.get("count", {}, compute, count=1)
+        return result
+
+    assert [get(), get()] == [1, 1]
+    monkeypatch.setattr("gingham.study.ledger.version", lambda package: f"{package} 99")
+    assert [get(), get()] == [2, 2]
+    monkeypatch.setattr("gingham.__version__", "99")
+    assert get() == 3
 
 
 def test_plots_escape_what_users_wrote() -> None:

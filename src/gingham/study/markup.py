@@ -17,6 +17,11 @@ def cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a table; the first cell of a row names it. Cells are HTML, heads are text."""
     head = "".join(f'<th scope="col">{text(one)}</th>' for one in heads)
@@ -45,7 +50,7 @@ def pictures(
     found : the study's results.
     images : which image each tile shows.
     words : under each.
-    tones : `same`, `query` or nothing; how each is marked.
+    tones : `same`, `other`, `query` or nothing; how each is marked.
     """
     tiles = []
     for image, said, tone in zip(images, words, tones or [""] * len(images), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gingham.study.bench import deciding_protocol
@@ -27,8 +27,9 @@ def reduction(found: Found) -> str:
         "<p>The best layer of each backbone in fewer dimensions. UMAP fitted on all data, as in "
         "the paper, has seen the images it is tested on; the other three are fitted inside each "
         "training part. The taught projection has at most one dimension fewer than there are "
-        "values. A number takes two bytes (float16); the speed is that of an exact search for "
-        f"five neighbours among {GALLERY:,} vectors, and depends on the dimensions alone.</p>"
+        "values, and no more than the layer. A number takes two bytes (float16); the speed is that "
+        f"of an exact search for five neighbours among {GALLERY:,} vectors on one core, and "
+        "depends on the dimensions alone.</p>"
     ]
     for name in found["attributes"]:
         for backbone in found["backbones"]:
@@ -120,7 +121,7 @@ def retrieval(found: Found) -> str:
         strips = []
         for search, rows in sheet["found"].items():
             words = [", ".join(v for _, v in values.get(row, [])) for row in rows]
-            tones = ["same" if set(own) & set(values.get(row, [])) else "" for row in rows]
+            tones = [answer_tone(own, values.get(row, [])) for row in rows]
             strips.append(
                 f'<div class="strip"><span>by {text(search)}</span>'
                 f'<div class="row">{pictures(found, rows, words, tones)}</div></div>'
@@ -133,6 +134,13 @@ def retrieval(found: Found) -> str:
         )
     parts.append(f'<div class="sheets">{"".join(sheets)}</div>')
     return "".join(parts)
+
+
+def answer_tone(own: Sequence[tuple[str, str]], other: Sequence[tuple[str, str]]) -> str:
+    """Mark an answer; without a value of the query's attributes it is neither right nor wrong."""
+    if set(own) & set(other):
+        return "same"
+    return "other" if {name for name, _ in own} & {name for name, _ in other} else ""
 
 
 def cost(found: Found) -> str:

@@ -37,9 +37,8 @@ def line_plot(
     x_name: str,
     y_name: str,
     ticks: Mapping[float, str],
-    joined: bool = True,
 ) -> str:
-    """Draw lines over an axis whose ticks are given.
+    """Draw lines of shares, at most 1, over an axis whose ticks are given.
 
     Parameters
     ----------
@@ -47,16 +46,18 @@ def line_plot(
     title : read out, and shown on hover.
     x_name, y_name : of the axes.
     ticks : position -> label of the horizontal axis; its range is theirs.
-    joined : whether points are joined by a line.
     """
     values = [v for one in series for v in one.y]
-    spread = [
-        edge
+    # A mean and its deviation may reach beyond what a share can be.
+    bands = [
+        [
+            (max(y - d, 0.0), min(y + d, 1.0))
+            for y, d in zip(one.y, one.deviation or [0.0] * len(one.y), strict=True)
+        ]
         for one in series
-        for v, d in zip(one.y, one.deviation or [0.0] * len(one.y), strict=True)
-        for edge in (v - d, v + d)
     ]
-    low, high, step = _scale(min(spread, default=0.0), max(spread, default=1.0))
+    edges = [edge for band in bands for pair in band for edge in pair]
+    low, high, step = _scale(min(values + edges, default=0.0), max(values + edges, default=1.0))
     first, last = min(ticks, default=0.0), max(ticks, default=1.0)
 
     def px(x: float) -> float:
@@ -91,16 +92,10 @@ def line_plot(
     for i, one in reversed(list(enumerate(series))):
         points = [(px(x), py(y)) for x, y in zip(one.x, one.y, strict=True)]
         if one.deviation:
-            upper = [
-                f"{px(x):.1f} {py(y + d):.1f}"
-                for x, y, d in zip(one.x, one.y, one.deviation, strict=True)
-            ]
-            lower = [
-                f"{px(x):.1f} {py(y - d):.1f}"
-                for x, y, d in zip(one.x, one.y, one.deviation, strict=True)
-            ]
+            upper = [f"{px(x):.1f} {py(y):.1f}" for x, (_, y) in zip(one.x, bands[i], strict=True)]
+            lower = [f"{px(x):.1f} {py(y):.1f}" for x, (y, _) in zip(one.x, bands[i], strict=True)]
             parts.append(f'<path class="band s{i % 8}" d="M{"L".join(upper + lower[::-1])}Z"/>')
-        if joined and len(points) > 1:
+        if len(points) > 1:
             path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
             parts.append(f'<path class="line s{i % 8}" d="M{path}"/>')
         for k, (x, y) in enumerate(points):
@@ -162,7 +157,9 @@ def matrix_plot(counts: NDArray[np.intp], names: Sequence[str], *, title: str) -
             f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="end" '
             f'transform="rotate(-45 {x:.1f} {y:.1f})">{_text(names[taken][:14])}</text>'
         )
-    return _figure(title, "".join(parts), width, height, "", drawn=int(counts.sum()))
+    return _figure(
+        title, "".join(parts), width, height, "", drawn=int(counts.sum()), wide=width > WIDTH
+    )
 
 
 def map_plot(
@@ -204,13 +201,15 @@ def _figure(
     drawn: int,
     attributes: str = "",
     caption: str = "",
+    wide: bool = False,
 ) -> str:
-    # `data-drawn` lets a test ask whether there is anything to see.
+    # `data-drawn` lets a test ask whether there is anything to see; what is wide keeps its size.
+    size = f' width="{width:.0f}"' if wide else ""
     return (
-        '<figure class="plot">'
+        f'<figure class="plot{" wide" if wide else ""}">'
         + (f"<figcaption>{_text(caption)}</figcaption>" if caption else "")
         + f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{_text(title)}" '
-        f'data-drawn="{drawn}"{attributes}>{body}</svg>'
+        f'data-drawn="{drawn}"{size}{attributes}>{body}</svg>'
         + (f'<div class="legend">{legend}</div>' if legend else "")
         + "</figure>"
     )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from gingham.study.accuracy import least_difference
 from gingham.study.bench import PAPER, deciding_protocol
 from gingham.study.clustering import PAPER as PAPER_CLUSTERS
-from gingham.study.markup import cell, pictures, table, text
+from gingham.study.markup import cell, counted, pictures, table, text
 from gingham.study.plots import Series, line_plot, map_plot, matrix_plot
 from gingham.study.reading import POOLINGS
 from gingham.study.tables import TAUGHT, Row
@@ -22,16 +23,18 @@ def summary(found: Found) -> str:
     """What was studied, and which layer the study would choose."""
     images, machine = found["images"], found["machine"]
     lead = (
-        f"<p class=soft>{images} images; {text(', '.join(found['backbones']))}; "
+        f"<p class=soft>{counted(images, 'image')}; {text(', '.join(found['backbones']))}; "
         f"{found['setting']['folds']}-fold cross-validation; {text(machine['processor'])}, "
-        f"{machine['cores']} cores.</p>"
+        f"{counted(machine['cores'], 'core')}.</p>"
     )
     cards = []
     for name, choice in found["choices"].items():
         about = found["attributes"][name]
         equals = len(choice["no_worse"]) - 1
+        margin, level = found["setting"]["margin"], found["setting"]["level"]
         why = f"It is the most accurate of {choice['compared']} layers, and " + (
-            f"cheaper than the {equals} that are statistically no worse."
+            f"of the {equals} that are statistically no worse none is clearly cheaper and loses "
+            f"{margin:g} at most."
             if equals
             else "every other is statistically worse."
         )
@@ -40,14 +43,21 @@ def summary(found: Found) -> str:
                 f"The best is {text(choice['best_backbone'])} {text(choice['best_layer'])} with "
                 f"{choice['best_accuracy']:.3f}, in {choice['best_milliseconds']:g} ms and "
                 f"{choice['best_bytes']} bytes; this one is no worse in McNemar's test "
-                f"(p = {choice['p']:.2f}), and the cheapest of all that are no worse."
+                f"(p = {choice['p']:.2f}), and the cheapest of those that are no worse and lose "
+                f"{margin:g} at most; of about equal times, the most accurate."
+            )
+        least, images = least_difference(level), len(about["rows"])
+        if least > margin * images:
+            why += (
+                f" On so few images the test is weak: layers that differ by fewer than {least} "
+                f"images of {images} ({least / images:.3f}) always count as no worse."
             )
         recipe = ", ".join(
             f"{backbone} {value:.3f}" for backbone, value in found["taught"][name].items()
         )
         cards.append(
-            f'<div class="choice"><h3>For {text(name)}, {len(about["rows"])} images of '
-            f"{len(about['counts'])} values, take</h3><b>{text(choice['backbone'])}, "
+            f'<div class="choice"><h3>For {text(name)}, {counted(images, "image")} of '
+            f"{counted(len(about['counts']), 'value')}, take</h3><b>{text(choice['backbone'])}, "
             f"{text(choice['layer'])}</b><p>{choice['accuracy']:.3f} right by nearest neighbours, "
             f"{choice['milliseconds']:g} ms an image, {choice['bytes']} bytes a vector. {why}</p>"
             f"<p class=soft>Taught on all layers: {text(recipe)}.</p></div>"
@@ -57,19 +67,20 @@ def summary(found: Found) -> str:
 
 def _notes(found: Found) -> str:
     notes = [
-        f"{text(name)}: {text(repr(value))} has {count} "
-        f"{'groups' if about['grouped'] else 'images'}, fewer than folds, and is left out"
+        f"{text(name)}: {text(repr(value))} has "
+        f"{counted(count, 'group' if about['grouped'] else 'image')}, fewer than folds, and is "
+        "left out"
         for name, about in found["attributes"].items()
         for value, count in about["left_out"].items()
     ]
     notes += [
-        f"{text(name)}: {about['copies']} files are copies of others, byte for byte, and count once"
+        f"{text(name)}: copies of other files, byte for byte, which count once: {about['copies']}"
         for name, about in found["attributes"].items()
         if about["copies"]
     ]
     notes += [f"{text(one['image'])}: {text(one['reason'])}" for one in found["failures"]]
     if found["unlabelled"]:
-        notes.append(f"{found['unlabelled']} rows of the tables say nothing")
+        notes.append(f"rows of the tables that say nothing: {found['unlabelled']}")
     if not notes:
         return ""
     more = f"<li>and {len(notes) - 20} more, in results.json</li>" if len(notes) > 20 else ""
@@ -98,10 +109,11 @@ def accuracy(found: Found) -> str:
     parts = [
         f"<p>The share of images whose value the {setting['neighbours']} nearest others name "
         f"(Euclidean, stratified {setting['folds']}-fold, shuffled with seed {setting['seed']}), "
-        "mean &plusmn; deviation over the folds. &#9733; is the best layer of its column, = one "
-        "that is statistically no worse: McNemar's exact test on the held-out predictions gives "
-        f"p &ge; {setting['level']:g} against the best. The last line is gingham's own recipe, "
-        "which weighs all layers and learns a projection inside each training part.</p>"
+        "mean &plusmn; deviation over the folds. &#9733; is the best layer of its column and "
+        "backbone, = one that is statistically no worse: McNemar's exact test on the held-out "
+        f"predictions gives p &ge; {setting['level']:g} against the best. The last line is "
+        "gingham's own recipe, which weighs means and deviations of all layers and learns a "
+        "projection inside each training part.</p>"
     ]
     for name in found["attributes"]:
         parts.append(f"<h3>{text(name)}</h3>{_accuracy_table(found, name)}")
@@ -133,15 +145,6 @@ def _accuracy_table(found: Found, name: str) -> str:
         for layer in (*layers, TAUGHT):
             kind = ' class="taught"' if layer == TAUGHT else ""
             cells = "".join(_accuracy_cell(rows.get((layer, *column))) for column in columns)
-            if layer == TAUGHT:
-                cells = "".join(
-                    _accuracy_cell(
-                        rows[TAUGHT, "mean+deviation", p]
-                        if pooling == "mean+deviation" or p != protocol
-                        else None
-                    )
-                    for pooling, p in columns
-                )
             body.append(f'<tr{kind}><th scope="row">{text(layer)}</th>{cells}</tr>')
     head = "".join(f'<th scope="col">{text(one)}</th>' for one in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}' + (
@@ -196,16 +199,14 @@ def clustering(found: Found) -> str:
     for name in found["attributes"]:
         first = next(row for row in found["tables"]["clustering"] if row["attribute"] == name)
         used = (
-            f"min_cluster_size {first['min_cluster_size']}, min_samples {first['min_samples']}, "
-            f"leaf_size {first['leaf_size']}"
+            f"min_cluster_size {first['min_cluster_size']} and min_samples {first['min_samples']}"
         )
         if first["min_cluster_size"] == paper.min_cluster_size:
             said = f"With the paper's parameters: {used}."
         else:
             said = (
-                f"The paper's min_cluster_size {paper.min_cluster_size}, min_samples "
-                f"{paper.min_samples} and leaf_size {paper.leaf_size} are too large for this set: "
-                f"scaled to {used}."
+                f"The paper's min_cluster_size {paper.min_cluster_size} and min_samples "
+                f"{paper.min_samples} are too large for this set: scaled to {used}."
             )
         plots = "".join(
             _cluster_plot(found, name, backbone, layers)
@@ -352,7 +353,7 @@ def _pair_tiles(found: Found, name: str, backbone: str, layer: str, *, most: int
         )
         strips.append(
             f'<div class="strip"><span>{text(pair["first"])} / {text(pair["second"])}<br>'
-            f'{pair["count"]} images</span><div class="row">{tiles}</div></div>'
+            f'{counted(pair["count"], "image")}</span><div class="row">{tiles}</div></div>'
         )
     head = f"<p class=soft>Most confused in {text(layer)}</p>"
     return f'<div class="sheet">{head}{"".join(strips)}</div>'

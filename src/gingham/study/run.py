@@ -59,9 +59,9 @@ class AttributeSummary(Result):
     images : studied.
     values : value -> its number of images.
     left_out : value -> its number of images (groups), too few for the folds.
-    backbone, layer : the choice: the cheapest layer no worse than the best.
+    backbone, layer : the choice; see `gingham.study.choose_layer`.
     accuracy : of that layer alone, by nearest neighbours on channel means.
-    best_backbone, best_layer, best_accuracy : the layer that was most often right.
+    best_backbone, best_layer, best_accuracy : the most accurate layer.
     taught_accuracy : backbone -> accuracy of gingham's own recipe on all its layers.
     """
 
@@ -84,7 +84,7 @@ class StudyResult(Result):
     Attributes
     ----------
     report : the page to look at.
-    images : that were studied.
+    images : that were studied; those that were only searched with do not count.
     failed, failures : files that could not be read or were given two values, with reasons.
     unlabelled : rows that say nothing.
     """

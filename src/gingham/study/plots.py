@@ -120,7 +120,7 @@ def matrix_plot(counts: NDArray[np.intp], names: Sequence[str], *, title: str) -
     title : read out, and shown on hover.
     """
     n = len(names)
-    side = max(14.0, min(34.0, 360 / n))
+    side = max(17.0, min(34.0, 360 / n))
     left = 8 + 6.2 * max(len(name[:14]) for name in names)
     width, height = left + n * side + 4, n * side + left + 4
     parts = []

@@ -335,7 +335,7 @@ def test_what_is_too_few_is_told_before_images_are_read(
     lines = tables[0].read_text().splitlines()
     for rows, said in (
         ([*range(1, 4), *range(13, 16)], "5 neighbours vote, and of its 6 images in 3 folds .* 4"),
-        ([1, 2, 13, 14], r"it has 'red' \(2 images\), 'green' \(2 images\)"),
+        ([1, 2, 13, 14], r"it has 'red' \(2\), 'green' \(2\)"),
     ):
         few.write_text("\n".join(["image,few,product", *(f"p/{lines[row]}" for row in rows)]))
         loader = Loader()
@@ -343,7 +343,7 @@ def test_what_is_too_few_is_told_before_images_are_read(
             study([f"few={few}"], tmp_path / "out", setting=Setting(folds=3), load=loader)
         assert loader.loaded == []
     few.write_text("image,few\n" + "".join(f"{i}.jpg,value {i}\n" for i in range(30)))
-    with pytest.raises(InputError, match=r"'value 4' \(1 images\) and 25 more$"):
+    with pytest.raises(InputError, match=r"'value 4' \(1\) and 25 more$"):
         study([few], tmp_path / "out", load=Loader())
     few.write_text("image,few\na.jpg,red|blue\nb.jpg,red\n")
     with pytest.raises(InputError, match=r"a\.jpg has several values \(red\|blue\).*\(1 in "):

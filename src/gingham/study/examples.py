@@ -264,7 +264,7 @@ def settle(
     few = {value: len(names) for value, names in sorted(members.items()) if len(names) < folds}
     if len(members) - len(few) < 2:
         what = "images" if labelled.groups is None else "groups"
-        sizes = [f"{value!r} ({len(groups)} {what})" for value, groups in members.items()]
+        sizes = [f"{value!r} ({len(groups)})" for value, groups in members.items()]
         said = ", ".join(sizes[:5]) + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else "")
         raise InputError(
             f"attribute {labelled.name!r} has too few examples: a study needs two values with at "

@@ -33,7 +33,7 @@ def summary(found: Found) -> str:
         equals = len(choice["no_worse"]) - 1
         margin, level = found["setting"]["margin"], found["setting"]["level"]
         why = f"It is the most accurate of {choice['compared']} layers, and " + (
-            f"of the {equals} that are statistically no worse none is clearly cheaper and loses "
+            f"of those statistically no worse ({equals}) none is clearly cheaper and loses "
             f"{margin:g} at most."
             if equals
             else "every other is statistically worse."

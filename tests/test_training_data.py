@@ -97,6 +97,12 @@ def test_two_values_of_which_one_means_yes(tmp_path: Path) -> None:
         read_samples(file, DataConfig(min_count=5, yes={"cut": "2"}))
 
 
+def test_images_whose_group_is_not_known_stand_alone(tmp_path: Path) -> None:
+    table = [row | {"group": "NA" if i % 3 else str(i // 6)} for i, row in enumerate(rows(60))]
+    samples = read_samples(write(tmp_path / "t.csv", table), DataConfig(min_count=5))
+    assert np.unique(samples.groups, return_counts=True)[1].max() == 2
+
+
 def test_the_split_is_made_by_groups_and_stratified(tmp_path: Path) -> None:
     table = [row | {"group": str(i // 2)} for i, row in enumerate(rows(240))]
     config = DataConfig(min_count=5, validation=0.2, test=0.25)

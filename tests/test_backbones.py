@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import colorsys
+import copy
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ pytest.importorskip("torch")
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.models.vgg import VGG
 
 from gingham.backbones import (
     BACKBONES,
@@ -138,17 +140,94 @@ def test_the_network_is_cut_after_the_deepest_layer_asked_for(tmp_path: Path) ->
     assert any(name.startswith("extractor.layer3") for name in whole.state_dict())
 
 
-def test_a_file_that_ends_early_cuts_the_network_there(tmp_path: Path) -> None:
+def test_a_file_that_ends_early_cuts_the_network_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = weights_of("resnet18", tmp_path / "w.safetensors", drop="layer4")
     _, config = build_network("resnet18", path)
     assert [x.name for x in config.hidden] == ["stage1", "stage2", "stage3", "stage4"]
     assert config.layers[-1].channels == 256
+    assert caplog.messages == [
+        "the weights of resnet18 hold nothing of stage5: the network is cut after stage4"
+    ]
 
 
 def test_a_file_with_holes_is_refused_by_the_name_of_a_tensor(tmp_path: Path) -> None:
     path = weights_of("resnet18", tmp_path / "w.safetensors", drop="layer4.0.conv1")
     with pytest.raises(BackboneError, match=r"layer4\.0\.conv1\.weight"):
         build_network("resnet18", path)
+
+
+@pytest.fixture
+def small_vgg16(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Make timm build a VGG16 of few channels; return its seeded weights."""
+    torch.manual_seed(0)
+    blocks = (2, 2, 3, 3, 3)
+    widths = [width for count in blocks for width in (*[4] * count, "M")]
+    small = VGG(widths, num_classes=2, mlp_ratio=8 / 4096)
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: copy.deepcopy(small))
+    return small.state_dict()
+
+
+def test_torchvisions_vgg16_is_read_whole(
+    small_vgg16: dict[str, torch.Tensor], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_file(small_vgg16, tmp_path / "timm.safetensors")
+    names = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3"}
+    names["head.fc"] = "classifier.6"
+    theirs = {
+        f"{names.get(key.rpartition('.')[0], key.rpartition('.')[0])}.{key.rpartition('.')[2]}": (
+            value.flatten(1) if key.startswith("pre_logits") and value.ndim == 4 else value
+        )
+        for key, value in small_vgg16.items()
+    }
+    assert theirs["classifier.0.weight"].shape == (8, 4 * 7 * 7)
+    torch.save(theirs, tmp_path / "torchvision.pth")
+    _, config = build_network("vgg16", tmp_path / "torchvision.pth", descriptors=("fc", "conv"))
+    assert config.widths["fc"] == 8 + 4096
+    _, same = build_network("vgg16", tmp_path / "timm.safetensors", descriptors=("fc", "conv"))
+    assert same == config
+    assert caplog.messages == []
+
+
+def test_a_vgg16_without_its_last_layers(
+    small_vgg16: dict[str, torch.Tensor], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({k: v for k, v in small_vgg16.items() if k != "pre_logits.fc2.bias"}, path)
+    with pytest.raises(BackboneError, match=r"layer 'fc2' needs \(such as pre_logits\.fc2\.bias\)"):
+        build_network("vgg16", path, descriptors=["fc"])
+    save_file({**small_vgg16, "features.0.weight": torch.zeros(4, 3, 5, 5)}, path)
+    with pytest.raises(
+        BackboneError, match=r"do not fit: features\.0\.weight .*, got \(4, 3, 5, 5\)"
+    ):
+        build_network("vgg16", path)
+    save_file({k: v for k, v in small_vgg16.items() if k.startswith("features")}, path)
+    _, config = build_network("vgg16", path, descriptors=["fc"])
+    assert config.widths["fc"] == 4
+    assert caplog.messages == [
+        "the weights of vgg16 hold nothing of fc1, fc2: the network is cut after stage5"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "last"),
+    [("vgg11", "features.1", "features.20"), ("vgg16_bn", "features.2", "features.43")],
+)
+def test_other_vggs_have_the_layers_of_vgg16(name: str, stem: str, last: str) -> None:
+    with torch.device("meta"):
+        row = get_backbone(name)
+    table = BACKBONES["vgg16"]
+    assert (row.blocks, row.fc, row.threshold) == (table.blocks, table.fc, table.threshold)
+    assert [layer for layer, _ in row.layers] == [layer for layer, _ in table.layers]
+    nodes = dict(row.layers)
+    assert (nodes["stem"], nodes["stage5"]) == (stem, last)
+
+
+def test_a_network_whose_layers_cannot_be_reached_is_refused(tmp_path: Path) -> None:
+    save_file({}, tmp_path / "none.safetensors")
+    with pytest.raises(BackboneError, match=r"'hrnet_w18_small': not all .*node: 'stem'"):
+        build_network("hrnet_w18_small", tmp_path / "none.safetensors")
 
 
 def test_weights_are_part_of_the_fingerprint(tmp_path: Path) -> None:

@@ -194,18 +194,25 @@ _EFFICIENTNET_LAYERS = (
     ("head", "bn2"),
 )
 _RESNET_LAYERS = (("stem", "act1"), *((f"stage{i}", f"layer{i}") for i in range(1, 5)))
-_VGG16_LAYERS = (
-    ("stem", "features.1"),
-    *((f"stage{i}", f"features.{module}") for i, module in enumerate((4, 9, 16, 23, 30), 1)),
-    ("fc1", "pre_logits.act1"),
-    ("fc2", "pre_logits.act2"),
-)
+
+
+def _vgg_layers(stem: int, pools: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """List the first activation, the five max-pooling outputs, and both fully connected ones."""
+    return (
+        ("stem", f"features.{stem}"),
+        *((f"stage{i}", f"features.{module}") for i, module in enumerate(pools, 1)),
+        ("fc1", "pre_logits.act1"),
+        ("fc2", "pre_logits.act2"),
+    )
+
+
 _HALF = (127.5, 127.5, 127.5)
 
 # The last layer of each resolution. Of the last stage 320 linear channels, most of which are above
 # 0.5 somewhere: 2 was the best of 0.5, 1 and 2 (docs/retrieval.md).
 _EFFICIENTNET_BLOCKS = ("stage1", "stage2", "stage3", "stage5", "stage7")
-_VGG16_BLOCKS = tuple(layer for layer, _ in _VGG16_LAYERS[1:6])
+_VGG_BLOCKS = ("stage1", "stage2", "stage3", "stage4", "stage5")
+_VGG_FC = ("fc1", "fc2")
 
 BACKBONES: dict[str, Backbone] = {
     row.name: row
@@ -224,10 +231,10 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             "vgg16",
             "vgg16",
-            _VGG16_LAYERS,
+            _vgg_layers(1, (4, 9, 16, 23, 30)),
             replace(Preprocess(), interpolation="bilinear"),
-            blocks=_VGG16_BLOCKS,
-            fc=("fc1", "fc2"),
+            blocks=_VGG_BLOCKS,
+            fc=_VGG_FC,
         ),
         Backbone(
             "efficientnet_b0",
@@ -254,7 +261,7 @@ def get_backbone(name: str) -> Backbone:
     """Look a backbone up in the table, or make a row for any other timm network.
 
     Of a network outside the table the hidden layers are the stages that timm lists in
-    `feature_info`, named `stage1`, `stage2`, ...
+    `feature_info`, named `stage1`, `stage2`, ...; of a VGG those that `vgg16` has.
 
     Raises
     ------
@@ -265,6 +272,7 @@ def get_backbone(name: str) -> Backbone:
         return BACKBONES[name]
     import timm
     from timm.data.config import resolve_model_data_config
+    from timm.models.vgg import VGG
 
     if not timm.is_model(name):
         raise BackboneError(
@@ -279,18 +287,20 @@ def get_backbone(name: str) -> Backbone:
         raise BackboneError(f"backbone {name!r} does not take square images")
     interpolation = config["interpolation"]
     mean, std = (tuple(255.0 * v for v in config[key]) for key in ("mean", "std"))
-    return Backbone(
-        name,
-        name,
-        tuple((f"stage{i}", stage["module"]) for i, stage in enumerate(info, 1)),
-        Preprocess(
-            size=config["input_size"][1],
-            crop=config["crop_pct"],
-            interpolation=interpolation if interpolation in ("bilinear", "lanczos") else "bicubic",
-            mean=mean,
-            std=std,
-        ),
+    preprocess = Preprocess(
+        size=config["input_size"][1],
+        crop=config["crop_pct"],
+        interpolation=interpolation if interpolation in ("bilinear", "lanczos") else "bicubic",
+        mean=mean,
+        std=std,
     )
+    if isinstance(model, VGG):
+        kinds = [type(module).__name__ for module in model.features]
+        pools = [place for place, kind in enumerate(kinds) if kind == "MaxPool2d"]
+        layers = _vgg_layers(kinds.index("ReLU"), pools)
+        return Backbone(name, name, layers, preprocess, blocks=_VGG_BLOCKS, fc=_VGG_FC)
+    layers = tuple((f"stage{i}", stage["module"]) for i, stage in enumerate(info, 1))
+    return Backbone(name, name, layers, preprocess)
 
 
 def early_layers(names: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ before costs nothing.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
     from gingham.pooling import PooledNetwork
 
+logger = logging.getLogger(__name__)
+
+BUILD = 2
+"""Counts changes of what is built of the same name and file; what was converted before is left."""
+
 
 def build_network(
     name: str,
@@ -50,7 +56,7 @@ def build_network(
     name : see `gingham.backbones.get_backbone`.
     weights : a `.safetensors` file, or a `.pth`/`.pt` file of plain tensors (nothing in it is
         executed); None takes the backbone's own source. Where the file ends before the last
-        layers, the network is cut there.
+        layers, the network is cut there, with a warning.
     layers : the layers to give out, one hidden layer at least; None means `PIXELS` and all that
         the network has.
     pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
@@ -76,7 +82,6 @@ def build_network(
     statistics = split_pooling(pooling)
     check_descriptors(descriptors)
     import torch
-    from timm.models._features_fx import create_feature_extractor
 
     from gingham.pooling import PooledNetwork
 
@@ -94,21 +99,33 @@ def build_network(
         nodes = {layer: node for layer, node in nodes.items() if layer in layers}
         if not nodes:
             raise InputError(f"backbone {name!r}: give one hidden layer at least")
-    while nodes:
-        extractor = create_feature_extractor(
-            model, return_nodes={node: layer for layer, node in nodes.items()}
-        )
-        needed = {key for key in extractor.state_dict() if not key.endswith("num_batches_tracked")}
-        missing = needed - state.keys()
-        if not missing:
-            break
-        deepest, node = nodes.popitem()
-        # Only a file that holds nothing of the deepest layer ends before it; one that holds a
-        # part of it is damaged or belongs to another network.
-        if any(key.startswith(f"{node}.") for key in state) or layers is not None or not nodes:
+    extractor, needed = _extractor(model, nodes, name)
+    given = tuple(nodes)
+    while missing := needed - state.keys():
+        # Only a file that holds nothing of what the deepest layer alone needs ends before it; one
+        # that holds a part of it is damaged or belongs to another network.
+        *shallower, deepest = nodes
+        nodes = {layer: nodes[layer] for layer in shallower}
+        cut, rest = _extractor(model, nodes, name) if nodes else (extractor, set[str]())
+        if layers is not None or not nodes or (needed - rest) & state.keys():
             raise BackboneError(
                 f"the weights of {name!r} lack {len(missing)} tensors that layer {deepest!r} needs "
                 f"(such as {min(missing)}): give a file of {backbone.architecture}"
+            )
+        extractor, needed = cut, rest
+    if lost := given[len(nodes) :]:
+        logger.warning(
+            "the weights of %s hold nothing of %s: the network is cut after %s",
+            name,
+            ", ".join(lost),
+            next(reversed(nodes)),
+        )
+    expected = extractor.state_dict()
+    for key in sorted(needed):
+        if state[key].shape != expected[key].shape:
+            raise BackboneError(
+                f"the weights of {name!r} do not fit: {key} must have shape "
+                f"{tuple(expected[key].shape)}, got {tuple(state[key].shape)}"
             )
     extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
     described = _describe(backbone, tuple(nodes), descriptors)
@@ -141,6 +158,24 @@ def build_network(
     return network, config
 
 
+def _extractor(model: nn.Module, nodes: Mapping[str, str], name: str) -> tuple[nn.Module, set[str]]:
+    """Cut a network after some layers; name the tensors that it needs, too."""
+    from timm.models._features_fx import create_feature_extractor
+
+    try:
+        extractor: nn.Module = create_feature_extractor(
+            model, return_nodes={node: layer for layer, node in nodes.items()}
+        )
+    except ValueError as error:
+        raise BackboneError(
+            f"backbone {name!r}: not all hidden layers that timm lists can be reached "
+            f"({str(error).partition('.')[0]}); give another network"
+        ) from None
+    return extractor, {
+        key for key in extractor.state_dict() if not key.endswith("num_batches_tracked")
+    }
+
+
 def _describe(
     backbone: Backbone, layers: tuple[str, ...], names: Sequence[str]
 ) -> tuple[Descriptor, ...]:
@@ -158,14 +193,16 @@ def _describe(
 def architecture(backbone: Backbone) -> nn.Module:
     """Build a network without its weights, so that all of its layers can be looked into."""
     import timm
+    from timm.models.vgg import VGG
     from torch import nn
 
     model: Any = timm.create_model(backbone.architecture, pretrained=False)
-    if backbone.name == "vgg16":
+    if isinstance(model, VGG):
         # timm keeps the two fully connected layers in one module that cannot be looked into.
         head = model.pre_logits
-        model.pre_logits = nn.Sequential(
-            OrderedDict(fc1=head.fc1, act1=head.act1, fc2=head.fc2, act2=head.act2)
+        model.add_module(
+            "pre_logits",
+            nn.Sequential(OrderedDict(fc1=head.fc1, act1=head.act1, fc2=head.fc2, act2=head.act2)),
         )
     if backbone.name == "resnet50_keras":
         # The original Caffe network: a bias in conv1, and a stage halves its resolution in the

@@ -32,7 +32,7 @@ from gingham.backbones import (
     check_descriptors,
 )
 from gingham.errors import BackboneError, InputError
-from gingham.networks import build_network
+from gingham.networks import BUILD, build_network
 
 if TYPE_CHECKING:
     from gingham.pooling import PooledNetwork
@@ -398,7 +398,7 @@ def _cache_key(
         with path.open("rb") as file:
             source = hashlib.file_digest(file, "sha256").hexdigest()
     # A row of the table that changes must not find the graph of the old one.
-    row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version))
+    row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version, BUILD))
     if pooling != DEFAULT_POOLING:
         row += repr(pooling)
     if descriptors:

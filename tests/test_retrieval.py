@@ -240,6 +240,9 @@ def test_what_is_not_there_is_refused(
         ({"descriptors": ["fc", "fc"]}, "fc is given twice"),
         ({"descriptors": []}, "nothing to compare"),
         ({"looks": ["hue=1"]}, "no look 'hue'"),
+        ({"looks": ["attribute:colour=1"]}, "attribute:colour was taught.*give colour, texture"),
+        ({"looks": ["semantic=1, semantic=5"]}, "look semantic is given twice"),
+        ({"looks": ["rgb=1e39,fc=1"]}, "weight of look 'rgb' must be from 0 to 1,000,000, got 1e"),
         ({"bins": 0}, "bins must be from 2 to 256"),
         ({"class_column": "kind"}, "no column 'kind'"),
     ):
@@ -296,6 +299,8 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
         assert shop.verify() == []
         with pytest.raises(InputError, match="look 'pool' is unknown"):
             shop.search(outside, looks={"pool": 1})
+        with pytest.raises(InputError, match="weight of look 'conv' must be from 0 to 1,000,000"):
+            shop.search(outside, looks={"conv": 1e39})
 
 
 def test_descriptors_are_a_part_of_the_catalogue(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
@@ -21,6 +21,8 @@ AnyFloats = NDArray[np.floating[Any]]
 TAUGHT_PREFIX = "attribute:"
 TAUGHT_SCALE = 0.5
 NEGATIVE_FACTOR = 0.5
+MAX_WEIGHT = 1e6
+"""Of a look; scores are float32."""
 
 
 @dataclass(frozen=True)
@@ -213,24 +215,24 @@ class LookSpace:
         Parameters
         ----------
         others : further looks, which are kept elsewhere.
-        weights : look -> weight, 0 or more, of these looks and of taught ones
+        weights : look -> weight, 0 to `MAX_WEIGHT`, of these looks and of taught ones
             (``attribute:NAME``). To ask for what is unlike, give a negative example: below zero
             the graph of the index, which leads to what is alike, would miss answers.
 
         Raises
         ------
         InputError
-            If a look is unknown, a weight is negative or not finite, or all are zero.
+            If a look is unknown, a weight is negative or too large, or all are zero.
         """
         for name, weight in weights.items():
             known = name in self._blocks or name in others or name.startswith(TAUGHT_PREFIX)
             if not known:
                 there = [*self._blocks, *others]
                 raise InputError(f"there is no look {name!r}; there are {_quoted(there)}")
-            if not (np.isfinite(weight) and weight >= 0):
+            if not 0 <= weight <= MAX_WEIGHT:
                 raise InputError(
-                    f"the weight of look {name!r} must be 0 or more, got {weight}; "
-                    "ask for what is unlike by an example image"
+                    f"the weight of look {name!r} must be from 0 to {MAX_WEIGHT:,.0f}, got "
+                    f"{weight}; ask for what is unlike by an example image"
                 )
         counted = {name: weight for name, weight in weights.items() if weight}
         if not counted:
@@ -337,12 +339,28 @@ def unit(rows: AnyFloats) -> Floats:
     return scaled
 
 
+def parse_looks(texts: Iterable[str]) -> dict[str, float]:
+    """Read several sliders, each as `parse_look`: look -> weight.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or a look comes twice.
+    """
+    weights: dict[str, float] = {}
+    for name, weight in map(parse_look, texts):
+        if name in weights:
+            raise InputError(f"look {name} is given twice: give one weight for it")
+        weights[name] = weight
+    return weights
+
+
 def parse_look(text: str) -> tuple[str, float]:
     """Read a slider such as ``colour=1`` or ``attribute:neckline=0.5``.
 
     Returns
     -------
-    The look's name and its weight; whether there is such a look, `LookSpace.shares` checks.
+    The look's name and its weight; whether there is such a look, `LookSpace.check` says.
 
     Raises
     ------

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gingham.errors import InputError
-
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
 
@@ -91,12 +89,6 @@ def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:
     """Read `--look LOOK=WEIGHT` options; None if there are none."""
     if not looks:
         return None
-    from gingham.looks import parse_look
+    from gingham.looks import parse_looks
 
-    weights: dict[str, float] = {}
-    for look in looks:
-        name, weight = parse_look(look)
-        if name in weights:
-            raise InputError(f"--look {name} is given twice: give one weight for it")
-        weights[name] = weight
-    return weights
+    return parse_looks(looks)

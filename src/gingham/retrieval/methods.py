@@ -12,7 +12,7 @@ from gingham.backbones import DESCRIPTORS, FeatureConfig
 from gingham.descriptors import l1_distances
 from gingham.errors import InputError
 from gingham.features import FeatureStore, ImageId
-from gingham.looks import LookSpace, parse_look, unit
+from gingham.looks import TAUGHT_PREFIX, LookSpace, parse_looks, unit
 from gingham.scan import typical_distance
 from gingham.searching import JOINED, descriptor_looks
 
@@ -45,7 +45,7 @@ def read_methods(
     Raises
     ------
     InputError
-        If one is not there or comes twice, or a mixture cannot be read.
+        If one is not there or comes twice, or a mixture cannot be read or holds a taught look.
     """
     there = descriptor_looks(config)
     methods: dict[str, Method] = {}
@@ -57,7 +57,12 @@ def read_methods(
             raise InputError(f"there is no descriptor {name!r}; there are {', '.join(named)}")
         found.append(Method(name, named[name]))
     for mixture in mixtures:
-        weights = dict(parse_look(part.strip()) for part in mixture.split(","))
+        weights = parse_looks(part.strip() for part in mixture.split(","))
+        if taught := [name for name in weights if name.startswith(TAUGHT_PREFIX)]:
+            raise InputError(
+                f"{mixture}: {taught[0]} was taught by labels, and is not compared here; give "
+                f"{', '.join((*space.names, *there))}"
+            )
         found.append(Method(mixture.replace(" ", ""), weights))
     for method in found:
         if method.name in methods:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import hypothesis.extra.numpy as npst
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,8 +26,10 @@ from gingham.backbones import Descriptor
 from gingham.catalogue import Catalogue
 from gingham.descriptors import rgb_histogram
 from gingham.errors import CatalogueError, InputError, ShapeError
+from gingham.images import MAX_PIXELS
 from gingham.retrieval import RetrievalResult, evaluate_retrieval
 from gingham.retrieval.measures import colour_distances, draw_queries, judge, to_lab
+from gingham.retrieval.run import _picture
 from gingham.runtime import Runtime
 
 Key = TypeVar("Key")
@@ -207,16 +211,56 @@ def test_groups_are_no_answers_to_each_other(photos: Path, tmp_path: Path) -> No
 
 def test_what_cannot_be_compared_is_said(photos: Path, labels: Path, tmp_path: Path) -> None:
     (photos / "odd.jpg").write_text("no image")
-    more = ["photos/odd.jpg,red", "photos/gone.jpg,red", "photos/red0.jpg,blue", "photos/red1.jpg,"]
-    labels.write_text("\n".join([labels.read_text(), *more]))
+    (photos / "half.jpg").write_bytes((photos / "red2.jpg").read_bytes()[:500])
+    shutil.copy(photos / "red3.jpg", photos / "again.jpg")
+    shutil.copy(photos / "red4.jpg", photos / "other.jpg")
+    more = ["odd.jpg,red", "odd.jpg,red", "gone.jpg,red", "half.jpg,red", "red0.jpg,blue"]
+    more += ["red1.jpg,", "again.jpg,red", "red5.jpg,red", "other.jpg,green"]
+    labels.write_text("\n".join([labels.read_text(), *(f"photos/{row}" for row in more)]))
     result = run(photos, labels, tmp_path / "out", descriptors=["fc"])
     reasons = {Path(f.image).name: f.reason for f in result.failures}
-    assert reasons.keys() == {"odd.jpg", "gone.jpg", "red0.jpg"}
-    assert "two classes" in reasons["red0.jpg"]
+    assert len(reasons) == result.failed == 6
+    assert "given 2 classes (blue, red)" in reasons["red0.jpg"]
+    assert "given 2 classes (green, red)" in reasons["red4.jpg"]
+    assert reasons["other.jpg"] == reasons["red4.jpg"]
+    assert "not an image" in reasons["odd.jpg"]
     assert "no such file" in reasons["gone.jpg"]
-    assert result.failed == 3
-    assert result.unlabelled == 1
+    assert "damaged or truncated" in reasons["half.jpg"]
+    assert (result.unlabelled, result.copies) == (1, 2)
+    assert len(result.images) == 34
+    labels.write_text("image,class\nphotos/half.jpg,red\nphotos/gone.jpg,red")
+    with pytest.raises(InputError, match=r"can be compared; .*half\.jpg: damaged or truncated"):
+        run(photos, labels, tmp_path / "out", descriptors=["fc"])
+
+
+def test_an_image_of_two_classes_in_one_row_is_refused(
+    photos: Path, labels: Path, tmp_path: Path
+) -> None:
+    with labels.open() as file:
+        rows = [{"image": row["image"], "class": [row["class"]]} for row in csv.DictReader(file)]
+    rows[0]["class"] = ["crab", "red"]
+    table = labels.with_suffix(".parquet")
+    pq.write_table(pa.Table.from_pylist(rows), table)
+    result = run(photos, table, tmp_path / "out", descriptors=["fc"])
+    (failure,) = result.failures
+    assert failure.image.endswith(str(rows[0]["image"]))
+    assert "given 2 classes (crab, red)" in failure.reason
     assert len(result.images) == 35
+
+
+def test_colours_of_large_pictures_are_counted_alike_in_every_format(tmp_path: Path) -> None:
+    pixels = np.zeros((1040, 1200, 3), np.uint8)
+    pixels[::2, ::2] = pixels[1::2, 1::2] = 220
+    pixels[:, 800:] //= 2
+    found = []
+    for name in ("fine.png", "fine.jpg"):
+        Image.fromarray(pixels).save(tmp_path / name, quality=95)
+        picture = _picture(str(tmp_path / name), MAX_PIXELS)
+        assert picture.size == (300, 260)
+        found.append(rgb_histogram(np.asarray(picture), 4))
+    # Not the black and the white of the pattern, but the grey that is seen.
+    np.testing.assert_allclose(found[0], np.tile([4 / 3, 8 / 3, 0, 0], 3), rtol=0.02)
+    np.testing.assert_allclose(found[1], found[0], atol=0.05)
 
 
 def test_what_is_not_there_is_refused(
@@ -244,10 +288,13 @@ def test_what_is_not_there_is_refused(
         ({"looks": ["semantic=1, semantic=5"]}, "look semantic is given twice"),
         ({"looks": ["rgb=1e39,fc=1"]}, "weight of look 'rgb' must be from 0 to 1,000,000, got 1e"),
         ({"bins": 0}, "bins must be from 2 to 256"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
         ({"class_column": "kind"}, "no column 'kind'"),
     ):
         with pytest.raises(InputError, match=said):
             run(photos, labels, tmp_path / "out", **options)
+    with pytest.raises(InputError, match=r"out .*labels\.csv is no folder"):
+        run(photos, labels, labels)
     with pytest.raises(InputError, match="neither a catalogue nor a folder"):
         run(tmp_path / "nowhere", labels, tmp_path / "out")
     lonely = tmp_path / "lonely.csv"
@@ -405,6 +452,10 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     done = gingham("index", tmp_path / "shop", photos, "--descriptors", "conv")
     assert done.returncode == 2
     assert "keeps fc, conv, rgb descriptors, not conv: leave --descriptors out" in done.stderr
+    done = gingham("index", tmp_path / "new", photos, "--descriptors", ",")
+    assert done.returncode == 2
+    assert "--descriptors names none" in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def gingham(*args: str | Path) -> subprocess.CompletedProcess[str]:

@@ -35,6 +35,7 @@ from gingham.console import (
     spinner,
     table,
 )
+from gingham.errors import InputError
 
 if TYPE_CHECKING:
     from gingham.results import Failure
@@ -65,6 +66,8 @@ def index(
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
+    if kept == []:
+        raise InputError("--descriptors names none: give some of fc, conv, rgb, or leave it out")
     if (catalogue / "catalogue.json").exists():
         shop = Catalogue.open(
             catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept

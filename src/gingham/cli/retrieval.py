@@ -94,6 +94,8 @@ def retrieval(
         say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
         if result.unlabelled:
             say(f"{result.unlabelled} rows without a class left out")
+        if result.copies:
+            say(f"{result.copies} rows of copies left out")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)

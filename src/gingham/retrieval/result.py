@@ -61,7 +61,9 @@ class RetrievalResult(Result):
     bins : of each of the three histograms of an image.
     drawn : queries for each of the draws of `colour_drawn`.
     searches : the first draw, to look at.
-    failed, failures : images that could not be read, are not in the catalogue, or have two
+    unlabelled : rows without a class.
+    copies : rows of images that another row names already, perhaps as another file of its bytes.
+    failed, failures : images that could not be read, are not in the catalogue, or have several
         classes.
     """
 
@@ -75,6 +77,7 @@ class RetrievalResult(Result):
     methods: tuple[MethodResult, ...]
     searches: tuple[Shown, ...]
     unlabelled: int
+    copies: int
     failed: int
     failures: tuple[Failure, ...]
     seconds: float

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gingham.backbones import DEFAULT_BACKBONE, DESCRIPTORS
 from gingham.catalogue import Catalogue
@@ -41,7 +42,9 @@ DRAWN = 10
 
 DRAWS = 1_000
 QUERIES_AT_ONCE = 32
-_DRAFT = 128
+
+SIDE = 256
+"""Colours are counted in a picture whose sides are halved while both stay as long as this."""
 
 ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is being done; gives what is to be told of progress."""
@@ -92,12 +95,15 @@ def evaluate_retrieval(
     Raises
     ------
     InputError
-        If something asked for is not there, or no two images share a class.
+        If something asked for is not there, `out` cannot be made, `seed` is negative, or no two
+        images share a class.
     CatalogueError
         If the catalogue cannot be opened, or was made otherwise.
     """
     started = time.perf_counter()
     rgb_histogram(np.zeros((1, 1, 3), np.uint8), bins)
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}")
     folder, table = Path(out), Path(labels)
     read = read_labels(
         table,
@@ -106,54 +112,56 @@ def evaluate_retrieval(
         image_column=image_column,
         group_column=group_column,
     )
-    rows, failures = _settle(read.rows)
-    failures += [Failure(*one) for one in read.failures]
+    rows = read.rows
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"out {folder} is no folder and cannot be made one: {error}") from None
     with _open(
         Path(collection), folder / "catalogue", backbone, weights, device, runtime
     ) as catalogue:
         if catalogue.folder != Path(collection):
             rows = [_beside(row, table.parent, Path(collection)) for row in rows]
             with progress("index") as told:
-                catalogue.index(
-                    images=[row.image for row in rows], max_pixels=max_pixels, progress=told
-                )
+                images = list(dict.fromkeys(row.image for row in rows))
+                catalogue.index(images=images, max_pixels=max_pixels, progress=told)
         stores, space = catalogue._stores, catalogue._searcher.space
         methods = read_methods(descriptors, looks, space, catalogue.config)
-        kept: list[Label] = []
-        ids: dict[ImageId, None] = {}
+        kept: dict[ImageId, Label] = {}
+        copies = 0
         histograms: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        settled, refused = _settle(rows, stores.find)
         with progress("colours") as told:
-            for done, row in enumerate(rows, 1):
-                image_id = stores.find(row.image)
-                try:
-                    if image_id is None:
-                        # Why a file cannot be read is the better reason, where there is one.
-                        read_file(row.image)
-                        raise ImageError("not in the catalogue: index it first")
-                    picture = open_image(read_file(row.image), max_pixels=max_pixels, draft=_DRAFT)
-                except ImageError as error:
-                    failures.append(Failure(row.image, str(error)))
+            for done, (row, image_id) in enumerate(settled, 1):
+                if image_id in kept:
+                    copies += 1
                 else:
-                    if image_id not in ids:
-                        kept.append(row)
-                        ids[image_id] = None
-                        histograms.append(
-                            (
-                                rgb_histogram(np.asarray(picture), bins),
-                                rgb_histogram(to_lab(picture), bins),
-                            )
-                        )
-                told(done, len(rows))
+                    try:
+                        picture = _picture(row.image, max_pixels)
+                        # Why a file cannot be read is the better reason, where there is one.
+                        if image_id is None:
+                            raise ImageError("not in the catalogue: index it first")
+                    except ImageError as error:
+                        refused.setdefault(row.image, str(error))
+                    else:
+                        kept[image_id] = row
+                        pixels = (np.asarray(picture), to_lab(picture))
+                        rgb, lab = (rgb_histogram(x, bins) for x in pixels)
+                        histograms.append((rgb, lab))
+                told(done, len(settled))
+        failures = tuple(Failure(*one) for one in (*read.failures, *refused.items()))
         if not kept:
-            raise InputError(f"none of the images of {table} can be compared")
-        gallery = Gallery(stores.features, list(ids), space, catalogue.config, methods)
+            first = f"; {failures[0].image}: {failures[0].reason}" if failures else ""
+            raise InputError(f"none of the images of {table} can be compared{first}")
+        gallery = Gallery(stores.features, list(kept), space, catalogue.config, methods)
         name = catalogue.config.backbone
-    values, classes = np.unique([next(iter(row.values)) for row in kept], return_inverse=True)
+    labelled = list(kept.values())
+    values, classes = np.unique([next(iter(row.values)) for row in labelled], return_inverse=True)
     groups = np.unique(
-        [f"group {row.group}" if row.group else f"image {i}" for i, row in enumerate(kept)],
+        [f"group {row.group}" if row.group else f"image {i}" for i, row in enumerate(labelled)],
         return_inverse=True,
     )[1]
-    rgb, lab = (np.stack(some) for some in zip(*histograms, strict=True))
+    all_rgb, all_lab = (np.stack(some) for some in zip(*histograms, strict=True))
     with progress("search") as told:
         queries, judged = _search(gallery, methods, classes, groups, told)
     if not len(queries):
@@ -161,14 +169,15 @@ def evaluate_retrieval(
     draws = _draw(classes[queries], seed)
     result = RetrievalResult(
         backbone=name,
-        images=tuple(row.image for row in kept),
+        images=tuple(row.image for row in labelled),
         classes=tuple(values[classes].tolist()),
         queries=len(queries),
         bins=bins,
         drawn=draws.shape[1],
         seed=seed,
         methods=tuple(
-            _summarise(method, judged[method.name], rgb, lab, queries, draws) for method in methods
+            _summarise(method, judged[method.name], all_rgb, all_lab, queries, draws)
+            for method in methods
         ),
         searches=tuple(
             Shown(
@@ -183,25 +192,44 @@ def evaluate_retrieval(
             for place in draws[0].tolist()
         ),
         unlabelled=read.unlabelled,
+        copies=copies,
         failed=len(failures),
-        failures=tuple(failures),
+        failures=failures,
         seconds=time.perf_counter() - started,
     )
     write_report(folder, result)
     return result
 
 
-def _settle(rows: Sequence[Label]) -> tuple[list[Label], list[Failure]]:
-    """Keep one label an image; one that is given two classes is refused."""
-    given: dict[str, Label] = {}
-    odd: dict[str, None] = {}
-    for row in rows:
-        if given.setdefault(row.image, row).values != row.values:
-            odd[row.image] = None
-    return (
-        [row for image, row in given.items() if image not in odd],
-        [Failure(image, "given two classes: say which it is") for image in odd],
-    )
+def _settle(
+    rows: Sequence[Label], find: Callable[[str], ImageId | None]
+) -> tuple[list[tuple[Label, ImageId | None]], dict[str, str]]:
+    """Find the labelled images; give a reason for those of several classes, alone or as copies."""
+    found = [(row, find(row.image)) for row in rows]
+    given: dict[ImageId | str, set[str]] = {}
+    for row, image_id in found:
+        given.setdefault(image_id or row.image, set()).update(row.values)
+    kept: list[tuple[Label, ImageId | None]] = []
+    refused: dict[str, str] = {}
+    for row, image_id in found:
+        classes = sorted(given[image_id or row.image])
+        if len(classes) == 1:
+            kept.append((row, image_id))
+        else:
+            refused[row.image] = (
+                f"given {len(classes)} classes ({', '.join(classes)}), here or as a copy of the "
+                "same bytes: give it one"
+            )
+    return kept, refused
+
+
+def _picture(image: str, max_pixels: int) -> Image.Image:
+    """Read a picture as its colours are counted: of every format alike, see `SIDE`."""
+    picture = open_image(read_file(image), max_pixels=max_pixels, draft=SIDE // 2)
+    factor = 1
+    while min(picture.size) // (2 * factor) >= SIDE:
+        factor *= 2
+    return picture.reduce(factor)
 
 
 def _beside(row: Label, table: Path, folder: Path) -> Label:

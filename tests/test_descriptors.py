@@ -34,7 +34,7 @@ Maps = NDArray[np.float32]
 @st.composite
 def maps(draw: st.DrawFn) -> list[Maps]:
     """Blocks of one to four sizes; activations below, at and above the usual thresholds."""
-    count = draw(st.integers(1, 2))
+    count = draw(st.integers(0, 2))
     heights = sorted(draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)), reverse=True)
     widths = sorted((draw(st.integers(1, 9)) for _ in heights), reverse=True)
     values = st.sampled_from([-1.5, 0.0, 0.25, 0.5, 0.75, 2.0])
@@ -50,7 +50,8 @@ def test_equals_a_plain_loop(blocks: list[Maps], threshold: float) -> None:
     got = significant_activations(blocks, threshold=threshold)
     assert got.dtype == np.float32
     assert got.shape == (len(blocks[0]), sum(block.shape[1] for block in blocks))
-    np.testing.assert_allclose(got, plain_loop(blocks, threshold), rtol=1e-5, atol=1e-6)
+    expected = np.reshape(plain_loop(blocks, threshold), got.shape)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -100,6 +101,14 @@ def test_the_layers_of_the_histogram_equal_it(images: NDArray[np.uint8], bins: i
     expected = np.stack([rgb_histogram(image, bins) for image in images])
     assert got.shape == (len(images), 3 * bins)
     np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 3), (4, 4), (4, 4, 4), (4, 4, 1)])
+def test_the_histogram_refuses_what_is_no_picture(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"image must have shape \(H, W, 3\) with H, W >= 1, got"):
+        rgb_histogram(np.zeros(shape, np.uint8))
+    with pytest.raises(InputError, match="image must be uint8, from 0 to 255; got float32"):
+        rgb_histogram(np.zeros((4, 4, 3), np.float32))
 
 
 def random(*shapes: Sequence[int], seed: int = 0) -> list[Maps]:

@@ -184,7 +184,7 @@ def test_opposite_examples_cancel() -> None:
     [
         ({"shape": 1.0}, "'shape'.*'colour', 'texture', 'semantic'"),
         ({"colour": float("nan")}, "'colour'.*nan"),
-        ({"colour": -1.0}, "0 or more, got -1"),
+        ({"colour": -1.0}, "from 0 to 1,000,000, got -1"),
         ({"colour": 0.0}, "above 0"),
         ({}, "above 0"),
     ],

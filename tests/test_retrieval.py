@@ -350,6 +350,36 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
             shop.search(outside, looks={"conv": 1e39})
 
 
+def test_a_damaged_scan_is_written_anew(photos: Path, tmp_path: Path) -> None:
+    runtime = DescribingRuntime()
+    image = photos / "red0.jpg"
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        shop.index([photos])
+        expected = shop.search(image, looks={"fc+conv": 1})
+        (note,) = (tmp_path / "shop").rglob("descriptors.json")
+        sound = json.loads(note.read_text())
+        assert sound.keys() == {"fc", "conv"}
+        file = note.with_name("fc.f32")
+        damages: list[Any] = [
+            [],
+            {"fc": []},
+            {"fc": {"stamp": sound["fc"]["stamp"]}},
+            sound | {"fc": sound["fc"] | {"typical": float("nan")}},
+            sound | {"fc": sound["fc"] | {"width": 3}},
+        ]
+        for damaged in damages:
+            note.write_text(json.dumps(damaged))
+            assert shop.search(image, looks={"fc+conv": 1}) == expected
+            assert json.loads(note.read_text()) == sound
+        whole = file.read_bytes()
+        for content in (whole[:-5], whole[:-48], whole + whole[:4], b""):
+            file.write_bytes(content)
+            assert shop.search(image, looks={"fc+conv": 1}) == expected
+            assert file.read_bytes() == whole
+        file.unlink()
+        assert shop.search(image, looks={"fc+conv": 1}) == expected
+
+
 def test_descriptors_are_a_part_of_the_catalogue(
     photos: Path, examples: Path, tmp_path: Path, runtime: Runtime
 ) -> None:

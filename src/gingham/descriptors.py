@@ -74,8 +74,9 @@ def significant_activations(
             for fine, coarse in zip(array.shape[2:], weights.shape[1:], strict=True)
         )
         weights = weights[:, rows[:, None], columns]
-        flat = array.astype(np.float32, copy=False).reshape(*array.shape[:2], -1)
-        summed = (flat @ weights.reshape(len(weights), -1, 1))[:, :, 0]
+        positions = array.shape[2] * array.shape[3]
+        flat = array.astype(np.float32, copy=False).reshape(*array.shape[:2], positions)
+        summed = (flat @ weights.reshape(len(weights), positions, 1))[:, :, 0]
         parts.append(_mean(summed, weights.sum(axis=(1, 2))[:, None]))
     return np.concatenate(parts[::-1], axis=1)
 
@@ -145,7 +146,7 @@ def rgb_histogram(image: NDArray[np.uint8], bins: int = BINS) -> NDArray[np.floa
 
     Parameters
     ----------
-    image : (H, W, 3) RGB.
+    image : (H, W, 3) RGB, uint8.
     bins : of equal width, for each of the three.
 
     Returns
@@ -155,9 +156,15 @@ def rgb_histogram(image: NDArray[np.uint8], bins: int = BINS) -> NDArray[np.floa
 
     Raises
     ------
+    ShapeError
+        If `image` is not (H, W, 3) with H, W >= 1.
     InputError
-        If `bins` is not between 2 and 256.
+        If `bins` is not between 2 and 256, or `image` not uint8.
     """
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ShapeError("image", expected="(H, W, 3) with H, W >= 1", got=image.shape)
+    if image.dtype != np.uint8:
+        raise InputError(f"image must be uint8, from 0 to 255; got {image.dtype}")
     if not 2 <= bins <= 256:
         raise InputError(f"bins must be from 2 to 256, got {bins}")
     levels = (image.reshape(-1, 3).astype(np.intp) * bins) >> 8

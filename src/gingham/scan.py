@@ -34,9 +34,18 @@ class DescriptorScan:
         self._folder = folder
         self._note = folder / "descriptors.json"
 
-    def stamp(self, name: str) -> str | None:
-        """Say what a descriptor was written of; None if it is not there."""
-        return str(self._notes()[name]["stamp"]) if name in self._notes() else None
+    def holds(self, name: str, stamp: str, shape: tuple[int, int]) -> bool:
+        """Say whether a descriptor is there, whole, as `write` leaves it."""
+        match self._notes().get(name):
+            case {"stamp": str(of), "width": int(width), "typical": float(typical)}:
+                path = self._folder / f"{name}.f32"
+                return (
+                    (of, width) == (stamp, shape[1])
+                    and 0 < typical < np.inf
+                    and path.is_file()
+                    and path.stat().st_size == 4 * shape[0] * width
+                )
+        return False
 
     def write(
         self,
@@ -106,10 +115,10 @@ class DescriptorScan:
 
     def _notes(self) -> dict[str, Any]:
         try:
-            notes: dict[str, Any] = read_json(self._note)
+            notes = read_json(self._note)
         except CatalogueError:
             return {}
-        return notes
+        return notes if isinstance(notes, dict) else {}
 
 
 def typical_distance(vectors: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> float:

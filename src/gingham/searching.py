@@ -232,7 +232,8 @@ class Searcher:
     def _sync_descriptor(self, index: VectorIndex, name: str) -> None:
         """Put a descriptor of every image in the order of the index, unless that was done."""
         stamp = str(self._locations.version)
-        if self._scan.stamp(name) == stamp:
+        shape = (index.rows, self._config.widths[name])
+        if self._scan.holds(name, stamp, shape):
             return
 
         def blocks() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
@@ -244,7 +245,6 @@ class Searcher:
                         features[name][chosen],
                     )
 
-        shape = (index.rows, self._config.widths[name])
         self._scan.write(name, stamp, shape, blocks())
 
     def search(

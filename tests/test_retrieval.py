@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -445,6 +446,18 @@ def test_the_page_in_a_browser(photos: Path, labels: Path, tmp_path: Path) -> No
             assert len(tiles) == 3 * (1 + 5 * 10)
             assert set(tiles) == {'url("data:image'}
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            # A name breaks between looks only, and its count stands apart.
+            lines = page.evaluate(
+                "[...document.querySelectorAll('th[scope=row]')].map((head) => {"
+                " const text = document.createRange(); text.selectNodeContents(head);"
+                " return new Set([...text.getClientRects()].map((r) => r.top)).size; })"
+            )
+            assert lines[:4] == [1] * 4
+            assert lines[4] <= 2
+            names = page.evaluate(
+                "[...document.querySelectorAll('.strip > span')].map((s) => s.innerText)"
+            )
+            assert all(re.fullmatch(r"\S+\s\d+ of 10", name) for name in names), names[:5]
             assert said == []
         browser.close()
 
@@ -472,6 +485,13 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert "red0.jpg: no such file" in done.stderr
     assert "fc+conv:balanced" in done.stdout
     assert "35 queries, 35 images" in done.stdout
+    looks = "semantic=1,texture=0.25,colour=0.3"
+    done = gingham(*asked, "--looks", looks)
+    heads, base, *_, mixture = done.stdout.splitlines()[:6]
+    assert " ".join(heads.split()[-9:]) == "P@10 vs fc colours vs fc Lab vs fc"
+    assert base.split()[-5:] == ["+0.0", "+0.0", "%", "+0.0", "%"]
+    # Piped, no name wraps.
+    assert mixture.split()[0] == looks
     done = gingham(*asked, "--descriptors", "pool")
     assert done.returncode == 2
     assert "no descriptor 'pool'" in done.stderr

@@ -41,11 +41,13 @@ def table(*columns: str) -> Table:
 
 
 def print_table(rows: Table) -> None:
-    """Print a table, wide where nobody watches."""
+    """Print a table; where nobody watches, as wide as it is."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False)
-    console.print(rows, width=None if console.is_terminal else 200)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(rows)
 
 
 def print_counts(attributes: dict[str, dict[str, int]]) -> None:

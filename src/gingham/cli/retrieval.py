@@ -60,6 +60,7 @@ def retrieval(
     Writes retrieval.html, retrieval.csv and retrieval.json.
     """
     from gingham.retrieval import evaluate_retrieval
+    from gingham.retrieval.report import against_base
 
     result = evaluate_retrieval(
         collection,
@@ -81,14 +82,18 @@ def retrieval(
     if as_json:
         print_json(result.to_dict())
     else:
-        found = table("method", "P@1", "P@5", "P@10", "recall@10", "mAP", "colours@5", "colours@10")
-        for one in result.methods:
+        changes = against_base(result)
+        heads = ["P@1", "P@5", "P@10", "recall@10", "mAP", "colours@5", "colours@10"]
+        heads += ["P@10 vs fc", "colours vs fc", "Lab vs fc"][: len(changes)]
+        found = table("method", *heads)
+        for number, one in enumerate(result.methods):
             found.add_row(
                 one.name,
                 *(f"{value:.3f}" for value in one.precision.values()),
                 f"{one.recall[10]:.3f}",
                 f"{one.mean_average_precision:.3f}",
                 *(f"{spread.mean:.3f}" for spread in one.colour.values()),
+                *(change[number] for change in changes.values()),
             )
         print_table(found)
         say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")

@@ -56,6 +56,24 @@ def flat(method: MethodResult) -> dict[str, str | float]:
     return row
 
 
+def against_base(result: RetrievalResult) -> dict[str, list[str]]:
+    """Compare with `fc`: what is compared -> the change of each method; nothing without `fc`."""
+    base = next((method for method in result.methods if method.name == BASE), None)
+    if base is None:
+        return {}
+    points = [100 * (one.precision[10] - base.precision[10]) for one in result.methods]
+    found = {"precision": [f"{change:+.1f}" for change in points]}
+    for name, theirs, all_ours in (
+        ("colours", base.colour, [one.colour for one in result.methods]),
+        ("Lab", base.colour_lab, [one.colour_lab for one in result.methods]),
+    ):
+        mean = theirs[10].mean
+        found[name] = [
+            f"{100 * (ours[10].mean / mean - 1):+.1f} %" if mean else "" for ours in all_ours
+        ]
+    return found
+
+
 def render(result: RetrievalResult) -> str:
     """Write the page; thumbnails are inside it, and each is there once."""
     shown = sorted(
@@ -84,14 +102,13 @@ def render(result: RetrievalResult) -> str:
 
 
 def _table(result: RetrievalResult) -> str:
-    base = next((m for m in result.methods if m.name == BASE), None)
+    changes = against_base(result)
     heads = ["", *(f"precision @{k}" for k in FIRST), "recall @10", "mAP"]
     heads += [f"{name} @{k}" for name in ("colours", "drawn") for k in COLOUR_FIRST]
     heads.append("Lab @10")
-    if base is not None:
-        heads += [f"{name} @10 against {BASE}" for name in ("colours", "Lab")]
+    heads += [f"{name} @10 against {BASE}" for name in changes]
     rows = []
-    for method in result.methods:
+    for number, method in enumerate(result.methods):
         cells = [f"{value:.3f}" for value in method.precision.values()]
         cells += [f"{method.recall[10]:.3f}", f"{method.mean_average_precision:.3f}"]
         for spreads in (method.colour, method.colour_drawn):
@@ -100,16 +117,9 @@ def _table(result: RetrievalResult) -> str:
                 for one in spreads.values()
             ]
         cells.append(f"{method.colour_lab[10].mean:.3f}")
-        if base is not None:
-            cells += [
-                f"{100 * (ours[10].mean / theirs[10].mean - 1):+.1f} %" if theirs[10].mean else ""
-                for ours, theirs in (
-                    (method.colour, base.colour),
-                    (method.colour_lab, base.colour_lab),
-                )
-            ]
+        cells += [change[number] for change in changes.values()]
         rows.append(
-            f'<tr><th scope="row">{escaped(method.name)}</th>'
+            f'<tr><th scope="row">{_breakable(method.name)}</th>'
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "</tr>"
         )
@@ -127,12 +137,17 @@ def _search(result: RetrievalResult, one: Shown, places: dict[int, int]) -> str:
             for row in rows
         )
         strips.append(
-            f'<div class="strip"><span>{escaped(name)}<br>'
+            f'<div class="strip"><span>{_breakable(name)} '
             f"<small>{same} of {len(rows)}</small></span>"
             f"<ol>{tiles}</ol></div>"
         )
     query = _tile(result, one.query, places, "query", tag="div")
     return f"<section><h2>{escaped(value)}</h2>{query}{''.join(strips)}</section>"
+
+
+def _breakable(name: str) -> str:
+    """Let a long name of a method break between its looks only."""
+    return escaped(name).replace(",", ",<wbr>")
 
 
 def _tile(
@@ -178,6 +193,7 @@ h2 { margin: 0 0 0.5rem; font-size: 1.25rem; overflow-wrap: anywhere; }
 .strip { display: grid; grid-template-columns: 9rem 1fr; gap: 0.4rem 0.8rem; align-items: center;
  margin-top: 0.5rem; }
 .strip > span { font-size: 0.85rem; text-align: right; overflow-wrap: anywhere; line-height: 1.3; }
+.strip > span small { display: block; }
 ol { display: flex; gap: 0.35rem; overflow-x: auto; margin: 0; padding: 0 0 2px;
  list-style: none; }
 .tile { flex: 0 0 76px; width: 76px; font-size: 0.72rem; line-height: 1.25; text-align: center;
@@ -188,9 +204,9 @@ ol { display: flex; gap: 0.35rem; overflow-x: auto; margin: 0; padding: 0 0 2px;
 .good { --tone: var(--good); } .bad { --tone: var(--bad); } .query { --tone: var(--query); }
 div.query, div.query i { width: 110px; } div.query i { height: 110px; }
 @media (max-width: 34rem) { .strip { grid-template-columns: 1fr; }
- .strip > span { text-align: left; } .strip br { display: none; }
+ .strip > span { text-align: left; } .strip > span small { display: inline; }
  th, td { padding: 0.35rem 0.55rem; }
- th[scope=row] { white-space: normal; max-width: 44vw; overflow-wrap: anywhere; } }
+ th[scope=row] { white-space: normal; max-width: 44vw; overflow-wrap: break-word; } }
 @media print { .tile i { print-color-adjust: exact; } section { break-inside: avoid; } }
 """
 
@@ -201,7 +217,8 @@ BODY = Template("""
 mAP is the mean average precision. Colours: the mean distance per bin between the RGB histograms
 of the query and its first 5 or 10 answers, 0 for the same colours, with its deviation over the
 queries; drawn: the same over $drawn queries of different classes, with its deviation over a
-thousand draws; Lab: between the histograms of lightness and the two colours of CIELAB.</p>
+thousand draws; Lab: between the histograms of lightness and the two colours of CIELAB. Against fc,
+precision in points of a hundred.</p>
 <div class="scroll">$table</div>
 <p style="margin-top: 2rem">Below, the first of these draws. A dashed red frame marks an answer
 of another class.</p>

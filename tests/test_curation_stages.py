@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +25,26 @@ from gingham.curation.config import (
 from gingham.curation.label_errors import _folds, judge_labels
 from gingham.curation.split import split_samples, stratify
 from gingham.curation.table import Samples, Values, read_samples, write_clean
-from gingham.curation.unknown import count_unknown
+from gingham.curation.unknown import NONE_IN_CSV, count_unknown
 from gingham.curation.values import Rule, settle_values
 from gingham.errors import InputError
+from gingham.training.config import DataConfig
+from gingham.training.data import read_samples as read_learned
 
 
 def quiet(done: int, total: int) -> None:
     pass
 
 
+SPECIAL: dict[str, Values] = {"": None, "-": ()}
+
+
 def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
-    """Make a table; a cell's values are parted by +, an empty cell is unknown."""
+    """Make a table; a cell's values are parted by +, an empty cell is unknown, a - none of them."""
     n = len(next(iter(columns.values())))
     names = [f"{i}.jpg" for i in range(n)]
     values: dict[str, list[Values]] = {
-        name: [tuple(sorted(cell.split("+"))) if cell else () for cell in column]
+        name: [SPECIAL[c] if c in SPECIAL else tuple(sorted(c.split("+"))) for c in column]
         for name, column in columns.items()
     }
     return Samples(names, list(names), values, frozenset(multi))
@@ -95,12 +99,12 @@ def test_a_table_is_read_with_unknown_and_multiple_values(tmp_path: Path) -> Non
     path.write_text("\n".join(lines))
     section = TableSection(attributes=("colour",), multi=("wear",))
     read = read_samples(path, section, UnknownSection())
-    assert read.values == {"colour": [("red",), (), ()], "wear": [("a", "b"), (), ("b",)]}
-    assert read.spelled["colour"] == Counter({"NA": 1, "n/a": 1})
+    assert read.values == {"colour": [("red",), None, None], "wear": [("a", "b"), None, ("b",)]}
+    assert read.spelled["colour"] == [(1, "NA"), (2, "n/a")]
     assert read.paths[0] == str(tmp_path / "a.jpg")
     off = read_samples(path, section, UnknownSection(enabled=False))
     assert off.values["colour"] == [("red",), ("NA",), ("n/a",)]
-    assert off.values["wear"][1] == ()
+    assert off.values["wear"][1] is None
     with pytest.raises(InputError, match="no column 'size'; it has image, colour, wear, note"):
         read_samples(path, TableSection(attributes=("size",)), UnknownSection())
     with pytest.raises(InputError, match="no column 'file'"):
@@ -129,7 +133,7 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
     samples.split[:] = [0, 2, 1]
     samples.repeat[1] = 3
     samples.group[2] = 1
-    written = write_clean(tmp_path, samples, ";")
+    written = write_clean(tmp_path, samples)
     assert written[0].read_text().splitlines() == [
         "image,colour,wear,group,split,repeat",
         "1.jpg,,b,1,test,3",
@@ -140,18 +144,48 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
     assert table.to_pylist()[0] == {
         "image": "1.jpg", "colour": None, "wear": ["b"], "group": 1, "split": "test", "repeat": 3,
     }  # fmt: skip
-    samples.values["wear"][1] = ("a;b",)
-    with pytest.raises(InputError, match="'a;b' of wear holds the separator"):
-        write_clean(tmp_path, samples, ";")
+    samples.values["wear"][1] = ("a|b",)
+    with pytest.raises(InputError, match=r"'a\|b' of wear holds '\|'.*a rule .* can rename it"):
+        write_clean(tmp_path, samples)
+
+
+def test_what_curate_writes_is_what_train_reads_whatever_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,wear\na.jpg,hat;scarf\nb.jpg,scarf\n")
+    section = TableSection(multi=("wear",), separator=";")
+    clean, _ = write_clean(tmp_path, read_samples(path, section, UnknownSection()))
+    assert clean.read_text().splitlines()[1].split(",")[1] == "hat|scarf"
+    learned = read_learned(clean, DataConfig(min_count=1, validation=0.5), seed=0)
+    assert [(a.name, a.kind) for a in learned.vocabulary.attributes] == [("wear", "multi")]
 
 
 def test_parquet_lists_are_of_kind_multi(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    columns = {"image": ["a", "b"], "wear": [["x", "y"], None], "size": [1.5, float("nan")]}
+    columns = {
+        "image": ["a", "b", "c", "d"],
+        "wear": [["x", "y"], None, [], ["NA", None]],
+        "size": [1.5, float("nan"), None, 2.0],
+    }
     pq.write_table(pa.table(columns), path)
     read = read_samples(path, TableSection(), UnknownSection())
     assert read.multi == {"wear"}
-    assert read.values == {"wear": [("x", "y"), ()], "size": [("1.5",), ()]}
+    assert read.values == {
+        "wear": [("x", "y"), None, (), None],
+        "size": [("1.5",), None, None, ("2.0",)],
+    }
+
+
+def test_none_of_them_stays_and_is_no_unknown(tmp_path: Path) -> None:
+    samples = samples_of(("wear",), wear=["hat", "-", ""])
+    stage = count_unknown(samples, UnknownSection(drop_unlabelled=True))
+    assert stage.summary["unknown"] == {"wear": 1}
+    assert samples.kept.tolist() == [True, True, False]
+    # A CSV has no words for it.
+    told = next(r for r in stage.records if r["row"] == 1)
+    assert (told["before"], told["reason"]) == ("none of them", NONE_IN_CSV)
+    written = write_clean(tmp_path, samples)
+    assert pq.read_table(written[1])["wear"].to_pylist() == [["hat"], []]
+    assert written[0].read_text().splitlines()[2].startswith("1.jpg,,")
 
 
 def test_rules_merge_in_order_and_rare_values_become_unknown() -> None:
@@ -162,7 +196,7 @@ def test_rules_merge_in_order_and_rare_values_become_unknown() -> None:
     )
     rules = ("neck: scoop neck -> round neck", "neck: round -> round neck", "neck: v ->")
     stage = settle_values(samples, ValuesSection(rules=rules, min_count=2))
-    assert samples.values["neck"] == [("round neck",)] * 4 + [(), ()]
+    assert samples.values["neck"] == [("round neck",)] * 4 + [None, None]
     assert samples.values["wear"][0] == ("hat", "scarf")
     assert stage.summary["rules"] == {rules[0]: 2, rules[1]: 1, rules[2]: 1}
     assert stage.summary["too_rare"] == {"neck": {"odd": 1}}
@@ -188,6 +222,10 @@ def test_missing_labels_are_counted_and_rows_without_any_listed() -> None:
     stage = count_unknown(samples, UnknownSection())
     assert stage.summary["unknown"] == {"a": 2, "b": 2}
     assert [(r["row"], r["action"]) for r in stage.records] == [(2, "kept")]
+    samples.spelled["a"] = [(1, "NA"), (2, "")]
+    told = count_unknown(samples, UnknownSection()).records[0]
+    assert (told["row"], told["attribute"], told["before"]) == (1, "a", "NA")
+    assert told["action"] == "read as unknown"
     assert samples.kept.all()
     count_unknown(samples, UnknownSection(drop_unlabelled=True))
     assert samples.kept.tolist() == [True, True, False]
@@ -220,8 +258,8 @@ def test_flipped_labels_come_first_with_the_right_suggestion(action: str) -> Non
     probabilities = [r["probability"] for r in stage.records]
     assert probabilities == sorted(probabilities)
     now = samples.values["kind"][3]
-    assert now == {"report": (said[3],), "unknown": (), "replace": (f"v{labels[3]}",)}[action]
-    assert samples.values["kind"][299] == ()
+    assert now == {"report": (said[3],), "unknown": None, "replace": (f"v{labels[3]}",)}[action]
+    assert samples.values["kind"][299] is None
 
 
 def test_duplicates_never_vouch_for_each_other() -> None:
@@ -269,6 +307,33 @@ def test_other_attributes_are_witnesses_unless_turned_off() -> None:
         )
     assert ranks[True] == 1
     assert ranks[False] > 10
+
+
+def test_a_doubtful_value_among_several_leaves_the_whole_cell_unknown() -> None:
+    """Without it alone the cell would say that the image has it not."""
+    pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
+    X, labels = blobs(200, 2, seed=2)
+    cells = ["hat+scarf" if label else "hat" for label in labels]
+    wrong = int(np.flatnonzero(labels[20:] == 0)[0]) + 20
+    lacking = int(np.flatnonzero(labels[20:])[0]) + 20
+    for other, row, cell, value in (
+        ("bag", wrong, "hat+scarf", "scarf"),
+        ("scarf", lacking, "hat", "not scarf"),
+    ):
+        said = [*[other] * 20, *cells[20:]]
+        said[row] = cell
+        samples = samples_of(("wear",), wear=said)
+        section = LabelErrorsSection(action="unknown")
+        stage = judge_labels(samples, X, np.ones(200, bool), section, seed=0, progress=quiet)
+        told = next(r for r in stage.records if r["row"] == row and r["value"] == value)
+        assert told["flagged"]
+        if row == wrong:
+            assert (told["action"], told["became"]) == ("changed", "unknown")
+            assert samples.values["wear"][row] is None
+        else:
+            # What is perhaps missing is reported: those that are there are not given up for it.
+            assert (told["action"], told["became"]) == ("reported", "")
+            assert samples.values["wear"][row] == ("hat",)
 
 
 def test_values_of_kind_multi_are_judged_one_by_one() -> None:
@@ -320,7 +385,7 @@ def test_every_label_is_judged_once_or_counted(n: int, values: int, multi: bool,
         assert suggested != value
         if multi:
             has = not value.startswith("not ")
-            assert (value.removeprefix("not ") in before[row]) == has
+            assert (value.removeprefix("not ") in (before[row] or ())) == has
             assert suggested == (f"not {value}" if has else value.removeprefix("not "))
             assert record["suggested_probability"] + record["probability"] == pytest.approx(1, 1e-3)
         else:

@@ -81,7 +81,7 @@ class TableSection(Section):
     image : the column of the images.
     attributes : the columns to curate; none named means every column that looks like an attribute.
     multi : those of them that hold any number of values an image.
-    separator : between the values of a cell of a CSV, in the table and in the clean one.
+    separator : between the values of a cell of a CSV; the clean one has `|`, whatever this is.
     """
 
     image: str = "image"

@@ -24,7 +24,7 @@ from gingham.curation.neighbours import (
     nearest_pairs,
     perceptual_points,
 )
-from gingham.curation.table import Records, Samples, Stage, Values
+from gingham.curation.table import Records, Samples, Stage, Values, written
 from gingham.discriminant import unit
 from gingham.extract import Progress
 
@@ -292,9 +292,9 @@ def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str
     """Write what all copies say to the kept row; list where they contradict each other."""
     conflicts: list[dict[str, Any]] = []
     for name, column in samples.values.items():
-        said = Counter(column[row] for row in rows if column[row])
+        said = Counter(column[row] for row in rows if column[row] is not None)
         if len(said) < 2:
-            if not column[kept] and said:
+            if column[kept] is None and said:
                 column[kept] = next(iter(said))
             continue
         top = max(said.values())
@@ -302,18 +302,20 @@ def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str
         own = column[kept]
         resolved: Values
         if settle == "unknown":
-            resolved = ()
+            resolved = None
         else:
-            resolved = own if own in winners or (len(winners) > 1 and own) else winners[0]
+            resolved = (
+                own if own in winners or (len(winners) > 1 and own is not None) else winners[0]
+            )
         conflicts += [
             {
                 "group": group,
                 "row": row,
                 "image": samples.names[row],
                 "attribute": name,
-                "value": " + ".join(column[row]),
+                "value": written(column[row]),
                 "kept_row": kept,
-                "resolved": " + ".join(resolved) or "unknown",
+                "resolved": written(resolved),
             }
             for row in rows
         ]

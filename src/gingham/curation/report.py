@@ -100,9 +100,9 @@ class _Page:
         for name, column in self.samples.values.items():
             shown: Counter[str] = Counter()
             for row in training if balanced else ():
-                for value in column[row]:
+                for value in column[row] or ():
                     shown[value] += int(self.samples.repeat[row])
-            unknown = sum(not column[row] for row in rows)
+            unknown = sum(column[row] is None for row in rows)
             spreads.append(
                 spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
             )
@@ -217,7 +217,8 @@ class _Page:
             for name, count in found["unknown"].items()
         ]
         return (
-            "<p>A missing label is unknown: never a value, and never a negative. "
+            "<p>A missing label is unknown: never a value, and never a negative. Rows are in "
+            "<code>stages/5_unknown.csv</code>. "
             f"{found['unlabelled_rows']} rows have no label at all.</p>"
             + table(["attribute", "unknown in the clean table", "spelled, in the table"], rows)
         )
@@ -260,7 +261,7 @@ class _Page:
                     v
                     for row in self.samples.rows
                     if self.samples.split[row] == i
-                    for v in column[row]
+                    for v in column[row] or ()
                 }
                 for i in range(len(names))
             ]

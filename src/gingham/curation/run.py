@@ -164,7 +164,7 @@ def curate(
         if is_catalogue:
             work.catalogue = source
         stages, conflicts = work.run()
-        paths = write_clean(folder, samples, config.table.separator)
+        paths = write_clean(folder, samples)
         _write_stages(folder / "stages", stages, conflicts)
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
@@ -354,7 +354,7 @@ def _summary(
             name: {
                 "kind": "multi" if name in samples.multi else "single",
                 "values": dict(sorted(samples.counts(name).items())),
-                "unknown": sum(not samples.values[name][row] for row in samples.rows),
+                "unknown": sum(samples.values[name][row] is None for row in samples.rows),
             }
             for name in samples.values
         },

@@ -20,7 +20,11 @@ def split_samples(samples: Samples, section: SplitSection, *, seed: int) -> Stag
     keys = [(name, value) for name in samples.values for value in sorted(samples.counts(name))]
     number = {key: i for i, key in enumerate(keys)}
     labels = [
-        [number[name, value] for name, column in samples.values.items() for value in column[row]]
+        [
+            number[name, value]
+            for name, column in samples.values.items()
+            for value in column[row] or ()
+        ]
         for row in rows.tolist()
     ]
     groups = np.unique(samples.group[rows], return_inverse=True)[1]

@@ -114,9 +114,13 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
         "same.jpg": ("scene1.jpg", ""),
     }
     assert listed["same.jpg"]["reason"] == "the same pixels"
-    conflict = [(r["image"], r["attribute"], r["value"]) for r in read(stages / "2_conflicts.csv")]
-    assert ("mirror.jpg", "hue", "red") in conflict
-    assert ("scene0.jpg", "hue", "azure") in conflict
+    labels = [
+        (r["image"], r["action"], r["attribute"], r["value"], r["resolved"])
+        for r in read(stages / "2_labels.csv")
+    ]
+    assert ("mirror.jpg", "removed", "hue", "red", "azure") in labels
+    assert ("scene0.jpg", "kept", "hue", "azure", "azure") in labels
+    assert ("scene1.jpg", "filled", "pattern", "unknown", "striped") in labels
     assert {r["image"]: r["reason"].split(":")[0] for r in read(stages / "3_pictures.csv")} == {
         "blank.png": "blank", "long.png": "extreme aspect", "tiny.png": "too small",
     }  # fmt: skip

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
 from gingham.curation.table import Records, Samples, Stage
 from gingham.errors import ImageError
@@ -29,7 +30,7 @@ def write_report(
     samples: Samples,
     before: Mapping[str, Counter[str]],
     stages: Sequence[Stage],
-    conflicts: Records,
+    labels: Records,
     summary: Mapping[str, Any],
     *,
     max_pixels: int,
@@ -43,7 +44,7 @@ def write_report(
     samples : the table after curation.
     before : attribute -> value -> rows of the table as it came.
     stages : what was done.
-    conflicts : labels in which copies of a picture contradict each other.
+    labels : what copies of a picture say of each other's labels: filled, or contradictory.
     summary : the figures, as `summary.json` has them.
     max_pixels : see `gingham.images.open_image`.
     progress : called with the number of sections made and of all.
@@ -61,7 +62,7 @@ def write_report(
     ]
     for name, title, make in (
         ("invalid", "Invalid images", page.invalid),
-        ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, conflicts)),
+        ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, labels)),
         ("pictures", "Small, blank, extreme", page.pictures),
         ("values", "Values", page.values),
         ("unknown", "Missing labels", page.unknown),
@@ -122,7 +123,7 @@ class _Page:
             ["image", "reason"], rows
         )
 
-    def duplicates(self, stage: Stage, conflicts: Records) -> str:
+    def duplicates(self, stage: Stage, labels: Records) -> str:
         """Show copies beside what they are copies of, and the contradictions among their labels."""
         found = stage.summary
         parts = [
@@ -141,23 +142,24 @@ class _Page:
                     f"<h3>{heading}: {len(records)}</h3>{_more(records)}"
                     f'<div class="cards">{cards}</div>'
                 )
-        by_case: dict[tuple[int, str], Records] = {}
-        for record in conflicts:
-            by_case.setdefault((record["group"], record["attribute"]), []).append(record)
-        if by_case:
+        if found["filled_labels"]:
+            parts.append(
+                f"<p>{found['filled_labels']} unknown labels were filled from copies that were "
+                "removed; each is in <code>stages/2_labels.csv</code>.</p>"
+            )
+        conflicts = conflicts_of(labels)
+        if conflicts:
             rows = [
                 [
-                    escaped(name),
-                    "; ".join(
-                        f"{escaped(r['image'])}: {escaped(r['value'] or 'unknown')}" for r in said
-                    ),
-                    escaped(said[0]["resolved"]),
+                    escaped(case[0]["attribute"]),
+                    "; ".join(f"{escaped(r['image'])}: {escaped(r['value'])}" for r in case),
+                    "; ".join(dict.fromkeys(escaped(r["resolved"]) for r in case)),
                 ]
-                for (_, name), said in islice(by_case.items(), MOST_CARDS)
+                for case in islice(conflicts, MOST_CARDS)
             ]
             parts.append(
-                f"<h3>Copies labelled differently: {len(by_case)}</h3>{_more(by_case)}"
-                + table(["attribute", "labels", "settled as"], rows)
+                f"<h3>Copies labelled differently: {len(conflicts)}</h3>{_more(conflicts)}"
+                + table(["attribute", "labels", "stands now"], rows)
             )
         return "".join(parts)
 

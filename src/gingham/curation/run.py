@@ -163,9 +163,9 @@ def curate(
         work = _Work(samples, config, folder / "cache", progress, load, device)
         if is_catalogue:
             work.catalogue = source
-        stages, conflicts = work.run()
+        stages, labels = work.run()
         paths = write_clean(folder, samples)
-        _write_stages(folder / "stages", stages, conflicts)
+        _write_stages(folder / "stages", stages, labels)
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
         write_json(folder / "summary.json", summary)
@@ -175,7 +175,7 @@ def curate(
                 samples,
                 before,
                 stages,
-                conflicts,
+                labels,
                 summary,
                 max_pixels=work.max_pixels,
                 progress=told,
@@ -219,14 +219,14 @@ class _Work:
         self.prints: Fingerprints
 
     def run(self) -> tuple[list[Stage], Records]:
-        """Run the stages that are turned on; gives what they did, and contradicting labels."""
+        """Run the stages that are turned on; gives that, and the labels of copies."""
         samples, config = self.samples, self.config
         with self.progress("measure") as told:
             self.prints = take_fingerprints(
                 samples.paths, self.cache, max_pixels=self.max_pixels, progress=told
             )
         stages: list[Stage] = []
-        conflicts: Records = []
+        labels: Records = []
         if config.invalid.enabled:
             stages.append(invalid.remove_invalid(samples, self.prints))
         if config.duplicates.enabled:
@@ -241,7 +241,7 @@ class _Work:
                     max_pixels=self.max_pixels,
                     progress=told,
                 )
-            stage, conflicts = duplicates.settle_duplicates(
+            stage, labels = duplicates.settle_duplicates(
                 samples, self.prints, links, config.duplicates
             )
             stages.append(stage)
@@ -268,7 +268,7 @@ class _Work:
             stages.append(split.split_samples(samples, config.split, seed=config.seed))
         if config.balance.enabled:
             stages.append(balance.balance_samples(samples, config.balance, seed=config.seed))
-        return stages, conflicts
+        return stages, labels
 
     def reduced(self) -> NDArray[np.float32]:
         """Read and reduce the features of all rows, once; of a picture without any, zeros."""
@@ -325,14 +325,14 @@ def _lock(folder: Path) -> CatalogueLock:
         raise InputError(str(error).replace("catalogue", "folder", 1)) from None
 
 
-def _write_stages(folder: Path, stages: Sequence[Stage], conflicts: Records) -> None:
+def _write_stages(folder: Path, stages: Sequence[Stage], labels: Records) -> None:
     """Write a CSV for each stage; that of a stage turned off is taken away, for it would lie."""
     done = {stage.name: stage.records for stage in stages}
     for number, (name, columns) in enumerate(STAGES.items(), 1):
         files = {f"{number}_{name}.csv": (columns, done.get(name))}
         if name == "duplicates":
-            found = conflicts if name in done else None
-            files[f"{number}_conflicts.csv"] = (duplicates.CONFLICT_COLUMNS, found)
+            found = labels if name in done else None
+            files[f"{number}_labels.csv"] = (duplicates.LABEL_COLUMNS, found)
         for file, (heads, records) in files.items():
             if records is None:
                 (folder / file).unlink(missing_ok=True)

@@ -113,7 +113,7 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
     samples = Samples(names, paths, {}, frozenset(section.multi))
     multi = set(section.multi)
     for name in rows[0]:
-        if name == section.image or name is None:
+        if name == section.image:
             continue
         cells = [row[name] for row in rows]
         if any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells):

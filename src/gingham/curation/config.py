@@ -230,7 +230,7 @@ class SplitSection(Section):
 
 @dataclass(frozen=True)
 class BalanceSection(Section):
-    """Rare values are shown to training more often, each time augmented.
+    """Rare values are shown to training more often, as other views of their images.
 
     Attributes
     ----------

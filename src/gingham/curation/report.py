@@ -287,7 +287,8 @@ class _Page:
         ]
         return (
             f"<p>{found['training_rows']} training images are shown {found['shown_an_epoch']} "
-            "times an epoch, each time augmented. The values repeated most:</p>"
+            "times an epoch; repeats are other views of an image, mirrored or through random "
+            "boxes, up to eight. The values repeated most:</p>"
             + table(["value", "images", "shown an epoch", "times"], rows)
         )
 

@@ -152,6 +152,12 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
     assert sum(result.splits.values()) == result.kept
     assert CurationConfig.load(out / "curate.toml") == SMALL
 
+    # The clean table is a table, too: with it alone nothing is left to remove.
+    once_more = curate(out / "clean.csv", out, SMALL, load=Loader())
+    assert once_more.kept == once_more.rows == result.kept
+    assert list(once_more.ignored) == ["group", "split", "repeat"]
+    assert len(read(out / "clean.csv")) == result.kept
+
 
 def test_a_second_run_reads_nothing_again_and_says_the_same(shop: Path) -> None:
     loader = Loader()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +18,17 @@ from gingham.curation import CurationConfig
 from gingham.curation.balance import balance_samples
 from gingham.curation.config import (
     BalanceSection,
+    DuplicatesSection,
     LabelErrorsSection,
     SplitSection,
     TableSection,
     UnknownSection,
     ValuesSection,
 )
+from gingham.curation.duplicates import Link, settle_duplicates
 from gingham.curation.label_errors import _folds, judge_labels
 from gingham.curation.split import split_samples, stratify
-from gingham.curation.table import Samples, Values, read_samples, write_clean
+from gingham.curation.table import GROUPS, Samples, Values, read_samples, write_clean
 from gingham.curation.unknown import NONE_IN_CSV, count_unknown
 from gingham.curation.values import Rule, settle_values
 from gingham.errors import InputError
@@ -119,9 +123,12 @@ def test_columns_of_names_are_left_aside_and_written_columns_refused(tmp_path: P
     assert list(read.values) == ["colour"]
     assert read.ignored["gone"] == "it is empty"
     assert "60 values on 60 images" in read.ignored["name"]
-    path.write_text("image,split\na.jpg,train\nb.jpg,test")
+    path.write_text("image,hue,split\na.jpg,red,train\nb.jpg,blue,test")
+    assert read_samples(path, TableSection(), UnknownSection()).ignored == {
+        "split": "curate writes it anew"
+    }
     with pytest.raises(InputError, match="column 'split' is written by curate itself"):
-        read_samples(path, TableSection(), UnknownSection())
+        read_samples(path, TableSection(attributes=("split",)), UnknownSection())
     path.write_text("image,colour\n")
     with pytest.raises(InputError, match="holds no rows"):
         read_samples(path, TableSection(), UnknownSection())
@@ -157,6 +164,30 @@ def test_what_curate_writes_is_what_train_reads_whatever_the_separator(tmp_path:
     assert clean.read_text().splitlines()[1].split(",")[1] == "hat|scarf"
     learned = read_learned(clean, DataConfig(min_count=1, validation=0.5), seed=0)
     assert [(a.name, a.kind) for a in learned.vocabulary.attributes] == [("wear", "multi")]
+
+
+def test_groups_of_the_table_are_joined_with_those_found(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = ["a,1,red", "b,2,red", "c,1,blue", "d,,red", "e,,red", "f,NA,red", "g,NA,red"]
+    path.write_text("\n".join(["image,product,hue", *rows]))
+    samples = read_samples(path, TableSection(group="product"), UnknownSection())
+    assert list(samples.values) == ["hue"]
+    assert samples.ignored == {"product": GROUPS}
+    assert samples.group.tolist() == [0, 1, 0, 3, 4, 5, 6]
+    links = [Link(1, 2, "alike", "features"), Link(3, 4, "near", "features")]
+    prints = cast(Any, SimpleNamespace(pixels=list(range(7)), size=np.ones((7, 2), int)))
+    settle_duplicates(samples, prints, links, DuplicatesSection(remove="none"))
+    assert samples.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+    # The clean table's own column is understood without being named.
+    clean, parquet = write_clean(tmp_path, samples)
+    for written in (clean, parquet):
+        again = read_samples(written, TableSection(), UnknownSection())
+        assert again.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+        assert list(again.ignored) == ["group", "split", "repeat"]
+        again = read_samples(written, TableSection(attributes=("hue",)), UnknownSection())
+        assert again.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+    with pytest.raises(InputError, match="no column 'products'; it has image, product, hue"):
+        read_samples(path, TableSection(group="products"), UnknownSection())
 
 
 def test_parquet_lists_are_of_kind_multi(tmp_path: Path) -> None:

@@ -81,12 +81,15 @@ class TableSection(Section):
     image : the column of the images.
     attributes : the columns to curate; none named means every column that looks like an attribute.
     multi : those of them that hold any number of values an image.
+    group : the column of groups that are known: rows of one stay together, with their copies, in
+        one group of the clean table. None named means `group`, if the table has it.
     separator : between the values of a cell of a CSV; the clean one has `|`, whatever this is.
     """
 
     image: str = "image"
     attributes: tuple[str, ...] = ()
     multi: tuple[str, ...] = ()
+    group: str = ""
     separator: str = "|"
 
     def __post_init__(self) -> None:

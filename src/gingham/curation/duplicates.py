@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,8 +179,9 @@ def settle_duplicates(
     """
     n = len(samples)
     together = [link for link in links if link.kind != "alike"]
-    copies = _components(n, together)
-    samples.group = _components(n, links)
+    copies = _components(n, [(link.a, link.b) for link in together])
+    known = enumerate(samples.group.tolist())
+    samples.group = _components(n, [*((link.a, link.b) for link in links), *known])
     best: dict[int, int] = {}
     made = {row for link in together if (row := _made(link)) is not None}
     for row in sorted(samples.rows, key=lambda row: (row in made, _rank(prints, row))):
@@ -271,9 +272,9 @@ def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
     return -int(width * height), row
 
 
-def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
-    """Number the rows that links connect alike, by their first row."""
-    ends = np.array([(link.a, link.b) for link in links], np.int64).reshape(-1, 2)
+def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Number the rows that pairs connect alike, by their first row."""
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
     _, numbers = connected_components(graph, directed=False)
     _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)

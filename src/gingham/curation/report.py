@@ -329,7 +329,7 @@ def _figures(summary: Mapping[str, Any]) -> str:
     items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
     off = summary["turned_off"]
     left = "".join(
-        f"<p>Column {escaped(name)} is left out: {escaped(why)}.</p>"
+        f"<p>Column {escaped(name)} is no attribute: {escaped(why)}.</p>"
         for name, why in summary["ignored_columns"].items()
     )
     said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""

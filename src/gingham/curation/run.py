@@ -84,6 +84,7 @@ class CurationResult(Result):
     flagged : labels that are probably wrong.
     splits : set -> rows.
     failed : pictures that could not be read.
+    ignored : the columns that are no attributes, each with a reason.
     stages : stage -> its figures; one that was turned off is not there.
     """
 
@@ -96,6 +97,7 @@ class CurationResult(Result):
     flagged: int
     splits: dict[str, int]
     failed: int
+    ignored: dict[str, str]
     stages: dict[str, Any]
     seconds: float
 
@@ -194,6 +196,7 @@ def curate(
         flagged=sum(one["flagged"] for one in judged.values()),
         splits=summary["splits"],
         failed=len(work.prints.reasons),
+        ignored=samples.ignored,
         stages=figures,
         seconds=time.perf_counter() - started,
     )

@@ -28,7 +28,11 @@ number of them, and of these an empty tuple says that it is none of them."""
 FEW_VALUES = 50
 """A column of at most this many different values is an attribute, however short the table."""
 
-RESERVED = ("image", "group", "split", "repeat")
+WRITTEN = ("group", "split", "repeat")
+"""The columns of the clean table after the attributes."""
+
+GROUPS = "images of one group stay on one side of every split"
+
 SEPARATOR = "|"
 """Between the values of a cell of the clean CSV, as training and teaching read it."""
 
@@ -45,7 +49,7 @@ class Samples:
     paths : their files, absolute.
     values : attribute -> what is known of each row.
     multi : the attributes with any number of values an image.
-    ignored : the columns that were left aside, each with a reason.
+    ignored : the columns that are no attributes, each with a reason.
     spelled : attribute -> (row, word) of the cells, or parts of them, that mean unknown.
     kept : rows that are still there.
     group : rows of one number stay on one side of every split.
@@ -98,10 +102,11 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         If it cannot be read, holds no row, or lacks a column.
     """
     wanted = [section.image, *dict.fromkeys(section.attributes + section.multi)]
-    rows = read_table(table, None if not section.attributes else wanted)
+    rows = read_table(table, None)
     if not rows:
         raise InputError(f"table {table} holds no rows")
-    if missing := [name for name in wanted if name not in rows[0]]:
+    named = [*wanted, section.group] if section.group else wanted
+    if missing := [name for name in named if name not in rows[0]]:
         raise InputError(
             f"table {table} has no column {missing[0]!r}; it has {', '.join(map(str, rows[0]))}"
         )
@@ -112,8 +117,16 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
     )
     samples = Samples(names, paths, {}, frozenset(section.multi))
     multi = set(section.multi)
+    group = section.group or "group"
+    if group in rows[0]:
+        samples.group = _groups([row[group] for row in rows], spellings)
     for name in rows[0]:
         if name == section.image:
+            continue
+        if name in (group, *WRITTEN) and name not in wanted:
+            samples.ignored[name] = GROUPS if name == group else "curate writes it anew"
+            continue
+        if section.attributes and name not in wanted:
             continue
         cells = [row[name] for row in rows]
         if any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells):
@@ -128,7 +141,7 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         if reason := None if name in wanted else _no_attribute(column):
             samples.ignored[name] = reason
             continue
-        if name in RESERVED:
+        if name in ("image", *WRITTEN):
             raise InputError(
                 f"table {table}: column {name!r} is written by curate itself: rename it, or name "
                 "the attributes in the config"
@@ -139,6 +152,19 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         raise InputError(f"table {table} has no column that is an attribute: name them")
     samples.multi = frozenset(multi & set(samples.values))
     return samples
+
+
+def _groups(cells: Sequence[Any], unknown: frozenset[str]) -> NDArray[np.int64]:
+    """Number the rows of one group alike, by the first; where the cell says nothing, alone."""
+    first: dict[str, int] = {}
+    said = ["" if cell is None else str(cell).strip() for cell in cells]
+    return np.array(
+        [
+            row if group.lower() in unknown else first.setdefault(group, row)
+            for row, group in enumerate(said)
+        ],
+        np.int64,
+    )
 
 
 def _name(cell: Any) -> str:
@@ -204,7 +230,7 @@ def write_clean(folder: Path, samples: Samples) -> tuple[Path, Path]:
     def write_csv(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", *names, "group", "split", "repeat"])
+            writer.writerow(["image", *names, *WRITTEN])
             for row in rows:
                 cells = (SEPARATOR.join(samples.values[name][row] or ()) for name in names)
                 end = (samples.group[row], SPLITS[samples.split[row]], samples.repeat[row])

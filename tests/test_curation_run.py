@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,6 @@ def test_stages_that_are_off_leave_things_alone_and_no_old_lines(shop: Path) -> 
 
 
 def test_copies_can_stay_and_then_share_a_group(shop: Path) -> None:
-    from dataclasses import replace
-
     result = run(shop, replace(SMALL, duplicates=DuplicatesSection(remove="none")))
     rows = {Path(r["image"]).name: r for r in read(Path(result.table))}
     assert result.removed["duplicates"] == 0
@@ -231,6 +230,20 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
     assert loader.loaded == []
 
 
+def test_a_table_of_which_nothing_is_left_is_refused(shop: Path, tmp_path: Path) -> None:
+    small = replace(
+        SMALL,
+        duplicates=DuplicatesSection(enabled=False),
+        pictures=PicturesSection(min_side=5000),
+    )
+    message = r"no row is left: \[invalid\] removed 2, \[pictures\] removed 74; red0.png: too small"
+    with pytest.raises(InputError, match=message):
+        curate(shop, tmp_path / "new", small, load=Loader())
+    shop.write_text("image,hue\nno1.jpg,red\nno2.jpg,blue\n")
+    with pytest.raises(InputError, match=r"\[invalid\] removed 2; no1.jpg: no such file"):
+        curate(shop, tmp_path / "new", load=Loader())
+
+
 def test_a_catalogue_is_a_table_too(photos: Path, examples: Path, tmp_path: Path) -> None:
     runtime = FakeRuntime()
     with gingham.Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
@@ -255,6 +268,7 @@ def test_the_command(
     config.write_text(
         "[duplicates]\nfeatures = false\n[label_errors]\nenabled = false\n"
         "[pictures]\nmin_side = 20\n"
+        '[values]\nrules = ["hue: Azure -> blue", "hue: azure -> blue"]\n'
     )
     command = [
         "gingham",
@@ -274,7 +288,10 @@ def test_the_command(
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit):
         gingham.cli.main()
-    assert "68 of 76 rows kept" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "68 of 76 rows kept" in said
+    assert "rule 'hue: Azure -> blue' matches no label: look at its spelling" in said
+    assert "'hue: azure -> blue'" not in said
     config.write_text("[duplicates]\nremov = 1")
     with pytest.raises(SystemExit) as ended:
         gingham.cli.main()

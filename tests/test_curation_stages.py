@@ -64,16 +64,23 @@ def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
             "[duplicates]\nremove = 'all'",
             r"\[duplicates\] remove: expected one of near, exact, none, got 'all'",
         ),
-        ("[values]\nmin_count = 0", r"\[values\] min_count: expected at least 1, got 0"),
+        ("[values]\nmin_count = 0", r"\[values\] min_count: expected at least 1 and .*, got 0"),
         ("[values]\nmin_count = 1.5", "min_count: expected a whole number, got 1.5"),
         ("[values]\nmin_count = true", "min_count: expected a whole number, got True"),
         ("[values]\nrules = 'a: b -> c'", "rules: expected a list of texts, got 'a: b -> c'"),
         ("[values]\nenabled = 1", "enabled: expected true or false, got 1"),
-        ("[pictures]\nmax_aspect = nan", "max_aspect: expected at least 1.0, got nan"),
+        ("[pictures]\nmax_aspect = nan", "max_aspect: expected at least 1.0 and .*, got nan"),
         ("[split]\ntest = 0.5\nvalidation = 0.5", r"\[split\] validation and test: expected less"),
         ("[table]\nseparator = ' '", "separator: expected a visible text, got ' '"),
         ("values = 3", "values: expected a table, got 3"),
         ("seed = [", "cannot be read: "),
+        ("seed = 5000000000", "seed: expected at least 0 and at most 4294967295, got 5000000000"),
+        ("seed = 99999999999999999999", "seed: expected .* got 99999999999999999999"),
+        (
+            "[invalid]\nmax_megapixels = inf",
+            r"\[invalid\] max_megapixels: expected at least 0.01 and at most 10000.0, got inf",
+        ),
+        ("[pictures]\nmax_aspect = inf", "max_aspect: expected .* at most 1000000.0, got inf"),
     ],
 )
 def test_a_config_that_is_wrong_says_where(text: str, message: str, tmp_path: Path) -> None:
@@ -497,6 +504,13 @@ def test_a_split_shares_out_rare_values_of_every_attribute() -> None:
                 assert abs(part[value] - share * count) <= max(2.5, 0.06 * count), (name, value)
     assert len(stage.records) == 1000
     assert stage.summary["values_without_training"] == []
+
+
+def test_a_split_that_leaves_nothing_to_learn_from_is_refused() -> None:
+    samples = samples_of(a=["x", "y", "x", "y", "x"])
+    message = r"validation = 0.5 and test = 0.49 leave none of 5 rows in 5 groups for training"
+    with pytest.raises(InputError, match=message):
+        split_samples(samples, SplitSection(validation=0.5, test=0.49), seed=0)
 
 
 def test_rare_values_are_shown_more_often_up_to_the_cap() -> None:

@@ -118,7 +118,7 @@ class InvalidSection(Section):
     """Files that cannot be read are removed. `max_megapixels` refuses larger ones undecoded."""
 
     enabled: bool = True
-    max_megapixels: float = _option(100.0, low=0.01)
+    max_megapixels: float = _option(100.0, low=0.01, high=10_000.0)
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ class PicturesSection(Section):
     """
 
     enabled: bool = True
-    min_side: int = _option(32, low=1)
+    min_side: int = _option(32, low=1, high=1_000_000)
     min_deviation: float = _option(1.0, low=0.0, high=127.0)
-    max_aspect: float = _option(5.0, low=1.0)
+    max_aspect: float = _option(5.0, low=1.0, high=1e6)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class ValuesSection(Section):
 
     enabled: bool = True
     rules: tuple[str, ...] = ()
-    min_count: int = _option(5, low=1)
+    min_count: int = _option(5, low=1, high=1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ class CurationConfig(Section):
         If a key is unknown or a value is not what it must be.
     """
 
-    seed: int = _option(0, low=0)
+    seed: int = _option(0, low=0, high=2**32 - 1)
     table: TableSection = TableSection()
     features: FeaturesSection = FeaturesSection()
     invalid: InvalidSection = InvalidSection()

@@ -230,8 +230,14 @@ class _Work:
             )
         stages: list[Stage] = []
         labels: Records = []
+
+        def done(stage: Stage) -> None:
+            stages.append(stage)
+            if not samples.kept.any():
+                raise InputError(_nothing_left(stages))
+
         if config.invalid.enabled:
-            stages.append(invalid.remove_invalid(samples, self.prints))
+            done(invalid.remove_invalid(samples, self.prints))
         if config.duplicates.enabled:
             if config.duplicates.features:
                 self.reduced()
@@ -247,17 +253,17 @@ class _Work:
             stage, labels = duplicates.settle_duplicates(
                 samples, self.prints, links, config.duplicates
             )
-            stages.append(stage)
+            done(stage)
         if config.pictures.enabled:
-            stages.append(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
+            done(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
         if config.values.enabled:
-            stages.append(values.settle_values(samples, config.values))
+            done(values.settle_values(samples, config.values))
         if config.unknown.enabled:
-            stages.append(unknown.count_unknown(samples, config.unknown))
+            done(unknown.count_unknown(samples, config.unknown))
         if config.label_errors.enabled:
             reduced = self.reduced()
             with self.progress("judge") as told:
-                stages.append(
+                done(
                     label_errors.judge_labels(
                         samples,
                         reduced,
@@ -268,9 +274,9 @@ class _Work:
                     )
                 )
         if config.split.enabled:
-            stages.append(split.split_samples(samples, config.split, seed=config.seed))
+            done(split.split_samples(samples, config.split, seed=config.seed))
         if config.balance.enabled:
-            stages.append(balance.balance_samples(samples, config.balance, seed=config.seed))
+            done(balance.balance_samples(samples, config.balance, seed=config.seed))
         return stages, labels
 
     def reduced(self) -> NDArray[np.float32]:
@@ -311,6 +317,14 @@ class _Work:
         self._reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
         self._reduced[known] = found
         return self._reduced
+
+
+def _nothing_left(stages: Sequence[Stage]) -> str:
+    """Say what removed all rows."""
+    removed = [stage for stage in stages if stage.summary.get("removed")]
+    counts = ", ".join(f"[{stage.name}] removed {stage.summary['removed']}" for stage in removed)
+    last = next(record for record in removed[-1].records if record["action"] == "removed")
+    return f"no row is left: {counts}; {last['image']}: {last['reason']}"
 
 
 def _check_attributes(names: Sequence[str], samples: Samples) -> None:

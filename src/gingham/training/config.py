@@ -217,7 +217,9 @@ def _check_ranges(config: TrainConfig, where: str) -> None:
     ]
     for name, value, low, high in limits:
         if not low <= value <= high:
-            raise InputError(f"{where}: {name} must be from {low:g} to {high:g}, got {value!r}")
+            raise InputError(
+                f"{where}: {name} must be from {low:.10g} to {high:.10g}, got {value!r}"
+            )
     if not (model.crop in (-1.0, 0.0) or 0.05 <= model.crop <= 1.0):
         raise InputError(
             f"{where}: model.crop must be from 0.05 to 1, 0 (all, stretched) or -1 (the "

@@ -30,6 +30,7 @@ from gingham.curation.config import (
 )
 from gingham.curation.copies import Difference
 from gingham.curation.duplicates import Link, without_doubtful
+from gingham.curation.spreads import spread
 from gingham.errors import InputError
 from test_curation_copies import scene
 
@@ -308,6 +309,7 @@ def test_the_page_in_a_browser(shop: Path) -> None:
     (shop.parent / "odd.jpg").rename(shop.parent / odd.replace("/", "_"))
     with shop.open("a", newline="") as file:
         csv.writer(file).writerow([odd.replace("/", "_"), "red", "<b>bold</b>"])
+        csv.writer(file).writerow(["/".join(["folder"] * 20), "red", "plain"])
     report = run(shop).report
     with sync_api.sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -332,6 +334,13 @@ def test_the_page_in_a_browser(shop: Path) -> None:
             assert max(bars) > 150
             assert min(bars) >= 1
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert (
+                page.evaluate(
+                    "[...document.querySelectorAll('th, td')]"
+                    ".filter((one) => one.scrollWidth > one.clientWidth)"
+                )
+                == []
+            )
             dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
             assert page.query_selector("main b b, td i") is None
@@ -339,6 +348,15 @@ def test_the_page_in_a_browser(shop: Path) -> None:
             assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
             page.close()
         browser.close()
+
+
+def test_a_value_that_took_over_another_is_not_folded_away() -> None:
+    before = {f"value {i}": 9 for i in range(30)} | {"Tshirts": 20}
+    after = {f"value {i}": 9 for i in range(30)} | {"T-shirts": 20}
+    drawn = spread("kind", before, after, {}, 0)
+    assert drawn.index("Tshirts") < drawn.index("value 0")
+    assert drawn.index("T-shirts") < drawn.index("value 0")
+    assert "15 others" in drawn
 
 
 def test_pixels_are_compared_not_files(tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ class _Page:
         """Show copies beside what they are copies of, and the contradictions among their labels."""
         found = stage.summary
         parts = [
-            f"<p>{found['removed_exact']} rows removed for having the same pixels as another, "
-            f"{found['removed_near']} for being a re-encoded, resized or turned copy.</p>"
+            f"<p>Removed for having the same pixels as another: {found['removed_exact']}; for "
+            f"being a re-encoded, resized or turned copy: {found['removed_near']}.</p>"
         ]
         for reason, heading in (
             ("a re-encoded, resized or turned copy", "Near copies"),
@@ -144,15 +144,17 @@ class _Page:
                 )
         if found["filled_labels"]:
             parts.append(
-                f"<p>{found['filled_labels']} unknown labels were filled from copies that were "
-                "removed; each is in <code>stages/2_labels.csv</code>.</p>"
+                "<p>Unknown labels filled from copies that were removed: "
+                f"{found['filled_labels']}; each is in <code>stages/2_labels.csv</code>.</p>"
             )
         conflicts = conflicts_of(labels)
         if conflicts:
             rows = [
                 [
                     escaped(case[0]["attribute"]),
-                    "; ".join(f"{escaped(r['image'])}: {escaped(r['value'])}" for r in case),
+                    "; ".join(
+                        f"{escaped(_short(r['image']))}: {escaped(r['value'])}" for r in case
+                    ),
                     "; ".join(dict.fromkeys(escaped(r["resolved"]) for r in case)),
                 ]
                 for case in islice(conflicts, MOST_CARDS)

@@ -310,22 +310,6 @@ def test_maps_go_on_where_they_were(
     assert again[0] == 17  # sixteen were on disk, noted every eight
 
 
-def test_what_is_repeated_is_read_until_every_repeat_has_a_view(
-    tmp_path: Path, table: Path, weights: Path
-) -> None:
-    from contextlib import nullcontext
-
-    said: dict[str, int] = {}
-
-    def bar(what: str) -> Any:
-        return nullcontext(lambda done, total: said.update({what: total}))
-
-    for mirror in (True, False):
-        train(table, tmp_path / f"{mirror}", configure(weights, epochs=1, mirror=mirror), bar=bar)
-        # With its mirror image a row that comes twice has two views already.
-        assert said.get("read what is repeated") == (None if mirror else 24)
-
-
 def test_images_that_cannot_be_read_are_left_out_and_told(
     tmp_path: Path, table: Path, weights: Path
 ) -> None:

@@ -17,8 +17,8 @@ from torch import nn
 from conftest import FakeRuntime
 from gingham.images import load_image, resize
 from gingham.training.config import FitConfig
-from gingham.training.fitting import EpochSampler, MapData
-from gingham.training.maps import MapStore, store_maps, views_of
+from gingham.training.fitting import EpochSampler
+from gingham.training.maps import store_maps, views_of
 from gingham.training.networks import Network
 
 
@@ -131,31 +131,6 @@ def test_the_store_holds_every_view(tmp_path: Path, photos: Path) -> None:
                 np.testing.assert_allclose(
                     array[number, row], expected[layer], rtol=2e-3, atol=1e-3
                 )
-
-
-def stored(folder: Path, views: int, rows: int, failures: dict[int, str]) -> MapStore:
-    """Write a store of two layers, each number different."""
-    folder.mkdir()
-    for layer, width in (("a", 2), ("b", 3)):
-        array = np.arange(views * rows * width).reshape(views, rows, width) + 300 * rows
-        np.save(folder / f"{layer}.npy", array.astype(np.float16))
-    return MapStore(folder, ("a", "b"), views, failures)
-
-
-def test_rows_that_are_repeated_have_further_views(tmp_path: Path) -> None:
-    rows = [4, 1, 3]
-    store, more = stored(tmp_path / "all", 2, 6, {}), stored(tmp_path / "more", 3, 3, {2: "gone"})
-    data = MapData(store, np.eye(6, dtype=np.float32), more, rows)
-    keys = [(row, number) for row in range(6) for number in (-1, *range(10))]
-    maps, targets = data.__getitems__(keys)
-    for layer, (first, further) in enumerate(zip(store.open(), more.open(), strict=True)):
-        for (row, number), got in zip(keys, maps[layer].numpy(), strict=True):
-            # One could not be read again: it has the views that it had.
-            views = [*first[:, row], *(further[:, rows.index(row)] if row in (1, 4) else ())]
-            np.testing.assert_array_equal(got, views[max(number, 0) % len(views)])
-    assert targets.argmax(1).tolist() == [row for row, _ in keys]
-    plain = MapData(store, np.eye(6, dtype=np.float32)).__getitems__([(1, 3), (5, -1)])[0]
-    np.testing.assert_array_equal(plain[1].numpy(), [store.open()[1][1, 1], store.open()[1][0, 5]])
 
 
 def test_repeats_of_an_epoch_are_different_views() -> None:

@@ -233,7 +233,7 @@ class SplitSection(Section):
 
 @dataclass(frozen=True)
 class BalanceSection(Section):
-    """Rare values are shown to training more often, as other views of their images.
+    """Rare values are shown to training more often, in other views as far as it makes any.
 
     Attributes
     ----------

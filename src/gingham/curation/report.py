@@ -289,8 +289,8 @@ class _Page:
         ]
         return (
             f"<p>{found['training_rows']} training images are shown {found['shown_an_epoch']} "
-            "times an epoch; repeats are other views of an image, mirrored or through random "
-            "boxes, up to eight. The values repeated most:</p>"
+            "times an epoch; repeats are other views of an image, as many as training makes: its "
+            "mirror image, and random boxes if asked for. The values repeated most:</p>"
             + table(["value", "images", "shown an epoch", "times"], rows)
         )
 

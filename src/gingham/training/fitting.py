@@ -42,47 +42,20 @@ Batch = tuple[Any, torch.Tensor]
 
 
 class MapData(Dataset[Batch]):
-    """Batches of stored maps: a list of (B, ...) float32 tensors, and (B, V) targets.
+    """Batches of stored maps: a list of (B, ...) float32 tensors, and (B, V) targets."""
 
-    Parameters
-    ----------
-    store : of N rows.
-    targets : (N, V).
-    more : further views of some rows.
-    rows : of the N, those that `more` holds.
-    """
-
-    def __init__(
-        self,
-        store: MapStore,
-        targets: NDArray[np.float32],
-        more: MapStore | None = None,
-        rows: Sequence[int] = (),
-    ) -> None:
-        self.stores = [store] if more is None else [store, more]
+    def __init__(self, store: MapStore, targets: NDArray[np.float32]) -> None:
+        self.store = store
         self.targets = targets
-        self.views = np.full(len(targets), store.views)
-        self.place = np.zeros(len(targets), np.int64)
-        for place, row in enumerate(rows):
-            if more is not None and place not in more.failures:
-                self.views[row] += more.views
-                self.place[row] = place
-        self._arrays: list[list[NDArray[np.float16]]] | None = None
+        self._arrays: list[NDArray[np.float16]] | None = None
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Read several rows at once."""
         if self._arrays is None:
-            self._arrays = [store.open() for store in self.stores]
+            self._arrays = self.store.open()
         rows = np.array([row for row, _ in keys])
-        views = np.array([max(number, 0) % self.views[row] for row, number in keys])
-        further = views >= self.stores[0].views
-        maps = []
-        for array, *more in zip(*self._arrays, strict=True):
-            found = array[np.where(further, 0, views), rows]
-            if further.any():
-                places = self.place[rows[further]]
-                found[further] = more[0][views[further] - self.stores[0].views, places]
-            maps.append(torch.from_numpy(found.astype(np.float32)))
+        views = np.array([max(number, 0) % self.store.views for _, number in keys])
+        maps = [torch.from_numpy(array[views, rows].astype(np.float32)) for array in self._arrays]
         return maps, torch.from_numpy(self.targets[rows])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,8 +116,8 @@ class ImageData(Dataset[Batch]):
 class EpochSampler(Sampler[Key]):
     """Each row as often as it is to be repeated, in an order that the seed and the epoch decide.
 
-    A row's numbers follow each other, so that its repeats are different views. A run that was
-    killed and goes on sees what it would have seen.
+    A row's numbers follow each other, so that its repeats are different views as long as
+    there are any. A run that was killed and goes on sees what it would have seen.
     """
 
     def __init__(self, rows: NDArray[np.int64], repeat: NDArray[np.int64], seed: int) -> None:

@@ -17,10 +17,6 @@ from gingham.features import ImageId
 from gingham.runtime import Runtime
 from gingham.storage import read_json, write_json
 
-MOST_VIEWS = 8
-"""A row that is to be repeated is read through random boxes until it has a view for each time it
-comes in an epoch, or this many."""
-
 _NOTED = 256  # images between two notes of how far it has come
 
 Views = Callable[[ImageId], tuple[View, ...]]

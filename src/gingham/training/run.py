@@ -195,23 +195,22 @@ def _learn(
     from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
     from gingham.training.heads import default_views
     from gingham.training.losses import loss_for
-    from gingham.training.maps import MOST_VIEWS, store_maps, views_of
+    from gingham.training.maps import store_maps, views_of
 
     work, fitting = folder / WORK, config.training
     # Test images are not looked at before the model is done.
     rows = np.flatnonzero(samples.part != PARTS.index("test"))
     seen = samples.only(rows)
     further = default_views(config.model.head) if fitting.views < 0 else fitting.views
-    views = partial(views_of, mirror=fitting.mirror, crop=fitting.views_crop)
-    runtime, stamp = _trunk_runtime(built, work), _stamp(config, samples)
+    views = partial(views_of, mirror=fitting.mirror, further=further, crop=fitting.views_crop)
     with bar("read") as shown:
         store = store_maps(
             work / "maps",
             seen.images,
-            runtime,
+            _trunk_runtime(built, work),
             built.shapes,
-            views=partial(views, further=further),
-            stamp=stamp,
+            views=views,
+            stamp=_stamp(config, samples),
             max_pixels=max_pixels,
             progress=shown,
         )
@@ -223,21 +222,7 @@ def _learn(
             raise InputError(f"no {part} image can be read; the first: {store.failures[0]}")
     loss = loss_for(config.model.head, samples.vocabulary, fitting.rank_images)
     train_rows, repeat = kept["train"], seen.repeat[kept["train"]]
-    often, more = [row for row in train_rows.tolist() if seen.repeat[row] > store.views], None
-    if often and (boxes := min(int(repeat.max()), MOST_VIEWS) - store.views) > 0:
-        with bar("read what is repeated") as shown:
-            more = store_maps(
-                work / "repeated",
-                [seen.images[row] for row in often],
-                runtime,
-                built.shapes,
-                views=lambda image: views(image, further=further + boxes)[store.views :],
-                stamp=stamp,
-                max_pixels=max_pixels,
-                progress=shown,
-            )
-    maps = MapData(store, seen.targets, more, often)
-    phases = [("frozen", network.head, maps, head_rates, fitting.epochs)]
+    phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
     if fitting.unfreeze_epochs:
         images = ImageData(
             seen.images, seen.targets, built.features.preprocess, fitting, max_pixels

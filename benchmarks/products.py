@@ -127,7 +127,7 @@ def make_tables(work: Path, action: str) -> dict[str, Path]:
         write(
             paths["plain"],
             [
-                # The labels as they come: to group copies is also to fill what one lacks.
+                # The labels as they come, unknown in the spelling of the table.
                 row | {key: placed[row["image"]][key] for key in ("group", "split")}
                 for row in table
                 if row["image"] in placed

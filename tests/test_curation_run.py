@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from gingham.curation.config import (
 )
 from gingham.curation.copies import Difference
 from gingham.curation.duplicates import Link, without_doubtful
+from gingham.curation.spreads import spread
 from gingham.errors import InputError
 from test_curation_copies import scene
 
@@ -114,9 +116,13 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
         "same.jpg": ("scene1.jpg", ""),
     }
     assert listed["same.jpg"]["reason"] == "the same pixels"
-    conflict = [(r["image"], r["attribute"], r["value"]) for r in read(stages / "2_conflicts.csv")]
-    assert ("mirror.jpg", "hue", "red") in conflict
-    assert ("scene0.jpg", "hue", "azure") in conflict
+    labels = [
+        (r["image"], r["action"], r["attribute"], r["value"], r["resolved"])
+        for r in read(stages / "2_labels.csv")
+    ]
+    assert ("mirror.jpg", "removed", "hue", "red", "azure") in labels
+    assert ("scene0.jpg", "kept", "hue", "azure", "azure") in labels
+    assert ("scene1.jpg", "filled", "pattern", "unknown", "striped") in labels
     assert {r["image"]: r["reason"].split(":")[0] for r in read(stages / "3_pictures.csv")} == {
         "blank.png": "blank", "long.png": "extreme aspect", "tiny.png": "too small",
     }  # fmt: skip
@@ -147,6 +153,12 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
     assert summary["splits"] == result.splits
     assert sum(result.splits.values()) == result.kept
     assert CurationConfig.load(out / "curate.toml") == SMALL
+
+    # The clean table is a table, too: with it alone nothing is left to remove.
+    once_more = curate(out / "clean.csv", out, SMALL, load=Loader())
+    assert once_more.kept == once_more.rows == result.kept
+    assert list(once_more.ignored) == ["group", "split", "repeat"]
+    assert len(read(out / "clean.csv")) == result.kept
 
 
 def test_a_second_run_reads_nothing_again_and_says_the_same(shop: Path) -> None:
@@ -185,8 +197,6 @@ def test_stages_that_are_off_leave_things_alone_and_no_old_lines(shop: Path) -> 
 
 
 def test_copies_can_stay_and_then_share_a_group(shop: Path) -> None:
-    from dataclasses import replace
-
     result = run(shop, replace(SMALL, duplicates=DuplicatesSection(remove="none")))
     rows = {Path(r["image"]).name: r for r in read(Path(result.table))}
     assert result.removed["duplicates"] == 0
@@ -221,6 +231,20 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
     assert loader.loaded == []
 
 
+def test_a_table_of_which_nothing_is_left_is_refused(shop: Path, tmp_path: Path) -> None:
+    small = replace(
+        SMALL,
+        duplicates=DuplicatesSection(enabled=False),
+        pictures=PicturesSection(min_side=5000),
+    )
+    message = r"no row is left: \[invalid\] removed 2, \[pictures\] removed 74; red0.png: too small"
+    with pytest.raises(InputError, match=message):
+        curate(shop, tmp_path / "new", small, load=Loader())
+    shop.write_text("image,hue\nno1.jpg,red\nno2.jpg,blue\n")
+    with pytest.raises(InputError, match=r"\[invalid\] removed 2; no1.jpg: no such file"):
+        curate(shop, tmp_path / "new", load=Loader())
+
+
 def test_a_catalogue_is_a_table_too(photos: Path, examples: Path, tmp_path: Path) -> None:
     runtime = FakeRuntime()
     with gingham.Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
@@ -245,6 +269,7 @@ def test_the_command(
     config.write_text(
         "[duplicates]\nfeatures = false\n[label_errors]\nenabled = false\n"
         "[pictures]\nmin_side = 20\n"
+        '[values]\nrules = ["hue: Azure -> blue", "hue: azure -> blue"]\n'
     )
     command = [
         "gingham",
@@ -264,7 +289,10 @@ def test_the_command(
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit):
         gingham.cli.main()
-    assert "68 of 76 rows kept" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "68 of 76 rows kept" in said
+    assert "rule 'hue: Azure -> blue' matches no label: look at its spelling" in said
+    assert "'hue: azure -> blue'" not in said
     config.write_text("[duplicates]\nremov = 1")
     with pytest.raises(SystemExit) as ended:
         gingham.cli.main()
@@ -281,6 +309,7 @@ def test_the_page_in_a_browser(shop: Path) -> None:
     (shop.parent / "odd.jpg").rename(shop.parent / odd.replace("/", "_"))
     with shop.open("a", newline="") as file:
         csv.writer(file).writerow([odd.replace("/", "_"), "red", "<b>bold</b>"])
+        csv.writer(file).writerow(["/".join(["folder"] * 20), "red", "plain"])
     report = run(shop).report
     with sync_api.sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -305,6 +334,13 @@ def test_the_page_in_a_browser(shop: Path) -> None:
             assert max(bars) > 150
             assert min(bars) >= 1
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert (
+                page.evaluate(
+                    "[...document.querySelectorAll('th, td')]"
+                    ".filter((one) => one.scrollWidth > one.clientWidth)"
+                )
+                == []
+            )
             dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
             assert page.query_selector("main b b, td i") is None
@@ -312,6 +348,15 @@ def test_the_page_in_a_browser(shop: Path) -> None:
             assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
             page.close()
         browser.close()
+
+
+def test_a_value_that_took_over_another_is_not_folded_away() -> None:
+    before = {f"value {i}": 9 for i in range(30)} | {"Tshirts": 20}
+    after = {f"value {i}": 9 for i in range(30)} | {"T-shirts": 20}
+    drawn = spread("kind", before, after, {}, 0)
+    assert drawn.index("Tshirts") < drawn.index("value 0")
+    assert drawn.index("T-shirts") < drawn.index("value 0")
+    assert "15 others" in drawn
 
 
 def test_pixels_are_compared_not_files(tmp_path: Path) -> None:

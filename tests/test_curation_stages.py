@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,30 +18,37 @@ from gingham.curation import CurationConfig
 from gingham.curation.balance import balance_samples
 from gingham.curation.config import (
     BalanceSection,
+    DuplicatesSection,
     LabelErrorsSection,
     SplitSection,
     TableSection,
     UnknownSection,
     ValuesSection,
 )
+from gingham.curation.duplicates import Link, settle_duplicates
 from gingham.curation.label_errors import _folds, judge_labels
 from gingham.curation.split import split_samples, stratify
-from gingham.curation.table import Samples, Values, read_samples, write_clean
-from gingham.curation.unknown import count_unknown
+from gingham.curation.table import GROUPS, Samples, Values, read_samples, write_clean
+from gingham.curation.unknown import NONE_IN_CSV, count_unknown
 from gingham.curation.values import Rule, settle_values
 from gingham.errors import InputError
+from gingham.training.config import DataConfig
+from gingham.training.data import read_samples as read_learned
 
 
 def quiet(done: int, total: int) -> None:
     pass
 
 
+SPECIAL: dict[str, Values] = {"": None, "-": ()}
+
+
 def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
-    """Make a table; a cell's values are parted by +, an empty cell is unknown."""
+    """Make a table; a cell's values are parted by +, an empty cell is unknown, a - none of them."""
     n = len(next(iter(columns.values())))
     names = [f"{i}.jpg" for i in range(n)]
     values: dict[str, list[Values]] = {
-        name: [tuple(sorted(cell.split("+"))) if cell else () for cell in column]
+        name: [SPECIAL[c] if c in SPECIAL else tuple(sorted(c.split("+"))) for c in column]
         for name, column in columns.items()
     }
     return Samples(names, list(names), values, frozenset(multi))
@@ -56,16 +64,23 @@ def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
             "[duplicates]\nremove = 'all'",
             r"\[duplicates\] remove: expected one of near, exact, none, got 'all'",
         ),
-        ("[values]\nmin_count = 0", r"\[values\] min_count: expected at least 1, got 0"),
+        ("[values]\nmin_count = 0", r"\[values\] min_count: expected at least 1 and .*, got 0"),
         ("[values]\nmin_count = 1.5", "min_count: expected a whole number, got 1.5"),
         ("[values]\nmin_count = true", "min_count: expected a whole number, got True"),
         ("[values]\nrules = 'a: b -> c'", "rules: expected a list of texts, got 'a: b -> c'"),
         ("[values]\nenabled = 1", "enabled: expected true or false, got 1"),
-        ("[pictures]\nmax_aspect = nan", "max_aspect: expected at least 1.0, got nan"),
+        ("[pictures]\nmax_aspect = nan", "max_aspect: expected at least 1.0 and .*, got nan"),
         ("[split]\ntest = 0.5\nvalidation = 0.5", r"\[split\] validation and test: expected less"),
         ("[table]\nseparator = ' '", "separator: expected a visible text, got ' '"),
         ("values = 3", "values: expected a table, got 3"),
         ("seed = [", "cannot be read: "),
+        ("seed = 5000000000", "seed: expected at least 0 and at most 4294967295, got 5000000000"),
+        ("seed = 99999999999999999999", "seed: expected .* got 99999999999999999999"),
+        (
+            "[invalid]\nmax_megapixels = inf",
+            r"\[invalid\] max_megapixels: expected at least 0.01 and at most 10000.0, got inf",
+        ),
+        ("[pictures]\nmax_aspect = inf", "max_aspect: expected .* at most 1000000.0, got inf"),
     ],
 )
 def test_a_config_that_is_wrong_says_where(text: str, message: str, tmp_path: Path) -> None:
@@ -95,12 +110,12 @@ def test_a_table_is_read_with_unknown_and_multiple_values(tmp_path: Path) -> Non
     path.write_text("\n".join(lines))
     section = TableSection(attributes=("colour",), multi=("wear",))
     read = read_samples(path, section, UnknownSection())
-    assert read.values == {"colour": [("red",), (), ()], "wear": [("a", "b"), (), ("b",)]}
-    assert read.spelled["colour"] == Counter({"NA": 1, "n/a": 1})
+    assert read.values == {"colour": [("red",), None, None], "wear": [("a", "b"), None, ("b",)]}
+    assert read.spelled["colour"] == [(1, "NA"), (2, "n/a")]
     assert read.paths[0] == str(tmp_path / "a.jpg")
     off = read_samples(path, section, UnknownSection(enabled=False))
     assert off.values["colour"] == [("red",), ("NA",), ("n/a",)]
-    assert off.values["wear"][1] == ()
+    assert off.values["wear"][1] is None
     with pytest.raises(InputError, match="no column 'size'; it has image, colour, wear, note"):
         read_samples(path, TableSection(attributes=("size",)), UnknownSection())
     with pytest.raises(InputError, match="no column 'file'"):
@@ -115,9 +130,12 @@ def test_columns_of_names_are_left_aside_and_written_columns_refused(tmp_path: P
     assert list(read.values) == ["colour"]
     assert read.ignored["gone"] == "it is empty"
     assert "60 values on 60 images" in read.ignored["name"]
-    path.write_text("image,split\na.jpg,train\nb.jpg,test")
+    path.write_text("image,hue,split\na.jpg,red,train\nb.jpg,blue,test")
+    assert read_samples(path, TableSection(), UnknownSection()).ignored == {
+        "split": "curate writes it anew"
+    }
     with pytest.raises(InputError, match="column 'split' is written by curate itself"):
-        read_samples(path, TableSection(), UnknownSection())
+        read_samples(path, TableSection(attributes=("split",)), UnknownSection())
     path.write_text("image,colour\n")
     with pytest.raises(InputError, match="holds no rows"):
         read_samples(path, TableSection(), UnknownSection())
@@ -129,7 +147,7 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
     samples.split[:] = [0, 2, 1]
     samples.repeat[1] = 3
     samples.group[2] = 1
-    written = write_clean(tmp_path, samples, ";")
+    written = write_clean(tmp_path, samples)
     assert written[0].read_text().splitlines() == [
         "image,colour,wear,group,split,repeat",
         "1.jpg,,b,1,test,3",
@@ -140,18 +158,72 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
     assert table.to_pylist()[0] == {
         "image": "1.jpg", "colour": None, "wear": ["b"], "group": 1, "split": "test", "repeat": 3,
     }  # fmt: skip
-    samples.values["wear"][1] = ("a;b",)
-    with pytest.raises(InputError, match="'a;b' of wear holds the separator"):
-        write_clean(tmp_path, samples, ";")
+    samples.values["wear"][1] = ("a|b",)
+    with pytest.raises(InputError, match=r"'a\|b' of wear holds '\|'.*a rule .* can rename it"):
+        write_clean(tmp_path, samples)
+
+
+def test_what_curate_writes_is_what_train_reads_whatever_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,wear\na.jpg,hat;scarf\nb.jpg,scarf\n")
+    section = TableSection(multi=("wear",), separator=";")
+    clean, _ = write_clean(tmp_path, read_samples(path, section, UnknownSection()))
+    assert clean.read_text().splitlines()[1].split(",")[1] == "hat|scarf"
+    learned = read_learned(clean, DataConfig(min_count=1, validation=0.5), seed=0)
+    assert [(a.name, a.kind) for a in learned.vocabulary.attributes] == [("wear", "multi")]
+
+
+def test_groups_of_the_table_are_joined_with_those_found(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = ["a,1,red", "b,2,red", "c,1,blue", "d,,red", "e,,red", "f,NA,red", "g,NA,red"]
+    path.write_text("\n".join(["image,product,hue", *rows]))
+    samples = read_samples(path, TableSection(group="product"), UnknownSection())
+    assert list(samples.values) == ["hue"]
+    assert samples.ignored == {"product": GROUPS}
+    assert samples.group.tolist() == [0, 1, 0, 3, 4, 5, 6]
+    links = [Link(1, 2, "alike", "features"), Link(3, 4, "near", "features")]
+    prints = cast(Any, SimpleNamespace(pixels=list(range(7)), size=np.ones((7, 2), int)))
+    settle_duplicates(samples, prints, links, DuplicatesSection(remove="none"))
+    assert samples.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+    # The clean table's own column is understood without being named.
+    clean, parquet = write_clean(tmp_path, samples)
+    for written in (clean, parquet):
+        again = read_samples(written, TableSection(), UnknownSection())
+        assert again.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+        assert list(again.ignored) == ["group", "split", "repeat"]
+        again = read_samples(written, TableSection(attributes=("hue",)), UnknownSection())
+        assert again.group.tolist() == [0, 0, 0, 3, 3, 5, 6]
+    with pytest.raises(InputError, match="no column 'products'; it has image, product, hue"):
+        read_samples(path, TableSection(group="products"), UnknownSection())
 
 
 def test_parquet_lists_are_of_kind_multi(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    columns = {"image": ["a", "b"], "wear": [["x", "y"], None], "size": [1.5, float("nan")]}
+    columns = {
+        "image": ["a", "b", "c", "d"],
+        "wear": [["x", "y"], None, [], ["NA", None]],
+        "size": [1.5, float("nan"), None, 2.0],
+    }
     pq.write_table(pa.table(columns), path)
     read = read_samples(path, TableSection(), UnknownSection())
     assert read.multi == {"wear"}
-    assert read.values == {"wear": [("x", "y"), ()], "size": [("1.5",), ()]}
+    assert read.values == {
+        "wear": [("x", "y"), None, (), None],
+        "size": [("1.5",), None, None, ("2.0",)],
+    }
+
+
+def test_none_of_them_stays_and_is_no_unknown(tmp_path: Path) -> None:
+    samples = samples_of(("wear",), wear=["hat", "-", ""])
+    stage = count_unknown(samples, UnknownSection(drop_unlabelled=True))
+    assert stage.summary["unknown"] == {"wear": 1}
+    assert samples.kept.tolist() == [True, True, False]
+    # A CSV has no words for it.
+    told = next(r for r in stage.records if r["row"] == 1)
+    assert (told["before"], told["reason"]) == ("none of them", NONE_IN_CSV)
+    written = write_clean(tmp_path, samples)
+    assert pq.read_table(written[1])["wear"].to_pylist() == [["hat"], []]
+    assert written[0].read_text().splitlines()[2].startswith("1.jpg,,")
 
 
 def test_rules_merge_in_order_and_rare_values_become_unknown() -> None:
@@ -162,7 +234,7 @@ def test_rules_merge_in_order_and_rare_values_become_unknown() -> None:
     )
     rules = ("neck: scoop neck -> round neck", "neck: round -> round neck", "neck: v ->")
     stage = settle_values(samples, ValuesSection(rules=rules, min_count=2))
-    assert samples.values["neck"] == [("round neck",)] * 4 + [(), ()]
+    assert samples.values["neck"] == [("round neck",)] * 4 + [None, None]
     assert samples.values["wear"][0] == ("hat", "scarf")
     assert stage.summary["rules"] == {rules[0]: 2, rules[1]: 1, rules[2]: 1}
     assert stage.summary["too_rare"] == {"neck": {"odd": 1}}
@@ -188,6 +260,10 @@ def test_missing_labels_are_counted_and_rows_without_any_listed() -> None:
     stage = count_unknown(samples, UnknownSection())
     assert stage.summary["unknown"] == {"a": 2, "b": 2}
     assert [(r["row"], r["action"]) for r in stage.records] == [(2, "kept")]
+    samples.spelled["a"] = [(1, "NA"), (2, "")]
+    told = count_unknown(samples, UnknownSection()).records[0]
+    assert (told["row"], told["attribute"], told["before"]) == (1, "a", "NA")
+    assert told["action"] == "read as unknown"
     assert samples.kept.all()
     count_unknown(samples, UnknownSection(drop_unlabelled=True))
     assert samples.kept.tolist() == [True, True, False]
@@ -220,8 +296,8 @@ def test_flipped_labels_come_first_with_the_right_suggestion(action: str) -> Non
     probabilities = [r["probability"] for r in stage.records]
     assert probabilities == sorted(probabilities)
     now = samples.values["kind"][3]
-    assert now == {"report": (said[3],), "unknown": (), "replace": (f"v{labels[3]}",)}[action]
-    assert samples.values["kind"][299] == ()
+    assert now == {"report": (said[3],), "unknown": None, "replace": (f"v{labels[3]}",)}[action]
+    assert samples.values["kind"][299] is None
 
 
 def test_duplicates_never_vouch_for_each_other() -> None:
@@ -269,6 +345,33 @@ def test_other_attributes_are_witnesses_unless_turned_off() -> None:
         )
     assert ranks[True] == 1
     assert ranks[False] > 10
+
+
+def test_a_doubtful_value_among_several_leaves_the_whole_cell_unknown() -> None:
+    """Without it alone the cell would say that the image has it not."""
+    pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
+    X, labels = blobs(200, 2, seed=2)
+    cells = ["hat+scarf" if label else "hat" for label in labels]
+    wrong = int(np.flatnonzero(labels[20:] == 0)[0]) + 20
+    lacking = int(np.flatnonzero(labels[20:])[0]) + 20
+    for other, row, cell, value in (
+        ("bag", wrong, "hat+scarf", "scarf"),
+        ("scarf", lacking, "hat", "not scarf"),
+    ):
+        said = [*[other] * 20, *cells[20:]]
+        said[row] = cell
+        samples = samples_of(("wear",), wear=said)
+        section = LabelErrorsSection(action="unknown")
+        stage = judge_labels(samples, X, np.ones(200, bool), section, seed=0, progress=quiet)
+        told = next(r for r in stage.records if r["row"] == row and r["value"] == value)
+        assert told["flagged"]
+        if row == wrong:
+            assert (told["action"], told["became"]) == ("changed", "unknown")
+            assert samples.values["wear"][row] is None
+        else:
+            # What is perhaps missing is reported: those that are there are not given up for it.
+            assert (told["action"], told["became"]) == ("reported", "")
+            assert samples.values["wear"][row] == ("hat",)
 
 
 def test_values_of_kind_multi_are_judged_one_by_one() -> None:
@@ -320,7 +423,7 @@ def test_every_label_is_judged_once_or_counted(n: int, values: int, multi: bool,
         assert suggested != value
         if multi:
             has = not value.startswith("not ")
-            assert (value.removeprefix("not ") in before[row]) == has
+            assert (value.removeprefix("not ") in (before[row] or ())) == has
             assert suggested == (f"not {value}" if has else value.removeprefix("not "))
             assert record["suggested_probability"] + record["probability"] == pytest.approx(1, 1e-3)
         else:
@@ -401,6 +504,13 @@ def test_a_split_shares_out_rare_values_of_every_attribute() -> None:
                 assert abs(part[value] - share * count) <= max(2.5, 0.06 * count), (name, value)
     assert len(stage.records) == 1000
     assert stage.summary["values_without_training"] == []
+
+
+def test_a_split_that_leaves_nothing_to_learn_from_is_refused() -> None:
+    samples = samples_of(a=["x", "y", "x", "y", "x"])
+    message = r"validation = 0.5 and test = 0.49 leave none of 5 rows in 5 groups for training"
+    with pytest.raises(InputError, match=message):
+        split_samples(samples, SplitSection(validation=0.5, test=0.49), seed=0)
 
 
 def test_rare_values_are_shown_more_often_up_to_the_cap() -> None:

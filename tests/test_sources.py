@@ -120,3 +120,23 @@ def test_bad_labels_are_refused(tmp_path: Path) -> None:
 
 def test_stdin_lines_may_be_any_bytes() -> None:
     assert list(iterate_stdin(b"a.jpg\n\n\xff b.jpg\r\n")) == ["a.jpg", os.fsdecode(b"\xff b.jpg")]
+
+
+def test_a_table_in_which_cells_would_get_lost_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,gender,gender,season\na.jpg,Men,Women,Fall\n")
+    with pytest.raises(InputError, match="two of its columns are called 'gender': rename one"):
+        read_table(path, ["image"])
+    path.write_text("image,season\na.jpg,Fall\nb.jpg,Fall,Summer\n")
+    with pytest.raises(InputError, match="row 2 below the header has 3 cells for 2 columns"):
+        read_table(path, ["image"])
+    # What a spreadsheet leaves at the end of a line, and a short line.
+    path.write_text("image,season,,\na.jpg,Fall,,,,\nb.jpg\n")
+    rows = read_table(path, None)
+    assert rows[0] == {"image": "a.jpg", "season": "Fall", "": ""}
+    assert [row["season"] for row in rows] == ["Fall", None]
+    columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    table = pa.Table.from_arrays(columns, names=["image", "g", "g"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t\.parquet cannot be read: .*g"):
+        read_table(tmp_path / "t.parquet", ["image"])

@@ -272,6 +272,7 @@ def test_the_page_shows_every_default() -> None:
         ("[model]\nlayers = 'stage5'", r"model\.layers must be a list, got 'stage5'"),
         ("[model]\nlayers = [5]", r"model\.layers\[0\] must be text, got 5"),
         ("[model]\ncrop = 2.0", r"model\.crop must be from 0\.05 to 1"),
+        ("[training]\nseed = 5000000000", r"seed must be from 0 to 4294967295, got 5000000000"),
         ("[training]\nepochs = 0", r"training\.epochs must be from 1 to inf, got 0"),
         ("[training]\nbatch_size = 1", r"training\.batch_size must be from 2 to inf, got 1"),
         ("[data]\nvalidation = 0.5\ntest = 0.49", "leave a quarter for training, got 0.5 and 0.49"),

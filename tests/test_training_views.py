@@ -17,6 +17,7 @@ from torch import nn
 from conftest import FakeRuntime
 from gingham.images import load_image, resize
 from gingham.training.config import FitConfig
+from gingham.training.fitting import EpochSampler
 from gingham.training.maps import store_maps, views_of
 from gingham.training.networks import Network
 
@@ -130,3 +131,16 @@ def test_the_store_holds_every_view(tmp_path: Path, photos: Path) -> None:
                 np.testing.assert_allclose(
                     array[number, row], expected[layer], rtol=2e-3, atol=1e-3
                 )
+
+
+def test_repeats_of_an_epoch_are_different_views() -> None:
+    rows, repeat = np.array([7, 2, 5, 9]), np.array([1, 4, 2, 3])
+    for epoch in range(5):
+        sampler = EpochSampler(rows, repeat, seed=3)
+        sampler.set_epoch(epoch)
+        found = list(sampler)
+        assert len(found) == 10
+        for row, often in zip(rows, repeat, strict=True):
+            numbers = [number for one, number in found if one == row]
+            assert np.diff(numbers).tolist() == [1] * (often - 1)
+            assert len({number % often for number in numbers}) == often

@@ -104,7 +104,8 @@ def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]
     Raises
     ------
     InputError
-        If the file is missing or unreadable, or lacks a column; the message lists those it has.
+        If the file is missing or unreadable, names two columns alike, has a row with more cells
+        than columns, or lacks a column; the message lists those it has.
     """
     if not path.is_file():
         raise InputError(f"table {path} does not exist: check the path")
@@ -112,6 +113,7 @@ def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]
         raise InputError(f"table {path}: expected a .csv or .parquet file")
     try:
         names, rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+        _check_cells(names, rows)
     except (OSError, csv.Error, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"table {path} cannot be read: {reason}") from None
@@ -141,6 +143,19 @@ def _read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
 
     table = pq.read_table(path)
     return table.column_names, table.to_pylist()
+
+
+def _check_cells(names: list[str], rows: list[dict[str, Any]]) -> None:
+    """Refuse what would get lost: a column that another one hides, and cells without a column."""
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise ValueError(f"two of its columns are called {twice[0]!r}: rename one")
+    for number, row in enumerate(rows, 1):
+        # The reader files surplus cells under None; empty ones hold nothing.
+        if any(surplus := row.pop(None, ())):  # type: ignore[call-overload]
+            raise ValueError(
+                f"row {number} below the header has {len(names) + len(surplus)} cells for "
+                f"{len(names)} columns: put quotes around a cell that holds a comma"
+            )
 
 
 def resolve(image: Any, folder: Path) -> str:

@@ -47,6 +47,11 @@ def curate(
         for name, count in result.removed.items():
             rows.add_row(name, str(count))
         print_table(rows)
+        for name, why in result.ignored.items():
+            say(f"column {name} is no attribute: {why}")
+        for rule, count in result.stages.get("values", {}).get("rules", {}).items():
+            if not count:
+                say(f"rule {rule!r} matches no label: look at its spelling")
         say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
         say(f"table: {result.table}")

@@ -38,7 +38,7 @@ def balance_samples(samples: Samples, section: BalanceSection, *, seed: int) -> 
             factors[name, value] = factor
         column = samples.values[name]
         for row in rows:
-            wanted[row] = max([wanted[row], *(factors[name, value] for value in column[row])])
+            wanted[row] = max([wanted[row], *(factors[name, value] for value in column[row] or ())])
     drawn = np.random.default_rng(seed).random(len(samples))
     repeat = np.floor(wanted) + (drawn < wanted - np.floor(wanted))
     samples.repeat[:] = 1
@@ -50,7 +50,7 @@ def balance_samples(samples: Samples, section: BalanceSection, *, seed: int) -> 
         column = samples.values[name]
         after = dict.fromkeys(before, 0)
         for row in rows:
-            for value in column[row]:
+            for value in column[row] or ():
                 after[value] += int(samples.repeat[row])
         for value, count in sorted(before.items(), key=lambda item: (item[1], item[0])):
             records.append(_line(name, value, count, factors[name, value], after, len(rows), shown))

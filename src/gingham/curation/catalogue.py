@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from gingham.backbones import FeatureConfig
@@ -43,22 +42,28 @@ def read_catalogue(folder: Path) -> Samples:
     samples.multi = frozenset(name for name, one in taught.items() if one.kind == "multi")
     for name, one in taught.items():
         known = {example.id: example for example in one.examples}
-        samples.spelled[name] = Counter()
-        samples.values[name] = [
-            _said(known.get(image_id), name in samples.multi, samples.spelled[name])
-            for image_id in files.values()
-        ]
+        samples.values[name] = [_said(known.get(image_id)) for image_id in files.values()]
+        if name not in samples.multi:
+            _settle(samples, name)
     return samples
 
 
-def _said(example: Example | None, multi: bool, spelled: Counter[str]) -> Values:
-    if example is None:
-        return ()
-    values = tuple(sorted(value for value, present in example.values.items() if present))
-    if len(values) > 1 and not multi:
-        spelled[CONTRADICTORY] += 1
-        return ()
-    return values
+def _said(example: Example | None) -> Values:
+    values = example.values.items() if example is not None else ()
+    # What was only said to be absent does not say that there is nothing else.
+    return tuple(sorted(value for value, present in values if present)) or None
+
+
+def _settle(samples: Samples, name: str) -> None:
+    """Leave unknown, and say so, what was taught two values where there can be one."""
+    column = samples.values[name]
+    samples.spelled[name] = [
+        (row, CONTRADICTORY)
+        for row, said in enumerate(column)
+        if said is not None and len(said) > 1
+    ]
+    for row, _ in samples.spelled[name]:
+        column[row] = None
 
 
 def copy_features(folder: Path, store: FeatureStore, config: FeatureConfig) -> None:

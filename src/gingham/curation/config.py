@@ -81,12 +81,15 @@ class TableSection(Section):
     image : the column of the images.
     attributes : the columns to curate; none named means every column that looks like an attribute.
     multi : those of them that hold any number of values an image.
-    separator : between the values of a cell of a CSV, in the table and in the clean one.
+    group : the column of groups that are known: rows of one stay together, with their copies, in
+        one group of the clean table. None named means `group`, if the table has it.
+    separator : between the values of a cell of a CSV; the clean one has `|`, whatever this is.
     """
 
     image: str = "image"
     attributes: tuple[str, ...] = ()
     multi: tuple[str, ...] = ()
+    group: str = ""
     separator: str = "|"
 
     def __post_init__(self) -> None:
@@ -115,7 +118,7 @@ class InvalidSection(Section):
     """Files that cannot be read are removed. `max_megapixels` refuses larger ones undecoded."""
 
     enabled: bool = True
-    max_megapixels: float = _option(100.0, low=0.01)
+    max_megapixels: float = _option(100.0, low=0.01, high=10_000.0)
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,9 @@ class PicturesSection(Section):
     """
 
     enabled: bool = True
-    min_side: int = _option(32, low=1)
+    min_side: int = _option(32, low=1, high=1_000_000)
     min_deviation: float = _option(1.0, low=0.0, high=127.0)
-    max_aspect: float = _option(5.0, low=1.0)
+    max_aspect: float = _option(5.0, low=1.0, high=1e6)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class ValuesSection(Section):
 
     enabled: bool = True
     rules: tuple[str, ...] = ()
-    min_count: int = _option(5, low=1)
+    min_count: int = _option(5, low=1, high=1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class SplitSection(Section):
 
 @dataclass(frozen=True)
 class BalanceSection(Section):
-    """Rare values are shown to training more often, each time augmented.
+    """Rare values are shown to training more often, in other views as far as it makes any.
 
     Attributes
     ----------
@@ -255,7 +258,7 @@ class CurationConfig(Section):
         If a key is unknown or a value is not what it must be.
     """
 
-    seed: int = _option(0, low=0)
+    seed: int = _option(0, low=0, high=2**32 - 1)
     table: TableSection = TableSection()
     features: FeaturesSection = FeaturesSection()
     invalid: InvalidSection = InvalidSection()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from gingham.curation.neighbours import (
     nearest_pairs,
     perceptual_points,
 )
-from gingham.curation.table import Records, Samples, Stage, Values
+from gingham.curation.table import Records, Samples, Stage, written
 from gingham.discriminant import unit
 from gingham.extract import Progress
 
@@ -32,7 +31,9 @@ COLUMNS = (
     "row", "image", "action", "reason", "of_row", "of_image", "turn", "block", "shift", "found_by",
     "group",
 )  # fmt: skip
-CONFLICT_COLUMNS = ("group", "row", "image", "attribute", "value", "kept_row", "resolved")
+LABEL_COLUMNS = (
+    "group", "row", "image", "action", "attribute", "value", "kept_row", "resolved",
+)  # fmt: skip
 
 ALIKE = (3.0, 14.0)
 """Thumbnails that differ by less are alike: no copies, but kept on one side of every split."""
@@ -169,17 +170,18 @@ def settle_duplicates(
     """Group copies, remove all but the best of each group, and merge what their rows say.
 
     What others were plainly made from stays, else the one of the most pixels, else the first in the
-    table. Its unknown attributes are filled from the others; where they contradict each other it
-    is reported and settled as the section says.
+    table. Its unknown attributes are filled from the copies that go; where these and it contradict
+    each other it is settled as the section says. A copy that stays keeps its labels and gives none.
 
     Returns
     -------
-    The stage, and a line for every label of a contradiction.
+    The stage, and a line for every label that was filled and every one of a contradiction.
     """
     n = len(samples)
     together = [link for link in links if link.kind != "alike"]
-    copies = _components(n, together)
-    samples.group = _components(n, links)
+    copies = _components(n, [(link.a, link.b) for link in together])
+    known = enumerate(samples.group.tolist())
+    samples.group = _components(n, [*((link.a, link.b) for link in links), *known])
     best: dict[int, int] = {}
     made = {row for link in together if (row := _made(link)) is not None}
     for row in sorted(samples.rows, key=lambda row: (row in made, _rank(prints, row))):
@@ -187,23 +189,26 @@ def settle_duplicates(
     members: dict[int, list[int]] = {}
     for row in samples.rows:
         members.setdefault(int(copies[row]), []).append(row)
+    kinds = {
+        row: "exact" if prints.pixels[row] == prints.pixels[best[number]] else "near"
+        for number, rows in members.items()
+        for row in rows
+        if row != best[number]
+    }
+    goes = {row for row, kind in kinds.items() if section.remove in ("near", kind)}
     records: Records = []
-    conflicts: Records = []
-    removed = Counter[str]()
+    labels: Records = []
+    removed = Counter(kinds[row] for row in goes)
     for number, rows in members.items():
         if len(rows) > 1:
-            conflicts += _merge(samples, number, best[number], rows, section.conflicts)
+            labels += _merge(samples, number, best[number], rows, goes, section.conflicts)
     told = _tell(links, best, copies)
     for row in samples.rows:
         if (link := told.get(row)) is None:
             continue
-        other = best[int(copies[row])]
-        if row == other:
-            kind, other = "alike", link.b if link.a == row else link.a
-        else:
-            kind = "exact" if prints.pixels[row] == prints.pixels[other] else "near"
-        goes = section.remove == "near" or (section.remove == "exact" and kind == "exact")
-        goes = goes and kind != "alike"
+        kind, other = kinds.get(row, "alike"), best[int(copies[row])]
+        if kind == "alike":
+            other = link.b if link.a == row else link.a
         # A copy of a copy was not compared with the row that stays.
         direct = other in (link.a, link.b)
         gap = link.gap if direct else None
@@ -211,7 +216,7 @@ def settle_duplicates(
             {
                 "row": row,
                 "image": samples.names[row],
-                "action": "removed" if goes else "grouped",
+                "action": "removed" if row in goes else "grouped",
                 "reason": _REASONS[kind],
                 "of_row": other,
                 "of_image": samples.names[other],
@@ -222,7 +227,6 @@ def settle_duplicates(
                 "group": int(samples.group[row]),
             }
         )
-        removed[kind] += goes
     samples.kept[[record["row"] for record in records if record["action"] == "removed"]] = False
     counts = Counter(record["reason"] for record in records)
     summary = {
@@ -230,9 +234,18 @@ def settle_duplicates(
         "removed_exact": removed["exact"],
         "removed_near": removed["near"],
         "listed": dict(counts),
-        "conflicting_labels": len({(c["group"], c["attribute"]) for c in conflicts}),
+        "filled_labels": sum(label["action"] == "filled" for label in labels),
+        "conflicting_labels": len(conflicts_of(labels)),
     }
-    return Stage("duplicates", records, summary), conflicts
+    return Stage("duplicates", records, summary), labels
+
+
+def conflicts_of(labels: Records) -> list[Records]:
+    """Pick the contradictions: the lines of the labels that copies say of one attribute."""
+    cases: dict[tuple[int, str], Records] = {}
+    for label in labels:
+        cases.setdefault((label["group"], label["attribute"]), []).append(label)
+    return [case for case in cases.values() if len(case) > 1]
 
 
 _REASONS = {
@@ -259,9 +272,9 @@ def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
     return -int(width * height), row
 
 
-def _components(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
-    """Number the rows that links connect alike, by their first row."""
-    ends = np.array([(link.a, link.b) for link in links], np.int64).reshape(-1, 2)
+def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Number the rows that pairs connect alike, by their first row."""
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
     _, numbers = connected_components(graph, directed=False)
     _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
@@ -288,34 +301,44 @@ def _tell(
     return told
 
 
-def _merge(samples: Samples, group: int, kept: int, rows: list[int], settle: str) -> Records:
-    """Write what all copies say to the kept row; list where they contradict each other."""
-    conflicts: list[dict[str, Any]] = []
+def _merge(
+    samples: Samples, group: int, kept: int, rows: list[int], goes: set[int], settle: str
+) -> Records:
+    """Write what the copies that go say to the kept row; list it, and all of a contradiction."""
+    labels: Records = []
     for name, column in samples.values.items():
-        said = Counter(column[row] for row in rows if column[row])
-        if len(said) < 2:
-            if not column[kept] and said:
-                column[kept] = next(iter(said))
-            continue
-        top = max(said.values())
-        winners = [values for values, count in said.items() if count == top]
         own = column[kept]
-        resolved: Values
-        if settle == "unknown":
-            resolved = ()
-        else:
-            resolved = own if own in winners or (len(winners) > 1 and own) else winners[0]
-        conflicts += [
-            {
-                "group": group,
-                "row": row,
-                "image": samples.names[row],
-                "attribute": name,
-                "value": " + ".join(column[row]),
-                "kept_row": kept,
-                "resolved": " + ".join(resolved) or "unknown",
-            }
-            for row in rows
-        ]
-        column[kept] = resolved
-    return conflicts
+        said = Counter(
+            column[row] for row in rows if (row == kept or row in goes) and column[row] is not None
+        )
+        stands = own
+        if len(said) == 1:
+            stands = next(iter(said))
+        elif said and settle == "unknown":
+            stands = None
+        elif said:
+            top = max(said.values())
+            winners = [values for values, count in said.items() if count == top]
+            if own not in winners and (own is None or len(winners) == 1):
+                stands = winners[0]
+        conflict = len({column[row] for row in rows} - {None}) > 1
+        changed = "filled" if len(said) == 1 else "resolved"
+        for row in rows if conflict else [kept] if stands != own else []:
+            if row == kept:
+                action = changed if stands != own else "kept"
+            else:
+                action = "removed" if row in goes else "reported"
+            labels.append(
+                {
+                    "group": group,
+                    "row": row,
+                    "image": samples.names[row],
+                    "action": action,
+                    "attribute": name,
+                    "value": written(column[row]),
+                    "kept_row": kept,
+                    "resolved": written(column[row] if action == "reported" else stands),
+                }
+            )
+        column[kept] = stands
+    return labels

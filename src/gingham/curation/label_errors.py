@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Samples, Stage, written
 from gingham.discriminant import blas_threads
 from gingham.errors import MissingExtraError
 from gingham.extract import Progress
 
 COLUMNS = (
     "rank", "attribute_rank", "row", "image", "attribute", "value", "suggested", "probability",
-    "suggested_probability", "flagged", "action",
+    "suggested_probability", "flagged", "action", "became",
 )  # fmt: skip
 
 LENGTH, WITNESS = 3.0, 0.3
@@ -69,7 +69,8 @@ def judge_labels(
     rows = np.flatnonzero(samples.kept & has_features)
     scale = LENGTH / np.sqrt(np.square(reduced[rows]).sum(axis=1).mean()) if len(rows) else 1.0
     for done, name in enumerate(names):
-        known = np.array([row for row in rows.tolist() if samples.values[name][row]], np.int64)
+        column = samples.values[name]
+        known = np.array([row for row in rows.tolist() if column[row] is not None], np.int64)
         X = reduced[known] * np.float32(scale)
         if section.context:
             X = np.concatenate([X, _others(samples, name, known)], axis=1)
@@ -97,7 +98,7 @@ def _others(samples: Samples, name: str, rows: NDArray[np.int64]) -> NDArray[np.
     for i, row in enumerate(rows.tolist()):
         for other, column in samples.values.items():
             if other != name:
-                found[i, [place[other, value] for value in column[row]]] = WITNESS
+                found[i, [place[other, value] for value in column[row] or ()]] = WITNESS
     return found
 
 
@@ -110,7 +111,7 @@ def _judge(
     section: LabelErrorsSection,
     seed: int,
 ) -> Records:
-    column = [samples.values[name][row] for row in known]
+    column = [samples.values[name][row] or () for row in known]
     multi = name in samples.multi
     values = sorted({value for said in column for value in said})
     place = {value: i for i, value in enumerate(values)}
@@ -177,6 +178,7 @@ def _doubts(
             "suggested_probability": float(f"{suggested:.4g}"),
             "flagged": error,
             "action": "reported" if error else "kept",
+            "became": "",
         }
         for row, label, other, probability, suggested, error in zip(
             *(column.tolist() for column in columns), strict=True
@@ -267,19 +269,24 @@ def _act(samples: Samples, found: Records, action: str) -> int:
             continue
         name, row = record["attribute"], record["row"]
         column = samples.values[name]
-        new = set(column[row])
-        if name not in samples.multi:
-            new = {record["suggested"]} if action == "replace" else set()
-        elif record["value"].startswith("not "):
-            # That a value is missing cannot be unknown by itself: only adding it says more.
-            if action != "replace":
+        said = set(column[row] or ())
+        lacking = name in samples.multi and record["value"].startswith("not ")
+        if action == "unknown":
+            # Of several values one cannot be unknown by itself, for without it they would say that
+            # the image has it not. What is only perhaps missing is not worth those that are there.
+            if lacking:
                 continue
-            new.add(record["suggested"])
+            column[row] = None
+        elif name not in samples.multi:
+            column[row] = (record["suggested"],)
         else:
-            new.discard(record["value"])
-        column[row] = tuple(sorted(new))
+            change = {record["suggested"]} if lacking else {record["value"]}
+            column[row] = tuple(sorted(said | change if lacking else said - change)) or None
         record["action"] = "changed"
         changed += 1
+    for record in found:
+        if record["action"] == "changed":
+            record["became"] = written(samples.values[record["attribute"]][record["row"]])
     return changed
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
 from gingham.curation.table import Records, Samples, Stage
 from gingham.errors import ImageError
@@ -29,7 +30,7 @@ def write_report(
     samples: Samples,
     before: Mapping[str, Counter[str]],
     stages: Sequence[Stage],
-    conflicts: Records,
+    labels: Records,
     summary: Mapping[str, Any],
     *,
     max_pixels: int,
@@ -43,7 +44,7 @@ def write_report(
     samples : the table after curation.
     before : attribute -> value -> rows of the table as it came.
     stages : what was done.
-    conflicts : labels in which copies of a picture contradict each other.
+    labels : what copies of a picture say of each other's labels: filled, or contradictory.
     summary : the figures, as `summary.json` has them.
     max_pixels : see `gingham.images.open_image`.
     progress : called with the number of sections made and of all.
@@ -61,7 +62,7 @@ def write_report(
     ]
     for name, title, make in (
         ("invalid", "Invalid images", page.invalid),
-        ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, conflicts)),
+        ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, labels)),
         ("pictures", "Small, blank, extreme", page.pictures),
         ("values", "Values", page.values),
         ("unknown", "Missing labels", page.unknown),
@@ -100,9 +101,9 @@ class _Page:
         for name, column in self.samples.values.items():
             shown: Counter[str] = Counter()
             for row in training if balanced else ():
-                for value in column[row]:
+                for value in column[row] or ():
                     shown[value] += int(self.samples.repeat[row])
-            unknown = sum(not column[row] for row in rows)
+            unknown = sum(column[row] is None for row in rows)
             spreads.append(
                 spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
             )
@@ -122,12 +123,12 @@ class _Page:
             ["image", "reason"], rows
         )
 
-    def duplicates(self, stage: Stage, conflicts: Records) -> str:
+    def duplicates(self, stage: Stage, labels: Records) -> str:
         """Show copies beside what they are copies of, and the contradictions among their labels."""
         found = stage.summary
         parts = [
-            f"<p>{found['removed_exact']} rows removed for having the same pixels as another, "
-            f"{found['removed_near']} for being a re-encoded, resized or turned copy.</p>"
+            f"<p>Removed for having the same pixels as another: {found['removed_exact']}; for "
+            f"being a re-encoded, resized or turned copy: {found['removed_near']}.</p>"
         ]
         for reason, heading in (
             ("a re-encoded, resized or turned copy", "Near copies"),
@@ -141,23 +142,26 @@ class _Page:
                     f"<h3>{heading}: {len(records)}</h3>{_more(records)}"
                     f'<div class="cards">{cards}</div>'
                 )
-        by_case: dict[tuple[int, str], Records] = {}
-        for record in conflicts:
-            by_case.setdefault((record["group"], record["attribute"]), []).append(record)
-        if by_case:
+        if found["filled_labels"]:
+            parts.append(
+                "<p>Unknown labels filled from copies that were removed: "
+                f"{found['filled_labels']}; each is in <code>stages/2_labels.csv</code>.</p>"
+            )
+        conflicts = conflicts_of(labels)
+        if conflicts:
             rows = [
                 [
-                    escaped(name),
+                    escaped(case[0]["attribute"]),
                     "; ".join(
-                        f"{escaped(r['image'])}: {escaped(r['value'] or 'unknown')}" for r in said
+                        f"{escaped(_short(r['image']))}: {escaped(r['value'])}" for r in case
                     ),
-                    escaped(said[0]["resolved"]),
+                    "; ".join(dict.fromkeys(escaped(r["resolved"]) for r in case)),
                 ]
-                for (_, name), said in islice(by_case.items(), MOST_CARDS)
+                for case in islice(conflicts, MOST_CARDS)
             ]
             parts.append(
-                f"<h3>Copies labelled differently: {len(by_case)}</h3>{_more(by_case)}"
-                + table(["attribute", "labels", "settled as"], rows)
+                f"<h3>Copies labelled differently: {len(conflicts)}</h3>{_more(conflicts)}"
+                + table(["attribute", "labels", "stands now"], rows)
             )
         return "".join(parts)
 
@@ -217,7 +221,8 @@ class _Page:
             for name, count in found["unknown"].items()
         ]
         return (
-            "<p>A missing label is unknown: never a value, and never a negative. "
+            "<p>A missing label is unknown: never a value, and never a negative. Rows are in "
+            "<code>stages/5_unknown.csv</code>. "
             f"{found['unlabelled_rows']} rows have no label at all.</p>"
             + table(["attribute", "unknown in the clean table", "spelled, in the table"], rows)
         )
@@ -260,7 +265,7 @@ class _Page:
                     v
                     for row in self.samples.rows
                     if self.samples.split[row] == i
-                    for v in column[row]
+                    for v in column[row] or ()
                 }
                 for i in range(len(names))
             ]
@@ -284,7 +289,8 @@ class _Page:
         ]
         return (
             f"<p>{found['training_rows']} training images are shown {found['shown_an_epoch']} "
-            "times an epoch, each time augmented. The values repeated most:</p>"
+            "times an epoch; repeats are other views of an image, as many as training makes: its "
+            "mirror image, and random boxes if asked for. The values repeated most:</p>"
             + table(["value", "images", "shown an epoch", "times"], rows)
         )
 
@@ -325,7 +331,7 @@ def _figures(summary: Mapping[str, Any]) -> str:
     items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
     off = summary["turned_off"]
     left = "".join(
-        f"<p>Column {escaped(name)} is left out: {escaped(why)}.</p>"
+        f"<p>Column {escaped(name)} is no attribute: {escaped(why)}.</p>"
         for name, why in summary["ignored_columns"].items()
     )
     said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""

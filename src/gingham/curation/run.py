@@ -84,6 +84,7 @@ class CurationResult(Result):
     flagged : labels that are probably wrong.
     splits : set -> rows.
     failed : pictures that could not be read.
+    ignored : the columns that are no attributes, each with a reason.
     stages : stage -> its figures; one that was turned off is not there.
     """
 
@@ -96,6 +97,7 @@ class CurationResult(Result):
     flagged: int
     splits: dict[str, int]
     failed: int
+    ignored: dict[str, str]
     stages: dict[str, Any]
     seconds: float
 
@@ -163,9 +165,9 @@ def curate(
         work = _Work(samples, config, folder / "cache", progress, load, device)
         if is_catalogue:
             work.catalogue = source
-        stages, conflicts = work.run()
-        paths = write_clean(folder, samples, config.table.separator)
-        _write_stages(folder / "stages", stages, conflicts)
+        stages, labels = work.run()
+        paths = write_clean(folder, samples)
+        _write_stages(folder / "stages", stages, labels)
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
         write_json(folder / "summary.json", summary)
@@ -175,7 +177,7 @@ def curate(
                 samples,
                 before,
                 stages,
-                conflicts,
+                labels,
                 summary,
                 max_pixels=work.max_pixels,
                 progress=told,
@@ -194,6 +196,7 @@ def curate(
         flagged=sum(one["flagged"] for one in judged.values()),
         splits=summary["splits"],
         failed=len(work.prints.reasons),
+        ignored=samples.ignored,
         stages=figures,
         seconds=time.perf_counter() - started,
     )
@@ -219,16 +222,22 @@ class _Work:
         self.prints: Fingerprints
 
     def run(self) -> tuple[list[Stage], Records]:
-        """Run the stages that are turned on; gives what they did, and contradicting labels."""
+        """Run the stages that are turned on; gives that, and the labels of copies."""
         samples, config = self.samples, self.config
         with self.progress("measure") as told:
             self.prints = take_fingerprints(
                 samples.paths, self.cache, max_pixels=self.max_pixels, progress=told
             )
         stages: list[Stage] = []
-        conflicts: Records = []
+        labels: Records = []
+
+        def done(stage: Stage) -> None:
+            stages.append(stage)
+            if not samples.kept.any():
+                raise InputError(_nothing_left(stages))
+
         if config.invalid.enabled:
-            stages.append(invalid.remove_invalid(samples, self.prints))
+            done(invalid.remove_invalid(samples, self.prints))
         if config.duplicates.enabled:
             if config.duplicates.features:
                 self.reduced()
@@ -241,20 +250,20 @@ class _Work:
                     max_pixels=self.max_pixels,
                     progress=told,
                 )
-            stage, conflicts = duplicates.settle_duplicates(
+            stage, labels = duplicates.settle_duplicates(
                 samples, self.prints, links, config.duplicates
             )
-            stages.append(stage)
+            done(stage)
         if config.pictures.enabled:
-            stages.append(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
+            done(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
         if config.values.enabled:
-            stages.append(values.settle_values(samples, config.values))
+            done(values.settle_values(samples, config.values))
         if config.unknown.enabled:
-            stages.append(unknown.count_unknown(samples, config.unknown))
+            done(unknown.count_unknown(samples, config.unknown))
         if config.label_errors.enabled:
             reduced = self.reduced()
             with self.progress("judge") as told:
-                stages.append(
+                done(
                     label_errors.judge_labels(
                         samples,
                         reduced,
@@ -265,10 +274,10 @@ class _Work:
                     )
                 )
         if config.split.enabled:
-            stages.append(split.split_samples(samples, config.split, seed=config.seed))
+            done(split.split_samples(samples, config.split, seed=config.seed))
         if config.balance.enabled:
-            stages.append(balance.balance_samples(samples, config.balance, seed=config.seed))
-        return stages, conflicts
+            done(balance.balance_samples(samples, config.balance, seed=config.seed))
+        return stages, labels
 
     def reduced(self) -> NDArray[np.float32]:
         """Read and reduce the features of all rows, once; of a picture without any, zeros."""
@@ -310,6 +319,14 @@ class _Work:
         return self._reduced
 
 
+def _nothing_left(stages: Sequence[Stage]) -> str:
+    """Say what removed all rows."""
+    removed = [stage for stage in stages if stage.summary.get("removed")]
+    counts = ", ".join(f"[{stage.name}] removed {stage.summary['removed']}" for stage in removed)
+    last = next(record for record in removed[-1].records if record["action"] == "removed")
+    return f"no row is left: {counts}; {last['image']}: {last['reason']}"
+
+
 def _check_attributes(names: Sequence[str], samples: Samples) -> None:
     if strange := [name for name in names if name not in samples.values]:
         raise InputError(
@@ -325,14 +342,14 @@ def _lock(folder: Path) -> CatalogueLock:
         raise InputError(str(error).replace("catalogue", "folder", 1)) from None
 
 
-def _write_stages(folder: Path, stages: Sequence[Stage], conflicts: Records) -> None:
+def _write_stages(folder: Path, stages: Sequence[Stage], labels: Records) -> None:
     """Write a CSV for each stage; that of a stage turned off is taken away, for it would lie."""
     done = {stage.name: stage.records for stage in stages}
     for number, (name, columns) in enumerate(STAGES.items(), 1):
         files = {f"{number}_{name}.csv": (columns, done.get(name))}
         if name == "duplicates":
-            found = conflicts if name in done else None
-            files[f"{number}_conflicts.csv"] = (duplicates.CONFLICT_COLUMNS, found)
+            found = labels if name in done else None
+            files[f"{number}_labels.csv"] = (duplicates.LABEL_COLUMNS, found)
         for file, (heads, records) in files.items():
             if records is None:
                 (folder / file).unlink(missing_ok=True)
@@ -354,7 +371,7 @@ def _summary(
             name: {
                 "kind": "multi" if name in samples.multi else "single",
                 "values": dict(sorted(samples.counts(name).items())),
-                "unknown": sum(not samples.values[name][row] for row in samples.rows),
+                "unknown": sum(samples.values[name][row] is None for row in samples.rows),
             }
             for name in samples.values
         },

@@ -9,22 +9,38 @@ from numpy.typing import NDArray
 
 from gingham.curation.config import SplitSection
 from gingham.curation.table import SPLITS, Records, Samples, Stage
+from gingham.errors import InputError
 
 COLUMNS = ("row", "image", "group", "split")
 
 
 def split_samples(samples: Samples, section: SplitSection, *, seed: int) -> Stage:
-    """Assign every row that is still there to a set, groups undivided."""
+    """Assign every row that is still there to a set, groups undivided.
+
+    Raises
+    ------
+    InputError
+        If no row is left for training.
+    """
     rows = np.array(samples.rows, np.int64)
     shares = (1 - section.validation - section.test, section.validation, section.test)
     keys = [(name, value) for name in samples.values for value in sorted(samples.counts(name))]
     number = {key: i for i, key in enumerate(keys)}
     labels = [
-        [number[name, value] for name, column in samples.values.items() for value in column[row]]
+        [
+            number[name, value]
+            for name, column in samples.values.items()
+            for value in column[row] or ()
+        ]
         for row in rows.tolist()
     ]
     groups = np.unique(samples.group[rows], return_inverse=True)[1]
     samples.split[rows] = stratify(labels, groups, shares, seed=seed)
+    if not (samples.split[rows] == 0).any():
+        raise InputError(
+            f"[split] validation = {section.validation} and test = {section.test} leave none of "
+            f"{len(rows)} rows in {groups.max() + 1} groups for training: lower them"
+        )
     records: Records = [
         {
             "row": row,

@@ -21,7 +21,9 @@ def spread(
     Bars are shares, so that a table, the clean one and its training part can be compared.
     """
     columns = [before, after] + ([shown] if shown else [])
-    values = sorted(before.keys() | after.keys(), key=lambda v: (-before.get(v, 0), v))
+    values = sorted(
+        before.keys() | after.keys(), key=lambda v: (-max(before.get(v, 0), after.get(v, 0)), v)
+    )
     rows = [(value, [column.get(value, 0) for column in columns]) for value in values]
     if len(rows) > MOST_VALUES:
         rest = [counts for _, counts in rows[MOST_VALUES - 1 :]]

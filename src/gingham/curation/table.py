@@ -21,13 +21,21 @@ from gingham.extract import absolute
 from gingham.sources import read_table, resolve
 from gingham.storage import replace_file
 
-Values = tuple[str, ...]
-"""What is known of one attribute of one image: nothing, a value, or several where it is multi."""
+Values = tuple[str, ...] | None
+"""What is known of one attribute of one image: None is unknown; a value, or where it is multi any
+number of them, and of these an empty tuple says that it is none of them."""
 
 FEW_VALUES = 50
 """A column of at most this many different values is an attribute, however short the table."""
 
-RESERVED = ("image", "group", "split", "repeat")
+WRITTEN = ("group", "split", "repeat")
+"""The columns of the clean table after the attributes."""
+
+GROUPS = "images of one group stay on one side of every split"
+
+SEPARATOR = "|"
+"""Between the values of a cell of the clean CSV, as training and teaching read it."""
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -41,8 +49,8 @@ class Samples:
     paths : their files, absolute.
     values : attribute -> what is known of each row.
     multi : the attributes with any number of values an image.
-    ignored : the columns that were left aside, each with a reason.
-    spelled : attribute -> how a cell was spelled that means unknown -> rows.
+    ignored : the columns that are no attributes, each with a reason.
+    spelled : attribute -> (row, word) of the cells, or parts of them, that mean unknown.
     kept : rows that are still there.
     group : rows of one number stay on one side of every split.
     split : of each row, as a position in `SPLITS`.
@@ -54,7 +62,7 @@ class Samples:
     values: dict[str, list[Values]]
     multi: frozenset[str] = frozenset()
     ignored: dict[str, str] = field(default_factory=dict)
-    spelled: dict[str, Counter[str]] = field(default_factory=dict)
+    spelled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -74,7 +82,15 @@ class Samples:
     def counts(self, attribute: str, rows: Sequence[int] | None = None) -> Counter[str]:
         """Count the rows (those still there) of each value."""
         column = self.values[attribute]
-        return Counter(v for row in (self.rows if rows is None else rows) for v in column[row])
+        rows = self.rows if rows is None else rows
+        return Counter(value for row in rows for value in column[row] or ())
+
+
+def written(values: Values) -> str:
+    """Write what is known of one attribute as stages list it."""
+    if values is None:
+        return "unknown"
+    return " + ".join(values) or "none of them"
 
 
 def read_samples(table: Path, section: TableSection, unknown: UnknownSection) -> Samples:
@@ -86,10 +102,11 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         If it cannot be read, holds no row, or lacks a column.
     """
     wanted = [section.image, *dict.fromkeys(section.attributes + section.multi)]
-    rows = read_table(table, None if not section.attributes else wanted)
+    rows = read_table(table, None)
     if not rows:
         raise InputError(f"table {table} holds no rows")
-    if missing := [name for name in wanted if name not in rows[0]]:
+    named = [*wanted, section.group] if section.group else wanted
+    if missing := [name for name in named if name not in rows[0]]:
         raise InputError(
             f"table {table} has no column {missing[0]!r}; it has {', '.join(map(str, rows[0]))}"
         )
@@ -100,21 +117,31 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
     )
     samples = Samples(names, paths, {}, frozenset(section.multi))
     multi = set(section.multi)
+    group = section.group or "group"
+    if group in rows[0]:
+        samples.group = _groups([row[group] for row in rows], spellings)
     for name in rows[0]:
-        if name == section.image or name is None:
+        if name == section.image:
+            continue
+        if name in (group, *WRITTEN) and name not in wanted:
+            samples.ignored[name] = GROUPS if name == group else "curate writes it anew"
+            continue
+        if section.attributes and name not in wanted:
             continue
         cells = [row[name] for row in rows]
         if any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells):
             multi.add(name)
-        spelled: Counter[str] = Counter()
-        column = [
-            _values(cell, section.separator if name in multi else None, spellings, spelled)
-            for cell in cells
-        ]
+        separator = section.separator if name in multi else None
+        spelled: list[tuple[int, str]] = []
+        column = []
+        for row, cell in enumerate(cells):
+            values, words = _values(cell, separator, spellings)
+            column.append(values)
+            spelled += [(row, word) for word in words]
         if reason := None if name in wanted else _no_attribute(column):
             samples.ignored[name] = reason
             continue
-        if name in RESERVED:
+        if name in ("image", *WRITTEN):
             raise InputError(
                 f"table {table}: column {name!r} is written by curate itself: rename it, or name "
                 "the attributes in the config"
@@ -127,30 +154,44 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
     return samples
 
 
+def _groups(cells: Sequence[Any], unknown: frozenset[str]) -> NDArray[np.int64]:
+    """Number the rows of one group alike, by the first; where the cell says nothing, alone."""
+    first: dict[str, int] = {}
+    said = ["" if cell is None else str(cell).strip() for cell in cells]
+    return np.array(
+        [
+            row if group.lower() in unknown else first.setdefault(group, row)
+            for row, group in enumerate(said)
+        ],
+        np.int64,
+    )
+
+
 def _name(cell: Any) -> str:
     return os.fsdecode(cell) if isinstance(cell, bytes) else str(cell or "")
 
 
-def _values(
-    cell: Any, separator: str | None, unknown: frozenset[str], spelled: Counter[str]
-) -> Values:
+def _values(cell: Any, separator: str | None, unknown: frozenset[str]) -> tuple[Values, list[str]]:
+    """Read a cell: its values, and the words in it that mean unknown."""
     if isinstance(cell, (list, tuple, np.ndarray)):
-        parts = [str(part) for part in cell if part is not None]
+        if not len(cell):
+            return (), []
+        parts = ["" if part is None else str(part) for part in cell]
     elif cell is None:
         parts = [""]
     else:
         parts = str(cell).split(separator) if separator else [str(cell)]
-    found = []
+    found, words = [], []
     for part in (part.strip() for part in parts):
         if part.lower() in unknown or (part == "nan" and isinstance(cell, float)):
-            spelled[part] += 1
+            words.append(part)
         else:
             if not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
                 raise InputError(
                     f"value {part!r} is not printable UTF-8 text: save the table as UTF-8"
                 )
             found.append(part)
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(found))) or None, words
 
 
 def _no_attribute(column: Sequence[Values]) -> str | None:
@@ -163,23 +204,25 @@ def _no_attribute(column: Sequence[Values]) -> str | None:
     return None
 
 
-def write_clean(folder: Path, samples: Samples, separator: str) -> tuple[Path, Path]:
+def write_clean(folder: Path, samples: Samples) -> tuple[Path, Path]:
     """Write the clean table as `clean.csv` and `clean.parquet`.
 
     Columns: `image` (absolute), the attributes (empty or null: unknown; of kind multi lists in
-    Parquet, joined by the separator in CSV), `group`, `split`, `repeat`.
+    Parquet, joined by `|` in CSV), `group`, `split`, `repeat`. An empty list says "none
+    of them"; a CSV cannot say it, and has an empty cell, which is unknown.
 
     Raises
     ------
     InputError
-        If a value of kind multi holds the separator.
+        If a value of kind multi holds `|`.
     """
     rows = samples.rows
     for name in samples.multi:
         for value in samples.counts(name):
-            if separator in value:
+            if SEPARATOR in value:
                 raise InputError(
-                    f"value {value!r} of {name} holds the separator {separator!r}: choose another"
+                    f"value {value!r} of {name} holds {SEPARATOR!r}, which parts the values of a "
+                    f"cell of the clean table: a rule in [values] can rename it"
                 )
     names = list(samples.values)
     csv_path, parquet_path = folder / "clean.csv", folder / "clean.parquet"
@@ -187,9 +230,9 @@ def write_clean(folder: Path, samples: Samples, separator: str) -> tuple[Path, P
     def write_csv(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", *names, "group", "split", "repeat"])
+            writer.writerow(["image", *names, *WRITTEN])
             for row in rows:
-                cells = (separator.join(samples.values[name][row]) for name in names)
+                cells = (SEPARATOR.join(samples.values[name][row] or ()) for name in names)
                 end = (samples.group[row], SPLITS[samples.split[row]], samples.repeat[row])
                 writer.writerow([samples.paths[row], *cells, *end])
 
@@ -200,7 +243,7 @@ def write_clean(folder: Path, samples: Samples, separator: str) -> tuple[Path, P
     for name in names:
         cells = [samples.values[name][row] for row in rows]
         if name in samples.multi:
-            columns[name] = pa.array([list(c) if c else None for c in cells], pa.list_(pa.string()))
+            columns[name] = pa.array(cells, pa.list_(pa.string()))
         else:
             columns[name] = pa.array([c[0] if c else None for c in cells], pa.string())
     columns["group"] = pa.array(samples.group[rows], pa.int64())

@@ -87,10 +87,10 @@ def settle_values(samples: Samples, section: ValuesSection) -> Stage:
 
 def _replace(samples: Samples, rule: Rule, reason: str, records: Records) -> int:
     column = samples.values[rule.attribute]
-    rows = [row for row in samples.rows if rule.old in column[row]]
+    rows = [row for row in samples.rows if rule.old in (column[row] or ())]
     for row in rows:
-        left = set(column[row]) - {rule.old}
-        column[row] = tuple(sorted(left | ({rule.new} if rule.new else set())))
+        left = set(column[row] or ()) - {rule.old}
+        column[row] = tuple(sorted(left | ({rule.new} if rule.new else set()))) or None
         records.append(
             {
                 "row": row,

@@ -220,7 +220,9 @@ def _check_ranges(config: TrainConfig, where: str) -> None:
     ]
     for name, value, low, high in limits:
         if not low <= value <= high:
-            raise InputError(f"{where}: {name} must be from {low:g} to {high:g}, got {value!r}")
+            raise InputError(
+                f"{where}: {name} must be from {low:.10g} to {high:.10g}, got {value!r}"
+            )
     if data.validation + data.test > 0.75:
         raise InputError(
             f"{where}: data.validation and data.test must leave a quarter for training, got "

@@ -116,7 +116,8 @@ class ImageData(Dataset[Batch]):
 class EpochSampler(Sampler[Key]):
     """Each row as often as it is to be repeated, in an order that the seed and the epoch decide.
 
-    So a run that was killed and goes on sees what it would have seen.
+    A row's numbers follow each other, so that its repeats are different views as long as
+    there are any. A run that was killed and goes on sees what it would have seen.
     """
 
     def __init__(self, rows: NDArray[np.int64], repeat: NDArray[np.int64], seed: int) -> None:
@@ -135,6 +136,12 @@ class EpochSampler(Sampler[Key]):
         rng = np.random.default_rng([self.seed, self.epoch])
         rows = rng.permutation(self.rows)
         numbers = rng.integers(2**31, size=len(rows))
+        order = np.argsort(rows, kind="stable")
+        first = np.searchsorted(rows, rows, sorter=order)
+        number_of_first = numbers[order[first]]
+        place = np.empty_like(first)
+        place[order] = np.arange(len(rows))
+        numbers = number_of_first + place - first
         return iter(zip(rows.tolist(), numbers.tolist(), strict=True))
 
 

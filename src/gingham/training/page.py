@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gingham.storage import replace_file
-from gingham.study.markup import cell, table, text
+from gingham.study.markup import cell, counted, table, text
 from gingham.study.page import sectioned_page
 from gingham.training.samples import PARTS
 from gingham.training.trained import TrainedModel
@@ -77,11 +77,6 @@ def of_learned(part: str, count: int | None) -> str:
     if part in PARTS[:2]:
         return f"the model learned from {count} of these images"
     return f"left out: {counted(count, 'image')} that the model learned from"
-
-
-def counted(count: int, noun: str) -> str:
-    """Write a number and what it counts."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _left_aside(found: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ from gingham.training.vocabulary import Vocabulary
 Floats = NDArray[np.floating]
 _HOPELESS = 0.25
 """An answer of kind single is `unknown` where answers so unsure are right less often than this."""
-_HELD = 4.0
-"""What holds the offsets near 0: the inverse variance of their prior."""
+_HELD = 0.2
+"""What holds the offsets near 0: the weight of half their squares beside the mean loss. With less,
+common values are answered more often, and rare ones hardly at all: see docs/training.md."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def calibrate(vocabulary: Vocabulary, logits: Floats, targets: Floats) -> Calibr
     ----------
     Alexandari, Kundaje, Shrikumar, *Maximum Likelihood with Bias-Corrected Calibration is
     Hard-To-Beat at Label Shift Adaptation* (2020): temperature and an offset a value, of kind
-    `single`; ours is that the offsets are held near 0. Platt (1999): the sigmoid of slope and
-    offset, of the others. Thresholds of the others are those of the best F1 on these images.
+    `single`; ours is that the offsets are held near 0, as much however many the images. Platt
+    (1999): the sigmoid of slope and offset, of the others. Thresholds of the others are those of
+    the best F1 on these images.
     """
     slope, offset = np.ones(len(vocabulary)), np.zeros(len(vocabulary))
     for attribute in vocabulary.attributes:
@@ -176,8 +178,8 @@ def _biased_temperature(logits: Floats, truth: NDArray[np.intp]) -> tuple[float,
         slope, offset = np.exp(parameters[0]), parameters[1:]
         p = _softmax(slope * logits + offset)
         wrong = p - is_true
-        lost = -np.log(np.maximum(p[is_true == 1], 1e-300)).sum() + _HELD * (offset**2).sum() / 2
-        gradient = [[slope * (wrong * logits).sum()], wrong.sum(0) + _HELD * offset]
+        lost = -np.log(np.maximum(p[is_true == 1], 1e-300)).mean() + _HELD * (offset**2).sum() / 2
+        gradient = [[slope * (wrong * logits).sum(1).mean()], wrong.mean(0) + _HELD * offset]
         return float(lost), np.concatenate(gradient)
 
     bounds = [(-4.0, 4.0)] + [(None, None)] * values

@@ -112,8 +112,8 @@ def accuracy(found: Found) -> str:
         "mean &plusmn; deviation over the folds. &#9733; is the best layer of its column and "
         "backbone, = one that is statistically no worse: McNemar's exact test on the held-out "
         f"predictions gives p &ge; {setting['level']:g} against the best. The last line is "
-        "gingham's own recipe, which weighs means and deviations of all layers and learns a "
-        "projection inside each training part.</p>"
+        "gingham's own recipe, which weighs means and deviations of all layers and of the pixels' "
+        "colours, and learns a projection inside each training part.</p>"
     ]
     for name in found["attributes"]:
         parts.append(f"<h3>{text(name)}</h3>{_accuracy_table(found, name)}")

@@ -402,6 +402,7 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
         ([f"shade={moved}"], {}, "no column 'shade'"),
         ([pattern, f"pattern={examples}"], {}, "told of twice"),
         ([pattern], {"attributes": ["neckline"]}, "no examples of attribute 'neckline'"),
+        ([moved], {"attributes": ["neckline"]}, "'neckline'; there are colour, product"),
         ([pattern], {"groups": "family"}, "no column 'family'"),
         ([examples], {"groups": "product"}, "--groups goes with tables"),
         ([examples / "no"], {}, "do not exist"),

@@ -135,8 +135,13 @@ def read_examples(
                 labels.unlabelled,
             )
     if missing := [name for name in attributes if name not in found]:
+        there = [
+            attribute
+            for name, path in (_split(os.fspath(given)) for given in examples)
+            for attribute in _offered(path, name, groups, image_column)
+        ]
         raise InputError(
-            f"no examples of attribute {missing[0]!r}; there are {', '.join(found) or 'none'}"
+            f"no examples of attribute {missing[0]!r}; there are {', '.join(there) or 'none'}"
         )
     return list(found.values()), failures
 
@@ -152,6 +157,13 @@ def _split(given: str) -> tuple[str | None, Path]:
     return None, Path(given)
 
 
+def _offered(path: Path, name: str | None, groups: str | None, image_column: str) -> list[str]:
+    """List the attributes that a folder or table could tell of."""
+    if name is not None or path.is_dir():
+        return [name or path.resolve().name]
+    return [column for column in _columns(path) if column not in (image_column, groups)]
+
+
 def _attributes(
     path: Path, name: str | None, wanted: Sequence[str], groups: str | None, image_column: str
 ) -> dict[str, str]:
@@ -164,10 +176,10 @@ def _attributes(
                 f"--groups goes with tables, and {path} is a folder: list its images in a table "
                 f"with the columns {image_column}, a value and {groups}"
             )
-        own = name or path.resolve().name
+        (own,) = _offered(path, name, groups, image_column)
         return {own: own} if not wanted or own in wanted else {}
     read_table(path, [image_column] + ([groups] if groups else []))
-    columns = [column for column in _columns(path) if column not in (image_column, groups)]
+    columns = _offered(path, None, groups, image_column)
     listed = ", ".join(columns) or "none"
     if name is not None:
         if name not in columns and len(columns) != 1:

@@ -61,9 +61,9 @@ def blend(a: Image.Image, b: Image.Image, share: float, rng: np.random.Generator
 
 def make(folder: Path, images: int, source: Path, seed: int) -> Path:
     """Write pictures, their table, and a cache that holds their features; returns the table."""
+    from gingham.backbones.runtime import load_runtime
     from gingham.curation.reduced import read_features
-    from gingham.features import FeatureStore
-    from gingham.runtime import load_runtime
+    from gingham.store.features import FeatureStore
 
     rng = np.random.default_rng(seed)
     products = [

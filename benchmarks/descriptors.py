@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.descriptors import l1_distances, significant_activations
+from gingham.backbones.runtime import OpenVinoRuntime
 from gingham.catalogue import Catalogue
-from gingham.descriptors import l1_distances, significant_activations
+from gingham.evaluation.retrieval.methods import Gallery, Method, mix
 from gingham.images import open_image, read_file, resize
-from gingham.retrieval.methods import Gallery, Method, mix
-from gingham.runtime import OpenVinoRuntime
-from gingham.scan import DescriptorScan
+from gingham.index.embedded.scan import DescriptorScan
 from measure import DATA, machine
 
 VGG16 = ((64, 112), (128, 56), (256, 28), (512, 14), (512, 7))

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from gingham.attributes import AttributeClassifier
+from gingham.attributes.fitting import blocks, join
+from gingham.attributes.single import AttributeClassifier
 from gingham.catalogue import Catalogue
-from gingham.fitting import blocks, join
 from measure import DATA, GINGHAM, machine, rows, run
 
 COUNT = 1000

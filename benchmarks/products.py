@@ -30,7 +30,7 @@ from pathlib import Path
 from sklearn.metrics import f1_score
 
 from gingham.catalogue import Catalogue
-from gingham.storage import write_json
+from gingham.store.files import write_json
 from measure import DATA, GINGHAM, machine, rows, run
 
 ATTRIBUTES = ("gender", "articleType", "baseColour", "season", "usage")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import gingham
 from garments import Garment, draw_catalogue
+from gingham.report.sheet import Section, Tile, write_contact_sheet
 from gingham.results import Hit, Prediction
-from gingham.sheet import Section, Tile, write_contact_sheet
 
 ATTRIBUTES = ("colour", "pattern")
 TAUGHT = 10

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.backbones import FeatureConfig, Layer, Preprocess
+from gingham.backbones.table import FeatureConfig, Layer, Preprocess
 
 Key = TypeVar("Key")
 SHARED = Path(__file__).resolve().parents[2] / "shared"

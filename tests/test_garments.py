@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import sys
 from collections import Counter
 from dataclasses import astuple
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 from garment_cuts import GARMENTS
 from garment_patterns import COLOURS, PATTERNS

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attribute_store import Attributes, TrainedTags
-from gingham.backbones import DEFAULT_BACKBONE, FeatureConfig, check_descriptors
+from gingham.attributes.registry import Attributes, TrainedTags
+from gingham.backbones.runtime import Runtime, load_runtime
+from gingham.backbones.table import DEFAULT_BACKBONE, FeatureConfig, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
-from gingham.export import export_table
 from gingham.extract import Progress, absolute
-from gingham.features import ImageId
 from gingham.images import MAX_PIXELS
-from gingham.ingest import ingest
-from gingham.lock import CatalogueLock
+from gingham.operations.export import export_table
+from gingham.operations.ingest import ingest
+from gingham.operations.search import Searcher
+from gingham.operations.tag import predict, tag
 from gingham.results import (
     AttributeInfo,
     Facets,
@@ -31,12 +32,11 @@ from gingham.results import (
     TagResult,
     TeachResult,
 )
-from gingham.runtime import Runtime, load_runtime
-from gingham.searching import Searcher
 from gingham.sources import Teachable, find_images
-from gingham.storage import TEMPORARY_PREFIX, read_json, write_json
-from gingham.stores import Stores
-from gingham.tagging import predict, tag
+from gingham.store.features import ImageId
+from gingham.store.files import TEMPORARY_PREFIX, read_json, write_json
+from gingham.store.lease import CatalogueLock
+from gingham.store.truth import Stores
 
 if TYPE_CHECKING:
     from gingham.explaining.trained import Model
@@ -107,7 +107,7 @@ class Catalogue:
         Parameters
         ----------
         folder : must not exist, or be empty.
-        backbone, weights, device, descriptors : see `gingham.runtime.load_runtime`.
+        backbone, weights, device, descriptors : see `gingham.backbones.runtime.load_runtime`.
         runtime : used instead of loading one; for other ways to compute features.
 
         Raises
@@ -325,7 +325,7 @@ class Catalogue:
             then nothing is kept.
         """
         # Only teaching needs scikit-learn, which takes a second to import.
-        from gingham.teaching import TableColumns, teach
+        from gingham.operations.teach import TableColumns, teach
 
         return teach(
             self._stores,

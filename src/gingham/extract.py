@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.runtime import Features, Runtime, cpu_count
 from gingham.errors import ImageError
-from gingham.features import ImageId
 from gingham.images import MAX_PIXELS, WHOLE, Box, open_image, read_file, resize
-from gingham.runtime import Features, Runtime, cpu_count
+from gingham.store.features import ImageId
 
 A = TypeVar("A")
 B = TypeVar("B")

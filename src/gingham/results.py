@@ -203,3 +203,10 @@ class Info(Result):
     looks: tuple[str, ...]
     attributes: dict[str, AttributeInfo]
     bytes: int
+
+
+def shown(value: str | list[str] | None) -> str:
+    """Write a value, several, or the lack of one."""
+    if isinstance(value, list):
+        return "+".join(value) or "none"
+    return value or "unknown"

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gingham.cli.console import (
+    print_counts,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    spinner,
+    table,
+)
 from gingham.cli.options import (
     BackboneOption,
     CatalogueArgument,
@@ -25,20 +34,10 @@ from gingham.cli.options import (
     split_names,
     stdin_paths,
 )
-from gingham.console import (
-    print_counts,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-    shown,
-    spinner,
-    table,
-)
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
-    from gingham.results import Failure
+    from gingham.results import Failure, shown
 
 
 @app.command()
@@ -59,7 +58,7 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Add images to a catalogue, making it if it is not there; only new images are read."""
-    from gingham.backbones import DEFAULT_BACKBONE
+    from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
 

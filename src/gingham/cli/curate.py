@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gingham.cli.console import print_json, print_table, progress_bar, say, table
 from gingham.cli.options import DeviceOption, JsonOption, app
-from gingham.console import print_json, print_table, progress_bar, say, table
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gingham.cli.console import print_json, progress_bar, say
 from gingham.cli.options import (
     CatalogueArgument,
     JsonOption,
@@ -18,7 +19,7 @@ from gingham.cli.options import (
     pixels,
     stdin_paths,
 )
-from gingham.console import print_json, progress_bar, say, shown
+from gingham.results import shown
 
 
 @app.command()

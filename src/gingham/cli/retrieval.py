@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gingham.cli.console import print_json, print_table, progress_bar, say, table
 from gingham.cli.options import (
     BackboneOption,
     DeviceOption,
@@ -18,7 +19,6 @@ from gingham.cli.options import (
     pixels,
     split_names,
 )
-from gingham.console import print_json, print_table, progress_bar, say, table
 
 
 @evaluate_app.command()
@@ -59,8 +59,8 @@ def retrieval(
 
     Writes retrieval.html, retrieval.csv and retrieval.json.
     """
-    from gingham.retrieval import evaluate_retrieval
-    from gingham.retrieval.report import against_base
+    from gingham.evaluation.retrieval import evaluate_retrieval
+    from gingham.evaluation.retrieval.report import against_base
 
     result = evaluate_retrieval(
         collection,

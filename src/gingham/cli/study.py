@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gingham.cli.console import print_json, progress_bar
 from gingham.cli.options import (
     DeviceOption,
     JsonOption,
@@ -15,7 +16,6 @@ from gingham.cli.options import (
     look_weights,
     pixels,
 )
-from gingham.console import print_json, progress_bar
 
 
 @app.command()
@@ -60,9 +60,10 @@ def study(
     as_json: JsonOption = False,
 ) -> None:
     """Find out which hidden layer sees which attribute, and write a report to look at."""
-    from gingham.backbones import DEFAULT_BACKBONE
-    from gingham.study import Setting, print_study, split_weights
-    from gingham.study import study as run
+    from gingham.backbones.table import DEFAULT_BACKBONE
+    from gingham.cli.study_output import print_study, split_weights
+    from gingham.evaluation.study import Setting
+    from gingham.evaluation.study import study as run
 
     names = backbones or [DEFAULT_BACKBONE]
     result = run(

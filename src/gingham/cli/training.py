@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gingham.cli.console import print_json, print_table, progress_bar, say, table
 from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
@@ -16,7 +17,6 @@ from gingham.cli.options import (
     open_catalogue,
     pixels,
 )
-from gingham.console import print_json, print_table, progress_bar, say, table
 
 TableArgument = Annotated[
     Path,
@@ -96,8 +96,8 @@ def model(
     """Judge a trained model on labelled images."""
     from contextlib import ExitStack
 
-    from gingham.training.evaluating import evaluate_model
-    from gingham.training.page import of_learned
+    from gingham.evaluation.model import evaluate_model
+    from gingham.evaluation.model_page import of_learned
     from gingham.training.trained import TrainedModel
 
     with ExitStack() as stack:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gingham.backbones import FeatureConfig
+from gingham.backbones.table import FeatureConfig
 from gingham.curation.table import Samples, Values
 from gingham.errors import InputError
-from gingham.examples import Example, ExampleLog
-from gingham.features import FeatureStore, ImageId
-from gingham.locations import Locations
-from gingham.lock import CatalogueLock
-from gingham.storage import read_json
+from gingham.store.examples import Example, ExampleLog
+from gingham.store.features import FeatureStore, ImageId
+from gingham.store.files import read_json
+from gingham.store.lease import CatalogueLock
+from gingham.store.locations import Locations
 
 FILE = "catalogue.json"
 CONTRADICTORY = "taught two values"

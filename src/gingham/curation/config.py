@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
-from gingham.backbones import DEFAULT_BACKBONE
+from gingham.backbones.table import DEFAULT_BACKBONE
 from gingham.errors import InputError
-from gingham.storage import replace_file
+from gingham.store.files import replace_file
 
 
 def _option(default: Any, **limits: Any) -> Any:

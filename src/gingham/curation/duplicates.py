@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from gingham.attributes.discriminant import unit
 from gingham.curation.config import DuplicatesSection
 from gingham.curation.copies import TURNS, Difference, is_readable_copy
 from gingham.curation.fingerprints import Fingerprints
@@ -24,7 +25,6 @@ from gingham.curation.neighbours import (
     perceptual_points,
 )
 from gingham.curation.table import Records, Samples, Stage, written
-from gingham.discriminant import unit
 from gingham.extract import Progress
 
 COLUMNS = (

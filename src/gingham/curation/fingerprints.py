@@ -14,12 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from gingham.backbones.runtime import cpu_count
 from gingham.errors import ImageError
 from gingham.extract import Progress
-from gingham.features import ImageId
 from gingham.images import open_image, read_file
-from gingham.runtime import cpu_count
-from gingham.storage import Shards
+from gingham.store.features import ImageId
+from gingham.store.files import Shards
 
 SIDE = 32
 """Of a thumbnail, which is stretched to a square: the size on which a perceptual hash works."""

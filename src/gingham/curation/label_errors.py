@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.discriminant import blas_threads
 from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Samples, Stage, written
-from gingham.discriminant import blas_threads
 from gingham.errors import MissingExtraError
 from gingham.extract import Progress
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import FeatureConfig
-from gingham.discriminant import learn_space
+from gingham.attributes.discriminant import learn_space
+from gingham.attributes.fitting import blocks, join
+from gingham.backbones.runtime import Features, Runtime
+from gingham.backbones.table import FeatureConfig
 from gingham.extract import PLAIN, VIEWS, Progress, extract
-from gingham.features import FeatureStore, ImageId
-from gingham.fitting import blocks, join
-from gingham.runtime import Features, Runtime
+from gingham.store.features import FeatureStore, ImageId
 
 LEARNED_FROM = 6000
 """Pictures, drawn at random, from which the principal components are learned."""

@@ -14,12 +14,12 @@ from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
 from gingham.curation.table import Records, Samples, Stage
 from gingham.errors import ImageError
+from gingham.evaluation.study.markup import table
+from gingham.evaluation.study.page import asset, sectioned_page
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
-from gingham.page import escaped
-from gingham.storage import replace_file
-from gingham.study.markup import table
-from gingham.study.page import asset, sectioned_page
+from gingham.report.frame import escaped
+from gingham.store.files import replace_file
 
 THUMBNAIL = 136
 MOST_CARDS = 24

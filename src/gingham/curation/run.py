@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.curation import (
     balance,
     duplicates,
@@ -41,11 +42,10 @@ from gingham.curation.table import (
 )
 from gingham.errors import CatalogueBusyError, InputError
 from gingham.extract import Progress
-from gingham.features import FeatureStore
-from gingham.lock import CatalogueLock
 from gingham.results import Result
-from gingham.runtime import Runtime, load_runtime
-from gingham.storage import write_json
+from gingham.store.features import FeatureStore
+from gingham.store.files import write_json
+from gingham.store.lease import CatalogueLock
 
 Show = Callable[[str], AbstractContextManager[Progress]]
 """Called with what begins; gives a context in which progress is told."""

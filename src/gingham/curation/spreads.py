@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gingham.page import escaped
+from gingham.report.frame import escaped
 
 MOST_VALUES = 18
 

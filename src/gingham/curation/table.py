@@ -19,7 +19,7 @@ from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.sources import read_table, resolve
-from gingham.storage import replace_file
+from gingham.store.files import replace_file
 
 Values = tuple[str, ...] | None
 """What is known of one attribute of one image: None is unknown; a value, or where it is multi any

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.backbones import FOREGROUND
-from gingham.descriptors import foreground_weights
-from gingham.discriminant import Floats, Space
+from gingham.attributes.discriminant import Floats, Space
+from gingham.attributes.voters import MultiVoter, SingleVoter
+from gingham.backbones.descriptors import foreground_weights
+from gingham.backbones.table import FOREGROUND
 from gingham.errors import InputError, ShapeError
-from gingham.voters import MultiVoter, SingleVoter
 
 FLAT = 1e-6
 """A channel whose deviation is less is the same everywhere, and tells nothing of where."""

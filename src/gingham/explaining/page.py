@@ -11,7 +11,6 @@ from string import Template
 
 from PIL import Image
 
-from gingham.console import shown
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import (
     GRAD_CAM,
@@ -21,9 +20,9 @@ from gingham.explaining.explanation import (
 )
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.images import open_image, read_file
-from gingham.page import STYLE, escaped, html_page
-from gingham.results import Evidence
-from gingham.storage import replace_file
+from gingham.report.frame import STYLE, escaped, html_page
+from gingham.results import Evidence, shown
+from gingham.store.files import replace_file
 
 PICTURE = 480
 EXAMPLE = 120

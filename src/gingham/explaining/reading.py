@@ -9,10 +9,10 @@ from dataclasses import replace
 from PIL import Image
 
 from gingham.errors import ImageError, InputError
-from gingham.examples import Taught
 from gingham.images import Box, frame, open_image, read_file
 from gingham.results import Prediction
-from gingham.stores import Stores
+from gingham.store.examples import Taught
+from gingham.store.truth import Stores
 
 EVIDENCE = 5
 """Examples shown beside an explanation."""

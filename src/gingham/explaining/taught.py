@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gingham.attribute_store import Attributes
-from gingham.backbones import FOREGROUND
+from gingham.attributes.registry import Attributes
+from gingham.attributes.taught import TaughtAttribute
+from gingham.backbones.runtime import MapRuntime, Runtime
+from gingham.backbones.table import FOREGROUND
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import PROJECTION, Explanation, ImageExplanations
 from gingham.explaining.influence import add_up, position_influence, value_direction
@@ -21,11 +23,9 @@ from gingham.explaining.reading import (
 )
 from gingham.extract import Progress
 from gingham.images import Box, resize
+from gingham.operations.tag import predict
 from gingham.results import Prediction
-from gingham.runtime import MapRuntime, Runtime
-from gingham.stores import Stores
-from gingham.tagging import predict
-from gingham.taught import TaughtAttribute
+from gingham.store.truth import Stores
 
 
 def explain_taught(

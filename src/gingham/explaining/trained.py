@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attribute_store import Attributes
-from gingham.backbones import Preprocess
+from gingham.attributes.registry import Attributes
+from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError
 from gingham.explaining.explanation import GRAD_CAM, Explanation, ImageExplanations
 from gingham.explaining.gradcam import grad_cam, import_grad_cam
@@ -24,9 +24,9 @@ from gingham.explaining.reading import (
 )
 from gingham.extract import Progress, View
 from gingham.images import resize
+from gingham.operations.tag import predict
 from gingham.results import Evidence, Hit, Prediction
-from gingham.stores import Stores
-from gingham.tagging import predict
+from gingham.store.truth import Stores
 
 if TYPE_CHECKING:
     from torch import nn

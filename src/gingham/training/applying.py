@@ -16,8 +16,8 @@ from gingham.catalogue import Catalogue
 from gingham.errors import InputError
 from gingham.extract import Progress
 from gingham.images import MAX_PIXELS
+from gingham.index.tags import UNKNOWN
 from gingham.results import Failure, ImagePredictions, TagResult
-from gingham.tags import UNKNOWN
 from gingham.training.trained import TrainedModel
 from gingham.training.vocabulary import NO, YES, Attribute
 

@@ -43,9 +43,9 @@ class ModelConfig:
     Attributes
     ----------
     head : see `gingham.training.heads`.
-    backbone : see `gingham.backbones.get_backbone`; by default EfficientNet-B0, or where its
+    backbone : see `gingham.backbones.table.get_backbone`; by default EfficientNet-B0, or where its
         weights cannot be had EfficientNet-Lite0.
-    weights : a file, as for `gingham.networks.build_network`.
+    weights : a file, as for `gingham.backbones.builders.build_network`.
     layers : the hidden layers that the head reads; by default those of `heads.default_layers`.
     size : side of the input in pixels; 0: the backbone's own.
     crop : the side of the square that is read, as a fraction of the image's shorter side; 0 takes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import FeatureConfig
-from gingham.runtime import Features, OpenVinoRuntime, import_openvino
+from gingham.backbones.runtime import Features, OpenVinoRuntime, import_openvino
+from gingham.backbones.table import FeatureConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +68,7 @@ class TorchRuntime:
         images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
         layers: Sequence[str] | None = None,
     ) -> Iterator[tuple[Key, Features | None]]:
-        """See `gingham.runtime.Runtime`; every output is given, whatever `layers` says."""
+        """See `gingham.backbones.runtime.Runtime`; gives every output, whatever `layers` says."""
         import torch
 
         names = [layer.name for layer in self.config.layers]

@@ -21,11 +21,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchmetrics.classification import MultilabelAveragePrecision
 
-from gingham.backbones import Preprocess
+from gingham.backbones.runtime import cpu_count
+from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError
 from gingham.images import open_image, read_file, resize
-from gingham.runtime import cpu_count
-from gingham.storage import read_json, replace_file, write_json
+from gingham.store.files import read_json, replace_file, write_json
 from gingham.training.config import FitConfig
 from gingham.training.losses import Loss
 from gingham.training.maps import MapStore

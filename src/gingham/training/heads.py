@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gingham.backbones import Backbone
+from gingham.backbones.table import Backbone
 from gingham.errors import BackboneError
 
 WIDE = 4096

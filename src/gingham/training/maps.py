@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.runtime import Runtime
 from gingham.errors import CatalogueError, InputError
 from gingham.extract import PLAIN, Progress, View, extract
-from gingham.features import ImageId
-from gingham.runtime import Runtime
-from gingham.storage import read_json, write_json
+from gingham.store.features import ImageId
+from gingham.store.files import read_json, write_json
 
 _NOTED = 256  # images between two notes of how far it has come
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.measures import calibration_error
 from gingham.errors import ShapeError
-from gingham.evaluate import calibration_error
 from gingham.training.vocabulary import NO, YES, Attribute, Vocabulary
 
 Floats = NDArray[np.floating]

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gingham.backbones import (
+from gingham.backbones.builders import architecture, build_network
+from gingham.backbones.pooling import PooledNetwork, pool_foreground
+from gingham.backbones.table import (
     Backbone,
     FeatureConfig,
     Preprocess,
@@ -21,8 +23,6 @@ from gingham.backbones import (
 from gingham.errors import BackboneError
 from gingham.extract import PLAIN, View
 from gingham.images import WHOLE
-from gingham.networks import architecture, build_network
-from gingham.pooling import PooledNetwork, pool_foreground
 from gingham.training.config import ModelConfig
 from gingham.training.heads import Head, build_head, default_layers, reads_pooled
 
@@ -63,8 +63,8 @@ class Trunk(nn.Module):
         return tuple(maps[layer] for layer in self.layers)
 
     def _pool(self, maps: torch.Tensor, layer: str) -> torch.Tensor:
-        # As `gingham.pooling.pool`, but that the root of a channel that is the same everywhere has
-        # no slope.
+        # As `gingham.backbones.pooling.pool`, but that the root of a channel that is the same
+        # everywhere has no slope.
         variance = maps.var((2, 3), correction=0)
         pooled = torch.cat([maps.mean((2, 3)), variance.clamp(min=1e-12).sqrt()], 1)
         if layer in self.foreground:

@@ -21,7 +21,7 @@ from gingham.errors import InputError, MissingExtraError
 from gingham.extract import Progress
 from gingham.images import MAX_PIXELS
 from gingham.results import Failure, Result
-from gingham.storage import read_json, write_json
+from gingham.store.files import read_json, write_json
 from gingham.training import trained as names
 from gingham.training.calibration import Calibration, calibrate
 from gingham.training.config import TrainConfig
@@ -272,7 +272,7 @@ def _write(
     """Put weights, graph and vocabulary in the folder; the model is not calibrated yet."""
     from safetensors.torch import save_file
 
-    from gingham.storage import replace_file
+    from gingham.store.files import replace_file
     from gingham.training.exporting import export_graph
 
     network.cpu().eval()

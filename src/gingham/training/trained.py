@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones import FeatureConfig, Layer, Preprocess
+from gingham.backbones.table import FeatureConfig, Layer, Preprocess
 from gingham.errors import CatalogueError
 from gingham.extract import PLAIN, View, extract
 from gingham.images import MAX_PIXELS
 from gingham.results import Prediction
-from gingham.storage import read_json, write_json
+from gingham.store.files import read_json, write_json
 from gingham.training.calibration import Calibration
 from gingham.training.config import TrainConfig
 from gingham.training.exporting import ExportedRuntime

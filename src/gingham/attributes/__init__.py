@@ -1,0 +1,1 @@
+"""Attributes: estimators that learn one from examples, and what each of them answers."""

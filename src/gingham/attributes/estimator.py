@@ -1,0 +1,283 @@
+"""What the estimators of kind `single` and `multi` share: examples in, one projection out."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gingham.attributes.discriminant import (
+    Block,
+    Floats,
+    Projection,
+    Rows,
+    check_blocks,
+    learn_space,
+)
+from gingham.attributes.measures import grouped_folds
+from gingham.attributes.novelty import novelty_limit, principal_directions
+from gingham.attributes.voters import MultiVoter, SingleVoter
+from gingham.errors import InputError, ShapeError
+
+CHOICE_ROWS = 1000
+"""Examples and views looked at to weigh the layers, and to learn what examples look like."""
+
+VIEW_ROWS = 2000
+"""Views are added to the examples up to this many rows in all; beyond, they only cost time."""
+
+SINGLE_OUT = 300
+"""Up to this many groups, each is held out alone for calibration; beyond, 30 parts are."""
+
+HELD_OUT = 1000
+"""Groups held out, in folds, where there are more than `VIEW_ROWS` examples."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """An example whose value others speak against.
+
+    Attributes
+    ----------
+    row : the example, a row of `fit`'s X
+    value : what it was said to be
+    against : the rows that speak against it, nearest first where it was voted
+    other : what those are said to be
+    reason : "same image" (the features or the group are the same) or "vote" (held out, the example
+        is confidently voted another value)
+    """
+
+    row: int
+    value: Any
+    against: tuple[int, ...]
+    other: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Examples, then their views, in an order that depends on what they hold, not on how they came.
+
+    Attributes
+    ----------
+    X : (N, D) features
+    group : (N,) int, what is held out together
+    n : the first n rows are examples, the others views
+    rows : (N,) the rows as given
+    """
+
+    X: NDArray[Any]
+    group: Rows
+    n: int
+    rows: Rows
+
+    def with_group_of(self, some: Rows) -> Rows:
+        """Return all rows that share a group with `some`."""
+        return np.flatnonzero(np.isin(self.group, self.group[some]))
+
+
+def exemplars(
+    X: NDArray[Any], y: NDArray[Any], groups: ArrayLike | None, views: ArrayLike | None
+) -> Exemplars:
+    """Order the examples and their views.
+
+    Raises
+    ------
+    ShapeError
+        If groups or views have another length than X.
+    InputError
+        If there are views but no groups that tell whose they are, or nothing but views.
+    """
+    n = len(X)
+    is_view = np.zeros(n, bool) if views is None else np.asarray(views, dtype=bool)
+    if is_view.shape != (n,):
+        raise ShapeError("views", expected=f"({n},)", got=is_view.shape)
+    named = np.arange(n) if groups is None else np.asarray(groups)
+    if named.shape != (n,):
+        raise ShapeError("groups", expected=f"({n},)", got=named.shape)
+    if is_view.any() and groups is None:
+        raise InputError("views need groups: give a view the group of its example")
+    if is_view.all():
+        raise InputError("all rows are views; give the examples themselves too")
+    digests = fingerprints(X)
+    order = sorted(range(n), key=lambda i: (is_view[i], str(y[i]), digests[i]))
+    count = int((~is_view).sum())
+    kept = np.array(order[: max(VIEW_ROWS, count)], dtype=np.intp)
+    # Groups are numbered in this order too, so that the folds do not depend on their names.
+    first = {name: number for number, name in enumerate(dict.fromkeys(named[kept].tolist()))}
+    group = np.array([first[name] for name in named[kept].tolist()], dtype=np.intp)
+    return Exemplars(X[kept], group, count, kept)
+
+
+def fingerprints(X: NDArray[Any]) -> list[bytes]:
+    """Return a digest of each row's bytes."""
+    return [hashlib.blake2b(row.tobytes(), digest_size=12).digest() for row in X]
+
+
+def same_image(examples: Exemplars) -> list[Rows]:
+    """Return the sets of two or more examples that share a group, or every feature."""
+    n = examples.n
+    sets: dict[Any, list[int]] = {}
+    for row, digest in enumerate(fingerprints(examples.X[:n])):
+        sets.setdefault(digest, []).append(row)
+        sets.setdefault(int(examples.group[row]), []).append(row)
+    return [np.array(rows) for rows in sets.values() if len(rows) > 1]
+
+
+def evenly(labels: Rows, most: int, rng: np.random.Generator) -> Rows:
+    """Choose at most `most` rows, as evenly over the labels as they allow; sorted."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    shuffled = rng.permutation(len(labels))
+    by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    counts = np.bincount(labels)
+    turn = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.sort(by_label[np.argsort(turn, kind="stable")[:most]])
+
+
+def select_blocks(blocks: Sequence[Block], layers: str | Sequence[str]) -> list[Block]:
+    """Return the named blocks, or all of them for "auto".
+
+    Raises
+    ------
+    InputError
+        If a name is not among the blocks, or no layer is named.
+    """
+    if isinstance(layers, str) and layers == "auto":
+        return list(blocks)
+    wanted = [layers] if isinstance(layers, str) else list(layers)
+    known = [name for name, _, _ in blocks]
+    missing = [name for name in wanted if name not in known]
+    if missing or not wanted:
+        raise InputError(f"layers {missing or wanted} are not known; there are: {', '.join(known)}")
+    return [block for block in blocks if block[0] in wanted]
+
+
+def layer_weights(errors: Floats) -> Floats:
+    """Weigh layers by their held-out error: exp(1 - error / smallest error), summing to 1.
+
+    Joining layers by weight is steadier than picking a set of them: with 100 examples the
+    difference between two sets is within the noise of any cross-validation. A layer below 2 % of
+    the best one's weight is left out.
+    """
+    weight = np.exp(1 - errors / errors.min())
+    weight[weight < 0.02] = 0
+    normalised: Floats = weight / weight.sum()
+    return normalised
+
+
+class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Base: parameters, layers' weights, the projection, and what is unknown.
+
+    A subclass says how well one layer tells the values apart (`_error`) and fits the rest.
+    """
+
+    blocks: Sequence[Block] | None
+    layers: str | Sequence[str]
+    shrinkage: float
+    folds: int
+    unknown_sigmas: float
+    random_state: int
+    voter_: SingleVoter | MultiVoter
+
+    def _features(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
+        """Validate (N, D) features: finite, float32 or float64 (float16 becomes float32)."""
+        if getattr(X, "dtype", None) == np.float16:
+            X = np.asarray(X, dtype=np.float32)
+        checked: NDArray[Any] = validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
+        bad = np.flatnonzero(~np.isfinite(checked).all(axis=1))
+        if len(bad):
+            more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
+            raise InputError(
+                f"X holds NaN or infinity in rows {bad[:5].tolist()}{more}; "
+                "extract these images again or leave them out"
+            )
+        return checked
+
+    def _chosen_blocks(self, n_columns: int) -> list[Block]:
+        if self.shrinkage <= 0 or self.folds < 2:
+            raise InputError(
+                f"expected shrinkage > 0 and folds >= 2, got {self.shrinkage} and {self.folds}"
+            )
+        return select_blocks(check_blocks(self.blocks, n_columns), self.layers)
+
+    @abstractmethod
+    def _error(
+        self, points: NDArray[Any], labels: NDArray[Any], examples: Exemplars, folds: list[Rows]
+    ) -> tuple[float, float]:
+        """Return a layer's held-out accuracy, and its error, above 0."""
+
+    def _join_layers(self, examples: Exemplars, labels: NDArray[Any], strata: Rows) -> NDArray[Any]:
+        """Weigh and join the layers; return the (N, width) points, and keep the projection in part.
+
+        `labels` (N, ...) go to `_error`; `strata` (N,) ints are what folds are balanced by.
+        """
+        blocks = self._chosen_blocks(examples.X.shape[1])
+        weights = np.full(len(blocks), 1 / len(blocks))
+        self.layer_accuracy_: dict[str, float] = {}
+        rng = np.random.default_rng(self.random_state)
+        some = evenly(strata[: examples.n], CHOICE_ROWS, rng)
+        if self.layers == "auto" and len(blocks) > 1:
+            views = np.arange(examples.n, len(examples.X))[: CHOICE_ROWS - len(some)]
+            rows = np.concatenate([some, views])
+            part = Exemplars(examples.X[rows], examples.group[rows], len(some), examples.rows[rows])
+            folds = self._split(strata[some], part.group[: part.n], self.folds)
+            errors = []
+            for block in blocks if folds else ():
+                points = learn_space(part.X, [block], np.ones(1)).apply(part.X)
+                accuracy, error = self._error(points, labels[rows], part, folds)
+                self.layer_accuracy_[block[0]] = accuracy
+                errors.append(error)
+            if errors:
+                weights = layer_weights(np.array(errors))
+        used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
+        space = learn_space(examples.X, used, weights[weights > 0])
+        self.layers_ = [name for name, _, _ in used]
+        self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
+        points = space.apply(examples.X)
+        deepest = check_blocks(self.blocks, examples.X.shape[1])
+        deepest = deepest[-max(1, len(deepest) // 4) :]
+        kind = learn_space(examples.X, deepest, np.full(len(deepest), 1 / len(deepest)))
+        seen = kind.apply(examples.X[some])
+        self._projection = Projection(
+            space, np.zeros((space.width, 0)), kind, principal_directions(seen)
+        )
+        self._novelty_limit = novelty_limit(
+            seen,
+            examples.group[some],
+            self._split(strata[some], examples.group[some], 10),
+            self.unknown_sigmas,
+        )
+        return points
+
+    def _split(self, strata: Rows, group: Rows, folds: int) -> list[Rows]:
+        return grouped_folds(strata, group, folds=folds, seed=self.random_state)
+
+    def _held_out_parts(self, strata: Rows, examples: Exemplars) -> tuple[list[Rows], list[Rows]]:
+        """Return the rows of each cross-validation fold, and of each part to calibrate by."""
+        group = examples.group[: examples.n]
+        rng = np.random.default_rng(self.random_state)
+        names = rng.permutation(np.unique(group))
+        many = examples.n > VIEW_ROWS
+        sample = np.flatnonzero(np.isin(group, names[:HELD_OUT] if many else names))
+        folds = [sample[part] for part in self._split(strata[sample], group[sample], self.folds)]
+        if many or not folds:
+            return folds, folds
+        count = len(names) if len(names) <= SINGLE_OUT else 30
+        pieces = np.array_split(names, count)
+        return folds, [np.flatnonzero(np.isin(group, piece)) for piece in pieces]
+
+    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Return the look: (N, d) unit rows of X's precision, whose dot product is similarity."""
+        check_is_fitted(self)
+        X = self._features(X, reset=False)
+        looks: NDArray[np.floating] = self.voter_.look(X).astype(X.dtype)
+        return looks

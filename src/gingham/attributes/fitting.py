@@ -1,0 +1,156 @@
+"""The features of an attribute's examples, and of views of them -> a taught attribute."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.discriminant import blas_threads
+from gingham.attributes.multi import MultiAttributeClassifier
+from gingham.attributes.single import AttributeClassifier
+from gingham.attributes.taught import TaughtAttribute, stamp_of
+from gingham.backbones.table import FeatureConfig
+from gingham.extract import View
+from gingham.results import Contradiction
+from gingham.store.examples import Example, Taught
+from gingham.store.features import ImageId
+from gingham.store.truth import Stores
+
+_MIDDLE = (0.1, 0.1, 0.9, 0.9)
+_VIEWS = (
+    View("mirror", mirror=True),
+    View("middle", _MIDDLE),
+    View("middle, mirrored", _MIDDLE, mirror=True),
+)
+_CORNERS = (
+    View("upper left", (0.0, 0.0, 0.8, 0.8)),
+    View("upper right, mirrored", (0.2, 0.0, 1.0, 0.8), mirror=True),
+    View("lower left", (0.0, 0.2, 0.8, 1.0)),
+    View("lower right", (0.2, 0.2, 1.0, 1.0)),
+)
+
+
+def views_for(examples: int, values: int) -> tuple[View, ...]:
+    """Say how the pictures of examples are read, besides as they are.
+
+    The fewer examples a value has, the more its views help, and the less they cost:
+    docs/benchmarks.md says how much. Beyond 40 a value they only take time.
+    """
+    if examples <= 7 * values:
+        return _VIEWS + _CORNERS
+    return _VIEWS if examples <= 40 * values else ()
+
+
+def view_id(image_id: ImageId, view: View) -> ImageId:
+    """The id under which the features of a view of an image are kept."""
+    return hashlib.sha256(image_id + repr((view.box, view.mirror)).encode()).digest()
+
+
+def join(
+    features: Mapping[str, NDArray[np.floating]], layers: Sequence[str]
+) -> NDArray[np.float32]:
+    """Join layers side by side: (N, sum of 2C) float32."""
+    return np.concatenate([features[layer] for layer in layers], axis=1, dtype=np.float32)
+
+
+def blocks(config: FeatureConfig, layers: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """Say which columns of `join` are which layer: (layer, first column, end column)."""
+    widths = config.widths
+    ends = np.cumsum([widths[layer] for layer in layers])
+    return tuple(
+        (layer, int(end) - widths[layer], int(end)) for layer, end in zip(layers, ends, strict=True)
+    )
+
+
+SMALL = 2000
+"""Rows up to which one thread fits an attribute."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of fitting an attribute.
+
+    Attributes
+    ----------
+    attribute : ready to predict.
+    classifier : the estimator behind it, with what was measured on the examples.
+    contradictions : pairs of examples to look at.
+    """
+
+    attribute: TaughtAttribute
+    classifier: AttributeClassifier | MultiAttributeClassifier
+    contradictions: tuple[Contradiction, ...]
+
+
+def fit(stores: Stores, name: str, taught: Taught) -> Fitted:
+    """Fit an attribute on its examples' features, and on their views where there are any."""
+    rows = [example for example in taught.examples for _ in _said(example, taught.kind)]
+    labels = [value for example in taught.examples for value in _said(example, taught.kind)]
+    views = [
+        (number, view_id(example.id, view))
+        for number, example in enumerate(rows)
+        for view in views_for(len(rows), len(taught.values))
+        if view_id(example.id, view) in stores.views
+    ]
+    X = join(stores.features.get([e.id for e in rows], stores.layers), stores.layers)
+    if views:
+        X = np.concatenate([X, join(stores.views.get([key for _, key in views]), stores.layers)])
+    numbers = [*range(len(rows)), *(number for number, _ in views)]
+    groups = [rows[number].group for number in numbers]
+    is_view = np.arange(len(numbers)) >= len(rows)
+    chosen = taught.layers if isinstance(taught.layers, str) else list(taught.layers)
+    make = MultiAttributeClassifier if taught.kind == "multi" else AttributeClassifier
+    classifier = make(blocks=blocks(stores.config, stores.layers), layers=chosen)
+    with blas_threads(None if len(X) > SMALL else 1):
+        if isinstance(classifier, MultiAttributeClassifier):
+            values = taught.values
+            table = [[_said_of(rows[number], value) for value in values] for number in numbers]
+            classifier.fit(X, np.array(table, float), classes=values, groups=groups, views=is_view)
+        else:
+            y = np.array([labels[number] for number in numbers], dtype=np.str_)
+            classifier.fit(X, y, groups=groups, views=is_view)
+    attribute = TaughtAttribute(
+        name,
+        taught.kind,
+        stamp_of(stores.config, taught),
+        classifier.voter_,
+        tuple(
+            (example.image, tuple(v for v, there in example.values.items() if there))
+            if taught.kind == "multi"
+            else (example.image, (label,))
+            for example, label in zip(rows, labels, strict=True)
+        ),
+        len(taught.examples),
+    )
+    return Fitted(attribute, classifier, _contradictions(attribute, classifier))
+
+
+def _contradictions(
+    attribute: TaughtAttribute, classifier: AttributeClassifier | MultiAttributeClassifier
+) -> tuple[Contradiction, ...]:
+    found = []
+    for item in classifier.contradictions_:
+        against = item.against[0] if item.against else item.row
+        found.append(
+            Contradiction(
+                attribute.rows[item.row][0],
+                str(item.value),
+                attribute.rows[against][0],
+                str(item.other),
+                item.reason,
+            )
+        )
+    return tuple(found)
+
+
+def _said(example: Example, kind: str) -> list[str]:
+    """List what one example teaches, a row each: of kind `single` each value is a row."""
+    return [""] if kind == "multi" else [v for v, present in example.values.items() if present]
+
+
+def _said_of(example: Example, value: str) -> float:
+    return float(example.values[value]) if value in example.values else np.nan

@@ -1,0 +1,64 @@
+"""How far an image lies from what the examples look like: distance to their principal subspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from gingham.attributes.discriminant import Floats, Rows
+
+DIRECTIONS = 64
+"""The most principal directions kept; with few examples it is half their number."""
+
+
+def principal_directions(points: NDArray[np.floating], most: int = DIRECTIONS) -> Floats:
+    """Return the (D, r) leading principal directions of (N, D) centred points, r <= N / 2."""
+    n = len(points)
+    count = min(most, n // 2, points.shape[1] - 1)
+    if count < 1:
+        return np.zeros((points.shape[1], 0))
+    gram = (points @ points.T).astype(np.float64)
+    value, vector = eigh(gram, subset_by_index=(n - count, n - 1))
+    good = value > 1e-9 * max(float(value[-1]), 1e-12)
+    directions: Floats = (points.T @ (vector[:, good] / np.sqrt(value[good]))).astype(np.float64)
+    return directions
+
+
+def novelty_limit(
+    points: NDArray[np.floating], groups: Rows, folds: Sequence[Rows], sigmas: float
+) -> float:
+    """Return the squared distance from the examples' principal subspace that is too far.
+
+    Each fold is measured against the subspace of the others; the limit is the mean plus `sigmas`
+    standard deviations of the log distance. Infinite without folds: nothing is then too far.
+
+    Parameters
+    ----------
+    points : (N, D) examples in the joined space of the layers
+    groups : (N,) what is held out together
+    folds : rows of each fold
+    sigmas : how many standard deviations
+
+    References
+    ----------
+    The discriminant space cannot tell: it keeps only what separates the values, and foreign images
+    fall in their middle. The residual of principal components is the classical Q statistic:
+    Jackson, Mudholkar, *Control Procedures for Residuals...*, Technometrics 21 (1979).
+    """
+    logs = []
+    for fold in folds:
+        rest = points[~np.isin(groups, groups[fold])]
+        if len(rest) < 2:
+            continue
+        mean = rest.mean(axis=0)
+        directions = principal_directions(rest - mean).astype(points.dtype)
+        test = points[fold] - mean
+        squared = (test**2).sum(axis=1) - ((test @ directions) ** 2).sum(axis=1)
+        logs.append(np.log(np.maximum(squared, 1e-12)))
+    measured = np.concatenate(logs) if logs else np.empty(0)
+    if len(measured) < 3:
+        return float("inf")
+    return float(np.exp(measured.mean() + sigmas * measured.std()))

@@ -1,0 +1,282 @@
+"""An attribute taught by a few examples: weighted layers, shrinkage LDA, vote, confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
+
+from gingham.attributes.discriminant import Block, Floats, Ridge, Rows, optimal_scoring, unit
+from gingham.attributes.estimator import (
+    Contradiction,
+    Exemplars,
+    FewShotEstimator,
+    exemplars,
+    same_image,
+)
+from gingham.attributes.measures import macro_f1
+from gingham.attributes.vote_rule import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
+from gingham.attributes.voters import SingleVoter, Votes, unit_looks
+from gingham.errors import InputError, ShapeError
+
+CONFIDENT = 0.9
+"""A held-out example voted another value with this probability contradicts it."""
+
+
+class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
+    """Learn the values of one attribute from a few examples.
+
+    1. Each hidden layer (block of columns) is made unit length, centred and scaled to the same
+       spread; layers are joined, each weighted by its own grouped cross-validated error.
+    2. Shrinkage LDA, in closed form, projects the joined layers.
+    3. The nearest examples vote, weighted by cosine; held-out votes calibrate the confidence.
+
+    Parameters
+    ----------
+    blocks : sequence of (layer name, first column, end column), from the input to the head, or None
+        for one block
+    layers : "auto" (weighted by cross-validation) or the names of layers to join evenly
+    neighbours : how many of the nearest examples vote
+    shrinkage : ridge penalty, relative to the mean squared length of an example
+    folds : the most folds of the cross-validation
+    unknown_sigmas : an image is unknown where the log of its distance from what the examples look
+        like, in the deepest quarter of the blocks, lies this many standard deviations above the
+        held-out examples' mean
+    random_state : seed of the folds
+
+    Attributes
+    ----------
+    classes_ : (V,) the values
+    layers_ : names of the layers used; `layer_weights_` maps them to their share
+    layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
+    cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
+    contradictions_ : list of `Contradiction`
+    voter_ : `gingham.attributes.voters.SingleVoter`, all it takes to answer
+
+    Notes
+    -----
+    `cv_accuracy_` holds examples out of the projection and of the vote, but not of the layers'
+    weights, the vote's temperature, nor the means and scales of the blocks (which see no labels).
+    These are a few smooth numbers, so the bias is small: docs/benchmarks.md compares it with tests.
+    A value whose examples are all of one group cannot be cross-validated: they train only.
+
+    Confidence: up to 300 groups, each group is held out alone, exactly, by a closed form, and voted
+    on by the others in a projection that never saw it. Beyond, 30 parts are held out in turn; and
+    beyond 2,000 examples, the folds over 1,000 of their groups.
+
+    References
+    ----------
+    Baloian et al. (2021): hidden layers and kNN; the joined layers, LDA, confidence and unknown are
+    ours. Hastie, Buja, Tibshirani (1995): penalised discriminants as ridge regression.
+    """
+
+    voter_: SingleVoter
+
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[Block] | None = None,
+        layers: str | Sequence[str] = "auto",
+        neighbours: int = 30,
+        shrinkage: float = 0.3,
+        folds: int = 5,
+        unknown_sigmas: float = 3.0,
+        random_state: int = 0,
+    ) -> None:
+        self.blocks = blocks
+        self.layers = layers
+        self.neighbours = neighbours
+        self.shrinkage = shrinkage
+        self.folds = folds
+        self.unknown_sigmas = unknown_sigmas
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        views: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from (N, D) features and their (N,) values.
+
+        Parameters
+        ----------
+        X : (N, D) float array, features
+        y : (N,) values
+        groups : (N,) hashable; examples that share one are held out together
+        views : (N,) bool; True for an altered copy of an example: it shapes the projection, but is
+            never tested and never votes. It carries the group of its example
+
+        Raises
+        ------
+        InputError
+            For fewer than two values, NaN, unknown layers, or views without groups.
+        ShapeError
+            If y, groups or views do not fit X.
+        ValueError
+            If y is not one value a row, or holds NaN (scikit-learn's own words).
+        """
+        X = self._features(X, reset=True)
+        if y is None:
+            raise InputError("fit requires y to be passed, but the target y is None")
+        given: NDArray[Any] = column_or_1d(y, warn=True)
+        if given.dtype.kind == "f":
+            assert_all_finite(given, input_name="y")
+        if given.shape != (len(X),):
+            raise ShapeError("y", expected=f"({len(X)},)", got=given.shape)
+        check_classification_targets(given)
+        if self.neighbours < 1:
+            raise InputError(f"expected neighbours >= 1, got {self.neighbours}")
+        examples = exemplars(X, given, groups, views)
+        given = given[examples.rows]
+        n = examples.n
+        self.classes_ = np.unique(given[:n])
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"two values are the least, but the {n} examples have {len(self.classes_)} class "
+                f"({', '.join(map(str, self.classes_))}); add examples of another value"
+            )
+        strange = sorted(set(given[n:].tolist()) - set(self.classes_.tolist()))
+        if strange:
+            raise InputError(f"views have the values {strange}, which no example has")
+        labels = np.searchsorted(self.classes_, given).astype(np.intp)
+
+        points = self._join_layers(examples, labels, labels)
+        ridge = Ridge(points, self._targets(labels), self.shrinkage)
+        look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
+        projection = replace(self._projection, look=look)
+        self.voter_ = SingleVoter(
+            projection,
+            self.classes_,
+            examples.rows[:n],
+            unit_looks(projection.apply(examples.X[:n])[0]),
+            self._novelty_limit,
+            labels[:n],
+            self._cross_validate(ridge, labels, examples),
+            self.neighbours,
+        )
+        return self
+
+    def _targets(self, labels: Rows) -> Floats:
+        indicator = np.eye(len(self.classes_))[labels]
+        centred: Floats = indicator - indicator.mean(axis=0)
+        return centred
+
+    def _to_coordinates(
+        self, ridge: Ridge, scores: Floats, labels: Rows, rows: Rows | slice = slice(None)
+    ) -> Floats:
+        sizes = np.bincount(labels[rows], minlength=len(self.classes_)).astype(np.float64)
+        return optimal_scoring(scores[rows], ridge.T[rows], sizes)
+
+    def _hold_out(self, ridge: Ridge, labels: Rows, examples: Exemplars, fold: Rows) -> HeldOut:
+        """Let the others vote on a fold, in the projection learned without it and its views."""
+        out = examples.with_group_of(fold)
+        scores = ridge.without(out)
+        kept = np.setdiff1d(np.arange(len(labels)), out)
+        looks = unit(scores @ self._to_coordinates(ridge, scores, labels, kept))
+        voters = kept[kept < examples.n]
+        # A value all of whose examples are held out together cannot be found again.
+        fold = fold[np.isin(labels[fold], labels[voters])]
+        if not len(fold):
+            return HeldOut(fold, np.empty((0, 1), np.intp), np.empty((0, 1)))
+        columns, similarity = nearest(looks[fold] @ looks[voters].T, self.neighbours)
+        return HeldOut(fold, voters[columns], similarity)
+
+    def _error(
+        self, points: NDArray[Any], labels: Rows, examples: Exemplars, folds: list[Rows]
+    ) -> tuple[float, float]:
+        ridge = Ridge(points, self._targets(labels), self.shrinkage)
+        wrong = tested = 0
+        for fold in folds:
+            held = self._hold_out(ridge, labels, examples, fold)
+            share = log_shares(labels[held.voters], held.similarity, len(self.classes_), 0.1)
+            wrong += int((share.argmax(axis=1) != labels[held.rows]).sum())
+            tested += len(held.rows)
+        # One more error than seen, so that one lucky layer never silences the rest.
+        return 1 - wrong / max(tested, 1), (wrong + 1) / (tested + 2)
+
+    def _cross_validate(self, ridge: Ridge, labels: Rows, examples: Exemplars) -> VoteRule:
+        """Measure the examples' answers to each other, and calibrate the vote by them."""
+        n_values = len(self.classes_)
+        folds, parts = self._held_out_parts(labels[: examples.n], examples)
+        held = [self._hold_out(ridge, labels, examples, fold) for fold in folds]
+        alone = (
+            held
+            if parts is folds
+            else [self._hold_out(ridge, labels, examples, part) for part in parts]
+        )
+        rule = fit_vote_rule(alone, labels, n_values)
+        self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
+        against: dict[int, Rows] = {}
+        for part in alone:
+            found = rule.probabilities(labels[part.voters], part.similarity, n_values)
+            self.held_out_probabilities_[part.rows] = found
+            best = found.argmax(axis=1)
+            doubted = (best != labels[part.rows]) & (found.max(axis=1) >= CONFIDENT)
+            for i in np.flatnonzero(doubted):
+                voters = part.voters[i]
+                against[int(part.rows[i])] = voters[labels[voters] == best[i]][:3]
+        self.contradictions_ = self._contradictions(labels, examples, against)
+
+        scores = []
+        for part in held:
+            if len(part.rows):
+                share = rule.probabilities(labels[part.voters], part.similarity, n_values)
+                truth, guess = labels[part.rows], share.argmax(axis=1)
+                scores.append(((truth == guess).mean(), macro_f1(truth, guess)))
+        self.folds_ = len(scores)
+        mean = np.mean(scores, axis=0) if scores else np.full(2, np.nan)
+        self.cv_accuracy_, self.cv_macro_f1_ = float(mean[0]), float(mean[1])
+        return rule
+
+    def _contradictions(
+        self, labels: Rows, examples: Exemplars, against: Mapping[int, Rows]
+    ) -> list[Contradiction]:
+        found = {row: ([int(r) for r in others], "vote") for row, others in against.items()}
+        same: dict[int, set[int]] = {}
+        for rows in same_image(examples):
+            for row in rows if len(set(labels[rows])) > 1 else ():
+                others = rows[labels[rows] != labels[row]]
+                same.setdefault(int(row), set()).update(int(r) for r in others)
+        found.update({row: (sorted(others), "same image") for row, others in same.items()})
+        names = self.classes_.tolist()
+        listed = [
+            Contradiction(
+                row=int(examples.rows[row]),
+                value=names[labels[row]],
+                against=tuple(int(examples.rows[r]) for r in others),
+                other=names[labels[others[0]]],
+                reason=reason,
+            )
+            for row, (others, reason) in found.items()
+        ]
+        return sorted(listed, key=lambda item: item.row)
+
+    def vote(self, X: ArrayLike, k_evidence: int = 5) -> Votes:
+        """Let the examples vote on (N, D) features, in chunks of bounded memory.
+
+        Raises
+        ------
+        InputError
+            For NaN or infinity.
+        """
+        check_is_fitted(self)
+        return self.voter_.vote(self._features(X, reset=False), k_evidence)
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Return (N, V) calibrated probabilities of `classes_`, unknown or not."""
+        return self.vote(X).probabilities
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the (N,) best values; unlike `vote` it never answers unknown."""
+        best = self.predict_proba(X).argmax(axis=1)
+        values: NDArray[Any] = self.classes_[best]
+        return values

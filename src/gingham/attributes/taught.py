@@ -1,0 +1,162 @@
+"""One attribute as it was taught: fitted on its examples, saved, and asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.voters import MultiVoter, MultiVotes, SingleVoter, Votes
+from gingham.backbones.table import FeatureConfig
+from gingham.errors import CatalogueError
+from gingham.results import Evidence, Prediction
+from gingham.store.examples import Taught
+from gingham.store.files import replace_file
+
+VERSION = 2
+"""Counts changes of the recipe: an attribute fitted by another version is fitted anew."""
+
+
+@dataclass(frozen=True)
+class TaughtAttribute:
+    """An attribute ready to predict.
+
+    Attributes
+    ----------
+    name, kind : as taught.
+    stamp : differs whenever the examples, the layers asked for or the features' making differ.
+    voter : what answers.
+    rows : the example behind each row that it was fitted on: (file, its values).
+    count : images it was taught with.
+    """
+
+    name: str
+    kind: str
+    stamp: str
+    voter: SingleVoter | MultiVoter
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    count: int
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The hidden layers it reads."""
+        return self.voter.layers
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values it tells apart."""
+        return tuple(str(value) for value in self.voter.classes)
+
+    def project(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
+        """Map layer -> (N, 2C) to the look `attribute:NAME`: (N, d) float32 unit rows."""
+        return self.voter.look(self._columns(features)).astype(np.float32)
+
+    def tags(
+        self, features: Mapping[str, NDArray[np.floating]]
+    ) -> tuple[list[list[str]], NDArray[np.float64]]:
+        """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
+        votes = self.voter.vote(self._columns(features), k_evidence=1)
+        return [answer or [] for answer in self._answers(votes)], votes.confidence
+
+    def _answers(self, votes: Votes | MultiVotes) -> list[list[str] | None]:
+        """List the values of each image; None where it is unknown."""
+        names = self.values
+        if isinstance(votes, Votes):
+            return [[names[v]] if v >= 0 else None for v in votes.value]
+        return [
+            None if unknown else [names[v] for v in np.flatnonzero(present)]
+            for present, unknown in zip(votes.present, votes.unknown, strict=True)
+        ]
+
+    def predict(
+        self, features: Mapping[str, NDArray[np.floating]], *, evidence: int = 5
+    ) -> list[Prediction]:
+        """Answer for N images, with probabilities and the nearest examples."""
+        votes = self.voter.vote(self._columns(features), k_evidence=evidence)
+        multi = self.kind == "multi"
+        predictions = []
+        for row, answer in enumerate(self._answers(votes)):
+            shown = []
+            for example, distance in zip(votes.evidence[row], votes.distance[row], strict=True):
+                image, said = self.rows[example]
+                shown.append(Evidence(image, list(said) if multi else said[0], float(distance)))
+            order = np.argsort(-votes.probabilities[row], kind="stable")
+            predictions.append(
+                Prediction(
+                    answer if multi or answer is None else answer[0],
+                    float(votes.confidence[row]),
+                    {self.values[v]: float(votes.probabilities[row, v]) for v in order},
+                    tuple(shown),
+                )
+            )
+        return predictions
+
+    def save(self, path: Path) -> None:
+        """Write it to one `.npz` file without pickles."""
+        head = {
+            "name": self.name,
+            "kind": self.kind,
+            "stamp": self.stamp,
+            "rows": [(image, values) for image, values in self.rows],
+            "count": self.count,
+        }
+        arrays = self.voter.to_arrays()
+        text = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        replace_file(path, lambda p: _savez(p, {"head": text, **arrays}))
+
+    @classmethod
+    def load(cls, path: Path) -> TaughtAttribute:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        CatalogueError
+            If it is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            head = json.loads(arrays.pop("head").tobytes())
+            kind = head["kind"]
+            make: type[SingleVoter | MultiVoter] = MultiVoter if kind == "multi" else SingleVoter
+            return cls(
+                head["name"],
+                kind,
+                head["stamp"],
+                make.from_arrays(arrays),
+                tuple((image, tuple(values)) for image, values in head["rows"]),
+                head["count"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise CatalogueError(f"{path} is damaged ({error})") from None
+
+    def _columns(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
+        """Join the layers that the voter reads, each where it expects it."""
+        blocks = self.voter.projection.blocks
+        first = features[blocks[0][0]]
+        joined = np.zeros((len(first), max(end for _, _, end in blocks)), first.dtype)
+        for layer, start, end in blocks:
+            joined[:, start:end] = features[layer]
+        return joined
+
+
+def stamp_of(config: FeatureConfig, taught: Taught) -> str:
+    """Name a state of an attribute: all that decides how it is fitted."""
+    said = [
+        (example.id.hex(), sorted(example.values.items()), example.group)
+        for example in taught.examples
+    ]
+    state = json.dumps([VERSION, config.fingerprint, taught.kind, taught.layers, said])
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def _savez(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

@@ -1,0 +1,101 @@
+"""The vote of the nearest examples, and the rule that turns it into calibrated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gingham.attributes.discriminant import Floats, Rows
+
+TEMPERATURES = (0.05, 0.1, 0.2)
+SHARPNESS = np.geomspace(0.03, 4, 30)
+
+
+def nearest(similarity: Floats, count: int) -> tuple[Rows, Floats]:
+    """Return the columns of the `count` largest of each row, best first, and their values."""
+    count = min(count, similarity.shape[1])
+    columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+    values = np.take_along_axis(similarity, columns, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def log_shares(labels: Rows, similarity: Floats, n_values: int, temperature: float) -> Floats:
+    """Let each of (N, k) neighbours vote with weight exp(similarity / temperature).
+
+    Returns
+    -------
+    (N, V) float64, the log of each value's share. Every value also gets one imaginary voter on the
+    opposite side of the space, so that no share is zero.
+    """
+    n = len(labels)
+    weight = np.exp((similarity - 1) / temperature)
+    where = np.arange(n)[:, None] * n_values + labels
+    total = np.bincount(where.ravel(), weight.ravel(), minlength=n * n_values)
+    share = total.reshape(n, n_values) + np.exp(-2 / temperature)
+    logs: Floats = np.log(share / share.sum(axis=1, keepdims=True))
+    return logs
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Examples held out: their rows (n,), and their (n, k) neighbours among the others."""
+
+    rows: Rows
+    voters: Rows
+    similarity: Floats
+
+
+@dataclass(frozen=True)
+class VoteRule:
+    """How similar neighbours become probabilities.
+
+    Attributes
+    ----------
+    temperature : similarity that divides a neighbour's weight by e
+    sharpness : power to which the shares are raised
+    lapse : chance that the vote says nothing; n right answers prove no certainty
+    """
+
+    temperature: float
+    sharpness: float
+    lapse: float
+
+    def probabilities(self, labels: Rows, similarity: Floats, n_values: int) -> Floats:
+        """Turn (N, k) neighbours' labels and similarities into (N, V) probabilities."""
+        power = self.sharpness * log_shares(labels, similarity, n_values, self.temperature)
+        power = np.exp(power - power.max(axis=1, keepdims=True))
+        even = self.lapse / n_values
+        shares: Floats = (1 - self.lapse) * power / power.sum(axis=1, keepdims=True) + even
+        return shares
+
+
+def fit_vote_rule(held: Sequence[HeldOut], labels: Rows, n_values: int) -> VoteRule:
+    """Choose temperature and sharpness by the likelihood of held-out examples' own values.
+
+    Parameters
+    ----------
+    held : what was held out; its rows index `labels`
+    labels : (N,) values of all examples
+    n_values : V
+
+    References
+    ----------
+    Guo et al., *On Calibration of Modern Neural Networks* (2017), section 4.2, scale by one
+    temperature; ours is `sharpness`. The lapse 1 / (n + 2) is Laplace's rule of succession.
+    """
+    count = sum(len(part.rows) for part in held)
+    lapse = 1 / (count + 2)
+    best, best_loss = VoteRule(0.1, 0.5, lapse), np.inf
+    for temperature in TEMPERATURES if count else ():
+        for sharpness in SHARPNESS:
+            rule = VoteRule(temperature, float(sharpness), lapse)
+            loss = 0.0
+            for part in held:
+                shares = rule.probabilities(labels[part.voters], part.similarity, n_values)
+                loss -= float(np.log(shares[np.arange(len(part.rows)), labels[part.rows]]).sum())
+            if loss < best_loss:
+                best, best_loss = rule, loss
+    return best

@@ -1,0 +1,259 @@
+"""What is left of a taught attribute when it has been learned: all it takes to answer.
+
+Apart from the estimators, so that tagging and predicting never import scikit-learn.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.discriminant import Floats, Projection, Rows, chunks, unit
+from gingham.attributes.vote_rule import VoteRule, nearest
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the examples say about N images.
+
+    Attributes
+    ----------
+    value : (N,) int, index into the classes; -1 where unknown
+    confidence : (N,) float, calibrated probability of the best value (also where unknown)
+    probabilities : (N, V) float, calibrated, rows sum to 1
+    evidence : (N, k) int, the nearest examples as rows of `fit`'s X
+    distance : (N, k) float in [0, 2], one minus the cosine to each
+    novelty : (N,) float, how far from what the examples look like; above 1 is unknown
+    """
+
+    value: Rows
+    confidence: Floats
+    probabilities: Floats
+    evidence: Rows
+    distance: Floats
+    novelty: Floats
+
+
+@dataclass(frozen=True)
+class MultiVotes:
+    """What the examples say about N images and V values.
+
+    Attributes
+    ----------
+    present : (N, V) bool, whether the image has the value
+    probabilities : (N, V) float, calibrated probability that it has it
+    confidence : (N,) float, mean probability over the values that the answer is right
+    unknown : (N,) bool, the image is far from what the examples look like
+    evidence : (N, k) int, the nearest examples as rows of `fit`'s X
+    distance : (N, k) float in [0, 2], one minus the cosine to each
+    novelty : (N,) float, how far from what the examples look like; above 1 is unknown
+    """
+
+    present: NDArray[np.bool_]
+    probabilities: Floats
+    confidence: Floats
+    unknown: NDArray[np.bool_]
+    evidence: Rows
+    distance: Floats
+    novelty: Floats
+
+
+@dataclass(frozen=True)
+class Voter(ABC):
+    """What both kinds need to answer.
+
+    Attributes
+    ----------
+    projection : from features to the look
+    classes : (V,) the values
+    example_rows : (n,) int, the examples as rows of `fit`'s X
+    example_looks : (n, d) float64 unit rows
+    novelty_limit : squared distance from what the examples look like that is too far
+    """
+
+    projection: Projection
+    classes: NDArray[Any]
+    example_rows: Rows
+    example_looks: Floats
+    novelty_limit: float
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers it reads."""
+        return tuple(name for name, _, _ in self.projection.blocks)
+
+    @abstractmethod
+    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes | MultiVotes:
+        """Answer for (N, D) finite features, in chunks of bounded memory."""
+
+    def look(self, X: NDArray[np.floating]) -> Floats:
+        """Return (N, d) unit rows, whose dot product is similarity."""
+        return unit_looks(self.projection.apply(X)[0])
+
+    def _evidence(self, columns: Rows, near: Floats) -> tuple[Rows, Floats]:
+        return self.example_rows[columns], np.clip(1 - near, 0, 2)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays without objects (values become text)."""
+        classes = self.classes.astype(str) if self.classes.dtype == object else self.classes
+        return self.projection.to_arrays() | {
+            "classes": classes,
+            "example_rows": self.example_rows,
+            "example_looks": self.example_looks,
+            "novelty_limit": np.array(self.novelty_limit),
+        }
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Rebuild what `to_arrays` returned; votes are identical.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        """
+
+
+@dataclass(frozen=True)
+class SingleVoter(Voter):
+    """Kind `single`: the nearest examples vote.
+
+    Attributes
+    ----------
+    example_labels : (n,) int, index into the classes
+    rule : how similar neighbours become probabilities
+    neighbours : how many of the nearest vote
+    """
+
+    example_labels: Rows
+    rule: VoteRule
+    neighbours: int
+
+    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes:
+        """Answer for (N, D) finite features, in chunks of bounded memory."""
+        coordinates, residual = self.projection.apply(X)
+        looks = unit_looks(coordinates)
+        n, n_values = len(X), len(self.classes)
+        k = min(k_evidence, len(self.example_labels))
+        probabilities = np.empty((n, n_values))
+        evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
+        for rows in _bounded(n, len(self.example_labels)):
+            columns, near = nearest(looks[rows] @ self.example_looks.T, max(k, self.neighbours))
+            voters = self.example_labels[columns[:, : self.neighbours]]
+            probabilities[rows] = self.rule.probabilities(
+                voters, near[:, : self.neighbours], n_values
+            )
+            evidence[rows], distance[rows] = self._evidence(columns[:, :k], near[:, :k])
+        novelty = residual / self.novelty_limit
+        best = probabilities.argmax(axis=1)
+        return Votes(
+            value=np.where(novelty > 1, -1, best),
+            confidence=probabilities[np.arange(n), best],
+            probabilities=probabilities,
+            evidence=evidence,
+            distance=distance,
+            novelty=novelty,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays without objects (values become text)."""
+        rule = self.rule
+        return super().to_arrays() | {
+            "example_labels": self.example_labels,
+            "rule": np.array([rule.temperature, rule.sharpness, rule.lapse]),
+            "neighbours": np.array(self.neighbours),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """See `Voter.from_arrays`."""
+        return cls(
+            *_common(arrays),
+            arrays["example_labels"].astype(np.intp),
+            VoteRule(*arrays["rule"].astype(np.float64).tolist()),
+            int(arrays["neighbours"].astype(np.intp)),
+        )
+
+
+@dataclass(frozen=True)
+class MultiVoter(Voter):
+    """Kind `multi`: one calibrated score a value; the nearest examples are the evidence.
+
+    Attributes
+    ----------
+    calibration : (V, 2) float64, slope and offset of each value's logistic curve
+    means : (V,) float64, each value's share of the examples
+    """
+
+    calibration: Floats
+    means: Floats
+
+    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> MultiVotes:
+        """Answer for (N, D) finite features, in chunks of bounded memory."""
+        coordinates, residual = self.projection.apply(X)
+        looks = unit_looks(coordinates)
+        k = min(k_evidence, len(self.example_looks))
+        evidence, distance = np.empty((len(X), k), np.intp), np.empty((len(X), k))
+        for rows in _bounded(len(X), len(self.example_looks)):
+            columns, near = nearest(looks[rows] @ self.example_looks.T, k)
+            evidence[rows], distance[rows] = self._evidence(columns, near)
+        # Points and targets are centred: a score of nought is the value's mean.
+        probabilities = logistic(coordinates + self.means, self.calibration)
+        novelty = residual / self.novelty_limit
+        return MultiVotes(
+            present=probabilities >= 0.5,
+            probabilities=probabilities,
+            confidence=np.maximum(probabilities, 1 - probabilities).mean(axis=1),
+            unknown=novelty > 1,
+            evidence=evidence,
+            distance=distance,
+            novelty=novelty,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays without objects (values become text)."""
+        return super().to_arrays() | {"calibration": self.calibration, "means": self.means}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """See `Voter.from_arrays`."""
+        return cls(
+            *_common(arrays),
+            arrays["calibration"].astype(np.float64),
+            arrays["means"].astype(np.float64),
+        )
+
+
+def logistic(scores: Floats, calibration: Floats) -> Floats:
+    """Turn (N, V) scores into probabilities by (V, 2) slopes and offsets."""
+    slope, offset = calibration.T
+    probabilities: Floats = 1 / (1 + np.exp(-(slope * scores + offset)))
+    return probabilities
+
+
+def _common(
+    arrays: Mapping[str, NDArray[np.generic]],
+) -> tuple[Projection, NDArray[Any], Rows, Floats, float]:
+    return (
+        Projection.from_arrays(arrays),
+        arrays["classes"],
+        arrays["example_rows"].astype(np.intp),
+        arrays["example_looks"].astype(np.float64),
+        float(arrays["novelty_limit"].astype(np.float64)),
+    )
+
+
+def unit_looks(coordinates: Floats) -> Floats:
+    """Turn (N, d) coordinates into the look: unit rows."""
+    looks: Floats = unit(coordinates).astype(np.float64, copy=False)
+    return looks
+
+
+def _bounded(n: int, examples: int) -> Iterator[slice]:
+    return chunks(n, max(1, 16_000_000 // examples))

@@ -1,0 +1,1 @@
+"""The networks: the table of them, weights, what runs them, pooling of their layers."""

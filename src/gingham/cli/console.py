@@ -1,0 +1,99 @@
+"""What the command line prints: JSON, tables, and a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON."""
+    # Escaped, so that file names that are not UTF-8 survive; NaN never comes out of the results.
+    print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def say(text: str) -> None:
+    """Print a line for a person."""
+    print(text)
+
+
+def table(*columns: str) -> Table:
+    """Make a table without lines."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def print_table(rows: Table) -> None:
+    """Print a table; where nobody watches, as wide as it is."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(rows)
+
+
+def print_counts(attributes: dict[str, dict[str, int]]) -> None:
+    """Print attribute, value and number of images, the most frequent first."""
+    rows = table("attribute", "value", "images")
+    for name, counts in attributes.items():
+        for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            rows.add_row(name, value, str(count))
+    print_table(rows)
+
+
+@contextlib.contextmanager
+def spinner(what: str, as_json: bool) -> Iterator[None]:
+    """Show that something goes on, on a terminal."""
+    if as_json or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with rate and time left, on a terminal."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(
+                task, completed=done, total=total, rate=f"{speed:.0f} images/s" if speed else ""
+            )
+
+        yield update

@@ -1,0 +1,63 @@
+"""Options of `gingham study`, and its result as printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gingham.cli.console import say
+from gingham.errors import InputError
+
+if TYPE_CHECKING:
+    from gingham.evaluation.study.run import StudyResult
+
+
+def split_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, str]:
+    """Read FILE or NAME=FILE as backbone -> file of its weights.
+
+    Parameters
+    ----------
+    given : what the user wrote.
+    backbones : those asked for; FILE alone belongs to the only one.
+
+    Raises
+    ------
+    InputError
+        If it is not clear whose weights a file holds, or a backbone gets two.
+    """
+    weights: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or (name not in backbones and os.path.lexists(text)):
+            if len(backbones) != 1:
+                raise InputError(
+                    f"whose weights are {text}? Write NAME={text}, with one of the backbones "
+                    f"({', '.join(backbones) or 'name it with --backbone'})"
+                )
+            name, file = backbones[0], text
+        if name in weights:
+            raise InputError(f"backbone {name!r} is given weights twice: give one file")
+        weights[name] = file
+    return weights
+
+
+def print_study(result: StudyResult) -> None:
+    """Print what a study found out, and what it left aside."""
+    for name, one in result.attributes.items():
+        taught = ", ".join(f"{b} {value:.3f}" for b, value in one.taught_accuracy.items())
+        say(f"{name}: {one.images} images of {len(one.values)} values")
+        say(f"  take {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
+        say(f"  best {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
+        say(f"  taught on all layers: {taught}")
+    say(f"{result.images} images, {result.failed} failed; {result.seconds:.0f} s")
+    say(f"report: {result.report}")
+    for name, one in result.attributes.items():
+        for value, count in one.left_out.items():
+            print(
+                f"left out: {name} {value!r} has {count}, fewer than there are folds",
+                file=sys.stderr,
+            )
+    for failure in result.failures:
+        print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Measurements: the layer study, the quality of retrieval, and of a trained model."""

@@ -1,0 +1,237 @@
+"""A trained model judged on a table: figures as JSON and CSV, and a page to look at."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.catalogue import Catalogue
+from gingham.errors import InputError
+from gingham.evaluation.model_page import write_page
+from gingham.extract import Progress
+from gingham.images import MAX_PIXELS
+from gingham.results import Result
+from gingham.store.files import replace_file, write_json
+from gingham.training.data import header, read_samples
+from gingham.training.metrics import Metrics, ValueMetrics, measure
+from gingham.training.run import model_logits
+from gingham.training.samples import PARTS, Samples, image_ids
+from gingham.training.trained import TrainedModel
+from gingham.training.vocabulary import NO, YES, Attribute
+
+COLUMNS = tuple(one.name for one in fields(ValueMetrics))
+
+
+@dataclass(frozen=True)
+class Comparison(Result):
+    """A trained attribute beside the taught one of the same name, on the same images.
+
+    Attributes
+    ----------
+    images : those that both were asked about and, as far as can be told, neither learned from.
+    trained, taught : accuracy; an answer `unknown` is wrong.
+    trained_macro_f1, taught_macro_f1 : over the values that one of the images has.
+    better : `trained`, `taught`, or `equal` where the accuracies are.
+    """
+
+    attribute: str
+    images: int
+    trained: float
+    taught: float
+    trained_macro_f1: float
+    taught_macro_f1: float
+    better: str
+
+
+@dataclass(frozen=True)
+class EvaluateResult(Result):
+    """What `evaluate_model` found.
+
+    Attributes
+    ----------
+    model : its fingerprint.
+    part : the rows that were taken, or `all`.
+    learned : images among them that the model learned from: left out, unless `train` or
+        `validation` was asked for. None: a model of an earlier version, which cannot tell.
+    metrics : see `gingham.training.metrics`.
+    dropped : attribute -> value -> rows whose value the model does not know; they are left out.
+    comparisons : with the taught attributes of a catalogue.
+    failed : images that could not be read.
+    """
+
+    model: str
+    table: str
+    part: str
+    learned: int | None
+    metrics: Metrics
+    dropped: dict[str, dict[str, int]]
+    comparisons: tuple[Comparison, ...]
+    failed: tuple[str, ...]
+
+
+def evaluate_model(
+    model: TrainedModel,
+    table: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    part: str | None = None,
+    catalogue: Catalogue | None = None,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = lambda done, total: None,
+) -> EvaluateResult:
+    """Judge a model on the rows of a table, and write metrics.json, metrics.csv and report.html.
+
+    Parameters
+    ----------
+    model : opened.
+    table : as for `gingham.training.train`.
+    out : folder of what is written.
+    part : `train`, `validation` or `test` of the column `split`; by default `test`. A table
+        without the column is taken whole. Images that the model learned from, in training or
+        validation, are left out, unless one of these two parts is asked for.
+    catalogue : its taught attributes of the same names are asked about the same images; those
+        that they were taught with, and those that the model learned from, are left out of the
+        comparison.
+    max_pixels, progress : see `gingham.training.train`.
+
+    Raises
+    ------
+    InputError
+        If the table does not fit, or has no such rows, or none but those learned from.
+    """
+    chosen = part or "test"
+    if chosen not in PARTS:
+        raise InputError(f"the part must be one of {', '.join(PARTS)}, got {part!r}")
+    samples = read_samples(
+        Path(table),
+        model.config.data,
+        seed=model.config.training.seed,
+        vocabulary=model.vocabulary,
+    )
+    rows = samples.rows(chosen)
+    if not len(rows):
+        raise InputError(f"table {table} has no row whose split is {chosen}: choose another part")
+    samples = samples.only(rows)
+    ids, known = np.array(image_ids(samples.images), object), model.learned()
+    learned = np.array([one in (known or ()) for one in ids], bool)
+    if chosen == "test":
+        if learned.all():
+            raise InputError(
+                f"model {model.folder} learned from all {len(rows)} images of table {table}: give "
+                "images that it has not seen"
+            )
+        samples, ids = samples.only(np.flatnonzero(~learned)), ids[~learned]
+    logits, readable = model_logits(model, samples, max_pixels, progress)
+    failed = tuple(i for i, good in zip(samples.images, readable, strict=True) if not good)
+    samples, ids = samples.only(np.flatnonzero(readable)), ids[readable]
+    answers = model.answers(logits)
+    metrics = measure(model.vocabulary, answers, samples.targets)
+    comparisons: tuple[Comparison, ...] = ()
+    if catalogue is not None:
+        comparisons = _compare(samples, ids, known or frozenset(), answers.given, catalogue)
+    whole = part is None and not Path(table).is_dir() and "split" not in header(Path(table))
+    result = EvaluateResult(
+        model.fingerprint,
+        os.fspath(table),
+        "all" if whole else chosen,
+        None if known is None else int(learned.sum()),
+        metrics,
+        {name: dict(values) for name, values in samples.dropped.items()},
+        comparisons,
+        failed,
+    )
+    _write(result, Path(out), model)
+    return result
+
+
+def _write(result: EvaluateResult, out: Path, model: TrainedModel) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "metrics.json", result.to_dict())
+        replace_file(out / "metrics.csv", lambda path: _write_csv(path, result.metrics))
+        write_page(out / "report.html", result.to_dict(), model)
+    except OSError as error:
+        raise InputError(f"the evaluation cannot be written to {out}: {error.strerror}") from None
+
+
+def _write_csv(path: Path, metrics: Metrics) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for value in metrics.values:
+            writer.writerow(asdict(value))
+
+
+def _compare(
+    samples: Samples,
+    ids: NDArray[Any],
+    learned: frozenset[str],
+    given: NDArray[np.bool_],
+    catalogue: Catalogue,
+) -> tuple[Comparison, ...]:
+    """Ask the taught attributes of the model's names about the same images, with `ids`."""
+    taught = catalogue.examples()
+    comparisons = []
+    for attribute in samples.vocabulary.attributes:
+        if attribute.name not in taught:
+            continue
+        columns = samples.vocabulary.columns[attribute.name]
+        known = ~np.isnan(samples.targets[:, columns]).any(1)
+        seen = [one in learned or one in taught[attribute.name] for one in ids]
+        asked = np.flatnonzero(known & ~np.array(seen, bool))
+        names = [samples.images[row] for row in asked]
+        right: dict[str, list[bool]] = defaultdict(list)
+        pairs: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = defaultdict(list)
+        for row, said in zip(
+            asked, catalogue.predict(names, attributes=[attribute.name]), strict=True
+        ):
+            if said.error is not None:
+                continue
+            value = said.predictions[attribute.name].value
+            other = frozenset([value] if isinstance(value, str) else value or ())
+            truth = _values(attribute, samples.targets[row, columns] == 1)
+            for who, answer in (
+                ("trained", _values(attribute, given[row, columns])),
+                ("taught", other),
+            ):
+                right[who].append(answer == truth)
+                pairs[who].append((truth, answer))
+        if not right["trained"]:
+            continue
+        accuracy = {who: float(np.mean(those)) for who, those in right.items()}
+        better = max(accuracy, key=lambda who: accuracy[who])
+        comparisons.append(
+            Comparison(
+                attribute.name,
+                len(right["trained"]),
+                accuracy["trained"],
+                accuracy["taught"],
+                _macro_f1(pairs["trained"]),
+                _macro_f1(pairs["taught"]),
+                "equal" if accuracy["trained"] == accuracy["taught"] else better,
+            )
+        )
+    return tuple(comparisons)
+
+
+def _values(attribute: Attribute, there: Any) -> frozenset[str]:
+    if attribute.kind == "binary":
+        return frozenset([YES if there[0] else NO])
+    return frozenset(v for v, has in zip(attribute.values, there, strict=True) if has)
+
+
+def _macro_f1(pairs: list[tuple[frozenset[str], frozenset[str]]]) -> float:
+    """Mean over the values that hold somewhere of 2 hits / (true + answered)."""
+    scores = []
+    for value in sorted({value for truth, _ in pairs for value in truth}):
+        hits = sum(value in truth and value in answer for truth, answer in pairs)
+        total = sum((value in truth) + (value in answer) for truth, answer in pairs)
+        scores.append(2 * hits / total)
+    return float(np.mean(scores)) if scores else 0.0

@@ -1,0 +1,186 @@
+"""Images -> features of every layer with every statistic, read once and kept below the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.runtime import Features, Runtime
+from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
+from gingham.errors import ImageError
+from gingham.extract import PLAIN, VIEWS, Progress, extract
+from gingham.images import open_image, read_file, resize
+from gingham.store.features import FeatureStore, ImageId
+
+FURTHER_POOLING = "gem+max"
+POOLING = f"{DEFAULT_POOLING}+{FURTHER_POOLING}"
+POOLINGS = {
+    "mean": (0,),
+    "mean+deviation": (0, 1),
+    "generalised mean": (2,),
+    "maximum": (3,),
+}
+"""Name -> which of the four statistics, in the order of `POOLING`."""
+
+SHARD_IMAGES = 256
+
+
+class StudyFeatures:
+    """The features of a study's images by one backbone.
+
+    They lie in two stores of the shape that a catalogue has: means and deviations, exactly as a
+    catalogue's, and generalised means and maxima.
+
+    Parameters
+    ----------
+    folder : of the stores.
+    config : of a runtime whose pooling is `POOLING`.
+    """
+
+    def __init__(self, folder: Path, config: FeatureConfig) -> None:
+        self.config = replace(config, pooling=DEFAULT_POOLING)
+        further = replace(config, pooling=FURTHER_POOLING, foreground=())
+        below = folder / f"{config.backbone}-{config.fingerprint}"
+        self._stores = (
+            FeatureStore(below / "mean-std", self.config),
+            FeatureStore(below / "gem-max", further),
+        )
+        for store in self._stores:
+            store.sweep()
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs whenever a feature's value could."""
+        return self.config.fingerprint
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The hidden layers, from the input to the head."""
+        return tuple(layer.name for layer in self.config.hidden)
+
+    def __contains__(self, image_id: object) -> bool:
+        return all(image_id in store for store in self._stores)
+
+    def append(self, features: Mapping[ImageId, Features]) -> None:
+        """Keep layer -> (4C,) features of new images, and those over the foreground."""
+        for store, half in zip(self._stores, (0, 1), strict=True):
+            # A killed run may have written the one store and not the other.
+            new = {i: rows for i, rows in features.items() if i not in store}
+            halves = [
+                rows | {x.name: np.split(rows[x.name], 2)[half] for x in self.config.layers}
+                for rows in new.values()
+            ]
+            store.append(list(new), halves)
+
+    def pooled(self, ids: Sequence[ImageId]) -> dict[str, NDArray[np.float32]]:
+        """Give layer -> (N, 2C) float32 means and deviations, over the foreground too."""
+        got = self._stores[0].get(ids)
+        return {layer: block.astype(np.float32) for layer, block in got.items()}
+
+    def layer(self, ids: Sequence[ImageId], layer: str, pooling: str) -> NDArray[np.float32]:
+        """Give one layer of N images, pooled in one of `POOLINGS`: (N, C) or (N, 2C) float32."""
+        wanted = POOLINGS[pooling]
+        block = self._stores[wanted[0] // 2].get(ids, [layer])[layer].astype(np.float32)
+        channels = block.shape[1] // 2
+        return np.concatenate(
+            [block[:, (s % 2) * channels : (s % 2 + 1) * channels] for s in wanted], axis=1
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of the image files.
+
+    Attributes
+    ----------
+    ids : path -> the image's id, of those that were read.
+    failures : (path, reason) of those that were not.
+    """
+
+    ids: dict[str, ImageId]
+    failures: list[tuple[str, str]]
+
+
+def read_images(
+    images: Sequence[str],
+    runtime: Runtime,
+    features: StudyFeatures,
+    *,
+    max_pixels: int,
+    progress: Progress,
+) -> Reading:
+    """Read image files into features; those whose bytes were read before are not read again.
+
+    Parameters
+    ----------
+    images : different paths.
+    runtime : its pooling is `POOLING`.
+    features : where they are kept.
+    max_pixels : see `gingham.images.open_image`.
+    progress : called with the number of images done and of all.
+    """
+    waiting: dict[ImageId, Features] = {}
+    failed: dict[ImageId, str] = {}
+    claimed: set[ImageId] = set()
+    ids: dict[str, ImageId] = {}
+    failures: list[tuple[str, str]] = []
+
+    def unread(image_id: ImageId) -> bool:
+        if image_id in claimed or image_id in features:
+            return False
+        claimed.add(image_id)
+        return True
+
+    for done, item in enumerate(
+        extract(
+            images,
+            runtime,
+            views=lambda image_id: VIEWS if unread(image_id) else (),
+            max_pixels=max_pixels,
+        ),
+        1,
+    ):
+        progress(done, len(images))
+        if item.id is not None and PLAIN in item.features:
+            if reason := _not_finite(item.features[PLAIN]):
+                failed[item.id] = reason
+            else:
+                waiting[item.id] = item.features[PLAIN]
+        elif item.id is not None and item.reason:
+            failed[item.id] = item.reason
+        if item.id is not None and (item.id in waiting or item.id in features):
+            ids[item.image] = item.id
+        else:
+            known = None if item.id is None else failed.get(item.id)
+            failures.append((item.image, known or item.reason or "a copy of a file that failed"))
+        if len(waiting) >= SHARD_IMAGES:
+            features.append(waiting)
+            waiting.clear()
+    features.append(waiting)
+    return Reading(ids, failures)
+
+
+def _not_finite(rows: Features) -> str | None:
+    """Say which layers hold what float16 cannot: NaN, or numbers beyond 65504."""
+    with np.errstate(over="ignore"):
+        bad = [k for k, row in rows.items() if not np.isfinite(row.astype(np.float16)).all()]
+    return f"its features are not finite in layer {', '.join(bad)}: leave it out" if bad else None
+
+
+def squares(images: Sequence[str], runtime: Runtime, *, max_pixels: int) -> list[NDArray[np.uint8]]:
+    """Decode images to the backbone's squares; those that cannot be read are left out."""
+    config = runtime.config.preprocess
+    made = []
+    for image in images:
+        try:
+            picture = open_image(read_file(image), max_pixels=max_pixels, draft=config.size)
+        except ImageError:
+            continue
+        made.append(
+            resize(picture, config.size, interpolation=config.interpolation, crop=config.crop)
+        )
+    return made

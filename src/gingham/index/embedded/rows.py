@@ -1,0 +1,118 @@
+"""Which image stands in which row of the index, and its tags: one file, replaced whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.errors import InputError
+from gingham.index.tags import Tags, Where
+from gingham.store.files import replace_file
+
+Rows = NDArray[np.int64]
+
+
+class Table:
+    """Images by row number; a row is given once and never again, so that others may count on it.
+
+    Parameters
+    ----------
+    width : of the vectors that the rows stand for; kept here so that it is saved too.
+
+    Attributes
+    ----------
+    rows : image -> row, of the images that are there.
+    tags : their tags.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.rows: dict[str, int] = {}
+        self.tags = Tags()
+        self._ids: list[str] = []
+        self._live = np.zeros(0, bool)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; whatever is wrong with the file comes as it is."""
+        # Opened here: numpy leaves a file that is no archive open.
+        with path.open("rb") as raw, np.load(raw) as file:
+            head = json.loads(file["head"].tobytes())
+            codes = [file[f"codes{i}"] for i in range(len(head["attributes"]))]
+            hexed, live = file["ids"].tobytes().hex(), file["live"]
+        table = cls(head["width"])
+        table._ids = [hexed[i : i + 64] for i in range(0, len(hexed), 64)]
+        table._live = live
+        table.rows = {table._ids[row]: row for row in np.flatnonzero(live).tolist()}
+        table.tags = Tags.load(len(live), head["attributes"], codes)
+        return table
+
+    def save(self, path: Path) -> None:
+        """Write everything; `path` holds the old state or the new, even after a power cut."""
+        attributes, codes = self.tags.dump()
+        head = json.dumps({"width": self.width, "attributes": attributes}).encode()
+        arrays = {
+            "head": np.frombuffer(head, np.uint8),
+            "ids": np.frombuffer(bytes.fromhex("".join(self._ids)), np.uint8),
+            "live": self._live,
+        } | {f"codes{i}": column for i, column in enumerate(codes)}
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+
+        replace_file(path, write)
+
+    def __len__(self) -> int:
+        """Count all rows, those of removed images too."""
+        return len(self._ids)
+
+    def add(self, ids: Sequence[str]) -> None:
+        """Give each image that is not there a row.
+
+        Raises
+        ------
+        InputError
+            If an id is no SHA-256.
+        """
+        for key in ids:
+            if len(key) != 64 or key.strip("0123456789abcdef"):
+                raise InputError(f"an id must be 64 lower-case hex characters, got {key!r}")
+        new = [key for key in dict.fromkeys(ids) if key not in self.rows]
+        self.rows.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        self._ids += new
+        self._live = np.concatenate([self._live, np.ones(len(new), bool)])
+        self.tags.grow(len(self))
+
+    def remove(self, ids: Iterable[str]) -> list[int]:
+        """Take images out; gives the rows of those that were there."""
+        rows = [self.rows.pop(key) for key in dict.fromkeys(ids) if key in self.rows]
+        self._live[rows] = False
+        self.tags.erase(rows)
+        return rows
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
+        """Look up rows.
+
+        Raises
+        ------
+        InputError
+            If an image is not there.
+        """
+        try:
+            return np.fromiter((self.rows[key] for key in ids), np.int64, len(ids))
+        except KeyError as missing:
+            raise InputError(f"image {missing} is not in the index") from None
+
+    def ids_of(self, rows: Rows) -> list[str]:
+        """Name the images of rows."""
+        return [self._ids[row] for row in rows.tolist()]
+
+    def mask(self, where: Where) -> NDArray[np.bool_]:
+        """Say of each row whether its image is there and satisfies `where`."""
+        return self._live & self.tags.mask(where)

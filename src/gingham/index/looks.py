@@ -1,0 +1,402 @@
+"""Similarity spaces: which hidden layers say how alike two images look, and their weighted sum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.table import FOREGROUND, early_layers
+from gingham.errors import InputError, ShapeError
+
+Floats = NDArray[np.float32]
+AnyFloats = NDArray[np.floating[Any]]
+
+TAUGHT_PREFIX = "attribute:"
+TAUGHT_SCALE = 0.5
+NEGATIVE_FACTOR = 0.5
+MAX_WEIGHT = 1e6
+"""Of a look; scores are float32."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One similarity space over the pooled features of some hidden layers.
+
+    Attributes
+    ----------
+    name : what the slider is called.
+    layers, channels : the hidden layers it reads, and the number of channels C of each.
+    statistics : what is taken of each layer, L2-normalised and joined with the other layers:
+        "mean" (C wide), "sum" (mean + deviation / 2, C wide) or
+        "both" (half the unit mean, then the unit deviation, 2C wide).
+    max_width : a wider vector goes through a fixed, seeded orthogonal projection to this width.
+    scale : how fast similarity falls with the cosine, ``1 - scale * (1 - cosine)``. Cosines
+        spread less in early layers than in late ones (standard deviation 0.02 in colour, 0.14 in
+        semantic); without a scale the late layers would decide every mixture.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    channels: tuple[int, ...]
+    statistics: Literal["mean", "sum", "both"]
+    max_width: int
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """Length of this look's vectors."""
+        return min(self.full_width, self.max_width)
+
+    @property
+    def full_width(self) -> int:
+        """Length before the projection."""
+        return sum(self.channels) * (2 if self.statistics == "both" else 1)
+
+    def embed(self, features: Mapping[str, AnyFloats]) -> Floats:
+        """Map pooled features to unit vectors; a row depends on its own image alone.
+
+        Parameters
+        ----------
+        features : layer name -> (N, 2C) array, channel means then channel deviations;
+            further layers are ignored.
+
+        Returns
+        -------
+        (N, width) float32 array; unit rows, or zero where the image activates nothing.
+
+        Raises
+        ------
+        InputError
+            If a layer is missing, or a feature is not finite.
+        ShapeError
+            If a layer's array is not (N, 2C).
+        """
+        parts = []
+        for layer, channels in zip(self.layers, self.channels, strict=True):
+            pooled = _layer(features, layer, channels)
+            mean, deviation = pooled[:, :channels], pooled[:, channels:]
+            if self.statistics == "both":
+                parts += [unit(mean) * np.float32(0.5), unit(deviation)]
+            else:
+                parts.append(unit(mean + deviation / 2 if self.statistics == "sum" else mean))
+        joined = np.concatenate(parts, axis=1)
+        if self.width < self.full_width:
+            # The product of each row alone: a blocked product may round a row
+            # differently from one batch size to another.
+            projection = _projection(self.full_width, self.width)
+            joined = np.stack([row @ projection for row in joined]).reshape(-1, self.width)
+        return unit(joined)
+
+
+def builtin_looks(
+    layers: Sequence[tuple[str, int]], foreground: Sequence[str] = ()
+) -> tuple[Look, ...]:
+    """Make the looks `colour`, `texture` and `semantic` of a backbone.
+
+    Parameters
+    ----------
+    layers : (name, channels) of every hidden layer, from the input to the head.
+    foreground : those of them that are pooled once more, over the foreground.
+
+    Returns
+    -------
+    colour: the first third of the depth, as it is and over the foreground; texture: from 0.45 to
+    0.8 of it, or the layer nearest to 0.625; semantic: the last layer.
+
+    Raises
+    ------
+    InputError
+        If there is no layer, a name comes twice, or a layer has no channels.
+
+    References
+    ----------
+    Baloian et al. (2021) find colour in blocks 1-3 and texture in blocks 3-4 of a ResNet-50;
+    these ranges keep to that, and on EfficientNet-Lite0 they are stem to stage 2 and stages
+    4 to 6, the best of all runs of neighbouring layers.
+    """
+    names = [name for name, _ in layers]
+    if not names or len(set(names)) < len(names) or min(c for _, c in layers) < 1:
+        raise InputError(
+            f"layers must be different (name, channels >= 1) pairs, at least one; got {layers!r}"
+        )
+    depth = np.linspace(0, 1, len(names)) if len(names) > 1 else np.zeros(1)
+    middle = np.flatnonzero((depth >= 0.45) & (depth <= 0.8))
+    if not middle.size:
+        middle = np.array([np.abs(depth - 0.625).argmin()])
+
+    def look(
+        name: str,
+        chosen: Sequence[int],
+        statistics: Literal["mean", "sum", "both"],
+        max_width: int,
+        scale: float,
+    ) -> Look:
+        picked = [layers[i] for i in chosen]
+        if name == "colour":
+            picked += [(n + FOREGROUND, c) for n, c in layers if n in foreground]
+        return Look(
+            name,
+            tuple(n for n, _ in picked),
+            tuple(c for _, c in picked),
+            statistics,
+            max_width,
+            scale,
+        )
+
+    early = range(len(early_layers(names)))
+    return (
+        look("colour", early, "both", 512, 4.0),
+        look("texture", middle.tolist(), "mean", 512, 1.5),
+        look("semantic", [len(names) - 1], "sum", 2048, 1.0),
+    )
+
+
+class LookSpace:
+    """The looks of a catalogue, joined in one stored vector.
+
+    The similarity of two images in look k is ``1 - scale_k * (1 - cos_k)``: 1 for the same image,
+    and spread alike in every look. The score of an image is ``sum_k w_k * similarity_k`` with the
+    sliders' weights w. A stored vector holds, look after look, ``scale_k * unit vector``, a query
+    vector ``w_k * direction_k``; their dot product is the score up to a constant of the query.
+
+    Parameters
+    ----------
+    looks : the looks, in the order in which they are stored.
+
+    Raises
+    ------
+    InputError
+        If there is no look, or a name comes twice.
+    """
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        if not looks or len({look.name for look in looks}) < len(looks):
+            raise InputError(f"looks must be different, at least one; got {list(looks)!r}")
+        self.looks = tuple(looks)
+        ends = np.cumsum([look.width for look in looks]).tolist()
+        self._blocks = {
+            look.name: slice(end - look.width, end) for look, end in zip(looks, ends, strict=True)
+        }
+        self.width: int = ends[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the looks, in stored order."""
+        return tuple(self._blocks)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of everything that changes a vector's value; store it with the vectors."""
+        config = {"version": 1, "looks": [asdict(look) for look in self.looks]}
+        return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+    def embed(self, features: Mapping[str, AnyFloats]) -> Floats:
+        """Map pooled features (see `Look.embed`) to (N, width) float32 stored vectors.
+
+        Raises
+        ------
+        InputError, ShapeError
+            As `Look.embed`.
+        """
+        return np.concatenate(
+            [look.embed(features) * np.float32(look.scale) for look in self.looks], axis=1
+        )
+
+    def check(self, weights: Mapping[str, float], others: Collection[str] = ()) -> dict[str, float]:
+        """Return the sliders that count, those above 0.
+
+        Parameters
+        ----------
+        others : further looks, which are kept elsewhere.
+        weights : look -> weight, 0 to `MAX_WEIGHT`, of these looks and of taught ones
+            (``attribute:NAME``). To ask for what is unlike, give a negative example: below zero
+            the graph of the index, which leads to what is alike, would miss answers.
+
+        Raises
+        ------
+        InputError
+            If a look is unknown, a weight is negative or too large, or all are zero.
+        """
+        for name, weight in weights.items():
+            known = name in self._blocks or name in others or name.startswith(TAUGHT_PREFIX)
+            if not known:
+                there = [*self._blocks, *others]
+                raise InputError(f"there is no look {name!r}; there are {_quoted(there)}")
+            if not 0 <= weight <= MAX_WEIGHT:
+                raise InputError(
+                    f"the weight of look {name!r} must be from 0 to {MAX_WEIGHT:,.0f}, got "
+                    f"{weight}; ask for what is unlike by an example image"
+                )
+        counted = {name: weight for name, weight in weights.items() if weight}
+        if not counted:
+            raise InputError(f"at least one look must have a weight above 0, got {dict(weights)}")
+        return counted
+
+    def scale(self, name: str) -> float:
+        """Say how fast similarity falls with the cosine in a look, built-in or taught."""
+        scales = {look.name: look.scale for look in self.looks}
+        return scales.get(name, TAUGHT_SCALE)
+
+    def offset(self, weights: Mapping[str, float]) -> float:
+        """Give the part of the score that is the same for every image: sum w (1 - scale)."""
+        return sum(weight * (1 - self.scale(name)) for name, weight in weights.items())
+
+    def directions(self, positives: Floats, negatives: Floats | None = None) -> dict[str, Floats]:
+        """Join example images into one unit direction a look (see `direction`).
+
+        Parameters
+        ----------
+        positives, negatives : (P, width) and (M, width) stored vectors.
+
+        Raises
+        ------
+        ShapeError
+            If an array has another width, or there is no positive.
+        """
+        for name, array in (("positives", positives), ("negatives", negatives)):
+            if array is not None and (array.ndim != 2 or array.shape[1] != self.width):
+                raise ShapeError(name, expected=f"(N, {self.width})", got=array.shape)
+        return {
+            name: direction(positives[:, block], None if negatives is None else negatives[:, block])
+            for name, block in self._blocks.items()
+        }
+
+    def query_vector(
+        self, directions: Mapping[str, Floats], weights: Mapping[str, float]
+    ) -> Floats:
+        """Weigh the directions: `offset` plus the dot product with a stored vector is the score.
+
+        Taught looks in `weights` are left to the index, which holds their vectors.
+
+        Returns
+        -------
+        (width,) float32 array; all zero if only taught looks have a weight.
+        """
+        vector = np.zeros(self.width, np.float32)
+        for name, block in self._blocks.items():
+            vector[block] = directions[name] * np.float32(weights.get(name, 0.0))
+        return vector
+
+    def similarities(self, directions: Mapping[str, Floats], vectors: Floats) -> dict[str, Floats]:
+        """Say how alike each stored vector is in each look.
+
+        Returns
+        -------
+        look -> (N,) float32, `1 - scale * (1 - cosine)`: at most 1; the cosine counts as 0 for an
+        image that activates nothing.
+        """
+        return {
+            name: self.similarity(name, unit(vectors[:, block]) @ directions[name])
+            for name, block in self._blocks.items()
+        }
+
+    def similarity(self, name: str, cosines: Floats) -> Floats:
+        """Turn cosines in one look into similarities."""
+        return 1 - np.float32(self.scale(name)) * (1 - cosines)
+
+
+def direction(positives: Floats, negatives: Floats | None = None) -> Floats:
+    """Join examples in one look: the unit mean of the positives, less half that of the negatives.
+
+    The sum is linear and normalised once, so that a search remains one dot product (Rocchio's
+    rule with beta = 1, gamma = 1/2: a negative turns the query, it never leads it).
+
+    Parameters
+    ----------
+    positives, negatives : (P, d) and (M, d) arrays; rows are L2-normalised here.
+
+    Returns
+    -------
+    (d,) float32 array; zero where the examples cancel out.
+
+    Raises
+    ------
+    ShapeError
+        If there is no positive.
+    """
+    if not len(positives):
+        raise ShapeError("positives", expected="(N, d) with N >= 1", got=positives.shape)
+    joined = unit(unit(positives).mean(0, keepdims=True))
+    if negatives is not None and len(negatives):
+        joined = joined - np.float32(NEGATIVE_FACTOR) * unit(unit(negatives).mean(0, keepdims=True))
+        joined = unit(joined)
+    first: Floats = joined[0]
+    return first
+
+
+def unit(rows: AnyFloats) -> Floats:
+    """L2-normalise the rows of an (N, d) array; a zero row stays zero."""
+    rows = rows.astype(np.float32, copy=False)
+    norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
+    scaled: Floats = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12)
+    return scaled
+
+
+def parse_looks(texts: Iterable[str]) -> dict[str, float]:
+    """Read several sliders, each as `parse_look`: look -> weight.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or a look comes twice.
+    """
+    weights: dict[str, float] = {}
+    for name, weight in map(parse_look, texts):
+        if name in weights:
+            raise InputError(f"look {name} is given twice: give one weight for it")
+        weights[name] = weight
+    return weights
+
+
+def parse_look(text: str) -> tuple[str, float]:
+    """Read a slider such as ``colour=1`` or ``attribute:neckline=0.5``.
+
+    Returns
+    -------
+    The look's name and its weight; whether there is such a look, `LookSpace.check` says.
+
+    Raises
+    ------
+    InputError
+        If the text is not LOOK=WEIGHT, or the weight is not a finite number.
+    """
+    name, _, number = text.rpartition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = np.nan
+    if not name or not np.isfinite(weight):
+        raise InputError(f"a look is written LOOK=WEIGHT, as in colour=1; got {text!r}")
+    return name, weight
+
+
+def _layer(features: Mapping[str, AnyFloats], layer: str, channels: int) -> Floats:
+    if layer not in features:
+        raise InputError(f"features lack the layer {layer!r}; they have {_quoted(features)}")
+    pooled = np.asarray(features[layer])
+    if pooled.ndim != 2 or pooled.shape[1] != 2 * channels:
+        raise ShapeError(f"features[{layer!r}]", expected=f"(N, {2 * channels})", got=pooled.shape)
+    if not np.isfinite(pooled).all():
+        raise InputError(f"features[{layer!r}] must be finite, got NaN or infinity")
+    return pooled.astype(np.float32)
+
+
+@cache
+def _projection(full: int, width: int) -> Floats:
+    # Random signs from the bit generator, whose stream numpy promises never to change,
+    # made orthogonal; fixing the diagonal's sign makes the decomposition unique.
+    signs = np.random.PCG64(0).random_raw(full * width).reshape(full, width) >> 63
+    q, r = np.linalg.qr(signs.astype(np.float64) * 2 - 1)
+    projection: Floats = np.ascontiguousarray(q * np.sign(np.diag(r)), dtype=np.float32)
+    return projection
+
+
+def _quoted(names: Mapping[str, object] | Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

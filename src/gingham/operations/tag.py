@@ -1,0 +1,88 @@
+"""Attributes applied: to single images as they come, and to the whole catalogue as a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.discriminant import blas_threads
+from gingham.attributes.registry import Attributes
+from gingham.attributes.taught import TaughtAttribute
+from gingham.extract import Progress
+from gingham.index.tags import UNKNOWN
+from gingham.results import ImagePredictions, TagResult
+from gingham.store.features import ImageId
+from gingham.store.truth import Stores
+
+
+def predict(
+    stores: Stores,
+    attributes: Attributes,
+    paths: Sequence[str],
+    names: Sequence[str],
+    max_pixels: int,
+    progress: Progress,
+    *,
+    evidence: int = 5,
+) -> Iterator[ImagePredictions]:
+    """Predict images one after another, with so many examples; see `Catalogue.predict`."""
+    taught = [attributes.get(name) for name in names]
+    used = {layer for attribute in taught for layer in attribute.layers}
+    # Without any attribute an image is still read, to say whether it can be.
+    layers = tuple(x for x in stores.layers if x in used) or stores.layers[:1]
+    for done, (image, features, reason) in enumerate(
+        stores.features_of(paths, layers, max_pixels), 1
+    ):
+        if features is None:
+            yield ImagePredictions(image, error=reason)
+        else:
+            predictions = {a.name: a.predict(features, evidence=evidence)[0] for a in taught}
+            yield ImagePredictions(image, predictions)
+        progress(done, len(paths))
+
+
+def tag(
+    stores: Stores,
+    attributes: Attributes,
+    names: Sequence[str],
+    progress: Progress,
+) -> TagResult:
+    """Tag every image with the named attributes; see `Catalogue.tag`."""
+    started = time.perf_counter()
+    counts: dict[str, dict[str, int]] = {}
+    for number, name in enumerate(names):
+        attribute = attributes.get(name)
+        count = dict.fromkeys((*attribute.values, UNKNOWN), 0)
+        counts[name] = count
+        with blas_threads(1):
+            attributes.write_predictions(
+                attribute, _answers(stores, attribute, count, number, len(names), progress)
+            )
+    return TagResult(counts, len(stores.locations.images), time.perf_counter() - started)
+
+
+def _answers(
+    stores: Stores,
+    attribute: TaughtAttribute,
+    count: dict[str, int],
+    number: int,
+    total: int,
+    progress: Progress,
+) -> Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]:
+    done = number * len(stores.locations.images)
+    for ids, features in stores.features.batches(attribute.layers):
+        live = [row for row, image_id in enumerate(ids) if image_id in stores.locations.images]
+        if not live:
+            continue
+        if len(live) < len(ids):
+            features = {layer: block[live] for layer, block in features.items()}
+        values, confidence = attribute.tags(features)
+        for answer in values:
+            for value in answer or [UNKNOWN]:
+                count[value] += 1
+        done += len(live)
+        progress(done, total * len(stores.locations.images))
+        yield [ids[row] for row in live], values, confidence

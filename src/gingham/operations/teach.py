@@ -1,0 +1,188 @@
+"""One call of `teach`: labels -> features of the examples -> a fitted attribute, all or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gingham.attributes.fitting import fit, view_id, views_for
+from gingham.attributes.registry import Attributes
+from gingham.backbones.runtime import Features
+from gingham.errors import InputError
+from gingham.extract import PLAIN, VIEWS, Progress, View, absolute, extract
+from gingham.operations.ingest import SHARD_IMAGES
+from gingham.results import Failure, TeachResult
+from gingham.sources import Label, Teachable, label_images, read_labels
+from gingham.store.examples import Example, Taught, add_examples
+from gingham.store.features import ImageId
+from gingham.store.truth import Stores
+
+KINDS = ("single", "multi")
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table of examples hold the image, the value, and the group if any."""
+
+    image: str
+    value: str
+    group: str | None = None
+
+
+def check_attribute_name(name: str) -> str:
+    """Return a usable attribute name.
+
+    Raises
+    ------
+    InputError
+        If it is empty, or would not be read back from `--where NAME=VALUE`.
+    """
+    if not name.strip() or name != name.strip() or any(c in name for c in "=!\n\r\0"):
+        raise InputError(
+            f"attribute name {name!r} cannot be used: give a word, without = or ! in it"
+        )
+    return name
+
+
+def teach(
+    stores: Stores,
+    attributes: Attributes,
+    attribute: str,
+    examples: Path | Teachable,
+    columns: TableColumns,
+    *,
+    kind: str | None,
+    layers: str | Sequence[str],
+    views: bool,
+    max_pixels: int,
+    progress: Progress,
+) -> TeachResult:
+    """Add examples to an attribute and fit it; see `Catalogue.teach`."""
+    started = time.perf_counter()
+    check_attribute_name(attribute)
+    before = attributes.taught().get(attribute)
+    kind = _kind(before, attribute, kind)
+    chosen: str | tuple[str, ...] = layers if isinstance(layers, str) else tuple(layers)
+    if chosen != "auto":
+        chosen = (chosen,) if isinstance(chosen, str) else chosen
+        for name in chosen:
+            if name not in stores.layers:
+                raise InputError(
+                    f"there is no layer {name!r}; there are {', '.join(stores.layers)}"
+                )
+    if isinstance(examples, Mapping):
+        labels = label_images(examples, kind)
+    else:
+        labels = read_labels(
+            examples,
+            kind=kind,
+            value_column=columns.value,
+            image_column=columns.image,
+            group_column=columns.group,
+        )
+    values = {value for row in labels.rows for value in row.values}
+    wanted = views_for(len(labels.rows), len(values)) if views else ()
+    ids, failed = _read_examples(stores, labels.rows, wanted, max_pixels, progress)
+    fresh = [
+        Example(
+            image_id,
+            absolute(row.image),
+            row.values,
+            image_id.hex() if row.group is None else f"group {row.group}",
+        )
+        for row, image_id in zip(labels.rows, ids, strict=True)
+        if image_id is not None
+    ]
+    taught = add_examples(before, kind, chosen, fresh)
+    if not taught.examples:
+        reason = f"; the first failed: {failed[0].reason}" if failed else ""
+        raise InputError(f"no example of {attribute!r} can be used{reason}")
+    fitted = fit(stores, attribute, taught)
+    stores.log.append(attribute, kind, chosen, fresh)
+    attributes.keep(fitted.attribute)
+    scores = fitted.classifier
+    return TeachResult(
+        attribute=attribute,
+        kind=kind,
+        values=fitted.attribute.values,
+        examples=fitted.attribute.count,
+        layers=tuple(scores.layers_),
+        accuracy=_finite(scores.cv_accuracy_),
+        macro_f1=_finite(scores.cv_macro_f1_),
+        folds=scores.folds_,
+        unlabelled=labels.unlabelled,
+        failures=tuple(Failure(*failure) for failure in labels.failures) + tuple(failed),
+        contradictions=fitted.contradictions,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:
+    if kind is None:
+        return before.kind if before else KINDS[0]
+    if kind not in KINDS:
+        raise InputError(f"kind must be {' or '.join(KINDS)}, got {kind!r}")
+    if before and before.kind != kind:
+        raise InputError(
+            f"attribute {attribute!r} is of kind {before.kind}: forget it first, to teach it "
+            f"as {kind}"
+        )
+    return kind
+
+
+def _read_examples(
+    stores: Stores,
+    rows: Sequence[Label],
+    wanted: Sequence[View],
+    max_pixels: int,
+    progress: Progress,
+) -> tuple[list[ImageId | None], list[Failure]]:
+    """Find the id of each example, and put the features that are missing in the stores."""
+    claimed: set[ImageId] = set()
+    ids: list[ImageId | None] = []
+    failed: list[Failure] = []
+    plain: dict[ImageId, Features] = {}
+    altered: dict[ImageId, Features] = {}
+
+    def views(image_id: ImageId) -> tuple[View, ...]:
+        if image_id in claimed:
+            return ()
+        claimed.add(image_id)
+        own = () if image_id in stores.features else VIEWS
+        return own + tuple(v for v in wanted if view_id(image_id, v) not in stores.views)
+
+    def commit() -> None:
+        stores.features.append(list(plain), list(plain.values()))
+        stores.views.append(list(altered), list(altered.values()))
+        plain.clear()
+        altered.clear()
+
+    images = [row.image for row in rows]
+    for done, item in enumerate(
+        extract(images, stores.runtime, views=views, max_pixels=max_pixels), 1
+    ):
+        known = item.id or stores.locations.files.get(absolute(item.image))
+        usable = known is not None and (known in stores.features or known in plain)
+        if item.id is not None and item.features:
+            for view in wanted:
+                if view.name in item.features:
+                    altered[view_id(item.id, view)] = item.features[view.name]
+            if PLAIN in item.features:
+                plain[item.id] = item.features[PLAIN]
+            usable = True
+        if not usable:
+            failed.append(Failure(item.image, item.reason or "a copy of a file that failed"))
+        ids.append(known if usable else None)
+        progress(done, len(images))
+        if len(plain) + len(altered) >= SHARD_IMAGES:
+            commit()
+    commit()
+    return ids, failed
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,187 @@
+"""Examples and corrections, an append-only log: the truth about attributes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gingham.store.features import ImageId
+from gingham.store.files import Shards
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("attribute", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        # Null values and ids mean: forget them all.
+        pa.field("value", pa.string()),
+        pa.field("id", pa.binary(32)),
+        pa.field("present", pa.bool_()),
+        pa.field("image", pa.binary()),
+        pa.field("group", pa.string()),
+        pa.field("layers", pa.string()),
+        pa.field("time", pa.float64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image with known values.
+
+    Attributes
+    ----------
+    id : of the image.
+    image : the file it was taught from.
+    values : value -> True if the image has it, False if it is said not to.
+    group : examples that share it stay on one side of every split.
+    """
+
+    id: ImageId
+    image: str
+    values: dict[str, bool]
+    group: str
+
+
+@dataclass(frozen=True)
+class Taught:
+    """All that is known about one attribute.
+
+    Attributes
+    ----------
+    kind : `single` or `multi`.
+    layers : those asked for when it was last taught, or `auto`.
+    examples : in the order they came.
+    """
+
+    kind: str
+    layers: tuple[str, ...] | str
+    examples: list[Example]
+
+    @property
+    def values(self) -> list[str]:
+        """The values with an example, sorted."""
+        return sorted({value for example in self.examples for value in example.values})
+
+
+class ExampleLog:
+    """The examples of every attribute; a later call about an image replaces an earlier one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._shards = Shards(folder, _SCHEMA)
+
+    @property
+    def version(self) -> int:
+        """Grows with every append."""
+        return len(self._shards.paths())
+
+    def read(self) -> dict[str, Taught]:
+        """Replay the log: attribute -> what is known about it."""
+        attributes: dict[str, Taught] = {}
+        for table in self._shards.tables():
+            calls: dict[str, list[dict[str, Any]]] = {}
+            for row in table.to_pylist():
+                if row["id"] is None:
+                    _forget(attributes, row["attribute"], row["value"])
+                else:
+                    calls.setdefault(row["attribute"], []).append(row)
+            for name, rows in calls.items():
+                layers = rows[0]["layers"]
+                attributes[name] = add_examples(
+                    attributes.get(name),
+                    rows[0]["kind"],
+                    "auto" if layers is None else tuple(layers.split(",")),
+                    [
+                        Example(
+                            row["id"],
+                            os.fsdecode(row["image"]),
+                            {row["value"]: row["present"]},
+                            row["group"],
+                        )
+                        for row in rows
+                    ],
+                )
+        return {name: taught for name, taught in attributes.items() if taught.examples}
+
+    def append(
+        self,
+        attribute: str,
+        kind: str,
+        layers: tuple[str, ...] | str,
+        examples: Sequence[Example],
+    ) -> None:
+        """Add examples of one attribute, all or nothing; on disk when this returns."""
+        rows = [
+            {
+                "attribute": attribute,
+                "kind": kind,
+                "value": value,
+                "id": example.id,
+                "present": present,
+                "image": os.fsencode(example.image),
+                "group": example.group,
+                "layers": None if isinstance(layers, str) else ",".join(layers),
+                "time": time.time(),
+            }
+            for example in examples
+            for value, present in example.values.items()
+        ]
+        self._shards.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+    def forget(self, attribute: str, value: str | None) -> None:
+        """Take back every example of a value, or of the whole attribute."""
+        row = dict.fromkeys(_SCHEMA.names) | {
+            "attribute": attribute,
+            "kind": "",
+            "value": value,
+            "time": time.time(),
+        }
+        self._shards.append(pa.Table.from_pylist([row], schema=_SCHEMA))
+
+    def verify(self) -> list[str]:
+        """Read every byte; say what is wrong, one line a problem."""
+        return self._shards.verify()
+
+    def sweep(self) -> None:
+        """Delete what a killed process left half-written."""
+        self._shards.sweep()
+
+
+def add_examples(
+    taught: Taught | None,
+    kind: str,
+    layers: tuple[str, ...] | str,
+    examples: Sequence[Example],
+) -> Taught:
+    """Apply one call of `teach` to what is known.
+
+    Of kind `single` what is said of an image replaces what an earlier call said of it; of kind
+    `multi` it is added. Two values that one call gives an image are both kept: they contradict
+    each other, which is for the person to see.
+    """
+    known = {example.id: example for example in taught.examples} if taught else {}
+    fresh: dict[ImageId, Example] = {}
+    for example in examples:
+        values = fresh[example.id].values if example.id in fresh else {}
+        fresh[example.id] = replace(example, values={**values, **example.values})
+    for image_id, example in fresh.items():
+        old = known[image_id].values if image_id in known and kind == "multi" else {}
+        known[image_id] = replace(example, values={**old, **example.values})
+    return Taught(kind, layers, list(known.values()))
+
+
+def _forget(attributes: dict[str, Taught], name: str, value: str | None) -> None:
+    taught = attributes.pop(name, None)
+    if taught is None or value is None:
+        return
+    kept = []
+    for example in taught.examples:
+        values = {v: present for v, present in example.values.items() if v != value}
+        if values:
+            kept.append(replace(example, values=values))
+    attributes[name] = Taught(taught.kind, taught.layers, kept)

@@ -1,0 +1,117 @@
+"""The truth of one catalogue: features, files and examples, and the backbone that reads images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.runtime import LazyRuntime, Runtime
+from gingham.backbones.table import FeatureConfig
+from gingham.errors import ImageError
+from gingham.extract import PLAIN, VIEWS, absolute, extract
+from gingham.images import read_file
+from gingham.store.examples import ExampleLog
+from gingham.store.features import FeatureStore, ImageId
+from gingham.store.locations import Locations
+
+
+class Stores:
+    """The append-only files below a catalogue's folder.
+
+    Attributes
+    ----------
+    config : what made the features.
+    runtime : the backbone, loaded when the first image must be read.
+    features : of every image read as it is, in the catalogue or taught.
+    views : of the mirrored and cropped views of examples; their layers alone.
+    locations : which file holds which image: the catalogue's images.
+    log : the examples.
+    """
+
+    def __init__(self, folder: Path, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
+        self.config = config
+        self.runtime = LazyRuntime(config, load)
+        self.features = FeatureStore(folder / "features", config)
+        self.views = FeatureStore(folder / "views", replace(config, descriptors=()))
+        self.locations = Locations(folder / "locations")
+        self.log = ExampleLog(folder / "examples")
+        for store in (self.features, self.views, self.locations, self.log):
+            store.sweep()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The hidden layers as they are pooled, those over the foreground first, then all."""
+        return self.config.pooled
+
+    def features_of(
+        self, images: Sequence[str], layers: tuple[str, ...], max_pixels: int
+    ) -> Iterator[tuple[str, dict[str, NDArray[np.floating]] | None, str | None]]:
+        """Give (image, layer -> (1, 2C), None), or (image, None, reason), in order.
+
+        What is stored is not read again: not the images of the catalogue, even if their files
+        have left the disk, nor ids.
+        """
+        listed = {i for i, image in enumerate(images) if self.image_id(image) is not None}
+        files = (image for i, image in enumerate(images) if i not in listed)
+        results = extract(
+            files,
+            self.runtime,
+            layers=layers,
+            views=lambda image_id: () if image_id in self.features else VIEWS,
+            max_pixels=max_pixels,
+        )
+        for i, image in enumerate(images):
+            if i in listed:
+                yield image, dict(self.features.get([bytes.fromhex(image)], layers)), None
+                continue
+            item = next(results)
+            known = item.id or self.locations.files.get(absolute(item.image))
+            if item.features:
+                # Stored features are float16: an image must get the same answer either way.
+                yield (
+                    image,
+                    {k: v[None].astype(np.float16) for k, v in item.features[PLAIN].items()},
+                    None,
+                )
+            elif known is not None and known in self.features:
+                yield image, dict(self.features.get([known], layers)), None
+            else:
+                yield image, None, item.reason
+
+    def image_id(self, image: str) -> ImageId | None:
+        """Read an id of an image in the catalogue; None if it is none."""
+        if len(image) != 64 or image.strip("0123456789abcdef"):
+            return None
+        image_id = bytes.fromhex(image)
+        return image_id if image_id in self.locations.images else None
+
+    def find(self, image: str) -> ImageId | None:
+        """Find the image of the catalogue that an id or a file means; None if there is none.
+
+        A file is known by its bytes, or, if it has left the disk, by its name.
+        """
+        if (image_id := self.image_id(image)) is not None:
+            return image_id
+        try:
+            found = hashlib.sha256(read_file(image)).digest()
+        except ImageError:
+            return self.locations.files.get(absolute(image))
+        return found if found in self.locations.images else None
+
+    def verify(self) -> list[str]:
+        """Read every byte; say what is damaged, or which image lacks its features."""
+        problems = [
+            problem
+            for store in (self.features, self.views, self.locations, self.log)
+            for problem in store.verify()
+        ]
+        return problems or [
+            f"image {image_id.hex()} ({files[0]}) has no features: index it again"
+            for image_id, files in self.locations.images.items()
+            if image_id not in self.features
+        ]

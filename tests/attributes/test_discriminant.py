@@ -1,0 +1,159 @@
+"""The closed forms beside what they replace: scikit-learn's LDA, refits, plain loops."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import eigh
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from gingham.attributes.discriminant import (
+    Floats,
+    Projection,
+    Ridge,
+    Rows,
+    check_blocks,
+    chunks,
+    learn_space,
+    optimal_scoring,
+    unit,
+)
+from gingham.errors import InputError, ShapeError
+
+WIDTHS = pytest.mark.parametrize("width", [6, 60], ids=["more examples", "more columns"])
+
+
+def clusters(width: int, n: int = 30, values: int = 3) -> tuple[Floats, Rows, Floats]:
+    """Draw centred points of several values, and their centred indicators."""
+    rng = np.random.default_rng(width)
+    labels = np.arange(n, dtype=np.intp) % values
+    X = rng.normal(size=(n, width)) + 2 * rng.normal(size=(values, width))[labels]
+    indicator = np.eye(values)[labels]
+    return X - X.mean(axis=0), labels, indicator - indicator.mean(axis=0)
+
+
+@WIDTHS
+def test_the_coordinates_are_those_of_penalised_lda(width: int) -> None:
+    X, labels, targets = clusters(width)
+    penalty = 5.0
+    ridge = Ridge(X, targets, penalty)
+    sizes = np.bincount(labels).astype(np.float64)
+    ours = X @ ridge.coefficients() @ optimal_scoring(ridge.fitted, targets, sizes)
+    means = np.stack([X[labels == value].mean(axis=0) for value in range(3)])[labels]
+    within = (X - means).T @ (X - means) + penalty * np.eye(width)
+    axes = eigh(means.T @ means, within, subset_by_index=(width - 2, width - 1))[1]
+    # Signs are free; the distances between points are not.
+    np.testing.assert_allclose(ours @ ours.T, X @ axes @ axes.T @ X.T, atol=1e-8)
+
+
+def test_almost_without_penalty_the_angles_are_those_of_scikit_learn() -> None:
+    # Its own shrinkage also shrinks the scatter between the values, so only the limit compares.
+    X, labels, targets = clusters(6)
+    ridge = Ridge(X, targets, 1e-9)
+    sizes = np.bincount(labels).astype(np.float64)
+    ours = unit(X @ ridge.coefficients() @ optimal_scoring(ridge.fitted, targets, sizes))
+    theirs = unit(LinearDiscriminantAnalysis(solver="eigen").fit(X, labels).transform(X))
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-6)
+
+
+@WIDTHS
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_leaving_rows_out_equals_fitting_without_them(width: int, dtype: type[np.floating]) -> None:
+    X, _, targets = clusters(width)
+    ridge = Ridge(X.astype(dtype), targets, 2.0)
+    assert ridge.dual == (width == 60)
+    tolerance = 1e-9 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(ridge.fitted, X @ ridge.coefficients(), atol=tolerance)
+    for out in ([4], [0, 3, 29], list(range(12))):
+        rest = np.setdiff1d(np.arange(len(X)), out)
+        slow = X @ np.linalg.solve(
+            X[rest].T @ X[rest] + 2.0 * np.eye(width), X[rest].T @ targets[rest]
+        )
+        np.testing.assert_allclose(ridge.without(np.array(out)), slow, atol=tolerance)
+
+
+def test_a_value_without_rows_gets_no_say() -> None:
+    X, labels, targets = clusters(60)
+    ridge = Ridge(X, targets, 2.0)
+    kept = np.flatnonzero(labels != 2)
+    sizes = np.bincount(labels[kept], minlength=3).astype(np.float64)
+    matrix = optimal_scoring(ridge.without(np.flatnonzero(labels == 2))[kept], targets[kept], sizes)
+    assert matrix.shape == (3, 2)
+    assert np.isfinite(matrix).all()
+    np.testing.assert_array_equal(matrix[2], 0)
+
+
+def test_the_joined_space_matches_a_plain_loop() -> None:
+    X = np.random.default_rng(0).normal(size=(9, 5))
+    X[4, :2] = 0
+    weights = np.array([0.25, 0.75])
+    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], weights)
+    points = space.apply(X)
+    for (first, end), weight in zip(((0, 2), (2, 5)), weights, strict=True):
+        rows = [row / (np.linalg.norm(row) or 1) for row in X[:, first:end]]
+        mean = sum(rows) / len(rows)
+        spread = sum(((row - mean) ** 2).sum() for row in rows) / len(rows)
+        expected = [(row - mean) * np.sqrt(weight / spread) for row in rows]
+        np.testing.assert_allclose(points[:, first:end], expected, atol=1e-12)
+    assert space.width == 5
+    assert (points**2).sum(axis=1).mean() == pytest.approx(1)
+
+
+def test_a_layer_that_never_changes_adds_nothing() -> None:
+    X = np.concatenate([np.ones((6, 2)), np.random.default_rng(0).normal(size=(6, 3))], axis=1)
+    points = learn_space(X, [("flat", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5])).apply(X)
+    np.testing.assert_array_equal(points[:, :2], 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.floats(1e-150, 1e150))
+def test_unit_rows_have_length_one_whatever_their_size(seed: int, size: float) -> None:
+    rows = np.random.default_rng(seed).normal(size=(4, 3)) * size
+    rows[2] = 0
+    scaled = unit(rows)
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), [1, 1, 0, 1])
+
+
+def test_projection_reads_chunks_and_comes_back_from_its_arrays() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 6))
+    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5]))
+    kind = learn_space(X, [("b", 2, 5), ("c", 5, 6)], np.array([0.9, 0.1]))
+    subspace = np.linalg.qr(rng.normal(size=(4, 2)))[0]
+    projection = Projection(space, rng.normal(size=(5, 3)), kind, subspace)
+    assert projection.blocks == (("a", 0, 2), ("b", 2, 5), ("c", 5, 6))
+    many = np.tile(X, (300, 1))
+    coordinates, residual = projection.apply(many)
+    points = space.apply(many)
+    np.testing.assert_allclose(coordinates, points @ projection.look, atol=1e-12)
+    points = kind.apply(many)
+    outside = points - points @ subspace @ subspace.T
+    np.testing.assert_allclose(residual, (outside**2).sum(axis=1), atol=1e-12)
+
+    arrays = projection.to_arrays()
+    again = Projection.from_arrays(arrays)
+    np.testing.assert_array_equal(again.apply(X)[0], projection.apply(X)[0])
+    arrays["look"] = arrays["look"][:4]
+    with pytest.raises(ShapeError, match=r"look must have shape \(5, d\), got \(4, 3\)"):
+        Projection.from_arrays(arrays)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([("a", 0, 7)], "'a' covers columns 0 to 7, but X has 6 columns"),
+        ([("a", 3, 3)], "columns 3 to 3"),
+        ([("a", 0, 3), ("a", 3, 6)], "different names"),
+        ([], "at least one"),
+    ],
+)
+def test_bad_blocks_are_refused(blocks: list[tuple[str, int, int]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_blocks(blocks, 6)
+    assert check_blocks(None, 6) == (("all", 0, 6),)
+
+
+def test_chunks_cover_every_row_once() -> None:
+    covered = [i for rows in chunks(10, 4) for i in range(10)[rows]]
+    assert covered == list(range(10))
+    assert list(chunks(0)) == []

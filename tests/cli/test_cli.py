@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import COLOURS, SHARED, draw, needs_shared
+from helpers import CLI, run
+
+COMMANDS = (
+    *("index", "teach", "forget", "predict", "tag", "search", "facets"),
+    *("info", "verify", "rebuild", "remove", "export", "explain", "study"),
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real catalogue of 24 images on the default backbone, with colour taught and tagged."""
+    folder = tmp_path_factory.mktemp("cli")
+    for colour in COLOURS:
+        for seed in range(8):
+            draw(folder / "photos" / f"{colour}{seed}.jpg", colour, seed)
+        for seed in range(50, 56):
+            draw(folder / "examples" / colour / f"{seed}.jpg", colour, seed)
+    assert run("index", folder / "shop", folder / "photos").returncode == 0
+    assert run("teach", folder / "shop", "colour", folder / "examples").returncode == 0
+    assert run("tag", folder / "shop").returncode == 0
+    return folder / "shop"
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+    code = (
+        "import sys, gingham, gingham.cli\n"
+        "heavy = {'torch', 'timm', 'openvino', 'sklearn', 'numpy', 'pyarrow', 'qdrant_edge'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_predict_of_one_image_imports_neither_torch_nor_scikit_learn(shop: Path) -> None:
+    image = shop.parent / "examples" / "red" / "50.jpg"
+    new = shop.parent / "new.jpg"
+    shutil.copy(image, new)
+    with new.open("ab") as file:
+        file.write(b"\0")  # other bytes: it must be read by the network
+    code = f"""
+import sys
+sys.argv = ["gingham", "predict", {str(shop)!r}, {str(new)!r}, "--json"]
+from gingham.cli import main
+try:
+    main()
+finally:
+    assert not {{"torch", "timm", "sklearn", "scipy"}} & sys.modules.keys()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predictions"]["colour"]["value"] == "red"
+
+
+def test_json_is_all_there_is_on_stdout_and_people_get_tables(shop: Path) -> None:
+    image = shop.parent / "photos" / "red0.jpg"
+    for command in (
+        ("index", shop, shop.parent / "photos"),
+        ("tag", shop),
+        ("facets", shop),
+        ("info", shop),
+        ("verify", shop),
+        ("predict", shop, image),
+        ("search", shop, image, "-n", "1"),
+        ("export", shop, shop.parent / "out.csv"),
+        ("rebuild", shop),
+    ):
+        done = run(*command, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)
+        plain = run(*command)
+        assert plain.returncode == 0
+        assert plain.stdout.strip()
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(plain.stdout)
+
+
+def test_exit_one_when_some_images_failed(shop: Path) -> None:
+    bad = shop.parent / "bad.jpg"
+    bad.write_text("no picture")
+    done = run("index", shop, bad, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failures"][0]["image"] == str(bad)
+    assert run("index", shop, bad).stderr.startswith("failed: ")
+    done = run("predict", shop, "-", "--json", stdin=os.fsencode(f"{bad}\n"))
+    assert done.returncode == 1
+    assert set(json.loads(done.stdout)) == {"image", "error"}
+
+
+def test_names_that_are_not_utf8(shop: Path) -> None:
+    name = os.fsencode(shop.parent) + b"/\xff\xe9.jpg"
+    shutil.copy(shop.parent / "photos" / "blue0.jpg", os.fsdecode(name))
+    done = run("index", shop, "-", "--json", stdin=name + b"\n")
+    assert done.returncode == 0, done.stderr
+    done = run("predict", shop, "-", "--json", stdin=name + b"\n")
+    assert os.fsencode(json.loads(done.stdout)["image"]) == name
+    assert run("predict", shop, "-", stdin=name + b"\n").returncode == 0
+    assert run("remove", shop, "-", stdin=name + b"\n").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["index", "SHOP", "nowhere"], "nowhere does not exist"),
+        (["index", "SHOP", "PHOTOS", "--backbone", "vgg16"], "leave --backbone out"),
+        (["index", "NEW", "PHOTOS", "--backbone", "nonsense"], "'nonsense' is unknown"),
+        (["index", "NEW", "PHOTOS", "--device", "tpu"], "auto, cpu or cuda"),
+        (["index", "NEW", "nowhere"], "nowhere does not exist"),
+        (["teach", "SHOP", "colour", "nowhere.csv"], "do not exist"),
+        (["teach", "SHOP", "colour", "PHOTOS"], "a folder for each value"),
+        (["teach", "SHOP", "a=b", "PHOTOS"], "without = or !"),
+        (["forget", "SHOP", "size"], "not taught; there are colour"),
+        (["predict", "SHOP", "x.jpg", "--attribute", "size"], "not taught"),
+        (["tag", "SHOP", "size"], "not taught"),
+        (["search", "SHOP", "nowhere.jpg"], "no such file"),
+        (["search", "SHOP", "PHOTO", "--look", "colour"], "LOOK=WEIGHT"),
+        (["search", "SHOP", "PHOTO", "--look", "taste=1"], "there are colour, texture, semantic"),
+        (["search", "SHOP", "PHOTO", "--look", "colour=1", "--look", "colour=2"], "given twice"),
+        (["search", "SHOP", "PHOTO", "--where", "colour"], "ATTRIBUTE=VALUE"),
+        (["search", "SHOP", "PHOTO", "--where", "colour=mauve"], "'blue', 'green', 'red'"),
+        (["facets", "SHOP", "--where", "size=1"], "no attribute 'size'"),
+        (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
+        (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
+        (["info", "nowhere"], "is not a catalogue"),
+        (["info", "PHOTOS"], "is not a catalogue"),
+    ],
+)
+def test_refused_with_exit_two_and_a_reason(shop: Path, arguments: list[str], words: str) -> None:
+    places = {
+        "SHOP": shop,
+        "PHOTOS": shop.parent / "photos",
+        "PHOTO": shop.parent / "photos" / "red0.jpg",
+        "NEW": shop.parent / "never",
+    }
+    done = run(*(places.get(a, a) for a in arguments), env={"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 2, done.stdout
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert not (shop.parent / "never" / "catalogue.json").exists()
+
+
+def test_a_folder_without_images(shop: Path) -> None:
+    (shop.parent / "hollow").mkdir()
+    done = run("index", shop.parent / "hollow-shop", shop.parent / "hollow")
+    assert done.returncode == 2
+    assert "holds no files" in done.stderr
+    assert not (shop.parent / "hollow-shop").exists()
+
+
+def test_whoever_stops_reading_is_no_error(shop: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *CLI,
+            "predict",
+            str(shop),
+            *[str(p) for p in (shop.parent / "photos").iterdir()],
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert errors == b""
+    assert process.wait(60) in (0, 1)
+
+
+@needs_shared
+@pytest.mark.slow
+def test_the_contract_on_real_photos() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(SHARED / "check_contract.py"),
+            str(Path(sys.executable).with_name("gingham")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@needs_shared
+def test_everything_in_the_curation_folder_is_indexed_or_listed(tmp_path: Path) -> None:
+    folder = SHARED / "data" / "curation"
+    done = run("index", tmp_path / "shop", folder, "--json")
+    result = json.loads(done.stdout)
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    assert result["added"] + result["unchanged"] + result["failed"] == len(files)
+    assert not result["ignored"]
+    assert {Path(f["image"]).name for f in result["failures"]} == {"ukbench09268_corrupt.jpg"}
+    assert done.returncode == 1
+    assert run("verify", tmp_path / "shop").returncode == 0

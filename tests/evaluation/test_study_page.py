@@ -1,0 +1,98 @@
+"""The report in a real browser: no console error, every plot drawn, in dark mode and on a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gingham.evaluation.study import Setting, study
+from helpers import CHROMIUM, FLAGS, Loader
+
+pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed", allow_module_level=True)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def test_every_plot_is_drawn_and_nothing_complains(
+    browser: Any, examples: Path, tmp_path: Path
+) -> None:
+    odd = examples / '<i>odd & "quoted"</i>'
+    shutil.copytree(examples / "red", odd)
+    for i, picture in enumerate(odd.iterdir()):
+        picture.write_bytes(picture.read_bytes() + bytes([i]))
+    study([f"colour={examples}"], tmp_path / "out", setting=Setting(folds=3), load=Loader())
+    report = tmp_path / "out" / "report.html"
+    for width, scheme in ((1300, "light"), (360, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(report.as_uri())
+        assert page.evaluate("document.documentElement.dataset.ready") == "yes"
+        for details in page.query_selector_all("details"):
+            details.evaluate("node => { node.open = true; }")
+        plots = page.evaluate(
+            """() => [...document.querySelectorAll("svg")].map((svg) => ({
+              title: svg.getAttribute("aria-label"),
+              promised: +svg.dataset.drawn,
+              marks: svg.querySelectorAll("circle.dot, .point, rect.hit, rect.miss").length,
+              width: svg.getBoundingClientRect().width,
+              height: svg.getBoundingClientRect().height,
+            }))"""
+        )
+        # Accuracy, clusters, four maps, dimensions, five matrices, cost.
+        assert len(plots) == 1 + 1 + 4 + 1 + 5 + 1
+        for plot in plots:
+            assert plot["promised"] > 0, plot
+            assert plot["marks"] > 0, plot
+            assert min(plot["width"], plot["height"]) > 100, plot
+        images = page.evaluate(
+            "[...document.querySelectorAll('img[data-t]')].map((i) => i.complete && i.naturalWidth)"
+        )
+        assert images
+        assert all(images)
+        # Wide tables scroll inside themselves, never the page.
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
+
+        first = page.query_selector("[data-map] .point")
+        first.scroll_into_view_if_needed()
+        place = page.evaluate(
+            """() => {
+              const svg = document.querySelector("[data-map]");
+              const box = svg.getBoundingClientRect();
+              const map = data.maps[svg.dataset.map];
+              const scale = box.width / 300;
+              const x = (8 + map.x[0] * 284) * scale;
+              return [box.left + x, box.top + (292 - map.y[0] * 284) * scale];
+            }"""
+        )
+        page.mouse.move(*place)
+        tip = page.query_selector("#tip")
+        assert tip.is_visible()
+        assert " \u00b7 " in tip.inner_text()
+        assert tip.query_selector("img").evaluate("i => i.naturalWidth") > 0
+        page.mouse.move(1, 1)
+        button = page.query_selector("button[data-value='1']")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        assert page.query_selector_all("[data-map].picked g.on")
+        assert said == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        page.close()

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gingham.errors import InputError
+from gingham.report.sheet import Section, Tile, write_contact_sheet
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every tag was closed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> str:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (900, 600), (200, 30, 40)).save(path)
+    return str(path)
+
+
+def write(folder: Path, *tiles: Tile, title: str = "A sheet") -> Page:
+    path = folder / "sheet.html"
+    sections = [Section("Taught with these", "Two of each.", tiles)]
+    write_contact_sheet(path, title=title, summary=[("images", "2")], sections=sections)
+    return Page(path)
+
+
+def test_every_picture_is_inside_the_page_small_and_described(tmp_path: Path, red: str) -> None:
+    tiles = [Tile(red, f"number {n}", ["red 0.97"], "good") for n in range(3)]
+    page = write(tmp_path, *tiles)
+    assert page.open == []
+    assert [image["alt"] for image in page.all("img")] == ["number 0", "number 1", "number 2"]
+    assert page.words.count("red 0.97") == page.words.count("right") == 3
+    for image in page.all("img"):
+        kind, data = (image["src"] or "").split(",")
+        assert kind == "data:image/jpeg;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+            assert picture.size == (240, 160)
+            pixel = np.asarray(picture)[80, 120].astype(int)
+        assert np.abs(pixel - (200, 30, 40)).max() < 6
+
+
+def test_nothing_is_fetched_from_elsewhere(tmp_path: Path, red: str) -> None:
+    write(tmp_path, Tile(red, "a"))
+    text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|url\(|<script|<link|@import", text)
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "\" onload=\"alert('1')",
+        "$title ${summary} $$ {0} %s",
+        "&lt; & < > \" '",
+        "caf\xe9 \N{CHERRY BLOSSOM}",
+    ],
+)
+def test_text_is_shown_as_it_is(tmp_path: Path, red: str, hostile: str) -> None:
+    plain = write(tmp_path, Tile(red, "plain", ["line"], "bad"))
+    page = write(tmp_path, Tile(red, hostile, [hostile], "bad"), title=hostile)
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert [sorted(a) for _, a in page.tags] == [sorted(a) for _, a in plain.tags]
+    assert page.words.count(hostile) == 4  # <title>, <h1>, the tile's name and line
+    assert page.all("img")[0]["alt"] == hostile
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", None], ids=["empty", "text", "missing"])
+def test_an_unreadable_picture_leaves_a_tile_that_says_so(
+    tmp_path: Path, red: str, content: bytes | None
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    if content is not None:
+        broken.write_bytes(content)
+    page = write(tmp_path, Tile(red, "fine"), Tile(str(broken), "broken"))
+    assert len(page.all("img")) == 1
+    assert len(page.all("li")) == 2
+    assert "cannot be read" in page.words
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path, red: str) -> None:
+    name = os.fsdecode(b"caf\xe9\x00\x1b.png")
+    page = write(tmp_path, Tile(str(tmp_path / name), name), Tile(red, name))
+    assert page.words.count("caf\ufffd\ufffd\ufffd.png") == 2
+
+
+def test_an_empty_section_says_so(tmp_path: Path) -> None:
+    assert "Nothing to show here." in write(tmp_path).words
+
+
+def test_the_old_sheet_stays_until_the_new_one_is_whole(
+    tmp_path: Path, red: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, Tile(red, "old"))
+    before = (tmp_path / "sheet.html").read_bytes()
+
+    def cut_off(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", cut_off)
+    with pytest.raises(OSError, match="no space left"):
+        write(tmp_path, Tile(red, "new"))
+    assert (tmp_path / "sheet.html").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["red.png", "sheet.html"]
+
+
+def test_refusals_name_what_came(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'purple'"):
+        Tile("a.jpg", "a", tone="purple")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="got 0"):
+        write_contact_sheet(tmp_path / "x", title="", summary=[], sections=[], thumbnail=0)

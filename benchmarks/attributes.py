@@ -50,13 +50,13 @@ def teach_and_score(
     shop.tag([attribute])
     answers = {i: (v, c) for i, v, c in shop._attributes.predictions(attribute)}
     ids = [
-        shop._stores.locations.files[str(DATA / "colour_texture" / row["image"])] for row in table
+        shop._truth.locations.files[str(DATA / "colour_texture" / row["image"])] for row in table
     ]
     truth = [table[i][attribute] for i in test]
     said = [answers[ids[i]] for i in test]
     right = np.array([v == [t] for (v, _), t in zip(said, truth, strict=True)])
     confidence = np.array([c for _, c in said])
-    foreign = [i for name, i in shop._stores.locations.files.items() if "/retrieval/" in name]
+    foreign = [i for name, i in shop._truth.locations.files.items() if "/retrieval/" in name]
     bins = np.minimum((confidence * 10).astype(int), 9)
     gaps = [
         (bins == b).mean() * abs(right[bins == b].mean() - confidence[bins == b].mean())
@@ -64,7 +64,7 @@ def teach_and_score(
         if (bins == b).any()
     ]
     shop.forget(attribute)
-    stored = shop._stores.features.get(ids, [LAYER[attribute], "head"])
+    stored = shop._truth.features.get(ids, [LAYER[attribute], "head"])
     y = np.array([row[attribute] for row in table])
     knn = KNeighborsClassifier(5)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))

@@ -161,10 +161,10 @@ def extraction(backbone: str, weights: Path | None, count: int, runs: int) -> No
 def search(folder: Path, count: int = 60, n: int = 10) -> None:
     """Time searches, and compare what they find with a scan of everything."""
     with Catalogue.open(folder) as shop:
-        ids = list(shop._stores.locations.images)
+        ids = list(shop._truth.locations.images)
         space, config = shop._searcher.space, shop.config
         methods = [Method(str(weights), weights) for weights in SLIDERS]
-        gallery = Gallery(shop._stores.features, ids, space, config, methods)
+        gallery = Gallery(shop._truth.features, ids, space, config, methods)
         asked = np.random.default_rng(1).choice(len(ids), count, replace=False).tolist()
         similarities = [gallery.similarities([row]) for row in asked]
         for method in methods:

@@ -63,8 +63,8 @@ def speed(rounds: int) -> None:
         print(f"median ratio {np.median(ratios):.1f}")
         with np.load(out) as file, Catalogue.open(shop_folder) as shop:
             plain_features = dict(file)
-            ids = [shop._stores.locations.files[path] for path in paths]
-            our_features = shop._stores.features.get(ids)
+            ids = [shop._truth.locations.files[path] for path in paths]
+            our_features = shop._truth.features.get(ids)
             for layer in plain_features:
                 a, b = (x[layer].astype(np.float32) for x in (plain_features, our_features))
                 cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)

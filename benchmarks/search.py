@@ -46,7 +46,7 @@ def main(queries: int, seed: int) -> None:
                 writer.writerows((DATA / "fashion_products" / r["image"], colour) for r in chosen)
         shop.teach("baseColour", table)
         shop.tag()
-        files = shop._stores.locations.files
+        files = shop._truth.locations.files
         ids = list(dict.fromkeys(files.values()))
         started = time.perf_counter()
         index = shop._searcher.sync()

@@ -153,7 +153,7 @@ def test_teach_tag_and_facets(shop: Catalogue, examples: Path) -> None:
 
 
 def iter_images(shop: Catalogue) -> Iterator[str]:
-    yield from shop._stores.locations.files
+    yield from shop._truth.locations.files
 
 
 def test_predict_gives_evidence_and_does_not_need_the_catalogue(

@@ -36,7 +36,7 @@ from gingham.sources import Teachable, find_images
 from gingham.store.features import ImageId
 from gingham.store.files import TEMPORARY_PREFIX, read_json, write_json
 from gingham.store.lease import CatalogueLock
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 if TYPE_CHECKING:
     from gingham.explaining.trained import Model
@@ -87,9 +87,9 @@ class Catalogue:
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
-        self._stores = Stores(folder, self.config, self._load)
-        self._attributes = Attributes(folder / "attributes", self._stores)
-        self._searcher = Searcher(folder / "index", self._stores, self._attributes)
+        self._truth = Truth(folder, self.config, self._load)
+        self._attributes = Attributes(folder / "attributes", self._truth)
+        self._searcher = Searcher(folder / "index", self._truth, self._attributes)
 
     @classmethod
     def create(
@@ -207,7 +207,7 @@ class Catalogue:
         self.close()
 
     def __len__(self) -> int:
-        return len(self._stores.locations.images)
+        return len(self._truth.locations.images)
 
     def _load(self) -> Runtime:
         if self._loaded is None:
@@ -258,7 +258,7 @@ class Catalogue:
         """
         walk = find_images(sources, exclude=self.folder)
         walk.images += [os.fspath(image) for image in images]
-        return ingest(self._stores, walk, max_pixels, progress)
+        return ingest(self._truth, walk, max_pixels, progress)
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Take images out of the catalogue; files on disk are not touched.
@@ -279,13 +279,13 @@ class Catalogue:
         names: dict[str, None] = {}
         for image in images:
             name = os.fspath(image)
-            if (image_id := self._stores.image_id(name)) is not None:
-                names |= dict.fromkeys(self._stores.locations.images[image_id])
-            elif absolute(name) in self._stores.locations.files:
+            if (image_id := self._truth.image_id(name)) is not None:
+                names |= dict.fromkeys(self._truth.locations.images[image_id])
+            elif absolute(name) in self._truth.locations.files:
                 names[absolute(name)] = None
             else:
                 raise InputError(f"{name} is not in catalogue {self.folder}: nothing was removed")
-        self._stores.locations.append([(name, None) for name in names])
+        self._truth.locations.append([(name, None) for name in names])
         return len(names)
 
     def teach(
@@ -328,7 +328,7 @@ class Catalogue:
         from gingham.operations.teach import TableColumns, teach
 
         return teach(
-            self._stores,
+            self._truth,
             self._attributes,
             attribute,
             examples if isinstance(examples, Mapping) else Path(examples),
@@ -365,7 +365,7 @@ class Catalogue:
                     f"attribute {attribute!r} needs two values: forget all of it, or teach another "
                     "value first"
                 )
-        self._stores.log.forget(attribute, value)
+        self._truth.log.forget(attribute, value)
         if value is None:
             self._attributes.forget(attribute)
 
@@ -392,7 +392,7 @@ class Catalogue:
         """
         names = self._attributes.check(attributes) if attributes else self._attributes.names()
         paths = [os.fspath(image) for image in images]
-        return predict(self._stores, self._attributes, paths, names, max_pixels, progress)
+        return predict(self._truth, self._attributes, paths, names, max_pixels, progress)
 
     def explain(
         self,
@@ -431,7 +431,7 @@ class Catalogue:
             from gingham.explaining.trained import explain_trained
 
             return explain_trained(
-                self._stores,
+                self._truth,
                 self._attributes,
                 self._most_alike,
                 model,
@@ -445,7 +445,7 @@ class Catalogue:
 
         names = self._attributes.check(attributes)
         return explain_taught(
-            self._stores,
+            self._truth,
             self._attributes,
             self._load(),
             paths,
@@ -457,7 +457,7 @@ class Catalogue:
 
     def _most_alike(self, image: str) -> list[Hit]:
         """Find the images that look most like one, but for itself."""
-        own = self._stores.find(image)
+        own = self._truth.find(image)
         hits = self.search(image, n=EVIDENCE + 1) if len(self) else []
         return [hit for hit in hits if own is None or hit.id != own.hex()][:EVIDENCE]
 
@@ -474,11 +474,11 @@ class Catalogue:
             If no attribute is taught, or one asked for is not.
         """
         names = self._attributes.check(attributes)
-        return tag(self._stores, self._attributes, names, progress)
+        return tag(self._truth, self._attributes, names, progress)
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Give the id of every image (64 hexadecimal digits) and its files."""
-        return {i.hex(): tuple(files) for i, files in self._stores.locations.images.items()}
+        return {i.hex(): tuple(files) for i, files in self._truth.locations.images.items()}
 
     def examples(self) -> dict[str, frozenset[str]]:
         """Give the ids of the images that each taught attribute was taught with."""
@@ -514,7 +514,7 @@ class Catalogue:
             If an id is not in the catalogue, or a value is not one of `values`.
         """
         for name, (given, _) in tags.items():
-            if self._stores.image_id(name) is None:
+            if self._truth.image_id(name) is None:
                 raise InputError(f"image {name} is not in catalogue {self.folder}")
             if wrong := set(given) - set(values):
                 raise InputError(f"{attribute}: {min(wrong)!r} is none of {', '.join(values)}")
@@ -570,10 +570,10 @@ class Catalogue:
         """Turn example images into ids of the catalogue, or into features of all layers."""
         examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
         for image in [os.fspath(image) for image in images]:
-            if (known := self._stores.find(image)) is not None:
+            if (known := self._truth.find(image)) is not None:
                 examples.append(known)
                 continue
-            ((_, features, reason),) = self._stores.features_of(
+            ((_, features, reason),) = self._truth.features_of(
                 [image], tuple(self.config.widths), max_pixels
             )
             if features is None:
@@ -609,7 +609,7 @@ class Catalogue:
         return Info(
             catalogue=str(self.folder),
             images=len(self),
-            files=len(self._stores.locations.files),
+            files=len(self._truth.locations.files),
             backbone=self.config.backbone,
             fingerprint=self.config.fingerprint,
             layers={layer.name: layer.channels for layer in self.config.layers},
@@ -619,12 +619,12 @@ class Catalogue:
         )
 
     def _tagged(self, name: str) -> int:
-        live = self._stores.locations.images
+        live = self._truth.locations.images
         return sum(image_id in live for image_id, _, _ in self._attributes.predictions(name))
 
     def verify(self) -> list[str]:
         """Read every file of the catalogue; say what is damaged or does not fit together."""
-        return self._stores.verify() or self._attributes.verify() + self._searcher.verify()
+        return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
 
     def rebuild(self) -> None:
         """Make everything that is derived anew: the attributes from the examples, the index."""
@@ -647,4 +647,4 @@ class Catalogue:
         InputError
             If the suffix is another, or the file cannot be written.
         """
-        return export_table(Path(file), self._stores.locations, self._attributes)
+        return export_table(Path(file), self._truth.locations, self._attributes)

@@ -21,7 +21,7 @@ from gingham.curation.config import (
 )
 from gingham.curation.duplicates import Link, settle_duplicates
 from gingham.curation.label_errors import _act
-from gingham.curation.table import Records, Samples, Stage, read_samples, write_clean
+from gingham.curation.table import Records, Stage, TableRows, read_samples, write_clean
 from gingham.curation.unknown import count_unknown
 from gingham.curation.values import settle_values
 
@@ -48,7 +48,7 @@ def parted(listed: str) -> set[str]:
     return set() if listed in ("unknown", "none of them") else set(listed.split(" + "))
 
 
-def doubts(samples: Samples, chance: np.random.Generator) -> Records:
+def doubts(samples: TableRows, chance: np.random.Generator) -> Records:
     """Flag labels at random, as if a model had doubted them."""
     return [
         {

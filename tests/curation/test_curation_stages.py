@@ -28,7 +28,7 @@ from gingham.curation.config import (
 from gingham.curation.duplicates import Link, settle_duplicates
 from gingham.curation.label_errors import _folds, judge_labels
 from gingham.curation.split import split_samples, stratify
-from gingham.curation.table import GROUPS, Samples, Values, read_samples, write_clean
+from gingham.curation.table import GROUPS, TableRows, Values, read_samples, write_clean
 from gingham.curation.unknown import NONE_IN_CSV, count_unknown
 from gingham.curation.values import Rule, settle_values
 from gingham.errors import InputError
@@ -43,7 +43,7 @@ def quiet(done: int, total: int) -> None:
 SPECIAL: dict[str, Values] = {"": None, "-": ()}
 
 
-def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
+def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> TableRows:
     """Make a table; a cell's values are parted by +, an empty cell is unknown, a - none of them."""
     n = len(next(iter(columns.values())))
     names = [f"{i}.jpg" for i in range(n)]
@@ -51,7 +51,7 @@ def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> Samples:
         name: [SPECIAL[c] if c in SPECIAL else tuple(sorted(c.split("+"))) for c in column]
         for name, column in columns.items()
     }
-    return Samples(names, list(names), values, frozenset(multi))
+    return TableRows(names, list(names), values, frozenset(multi))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gingham.training.calibration import calibrate
 from gingham.training.config import TrainConfig
 from gingham.training.metrics import measure
 from gingham.training.trained import TrainedModel
-from gingham.training.vocabulary import Attribute, Vocabulary
+from gingham.training.vocabulary import ModelAttribute, Vocabulary
 from helpers import CHROMIUM, FLAGS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -27,10 +27,10 @@ if CHROMIUM is None:
 MANY = tuple(f"article type {i}" for i in range(MOST_VALUES + 5))
 VOCABULARY = Vocabulary(
     (
-        Attribute("colour", "single", ("<i>odd & red</i>", "green", "navy blue")),
-        Attribute("articleType", "single", MANY),
-        Attribute("worn", "multi", ("hat", "scarf")),
-        Attribute("dotted", "binary", ("yes",)),
+        ModelAttribute("colour", "single", ("<i>odd & red</i>", "green", "navy blue")),
+        ModelAttribute("articleType", "single", MANY),
+        ModelAttribute("worn", "multi", ("hat", "scarf")),
+        ModelAttribute("dotted", "binary", ("yes",)),
     )
 )
 

@@ -186,8 +186,8 @@ def test_descriptors_equal_a_plain_scan(photos: Path, labels: Path, tmp_path: Pa
         shop.index([photos])
     result = run(tmp_path / "shop", labels, tmp_path / "out", runtime=runtime)
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
-        ids = [shop._stores.find(image) for image in result.images]
-        vectors = shop._stores.features.get([i for i in ids if i], ["fc", "conv"])
+        ids = [shop._truth.find(image) for image in result.images]
+        vectors = shop._truth.features.get([i for i in ids if i], ["fc", "conv"])
     joined = np.concatenate([vectors["fc"], vectors["conv"]], axis=1).astype(np.float64)
     for name, rows in (("fc", vectors["fc"]), ("fc+conv", joined)):
         (found,) = [one.found[name] for one in result.searches][:1]
@@ -312,7 +312,7 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
         named = {name: [name] for name in ("fc", "conv", "rgb")} | {"fc+conv": ["fc", "conv"]}
         for look, names in named.items():
             hits = shop.search(image, looks={look: 1}, n=36)
-            stored = shop._stores.features.get([bytes.fromhex(h.id) for h in hits], names)
+            stored = shop._truth.features.get([bytes.fromhex(h.id) for h in hits], names)
             rows = np.concatenate([stored[name] for name in names], axis=1).astype(np.float32)
             distances = np.abs(rows - rows[0]).mean(axis=1)
             assert hits[0].looks[look] == pytest.approx(1)

@@ -209,7 +209,7 @@ def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -
     folder, shop = drawn
     (result,) = shop.explain([folder / "photos" / "0003.jpg"], values=list(COLOURS))
     attribute = shop._attributes.get("colour")
-    ((_, features, _),) = shop._stores.features_of(
+    ((_, features, _),) = shop._truth.features_of(
         [str(folder / "photos" / "0003.jpg")], attribute.layers, 10**8
     )
     assert features is not None

@@ -28,8 +28,8 @@ app(sys.argv[1:])
 
 def vectors(folder: Path) -> dict[str, tuple[bytes, dict[str, np.ndarray]]]:
     with Catalogue.open(folder) as shop:
-        files = dict(shop._stores.locations.files)
-        features = shop._stores.features.get(list(files.values()))
+        files = dict(shop._truth.locations.files)
+        features = shop._truth.features.get(list(files.values()))
     return {
         name: (image_id, {layer: block[row] for layer, block in features.items()})
         for row, (name, image_id) in enumerate(files.items())

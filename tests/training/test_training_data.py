@@ -15,7 +15,7 @@ from gingham.errors import InputError
 from gingham.training.config import DataConfig, TrainConfig
 from gingham.training.data import read_samples
 from gingham.training.samples import PARTS
-from gingham.training.vocabulary import Attribute, Vocabulary
+from gingham.training.vocabulary import ModelAttribute, Vocabulary
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -49,9 +49,9 @@ def test_unknown_is_never_negative(tmp_path: Path, suffix: str) -> None:
     samples = read_samples(write(tmp_path / f"t{suffix}", rows()), DataConfig(min_count=5))
     assert samples.vocabulary == Vocabulary(
         (
-            Attribute("colour", "single", ("blue", "green", "red")),
-            Attribute("worn", "multi", ("hat", "scarf")),
-            Attribute("dotted", "binary", ("yes",)),
+            ModelAttribute("colour", "single", ("blue", "green", "red")),
+            ModelAttribute("worn", "multi", ("hat", "scarf")),
+            ModelAttribute("dotted", "binary", ("yes",)),
         )
     )
     nan = np.nan
@@ -72,7 +72,7 @@ def test_an_empty_list_says_none_of_them(tmp_path: Path) -> None:
 def test_a_list_column_is_multi_though_no_cell_holds_two(tmp_path: Path) -> None:
     table = [row | {"worn": ["hat"] if i % 2 else ["scarf"]} for i, row in enumerate(rows())]
     samples = read_samples(write(tmp_path / "t.parquet", table), DataConfig(min_count=5))
-    assert samples.vocabulary.attributes[1] == Attribute("worn", "multi", ("hat", "scarf"))
+    assert samples.vocabulary.attributes[1] == ModelAttribute("worn", "multi", ("hat", "scarf"))
     config = DataConfig(min_count=5, kinds={"worn": "single"})
     samples = read_samples(tmp_path / "t.parquet", config)
     assert samples.vocabulary.attributes[1].kind == "single"
@@ -84,7 +84,7 @@ def test_two_values_of_which_one_means_yes(tmp_path: Path) -> None:
     assert read_samples(file, DataConfig(min_count=5)).vocabulary.attributes[2].kind == "single"
     config = DataConfig(min_count=5, yes={"dotted": "2"})
     samples = read_samples(file, config)
-    assert samples.vocabulary.attributes[2] == Attribute("dotted", "binary", ("yes",))
+    assert samples.vocabulary.attributes[2] == ModelAttribute("dotted", "binary", ("yes",))
     np.testing.assert_array_equal(samples.targets[:3, -1], [0, 1, np.nan])
     # A network that learned it so is judged so, even where no image has it; words stay words.
     part = [table[0], table[0] | {"dotted": "yes"}]
@@ -134,7 +134,7 @@ def test_rare_values_are_unknown_and_reported(tmp_path: Path) -> None:
 
 
 def test_a_trained_vocabulary_says_what_it_does_not_know(tmp_path: Path) -> None:
-    vocabulary = Vocabulary((Attribute("colour", "single", ("green", "red")),))
+    vocabulary = Vocabulary((ModelAttribute("colour", "single", ("green", "red")),))
     samples = read_samples(write(tmp_path / "t.csv", rows(12)), vocabulary=vocabulary)
     assert samples.dropped == {"colour": {"blue": 4}}
     assert (samples.part == PARTS.index("test")).all()
@@ -202,8 +202,8 @@ def test_cub_is_read_by_groups_and_certainties(tmp_path: Path) -> None:
     samples = read_samples(write_cub(tmp_path / "cub"), DataConfig(validation=0.25))
     assert samples.vocabulary == Vocabulary(
         (
-            Attribute("has_bill", "multi", ("curved_(up_or_down)", "dagger")),
-            Attribute("has_wing_color", "multi", ("blue", "red")),
+            ModelAttribute("has_bill", "multi", ("curved_(up_or_down)", "dagger")),
+            ModelAttribute("has_wing_color", "multi", ("blue", "red")),
         )
     )
     for i in range(24):
@@ -222,7 +222,7 @@ def test_cub_refuses_what_does_not_fit(tmp_path: Path) -> None:
     cub = write_cub(tmp_path / "cub")
     with pytest.raises(InputError, match="no attribute 'beak'; it has has_bill, has_wing_color"):
         read_samples(cub, DataConfig(attributes=("beak",)))
-    other = Vocabulary((Attribute("has_bill", "multi", ("dagger",)),))
+    other = Vocabulary((ModelAttribute("has_bill", "multi", ("dagger",)),))
     with pytest.raises(InputError, match="other attributes than the model"):
         read_samples(cub, vocabulary=other)
     labels = cub / "attributes" / "image_attribute_labels.txt"

@@ -16,13 +16,13 @@ from gingham.training.metrics import (
     ranking_precision,
     weighted_mean_precision,
 )
-from gingham.training.vocabulary import Attribute, Vocabulary
+from gingham.training.vocabulary import ModelAttribute, Vocabulary
 
 VOCABULARY = Vocabulary(
     (
-        Attribute("colour", "single", ("blue", "green", "red")),
-        Attribute("worn", "multi", ("hat", "scarf")),
-        Attribute("dotted", "binary", ("yes",)),
+        ModelAttribute("colour", "single", ("blue", "green", "red")),
+        ModelAttribute("worn", "multi", ("hat", "scarf")),
+        ModelAttribute("dotted", "binary", ("yes",)),
     )
 )
 LABEL = st.sampled_from([0.0, 1.0, math.nan])

@@ -40,7 +40,7 @@ HELD_OUT = 1000
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class DoubtedRow:
     """An example whose value others speak against.
 
     Attributes

@@ -18,7 +18,7 @@ from gingham.extract import View
 from gingham.results import Contradiction
 from gingham.store.examples import Example, Taught
 from gingham.store.features import ImageId
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 _MIDDLE = (0.1, 0.1, 0.9, 0.9)
 _VIEWS = (
@@ -86,7 +86,7 @@ class Fitted:
     contradictions: tuple[Contradiction, ...]
 
 
-def fit(stores: Stores, name: str, taught: Taught) -> Fitted:
+def fit(truth: Truth, name: str, taught: Taught) -> Fitted:
     """Fit an attribute on its examples' features, and on their views where there are any."""
     rows = [example for example in taught.examples for _ in _said(example, taught.kind)]
     labels = [value for example in taught.examples for value in _said(example, taught.kind)]
@@ -94,17 +94,17 @@ def fit(stores: Stores, name: str, taught: Taught) -> Fitted:
         (number, view_id(example.id, view))
         for number, example in enumerate(rows)
         for view in views_for(len(rows), len(taught.values))
-        if view_id(example.id, view) in stores.views
+        if view_id(example.id, view) in truth.views
     ]
-    X = join(stores.features.get([e.id for e in rows], stores.layers), stores.layers)
+    X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
     if views:
-        X = np.concatenate([X, join(stores.views.get([key for _, key in views]), stores.layers)])
+        X = np.concatenate([X, join(truth.views.get([key for _, key in views]), truth.layers)])
     numbers = [*range(len(rows)), *(number for number, _ in views)]
     groups = [rows[number].group for number in numbers]
     is_view = np.arange(len(numbers)) >= len(rows)
     chosen = taught.layers if isinstance(taught.layers, str) else list(taught.layers)
     make = MultiAttributeClassifier if taught.kind == "multi" else AttributeClassifier
-    classifier = make(blocks=blocks(stores.config, stores.layers), layers=chosen)
+    classifier = make(blocks=blocks(truth.config, truth.layers), layers=chosen)
     with blas_threads(None if len(X) > SMALL else 1):
         if isinstance(classifier, MultiAttributeClassifier):
             values = taught.values
@@ -116,7 +116,7 @@ def fit(stores: Stores, name: str, taught: Taught) -> Fitted:
     attribute = TaughtAttribute(
         name,
         taught.kind,
-        stamp_of(stores.config, taught),
+        stamp_of(truth.config, taught),
         classifier.voter_,
         tuple(
             (example.image, tuple(v for v, there in example.values.items() if there))

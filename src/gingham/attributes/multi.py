@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gingham.attributes.discriminant import Block, Floats, Ridge, Rows
 from gingham.attributes.estimator import (
-    Contradiction,
+    DoubtedRow,
     Exemplars,
     FewShotEstimator,
     exemplars,
@@ -195,7 +195,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         self.cv_macro_f1_ = float(np.mean(scored))
         return calibration
 
-    def _contradictions(self, Y: Floats, examples: Exemplars) -> list[Contradiction]:
+    def _contradictions(self, Y: Floats, examples: Exemplars) -> list[DoubtedRow]:
         found: dict[tuple[int, int], set[int]] = {}
         for rows in same_image(examples):
             for value in np.flatnonzero((Y[rows] == 1).any(0) & (Y[rows] == 0).any(0)).tolist():
@@ -203,7 +203,7 @@ class MultiAttributeClassifier(FewShotEstimator):
                     others = rows[Y[rows, value] == 0]
                     found.setdefault((row, value), set()).update(others.tolist())
         listed = [
-            Contradiction(
+            DoubtedRow(
                 row=int(examples.rows[row]),
                 value=str(self.classes_[value]),
                 against=tuple(int(examples.rows[r]) for r in sorted(others)),

@@ -19,7 +19,7 @@ from gingham.errors import CatalogueError, InputError
 from gingham.store.examples import Taught
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 _PREDICTIONS = pa.schema(
     [
@@ -52,9 +52,9 @@ class Attributes:
     than the examples is fitted anew.
     """
 
-    def __init__(self, folder: Path, stores: Stores) -> None:
+    def __init__(self, folder: Path, truth: Truth) -> None:
         self._folder = folder
-        self._stores = stores
+        self._truth = truth
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
         self._stamps: dict[str, str] = {}
@@ -62,8 +62,8 @@ class Attributes:
 
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
-        if self._read is None or self._read[0] != self._stores.log.version:
-            self._read = (self._stores.log.version, self._stores.log.read())
+        if self._read is None or self._read[0] != self._truth.log.version:
+            self._read = (self._truth.log.version, self._truth.log.read())
             self._stamps.clear()
         return self._read[1]
 
@@ -132,7 +132,7 @@ class Attributes:
         # scikit-learn, which only fitting needs, takes a second to import.
         from gingham.attributes.fitting import fit
 
-        attribute = fit(self._stores, name, taught).attribute
+        attribute = fit(self._truth, name, taught).attribute
         self.keep(attribute)
         return attribute
 
@@ -211,7 +211,7 @@ class Attributes:
             f"example {example.image} of {name!r} has no features: teach it again"
             for name, taught in self.taught().items()
             for example in taught.examples
-            if example.id not in self._stores.features
+            if example.id not in self._truth.features
         ]
 
     def _path(self, name: str) -> Path:
@@ -221,5 +221,5 @@ class Attributes:
         """Name the state of an attribute: its examples and all else that decides its fit."""
         taught = self.taught()[name]
         if name not in self._stamps:
-            self._stamps[name] = stamp_of(self._stores.config, taught)
+            self._stamps[name] = stamp_of(self._truth.config, taught)
         return self._stamps[name]

@@ -14,7 +14,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_
 
 from gingham.attributes.discriminant import Block, Floats, Ridge, Rows, optimal_scoring, unit
 from gingham.attributes.estimator import (
-    Contradiction,
+    DoubtedRow,
     Exemplars,
     FewShotEstimator,
     exemplars,
@@ -56,7 +56,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
     layers_ : names of the layers used; `layer_weights_` maps them to their share
     layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
     cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
-    contradictions_ : list of `Contradiction`
+    contradictions_ : list of `DoubtedRow`
     voter_ : `gingham.attributes.voters.SingleVoter`, all it takes to answer
 
     Notes
@@ -239,7 +239,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
 
     def _contradictions(
         self, labels: Rows, examples: Exemplars, against: Mapping[int, Rows]
-    ) -> list[Contradiction]:
+    ) -> list[DoubtedRow]:
         found = {row: ([int(r) for r in others], "vote") for row, others in against.items()}
         same: dict[int, set[int]] = {}
         for rows in same_image(examples):
@@ -249,7 +249,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         found.update({row: (sorted(others), "same image") for row, others in same.items()})
         names = self.classes_.tolist()
         listed = [
-            Contradiction(
+            DoubtedRow(
                 row=int(examples.rows[row]),
                 value=names[labels[row]],
                 against=tuple(int(examples.rows[r]) for r in others),

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from gingham.curation.config import BalanceSection
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Stage, TableRows
 
 COLUMNS = ("attribute", "value", "images", "factor", "shown", "share_before", "share_after")
 
 
-def balance_samples(samples: Samples, section: BalanceSection, *, seed: int) -> Stage:
+def balance_samples(samples: TableRows, section: BalanceSection, *, seed: int) -> Stage:
     """Set `repeat` of the training rows; the others are seen once.
 
     A value of fewer training images than the attribute's median is to be shown

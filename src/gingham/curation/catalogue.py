@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gingham.backbones.table import FeatureConfig
-from gingham.curation.table import Samples, Values
+from gingham.curation.table import TableRows, Values
 from gingham.errors import InputError
 from gingham.store.examples import Example, ExampleLog
 from gingham.store.features import FeatureStore, ImageId
@@ -17,7 +17,7 @@ FILE = "catalogue.json"
 CONTRADICTORY = "taught two values"
 
 
-def read_catalogue(folder: Path) -> Samples:
+def read_catalogue(folder: Path) -> TableRows:
     """List the files of a catalogue with their taught values; what was not taught is unknown.
 
     Tags that gingham predicted are no labels, and are not read.
@@ -38,7 +38,7 @@ def read_catalogue(folder: Path) -> Samples:
     if not taught:
         raise InputError(f"catalogue {folder} was taught no attribute: there are no labels in it")
     names = list(files)
-    samples = Samples(names, names, {})
+    samples = TableRows(names, names, {})
     samples.multi = frozenset(name for name, one in taught.items() if one.kind == "multi")
     for name, one in taught.items():
         known = {example.id: example for example in one.examples}
@@ -54,7 +54,7 @@ def _said(example: Example | None) -> Values:
     return tuple(sorted(value for value, present in values if present)) or None
 
 
-def _settle(samples: Samples, name: str) -> None:
+def _settle(samples: TableRows, name: str) -> None:
     """Leave unknown, and say so, what was taught two values where there can be one."""
     column = samples.values[name]
     samples.spelled[name] = [

@@ -20,7 +20,7 @@ def _option(default: Any, **limits: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Section:
+class ConfigSection:
     """Base of the sections: every field is checked against its type and its limits.
 
     Raises
@@ -55,7 +55,7 @@ def _checked(key: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
             raise refuse("a list of texts")
         return tuple(value)
-    if isinstance(kind, type) and issubclass(kind, Section):
+    if isinstance(kind, type) and issubclass(kind, ConfigSection):
         assert isinstance(value, kind)
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -73,7 +73,7 @@ def _checked(key: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class TableSection(Section):
+class TableSection(ConfigSection):
     """How the table is read.
 
     Attributes
@@ -99,7 +99,7 @@ class TableSection(Section):
 
 
 @dataclass(frozen=True)
-class FeaturesSection(Section):
+class FeaturesSection(ConfigSection):
     """Which network's features tell what is alike and which labels are doubtful.
 
     Attributes
@@ -114,7 +114,7 @@ class FeaturesSection(Section):
 
 
 @dataclass(frozen=True)
-class InvalidSection(Section):
+class InvalidSection(ConfigSection):
     """Files that cannot be read are removed. `max_megapixels` refuses larger ones undecoded."""
 
     enabled: bool = True
@@ -122,7 +122,7 @@ class InvalidSection(Section):
 
 
 @dataclass(frozen=True)
-class DuplicatesSection(Section):
+class DuplicatesSection(ConfigSection):
     """Copies of one picture.
 
     Attributes
@@ -146,7 +146,7 @@ class DuplicatesSection(Section):
 
 
 @dataclass(frozen=True)
-class PicturesSection(Section):
+class PicturesSection(ConfigSection):
     """Pictures that show too little.
 
     Attributes
@@ -163,7 +163,7 @@ class PicturesSection(Section):
 
 
 @dataclass(frozen=True)
-class ValuesSection(Section):
+class ValuesSection(ConfigSection):
     """Values to merge or to drop.
 
     Attributes
@@ -178,7 +178,7 @@ class ValuesSection(Section):
 
 
 @dataclass(frozen=True)
-class UnknownSection(Section):
+class UnknownSection(ConfigSection):
     """Missing labels, which stay unknown: never a value, never a negative.
 
     Attributes
@@ -193,7 +193,7 @@ class UnknownSection(Section):
 
 
 @dataclass(frozen=True)
-class LabelErrorsSection(Section):
+class LabelErrorsSection(ConfigSection):
     """Labels that a model which never saw them finds improbable.
 
     Attributes
@@ -215,7 +215,7 @@ class LabelErrorsSection(Section):
 
 
 @dataclass(frozen=True)
-class SplitSection(Section):
+class SplitSection(ConfigSection):
     """Shares of the images held out; the rest is for training."""
 
     enabled: bool = True
@@ -232,7 +232,7 @@ class SplitSection(Section):
 
 
 @dataclass(frozen=True)
-class BalanceSection(Section):
+class BalanceSection(ConfigSection):
     """Rare values are shown to training more often, in other views as far as it makes any.
 
     Attributes
@@ -249,7 +249,7 @@ class BalanceSection(Section):
 
 
 @dataclass(frozen=True)
-class CurationConfig(Section):
+class CurationConfig(ConfigSection):
     """All that decides a curation but the table and its pictures.
 
     Raises
@@ -289,7 +289,7 @@ class CurationConfig(Section):
         made: dict[str, Any] = {}
         for key, value in given.items():
             kind = kinds.get(key)
-            if isinstance(kind, type) and issubclass(kind, Section):
+            if isinstance(kind, type) and issubclass(kind, ConfigSection):
                 if not isinstance(value, dict):
                     raise InputError(f"config {path}: {key}: expected a table, got {value!r}")
                 made[key] = kind.read(value, f"config {path}: [{key}]")
@@ -302,7 +302,7 @@ class CurationConfig(Section):
         lines: list[str] = []
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, Section):
+            if isinstance(value, ConfigSection):
                 lines += ["", f"[{one.name}]"]
                 lines += [f"{k.name} = {_toml(getattr(value, k.name))}" for k in fields(value)]
             else:

@@ -24,7 +24,7 @@ from gingham.curation.neighbours import (
     nearest_pairs,
     perceptual_points,
 )
-from gingham.curation.table import Records, Samples, Stage, written
+from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.extract import Progress
 
 COLUMNS = (
@@ -61,7 +61,7 @@ class Link:
 
 
 def find_links(
-    samples: Samples,
+    samples: TableRows,
     prints: Fingerprints,
     reduced: Callable[[list[int]], NDArray[np.float32]] | None,
     section: DuplicatesSection,
@@ -165,7 +165,7 @@ def _candidates(
 
 
 def settle_duplicates(
-    samples: Samples, prints: Fingerprints, links: list[Link], section: DuplicatesSection
+    samples: TableRows, prints: Fingerprints, links: list[Link], section: DuplicatesSection
 ) -> tuple[Stage, Records]:
     """Group copies, remove all but the best of each group, and merge what their rows say.
 
@@ -302,7 +302,7 @@ def _tell(
 
 
 def _merge(
-    samples: Samples, group: int, kept: int, rows: list[int], goes: set[int], settle: str
+    samples: TableRows, group: int, kept: int, rows: list[int], goes: set[int], settle: str
 ) -> Records:
     """Write what the copies that go say to the kept row; list it, and all of a contradiction."""
     labels: Records = []

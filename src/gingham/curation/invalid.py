@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gingham.curation.fingerprints import Fingerprints
-from gingham.curation.table import Samples, Stage
+from gingham.curation.table import Stage, TableRows
 
 COLUMNS = ("row", "image", "action", "reason")
 
 
-def remove_invalid(samples: Samples, prints: Fingerprints) -> Stage:
+def remove_invalid(samples: TableRows, prints: Fingerprints) -> Stage:
     """Remove the rows whose picture cannot be read; the reason says what to do about it."""
     records = []
     for row, reason in sorted(prints.reasons.items()):

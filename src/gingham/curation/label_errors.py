@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gingham.attributes.discriminant import blas_threads
 from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
-from gingham.curation.table import Records, Samples, Stage, written
+from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import MissingExtraError
 from gingham.extract import Progress
 
@@ -29,7 +29,7 @@ over all rows; over fewer rows more often, for the steps are what it learns by."
 
 
 def judge_labels(
-    samples: Samples,
+    samples: TableRows,
     reduced: NDArray[np.float32],
     has_features: NDArray[np.bool_],
     section: LabelErrorsSection,
@@ -90,7 +90,7 @@ def judge_labels(
     return Stage("label_errors", found, {"changed": changed, "attributes": judged})
 
 
-def _others(samples: Samples, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _others(samples: TableRows, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Write what is known of the other attributes: a column a value, above 0 where a row has it."""
     columns = [(a, v) for a in samples.values if a != name for v in sorted(samples.counts(a))]
     place = {column: i for i, column in enumerate(columns)}
@@ -103,7 +103,7 @@ def _others(samples: Samples, name: str, rows: NDArray[np.int64]) -> NDArray[np.
 
 
 def _judge(
-    samples: Samples,
+    samples: TableRows,
     name: str,
     known: NDArray[np.int64],
     X: NDArray[np.float32],
@@ -138,7 +138,7 @@ def _judge(
 
 
 def _doubts(
-    samples: Samples,
+    samples: TableRows,
     name: str,
     known: NDArray[np.int64],
     values: tuple[str, ...],
@@ -259,7 +259,7 @@ def _folds(
     return [np.flatnonzero(part == i) for i in range(folds) if (part == i).any()]
 
 
-def _act(samples: Samples, found: Records, action: str) -> int:
+def _act(samples: TableRows, found: Records, action: str) -> int:
     """Do what was asked with the flagged labels."""
     if action == "report":
         return 0

@@ -6,13 +6,15 @@ import numpy as np
 
 from gingham.curation.config import PicturesSection
 from gingham.curation.fingerprints import Fingerprints
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Stage, TableRows
 
 COLUMNS = ("row", "image", "action", "reason", "width", "height", "deviation")
 _CHUNK = 1024
 
 
-def remove_poor_pictures(samples: Samples, prints: Fingerprints, section: PicturesSection) -> Stage:
+def remove_poor_pictures(
+    samples: TableRows, prints: Fingerprints, section: PicturesSection
+) -> Stage:
     """Remove the rows whose picture shows too little; what could not be read is passed over."""
     records: Records = []
     counts = {"too small": 0, "extreme aspect": 0, "blank": 0}

@@ -12,7 +12,7 @@ from typing import Any
 
 from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import ImageError
 from gingham.evaluation.study.markup import table
 from gingham.evaluation.study.page import asset, sectioned_page
@@ -27,7 +27,7 @@ MOST_CARDS = 24
 
 def write_report(
     path: Path,
-    samples: Samples,
+    samples: TableRows,
     before: Mapping[str, Counter[str]],
     stages: Sequence[Stage],
     labels: Records,
@@ -85,7 +85,7 @@ def write_report(
 class _Page:
     """The sections; each is HTML."""
 
-    def __init__(self, samples: Samples, max_pixels: int) -> None:
+    def __init__(self, samples: TableRows, max_pixels: int) -> None:
         self.samples, self.max_pixels = samples, max_pixels
 
     def distributions(self, before: Mapping[str, Counter[str]], done: Mapping[str, Stage]) -> str:

@@ -34,8 +34,8 @@ from gingham.curation.report import write_report
 from gingham.curation.table import (
     SPLITS,
     Records,
-    Samples,
     Stage,
+    TableRows,
     read_samples,
     write_clean,
     write_records,
@@ -63,7 +63,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 REPORT = "report.html"
 
 
-class Load(Protocol):
+class LoadRuntime(Protocol):
     """What loads a backbone, as `gingham.load_runtime` does."""
 
     def __call__(self, backbone: str, weights: str | Path | None = None, *, device: str) -> Runtime:
@@ -114,7 +114,7 @@ def curate(
     *,
     device: str = "auto",
     progress: Show = _silent,
-    load: Load = load_runtime,
+    load: LoadRuntime = load_runtime,
 ) -> CurationResult:
     """Turn a table of images and labels into a clean one, and say all that was done to it.
 
@@ -207,11 +207,11 @@ class _Work:
 
     def __init__(
         self,
-        samples: Samples,
+        samples: TableRows,
         config: CurationConfig,
         cache: Path,
         progress: Show,
-        load: Load,
+        load: LoadRuntime,
         device: str,
     ) -> None:
         self.samples, self.config, self.cache, self.progress = samples, config, cache, progress
@@ -327,7 +327,7 @@ def _nothing_left(stages: Sequence[Stage]) -> str:
     return f"no row is left: {counts}; {last['image']}: {last['reason']}"
 
 
-def _check_attributes(names: Sequence[str], samples: Samples) -> None:
+def _check_attributes(names: Sequence[str], samples: TableRows) -> None:
     if strange := [name for name in names if name not in samples.values]:
         raise InputError(
             f"the config names attribute {strange[0]!r}, which is not curated; there are "
@@ -358,7 +358,7 @@ def _write_stages(folder: Path, stages: Sequence[Stage], labels: Records) -> Non
 
 
 def _summary(
-    source: Path, samples: Samples, stages: Sequence[Stage], config: CurationConfig
+    source: Path, samples: TableRows, stages: Sequence[Stage], config: CurationConfig
 ) -> dict[str, Any]:
     sizes = np.bincount(samples.split[samples.kept], minlength=3).tolist()
     off = [one.name for one in fields(config) if one.name in STAGES]

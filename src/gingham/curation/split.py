@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.curation.config import SplitSection
-from gingham.curation.table import SPLITS, Records, Samples, Stage
+from gingham.curation.table import SPLITS, Records, Stage, TableRows
 from gingham.errors import InputError
 
 COLUMNS = ("row", "image", "group", "split")
 
 
-def split_samples(samples: Samples, section: SplitSection, *, seed: int) -> Stage:
+def split_samples(samples: TableRows, section: SplitSection, *, seed: int) -> Stage:
     """Assign every row that is still there to a set, groups undivided.
 
     Raises

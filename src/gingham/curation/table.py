@@ -40,7 +40,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclass
-class Samples:
+class TableRows:
     """The rows of a table, in order; stages unmark rows and edit values, and say so.
 
     Attributes
@@ -93,7 +93,7 @@ def written(values: Values) -> str:
     return " + ".join(values) or "none of them"
 
 
-def read_samples(table: Path, section: TableSection, unknown: UnknownSection) -> Samples:
+def read_samples(table: Path, section: TableSection, unknown: UnknownSection) -> TableRows:
     """Read a `.csv` or `.parquet` table of images and their attributes.
 
     Raises
@@ -115,7 +115,7 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
     spellings = frozenset(
         {""} | ({word.strip().lower() for word in unknown.spellings} if unknown.enabled else set())
     )
-    samples = Samples(names, paths, {}, frozenset(section.multi))
+    samples = TableRows(names, paths, {}, frozenset(section.multi))
     multi = set(section.multi)
     group = section.group or "group"
     if group in rows[0]:
@@ -204,7 +204,7 @@ def _no_attribute(column: Sequence[Values]) -> str | None:
     return None
 
 
-def write_clean(folder: Path, samples: Samples) -> tuple[Path, Path]:
+def write_clean(folder: Path, samples: TableRows) -> tuple[Path, Path]:
     """Write the clean table as `clean.csv` and `clean.parquet`.
 
     Columns: `image` (absolute), the attributes (empty or null: unknown; of kind multi lists in

@@ -6,14 +6,14 @@ from collections import Counter
 from typing import Any
 
 from gingham.curation.config import UnknownSection
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Stage, TableRows
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "reason")
 
 NONE_IN_CSV = "an empty list in clean.parquet; clean.csv cannot say it, and has unknown"
 
 
-def count_unknown(samples: Samples, section: UnknownSection) -> Stage:
+def count_unknown(samples: TableRows, section: UnknownSection) -> Stage:
     """Count what is unknown of each attribute, and how it was spelled in the table.
 
     Listed are the cells that spell it by a word, those that say "none of them", which a CSV cannot

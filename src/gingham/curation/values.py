@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gingham.curation.config import ValuesSection
-from gingham.curation.table import Records, Samples, Stage
+from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import InputError
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
@@ -59,7 +59,7 @@ def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
     return rules
 
 
-def settle_values(samples: Samples, section: ValuesSection) -> Stage:
+def settle_values(samples: TableRows, section: ValuesSection) -> Stage:
     """Apply the rules in order, then drop the values of too few images.
 
     A value dropped leaves its image unknown in that attribute; of kind multi only that value goes.
@@ -85,7 +85,7 @@ def settle_values(samples: Samples, section: ValuesSection) -> Stage:
     return Stage("values", records, summary)
 
 
-def _replace(samples: Samples, rule: Rule, reason: str, records: Records) -> int:
+def _replace(samples: TableRows, rule: Rule, reason: str, records: Records) -> int:
     column = samples.values[rule.attribute]
     rows = [row for row in samples.rows if rule.old in (column[row] or ())]
     for row in rows:

@@ -24,7 +24,7 @@ from gingham.training.metrics import Metrics, ValueMetrics, measure
 from gingham.training.run import model_logits
 from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel
-from gingham.training.vocabulary import NO, YES, Attribute
+from gingham.training.vocabulary import NO, YES, ModelAttribute
 
 COLUMNS = tuple(one.name for one in fields(ValueMetrics))
 
@@ -221,7 +221,7 @@ def _compare(
     return tuple(comparisons)
 
 
-def _values(attribute: Attribute, there: Any) -> frozenset[str]:
+def _values(attribute: ModelAttribute, there: Any) -> frozenset[str]:
     if attribute.kind == "binary":
         return frozenset([YES if there[0] else NO])
     return frozenset(v for v, has in zip(attribute.values, there, strict=True) if has)

@@ -12,7 +12,7 @@ from gingham.errors import ImageError, InputError
 from gingham.images import Box, frame, open_image, read_file
 from gingham.results import Prediction
 from gingham.store.examples import Taught
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 EVIDENCE = 5
 """Examples shown beside an explanation."""
@@ -44,29 +44,29 @@ def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:
 
 
 def without_itself(
-    stores: Stores, prediction: Prediction, taught: Taught, image: str
+    truth: Truth, prediction: Prediction, taught: Taught, image: str
 ) -> tuple[Prediction, bool]:
     """Take an image out of its own evidence, and say whether it is an example of the attribute.
 
     Parameters
     ----------
-    stores : of the catalogue.
+    truth : of the catalogue.
     prediction : with one example more than is to be shown.
     taught : the attribute's examples.
     image : file or id; its file can be read.
     """
-    image_id = stores.image_id(image) or hashlib.sha256(read_file(image)).digest()
+    image_id = truth.image_id(image) or hashlib.sha256(read_file(image)).digest()
     own = {example.image for example in taught.examples if example.id == image_id}
     evidence = [one for one in prediction.evidence if one.image not in own]
     return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
 
 
-def read_picture(stores: Stores, image: str, size: int, max_pixels: int) -> Image.Image:
+def read_picture(truth: Truth, image: str, size: int, max_pixels: int) -> Image.Image:
     """Read the picture of a file, or of an id of the catalogue.
 
     Parameters
     ----------
-    stores : of the catalogue.
+    truth : of the catalogue.
     image : file or id.
     size : side of the network's input: a JPEG may be decoded smaller, as `extract` does.
     max_pixels : see `gingham.images.open_image`.
@@ -76,10 +76,10 @@ def read_picture(stores: Stores, image: str, size: int, max_pixels: int) -> Imag
     ImageError
         If it cannot be read, or the file of an id is gone or holds another picture by now.
     """
-    image_id = stores.image_id(image)
+    image_id = truth.image_id(image)
     if image_id is None:
         return open_image(read_file(image), max_pixels=max_pixels, draft=size)
-    file = stores.locations.images[image_id][0]
+    file = truth.locations.images[image_id][0]
     try:
         data = read_file(file)
         if hashlib.sha256(data).digest() != image_id:

@@ -25,11 +25,11 @@ from gingham.extract import Progress
 from gingham.images import Box, resize
 from gingham.operations.tag import predict
 from gingham.results import Prediction
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 
 def explain_taught(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     runtime: Runtime,
     paths: Sequence[str],
@@ -47,11 +47,11 @@ def explain_taught(
     taught = [attributes.get(name) for name in names]
     check_values({attribute.name: attribute.values for attribute in taught}, values)
     # Not a generator itself: what is refused is refused before anything is written.
-    return _explain_all(stores, attributes, runtime, paths, taught, values, max_pixels, progress)
+    return _explain_all(truth, attributes, runtime, paths, taught, values, max_pixels, progress)
 
 
 def _explain_all(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     runtime: MapRuntime,
     paths: Sequence[str],
@@ -64,17 +64,17 @@ def _explain_all(
     # Those that only tell what is unknown have no say in a value's score.
     spaces = [attribute.voter.projection.space for attribute in taught]
     used = {layer.removesuffix(FOREGROUND) for space in spaces for layer, _, _ in space.blocks}
-    layers = tuple(layer for layer in stores.layers if layer in used)
-    how = stores.config.preprocess
+    layers = tuple(layer for layer in truth.layers if layer in used)
+    how = truth.config.preprocess
     answers = predict(
-        *(stores, attributes, paths, names, max_pixels, lambda done, total: None),
+        *(truth, attributes, paths, names, max_pixels, lambda done, total: None),
         evidence=EVIDENCE + 1,
     )
     for done, answer in enumerate(answers, 1):
         try:
             if answer.error is not None:
                 raise ImageError(answer.error)
-            picture = read_picture(stores, answer.image, how.size, max_pixels)
+            picture = read_picture(truth, answer.image, how.size, max_pixels)
             square = resize(picture, how.size, interpolation=how.interpolation, crop=how.crop)
             maps = runtime.maps(square, layers)
             box = box_read(picture, how.crop)
@@ -84,7 +84,7 @@ def _explain_all(
                 for explanation in _explain(
                     attribute,
                     *without_itself(
-                        stores,
+                        truth,
                         answer.predictions[attribute.name],
                         attributes.taught()[attribute.name],
                         answer.image,

@@ -26,7 +26,7 @@ from gingham.extract import Progress, View
 from gingham.images import resize
 from gingham.operations.tag import predict
 from gingham.results import Evidence, Hit, Prediction
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,7 +87,7 @@ class Model(Protocol):
 
 
 def explain_trained(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     search: Callable[[str], Sequence[Hit]],
     model: Model,
@@ -113,12 +113,12 @@ def explain_trained(
     # Refused before anything is written, as an attribute that there is not.
     import_grad_cam()
     return _explain_all(
-        stores, attributes, search, model, paths, chosen, values, max_pixels, progress
+        truth, attributes, search, model, paths, chosen, values, max_pixels, progress
     )
 
 
 def _explain_all(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     search: Callable[[str], Sequence[Hit]],
     model: Model,
@@ -130,14 +130,14 @@ def _explain_all(
 ) -> Iterator[ImageExplanations]:
     parts = model.torch_model()
     how = parts.preprocess
-    files = [_file(stores, path) for path in paths]
+    files = [_file(truth, path) for path in paths]
     for done, (path, (_, logits, reason)) in enumerate(
         zip(paths, model.logits(files, max_pixels=max_pixels), strict=True), 1
     ):
         try:
             if logits is None:
                 raise ImageError(reason or "cannot be read")
-            picture = read_picture(stores, path, how.size, max_pixels)
+            picture = read_picture(truth, path, how.size, max_pixels)
             predictions = model.predictions(logits[None], names)[0]
             wanted = [
                 (name, value)
@@ -154,7 +154,7 @@ def _explain_all(
                 signs=[sign for _, sign in outputs],
                 views=parts.views,
             )
-            shown = _evidence(stores, attributes, search, path, names, max_pixels)
+            shown = _evidence(truth, attributes, search, path, names, max_pixels)
             explanations = tuple(
                 Explanation(
                     name,
@@ -189,13 +189,13 @@ def _output(vocabulary: Vocabulary, name: str, value: str) -> tuple[int, int]:
     return columns.start + attribute.values.index(value), 1
 
 
-def _file(stores: Stores, image: str) -> str:
-    image_id = stores.image_id(image)
-    return image if image_id is None else stores.locations.images[image_id][0]
+def _file(truth: Truth, image: str) -> str:
+    image_id = truth.image_id(image)
+    return image if image_id is None else truth.locations.images[image_id][0]
 
 
 def _evidence(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     search: Callable[[str], Sequence[Hit]],
     image: str,
@@ -206,11 +206,11 @@ def _evidence(
     taught = [name for name in names if name in attributes.names()]
     if taught:
         for answer in predict(
-            *(stores, attributes, [image], taught, max_pixels, lambda done, total: None),
+            *(truth, attributes, [image], taught, max_pixels, lambda done, total: None),
             evidence=EVIDENCE + 1,
         ):
             for name, one in answer.predictions.items():
-                one, _ = without_itself(stores, one, attributes.taught()[name], image)
+                one, _ = without_itself(truth, one, attributes.taught()[name], image)
                 shown[name] = one.evidence
     rest = [name for name in names if name not in shown]
     hits = search(image) if rest else ()

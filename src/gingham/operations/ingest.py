@@ -9,7 +9,7 @@ from gingham.extract import PLAIN, VIEWS, Extracted, Progress, View, absolute, e
 from gingham.results import Failure, IndexResult
 from gingham.sources import Walk
 from gingham.store.features import ImageId
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 SHARD_IMAGES = 512
 SHARD_FILES = 8192
@@ -17,7 +17,7 @@ SHARD_SECONDS = 30.0
 
 
 def ingest(
-    stores: Stores,
+    truth: Truth,
     walk: Walk,
     max_pixels: int,
     progress: Progress,
@@ -26,34 +26,34 @@ def ingest(
 
     Parameters
     ----------
-    stores : what is written to, every few hundred images.
+    truth : what is written to, every few hundred images.
     """
     started = time.perf_counter()
     failed = [Failure(image, reason) for image, reason in walk.failures]
     added = unchanged = 0
     reasons: dict[ImageId, str] = {}
     claimed: set[ImageId] = set()
-    live = set(stores.locations.images)
+    live = set(truth.locations.images)
     new: list[Extracted] = []
     events: list[tuple[str, ImageId | None]] = []
 
     def views(image_id: ImageId) -> tuple[View, ...]:
-        if image_id in stores.features or image_id in claimed:
+        if image_id in truth.features or image_id in claimed:
             return ()
         claimed.add(image_id)
         return VIEWS
 
     def commit() -> None:
         # Features first: a file whose image has none must never be in the log.
-        stores.features.append(
+        truth.features.append(
             [item.id for item in new if item.id], [item.features[PLAIN] for item in new]
         )
-        stores.locations.append(events)
+        truth.locations.append(events)
         new.clear()
         events.clear()
 
     committed = time.monotonic()
-    results = extract(walk.images, stores.runtime, views=views, max_pixels=max_pixels)
+    results = extract(walk.images, truth.runtime, views=views, max_pixels=max_pixels)
     with closing(results) as items:
         try:
             for done, item in enumerate(items, 1):
@@ -72,7 +72,7 @@ def ingest(
                         live.add(item.id)
                         added += 1
                     name = absolute(item.image)
-                    if stores.locations.files.get(name) != item.id:
+                    if truth.locations.files.get(name) != item.id:
                         events.append((name, item.id))
                 progress(done, len(walk.images))
                 late = time.monotonic() - committed > SHARD_SECONDS
@@ -89,7 +89,7 @@ def ingest(
         failed=len(failed),
         failures=tuple(failed),
         ignored=tuple(walk.ignored),
-        images=len(stores.locations.images),
+        images=len(truth.locations.images),
         seconds=seconds,
         images_per_second=len(walk.images) / seconds,
     )

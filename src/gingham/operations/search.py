@@ -27,7 +27,7 @@ from gingham.index.tags import UNKNOWN, Where, parse_where
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
 from gingham.store.files import read_json, write_json
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 if TYPE_CHECKING:
     from gingham.index.embedded.index import VectorIndex
@@ -59,20 +59,20 @@ class Searcher:
     def __init__(
         self,
         folder: Path,
-        stores: Stores,
+        truth: Truth,
         attributes: Attributes,
     ) -> None:
         self._folder = folder
         self._note = folder / "synced.json"
-        self._features = stores.features
-        self._locations = stores.locations
+        self._features = truth.features
+        self._locations = truth.locations
         self._attributes = attributes
-        self._config = stores.config
+        self._config = truth.config
         # Below the looks of the index: what is made anew with it goes with it.
         self._scan = DescriptorScan(folder / "looks" / "descriptors")
         self.space = LookSpace(
             builtin_looks(
-                [(x.name, x.channels) for x in stores.config.hidden], stores.config.foreground
+                [(x.name, x.channels) for x in truth.config.hidden], truth.config.foreground
             )
         )
         self._index: VectorIndex | None = None

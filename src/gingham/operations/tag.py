@@ -15,11 +15,11 @@ from gingham.extract import Progress
 from gingham.index.tags import UNKNOWN
 from gingham.results import ImagePredictions, TagResult
 from gingham.store.features import ImageId
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 
 def predict(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     paths: Sequence[str],
     names: Sequence[str],
@@ -32,9 +32,9 @@ def predict(
     taught = [attributes.get(name) for name in names]
     used = {layer for attribute in taught for layer in attribute.layers}
     # Without any attribute an image is still read, to say whether it can be.
-    layers = tuple(x for x in stores.layers if x in used) or stores.layers[:1]
+    layers = tuple(x for x in truth.layers if x in used) or truth.layers[:1]
     for done, (image, features, reason) in enumerate(
-        stores.features_of(paths, layers, max_pixels), 1
+        truth.features_of(paths, layers, max_pixels), 1
     ):
         if features is None:
             yield ImagePredictions(image, error=reason)
@@ -45,7 +45,7 @@ def predict(
 
 
 def tag(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     names: Sequence[str],
     progress: Progress,
@@ -59,22 +59,22 @@ def tag(
         counts[name] = count
         with blas_threads(1):
             attributes.write_predictions(
-                attribute, _answers(stores, attribute, count, number, len(names), progress)
+                attribute, _answers(truth, attribute, count, number, len(names), progress)
             )
-    return TagResult(counts, len(stores.locations.images), time.perf_counter() - started)
+    return TagResult(counts, len(truth.locations.images), time.perf_counter() - started)
 
 
 def _answers(
-    stores: Stores,
+    truth: Truth,
     attribute: TaughtAttribute,
     count: dict[str, int],
     number: int,
     total: int,
     progress: Progress,
 ) -> Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]:
-    done = number * len(stores.locations.images)
-    for ids, features in stores.features.batches(attribute.layers):
-        live = [row for row, image_id in enumerate(ids) if image_id in stores.locations.images]
+    done = number * len(truth.locations.images)
+    for ids, features in truth.features.batches(attribute.layers):
+        live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
         if not live:
             continue
         if len(live) < len(ids):
@@ -84,5 +84,5 @@ def _answers(
             for value in answer or [UNKNOWN]:
                 count[value] += 1
         done += len(live)
-        progress(done, total * len(stores.locations.images))
+        progress(done, total * len(truth.locations.images))
         yield [ids[row] for row in live], values, confidence

@@ -19,7 +19,7 @@ from gingham.results import Failure, TeachResult
 from gingham.sources import Label, Teachable, label_images, read_labels
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
-from gingham.store.truth import Stores
+from gingham.store.truth import Truth
 
 KINDS = ("single", "multi")
 
@@ -49,7 +49,7 @@ def check_attribute_name(name: str) -> str:
 
 
 def teach(
-    stores: Stores,
+    truth: Truth,
     attributes: Attributes,
     attribute: str,
     examples: Path | Teachable,
@@ -70,10 +70,8 @@ def teach(
     if chosen != "auto":
         chosen = (chosen,) if isinstance(chosen, str) else chosen
         for name in chosen:
-            if name not in stores.layers:
-                raise InputError(
-                    f"there is no layer {name!r}; there are {', '.join(stores.layers)}"
-                )
+            if name not in truth.layers:
+                raise InputError(f"there is no layer {name!r}; there are {', '.join(truth.layers)}")
     if isinstance(examples, Mapping):
         labels = label_images(examples, kind)
     else:
@@ -86,7 +84,7 @@ def teach(
         )
     values = {value for row in labels.rows for value in row.values}
     wanted = views_for(len(labels.rows), len(values)) if views else ()
-    ids, failed = _read_examples(stores, labels.rows, wanted, max_pixels, progress)
+    ids, failed = _read_examples(truth, labels.rows, wanted, max_pixels, progress)
     fresh = [
         Example(
             image_id,
@@ -101,8 +99,8 @@ def teach(
     if not taught.examples:
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
         raise InputError(f"no example of {attribute!r} can be used{reason}")
-    fitted = fit(stores, attribute, taught)
-    stores.log.append(attribute, kind, chosen, fresh)
+    fitted = fit(truth, attribute, taught)
+    truth.log.append(attribute, kind, chosen, fresh)
     attributes.keep(fitted.attribute)
     scores = fitted.classifier
     return TeachResult(
@@ -135,13 +133,13 @@ def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:
 
 
 def _read_examples(
-    stores: Stores,
+    truth: Truth,
     rows: Sequence[Label],
     wanted: Sequence[View],
     max_pixels: int,
     progress: Progress,
 ) -> tuple[list[ImageId | None], list[Failure]]:
-    """Find the id of each example, and put the features that are missing in the stores."""
+    """Find the id of each example, and put the features that are missing in the truth."""
     claimed: set[ImageId] = set()
     ids: list[ImageId | None] = []
     failed: list[Failure] = []
@@ -152,21 +150,21 @@ def _read_examples(
         if image_id in claimed:
             return ()
         claimed.add(image_id)
-        own = () if image_id in stores.features else VIEWS
-        return own + tuple(v for v in wanted if view_id(image_id, v) not in stores.views)
+        own = () if image_id in truth.features else VIEWS
+        return own + tuple(v for v in wanted if view_id(image_id, v) not in truth.views)
 
     def commit() -> None:
-        stores.features.append(list(plain), list(plain.values()))
-        stores.views.append(list(altered), list(altered.values()))
+        truth.features.append(list(plain), list(plain.values()))
+        truth.views.append(list(altered), list(altered.values()))
         plain.clear()
         altered.clear()
 
     images = [row.image for row in rows]
     for done, item in enumerate(
-        extract(images, stores.runtime, views=views, max_pixels=max_pixels), 1
+        extract(images, truth.runtime, views=views, max_pixels=max_pixels), 1
     ):
-        known = item.id or stores.locations.files.get(absolute(item.image))
-        usable = known is not None and (known in stores.features or known in plain)
+        known = item.id or truth.locations.files.get(absolute(item.image))
+        usable = known is not None and (known in truth.features or known in plain)
         if item.id is not None and item.features:
             for view in wanted:
                 if view.name in item.features:

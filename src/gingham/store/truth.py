@@ -20,7 +20,7 @@ from gingham.store.features import FeatureStore, ImageId
 from gingham.store.locations import Locations
 
 
-class Stores:
+class Truth:
     """The append-only files below a catalogue's folder.
 
     Attributes

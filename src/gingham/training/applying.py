@@ -19,7 +19,7 @@ from gingham.images import MAX_PIXELS
 from gingham.index.tags import UNKNOWN
 from gingham.results import Failure, ImagePredictions, TagResult
 from gingham.training.trained import TrainedModel
-from gingham.training.vocabulary import NO, YES, Attribute
+from gingham.training.vocabulary import NO, YES, ModelAttribute
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ def tag_catalogue(
     )
 
 
-def possible(attribute: Attribute) -> tuple[str, ...]:
+def possible(attribute: ModelAttribute) -> tuple[str, ...]:
     """All values that an attribute's answers may hold."""
     return (YES, NO) if attribute.kind == "binary" else attribute.values
 
 
-def _said(attribute: Attribute, given: np.ndarray) -> list[str]:
+def _said(attribute: ModelAttribute, given: np.ndarray) -> list[str]:
     if attribute.kind == "binary":
         return [YES if given[0] else NO]
     return [value for value, there in zip(attribute.values, given, strict=True) if there]

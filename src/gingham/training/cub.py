@@ -10,7 +10,7 @@ import numpy as np
 from gingham.errors import InputError
 from gingham.training.config import DataConfig
 from gingham.training.samples import PARTS, Samples, split_rows
-from gingham.training.vocabulary import Attribute, Vocabulary
+from gingham.training.vocabulary import ModelAttribute, Vocabulary
 
 CERTAIN = 3
 """Certainties: 1 not visible, 2 guessing, 3 probably, 4 definitely; below 3 is unknown."""
@@ -55,10 +55,10 @@ def read_cub(
         if name not in groups:
             raise InputError(f"{folder} has no attribute {name!r}; it has {', '.join(groups)}")
     wanted = config.attributes or tuple(groups)
-    found = Vocabulary(tuple(Attribute(name, "multi", tuple(groups[name])) for name in wanted))
+    found = Vocabulary(tuple(ModelAttribute(name, "multi", tuple(groups[name])) for name in wanted))
     if vocabulary is not None and vocabulary != found:
         found = Vocabulary(
-            tuple(Attribute(n, "multi", tuple(groups[n])) for n in groups if n in wanted)
+            tuple(ModelAttribute(n, "multi", tuple(groups[n])) for n in groups if n in wanted)
         )
         if vocabulary != found:
             raise InputError(f"{folder} has other attributes than the model was trained on")

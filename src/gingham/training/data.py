@@ -17,7 +17,7 @@ from gingham.sources import UNLABELLED, group_of, read_table, resolve
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
-from gingham.training.vocabulary import KINDS, NO, YES, Attribute, Vocabulary
+from gingham.training.vocabulary import KINDS, NO, YES, ModelAttribute, Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ def _learnable(
         assert kind in KINDS
         if kind == "binary":
             _check_binary(name, column)
-            attributes.append(Attribute(name, kind, (YES,)))
+            attributes.append(ModelAttribute(name, kind, (YES,)))
             continue
         total = Counter(value for cell in column for value in cell or ())
         if kind == "single" and any(cell is not None and len(cell) != 1 for cell in column):
@@ -181,7 +181,7 @@ def _learnable(
         if rare := {value: n for value, n in sorted(total.items()) if value not in kept}:
             dropped[name] = rare
         if len(kept) >= (2 if kind == "single" else 1):
-            attributes.append(Attribute(name, kind, tuple(kept)))
+            attributes.append(ModelAttribute(name, kind, tuple(kept)))
         else:
             dropped[name] = dict(sorted(total.items()))
     if not attributes:

@@ -53,7 +53,7 @@ class ExportedRuntime(OpenVinoRuntime):
         return import_openvino().Core()
 
 
-class TorchRuntime:
+class ModuleRuntime:
     """A torch module run in batches, on CUDA, in the same way."""
 
     def __init__(

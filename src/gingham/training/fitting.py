@@ -206,7 +206,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class LearnedModule:
     """What one phase came to: the epochs run, and the best validation score."""
 
     epochs: int
@@ -234,7 +234,7 @@ def fit(
     folder: Path,
     logs: Path,
     progress: bool,
-) -> Fitted:
+) -> LearnedModule:
     """Let a module learn, and leave it with the weights of its best epoch.
 
     Parameters
@@ -257,7 +257,7 @@ def fit(
     if done.exists():
         # Lightning knows no more that it stopped early, and would learn for another epoch.
         _take_best(learner, folder)
-        return Fitted(**read_json(done))
+        return LearnedModule(**read_json(done))
     best = ModelCheckpoint(
         folder, filename="best", monitor=SCORE, mode="max", enable_version_counter=False
     )
@@ -304,7 +304,7 @@ def fit(
         )
     _take_best(learner, folder)
     score = None if best.best_model_score is None else float(best.best_model_score)
-    fitted = Fitted(trainer.current_epoch, score)
+    fitted = LearnedModule(trainer.current_epoch, score)
     write_json(done, asdict(fitted))
     return fitted
 

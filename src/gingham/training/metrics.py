@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.measures import calibration_error
 from gingham.errors import ShapeError
-from gingham.training.vocabulary import NO, YES, Attribute, Vocabulary
+from gingham.training.vocabulary import NO, YES, ModelAttribute, Vocabulary
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -251,7 +251,7 @@ def _value(label: tuple[str, str], scores: Floats, given: Bools, truth: Floats) 
 
 
 def _attribute(
-    attribute: Attribute,
+    attribute: ModelAttribute,
     given: Bools,
     certainty: Floats,
     targets: Floats,
@@ -284,7 +284,7 @@ def _attribute(
 
 
 def _confusion(
-    attribute: Attribute, given: Bools, targets: Floats
+    attribute: ModelAttribute, given: Bools, targets: Floats
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[int, ...], ...] | None]:
     if attribute.kind == "multi":
         return None, None

@@ -31,7 +31,7 @@ from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel, write_config
 
 if TYPE_CHECKING:
-    from gingham.training.fitting import Fitted
+    from gingham.training.fitting import LearnedModule
     from gingham.training.networks import Built, Network
 
 logger = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ def _learn(
     max_pixels: int,
     bar: Bar,
     progress: bool,
-) -> tuple[dict[int, str], dict[str, Fitted]]:
+) -> tuple[dict[int, str], dict[str, LearnedModule]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
     from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
     from gingham.training.heads import default_views
@@ -257,10 +257,10 @@ def _learn(
 def _trunk_runtime(built: Built, work: Path) -> Any:
     import torch
 
-    from gingham.training.exporting import ExportedRuntime, TorchRuntime, export_graph
+    from gingham.training.exporting import ExportedRuntime, ModuleRuntime, export_graph
 
     if torch.cuda.is_available():
-        return TorchRuntime(built.trunk, built.features, device="cuda")
+        return ModuleRuntime(built.trunk, built.features, device="cuda")
     graph = work / "trunk.xml"
     export_graph(built.trunk, built.features.preprocess.size, graph)
     return ExportedRuntime(graph, built.features)
@@ -288,7 +288,7 @@ def _write(
 def _measure(
     model: TrainedModel,
     samples: Samples,
-    fitted: dict[str, Fitted],
+    fitted: dict[str, LearnedModule],
     max_pixels: int,
     bar: Bar,
 ) -> tuple[dict[str, Any], dict[str, int]]:

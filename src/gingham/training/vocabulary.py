@@ -14,7 +14,7 @@ YES, NO = "yes", "no"
 
 
 @dataclass(frozen=True)
-class Attribute:
+class ModelAttribute:
     """One attribute and the outputs it has.
 
     Attributes
@@ -33,7 +33,7 @@ class Attribute:
 class Vocabulary:
     """The outputs of a network: attribute after attribute, value after value."""
 
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[ModelAttribute, ...]
 
     @cached_property
     def columns(self) -> dict[str, slice]:
@@ -57,7 +57,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def chosen(self, names: Sequence[str] | None) -> tuple[Attribute, ...]:
+    def chosen(self, names: Sequence[str] | None) -> tuple[ModelAttribute, ...]:
         """Return the attributes asked for, or all.
 
         Raises
@@ -90,7 +90,7 @@ class Vocabulary:
         """Read back what `to_dict` wrote."""
         return cls(
             tuple(
-                Attribute(row["name"], row["kind"], tuple(row["values"]))
+                ModelAttribute(row["name"], row["kind"], tuple(row["values"]))
                 for row in values["attributes"]
             )
         )

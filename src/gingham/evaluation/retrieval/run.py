@@ -125,12 +125,12 @@ def evaluate_retrieval(
             with progress("index") as told:
                 images = list(dict.fromkeys(row.image for row in rows))
                 catalogue.index(images=images, max_pixels=max_pixels, progress=told)
-        stores, space = catalogue._stores, catalogue._searcher.space
+        truth, space = catalogue._truth, catalogue._searcher.space
         methods = read_methods(descriptors, looks, space, catalogue.config)
         kept: dict[ImageId, Label] = {}
         copies = 0
         histograms: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        settled, refused = _settle(rows, stores.find)
+        settled, refused = _settle(rows, truth.find)
         with progress("colours") as told:
             for done, (row, image_id) in enumerate(settled, 1):
                 if image_id in kept:
@@ -153,7 +153,7 @@ def evaluate_retrieval(
         if not kept:
             first = f"; {failures[0].image}: {failures[0].reason}" if failures else ""
             raise InputError(f"none of the images of {table} can be compared{first}")
-        gallery = Gallery(stores.features, list(kept), space, catalogue.config, methods)
+        gallery = Gallery(truth.features, list(kept), space, catalogue.config, methods)
         name = catalogue.config.backbone
     labelled = list(kept.values())
     values, classes = np.unique([next(iter(row.values)) for row in labelled], return_inverse=True)

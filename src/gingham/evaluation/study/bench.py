@@ -16,7 +16,7 @@ from gingham.errors import InputError
 from gingham.evaluation.study.accuracy import Accuracy, knn_accuracy, make_folds, taught_accuracy
 from gingham.evaluation.study.checks import Rows
 from gingham.evaluation.study.clustering import cluster_agreement, fitting_parameters
-from gingham.evaluation.study.examples import Attribute
+from gingham.evaluation.study.examples import StudyAttribute
 from gingham.evaluation.study.reading import POOLINGS, StudyFeatures
 from gingham.evaluation.study.reduction import reduced_accuracy, umap_map
 from gingham.evaluation.study.retrieval import look_vectors, value_agreement
@@ -78,7 +78,7 @@ class Bench:
 
     def __init__(
         self,
-        attribute: Attribute,
+        attribute: StudyAttribute,
         features: StudyFeatures,
         images: Sequence[ImageId],
         setting: Setting,

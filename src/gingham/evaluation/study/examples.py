@@ -40,7 +40,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Attribute:
+class StudyAttribute:
     """One attribute as it is studied.
 
     Attributes
@@ -167,7 +167,7 @@ def _offered(path: Path, name: str | None, groups: str | None, image_column: str
 def _attributes(
     path: Path, name: str | None, wanted: Sequence[str], groups: str | None, image_column: str
 ) -> dict[str, str]:
-    """Attribute -> the column that holds it (of a folder: the attribute itself)."""
+    """StudyAttribute -> the column that holds it (of a folder: the attribute itself)."""
     if not path.exists():
         raise InputError(f"examples {path} do not exist: give a folder of folders, or a table")
     if path.is_dir():
@@ -244,7 +244,7 @@ def settle(
     *,
     folds: int,
     neighbours: int = 1,
-) -> Attribute:
+) -> StudyAttribute:
     """Keep the examples that can be studied.
 
     Copies of one image with the same value count once. A value with fewer images (with groups:
@@ -288,7 +288,7 @@ def settle(
             f"attribute {labelled.name!r} has too few examples: {neighbours} neighbours vote, and "
             f"of its {len(chosen)} images in {folds} folds a training part has {least}"
         )
-    return Attribute(
+    return StudyAttribute(
         labelled.name,
         tuple(chosen),
         tuple(value for value, _ in chosen.values()),

@@ -18,7 +18,7 @@ from gingham.evaluation.study.accuracy import Accuracy
 from gingham.evaluation.study.bench import Bench, Setting, deciding_protocol
 from gingham.evaluation.study.confusion import confused_pairs, suspects
 from gingham.evaluation.study.cost import Cost, choose_layer, layer_costs
-from gingham.evaluation.study.examples import Attribute
+from gingham.evaluation.study.examples import StudyAttribute
 from gingham.evaluation.study.ledger import Ledger
 from gingham.evaluation.study.reading import StudyFeatures, squares
 from gingham.evaluation.study.reduction import neighbours_per_second, reduction_parts
@@ -31,7 +31,7 @@ PAIR_PICTURES = 4
 
 
 def run_experiments(
-    attributes: Sequence[Attribute],
+    attributes: Sequence[StudyAttribute],
     features: Mapping[str, StudyFeatures],
     ids: Sequence[ImageId],
     files: Sequence[str],
@@ -234,7 +234,7 @@ def _choice(
     results: Mapping[str, Accuracy],
     costs: Mapping[str, Mapping[str, Cost]],
     found: Mapping[str, Any],
-    attribute: Attribute,
+    attribute: StudyAttribute,
     setting: Setting,
 ) -> dict[str, Any]:
     priced = {f"{name} {layer}": cost for name in costs for layer, cost in costs[name].items()}
@@ -302,8 +302,8 @@ def _reduction(
 
 
 def joint_attribute(
-    attributes: Sequence[Attribute], groups: Sequence[int], *, least: int = 20
-) -> Attribute | None:
+    attributes: Sequence[StudyAttribute], groups: Sequence[int], *, least: int = 20
+) -> StudyAttribute | None:
     """Join all attributes on the images that have each: agreement means all values agree.
 
     None where there is one attribute, or fewer than `least` images have them all.
@@ -316,4 +316,6 @@ def joint_attribute(
     if len(set(joined)) < 2:
         return None
     own = tuple(str(groups[row]) for row in common)
-    return Attribute(" + ".join(one.name for one in attributes), tuple(common), joined, own, {}, 0)
+    return StudyAttribute(
+        " + ".join(one.name for one in attributes), tuple(common), joined, own, {}, 0
+    )

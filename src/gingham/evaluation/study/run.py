@@ -16,8 +16,8 @@ from gingham.backbones.table import DEFAULT_BACKBONE, DEFAULT_POOLING
 from gingham.errors import CatalogueBusyError, InputError
 from gingham.evaluation.study.bench import Setting, look_space
 from gingham.evaluation.study.examples import (
-    Attribute,
     Labelled,
+    StudyAttribute,
     contradictions,
     join_groups,
     read_examples,
@@ -41,7 +41,7 @@ ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is being done; gives what is to be told of progress."""
 
 
-class Load(Protocol):
+class LoadPooled(Protocol):
     """What makes a runtime: `gingham.load_runtime`."""
 
     def __call__(
@@ -118,7 +118,7 @@ def study(
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
     progress: ShowProgress = _silent,
-    load: Load | None = None,
+    load: LoadPooled | None = None,
 ) -> StudyResult:
     """Find out which hidden layer sees which attribute, and write a report.
 
@@ -153,7 +153,7 @@ def study(
 
     References
     ----------
-    Baloian, Murrugarra-Llerena, Saavedra, *Scalable Visual Attribute Extraction through Hidden
+    Baloian, Murrugarra-Llerena, Saavedra, *Scalable Visual StudyAttribute Extraction through Hidden
     Layers of a Residual ConvNet* (2021): Tables 1 and 2, Figures 2 to 6.
     """
     started = time.perf_counter()
@@ -291,7 +291,7 @@ def _settle(
     together: Sequence[int],
     failed: Sequence[tuple[str, str]],
     setting: Setting,
-) -> list[Attribute]:
+) -> list[StudyAttribute]:
     try:
         return [
             settle(one, rows, together, folds=setting.folds, neighbours=setting.neighbours)
@@ -307,7 +307,7 @@ def _settle(
 
 
 def _summary(
-    attribute: Attribute, choice: Mapping[str, Any], found: Mapping[str, Any]
+    attribute: StudyAttribute, choice: Mapping[str, Any], found: Mapping[str, Any]
 ) -> AttributeSummary:
     return AttributeSummary(
         images=len(attribute.rows),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gingham.evaluation.study.bench import look_space
-from gingham.evaluation.study.examples import Attribute
+from gingham.evaluation.study.examples import StudyAttribute
 from gingham.evaluation.study.reading import StudyFeatures
 from gingham.evaluation.study.retrieval import look_vectors, most_alike
 from gingham.store.features import ImageId
@@ -17,7 +17,7 @@ DRAWN = 3
 FOUND = 8
 
 
-def draw_queries(attributes: Sequence[Attribute], seed: int) -> list[int]:
+def draw_queries(attributes: Sequence[StudyAttribute], seed: int) -> list[int]:
     """Draw a few images of each attribute, of different values where there are enough."""
     rng = np.random.default_rng(seed)
     drawn: list[int] = []

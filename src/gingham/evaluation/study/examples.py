@@ -167,7 +167,7 @@ def _offered(path: Path, name: str | None, groups: str | None, image_column: str
 def _attributes(
     path: Path, name: str | None, wanted: Sequence[str], groups: str | None, image_column: str
 ) -> dict[str, str]:
-    """StudyAttribute -> the column that holds it (of a folder: the attribute itself)."""
+    """Attribute -> the column that holds it (of a folder: the attribute itself)."""
     if not path.exists():
         raise InputError(f"examples {path} do not exist: give a folder of folders, or a table")
     if path.is_dir():

@@ -153,7 +153,7 @@ def study(
 
     References
     ----------
-    Baloian, Murrugarra-Llerena, Saavedra, *Scalable Visual StudyAttribute Extraction through Hidden
+    Baloian, Murrugarra-Llerena, Saavedra, *Scalable Visual Attribute Extraction through Hidden
     Layers of a Residual ConvNet* (2021): Tables 1 and 2, Figures 2 to 6.
     """
     started = time.perf_counter()

@@ -35,9 +35,10 @@ from gingham.cli.options import (
     stdin_paths,
 )
 from gingham.errors import InputError
+from gingham.results import shown
 
 if TYPE_CHECKING:
-    from gingham.results import Failure, shown
+    from gingham.results import Failure
 
 
 @app.command()

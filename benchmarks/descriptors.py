@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.descriptors import l1_distances, significant_activations
-from gingham.backbones.runtime import OpenVinoRuntime
+from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.catalogue import Catalogue
 from gingham.evaluation.retrieval.methods import Gallery, Method, mix
 from gingham.images import open_image, read_file, resize

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class GinghamError(Exception):
     """Base of every error that gingham raises on purpose."""
@@ -37,5 +39,25 @@ class BackboneError(GinghamError, RuntimeError):
 class MissingExtraError(GinghamError, ImportError):
     """An optional dependency is not installed."""
 
-    def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'gingham[{extra}]'")
+    def __init__(self, package: str, *, extra: str, purpose: str = "") -> None:
+        missing = f"{purpose} needs {package}, which is" if purpose else f"{package} is"
+        super().__init__(f"{missing} not installed; run: pip install 'gingham[{extra}]'")
+
+
+def require_extra(extra: str, *modules: str, purpose: str = "") -> None:
+    """Check that the modules of an extra can be imported, without importing them.
+
+    Parameters
+    ----------
+    extra : as in `pip install 'gingham[extra]'`.
+    modules : top-level names.
+    purpose : what needs them, for the message; it ends before "needs".
+
+    Raises
+    ------
+    MissingExtraError
+        If one is missing.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtraError(module, extra=extra, purpose=purpose)

@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from timm.models.vgg import VGG
 
 from gingham.backbones.builders import build_network
@@ -24,7 +24,7 @@ from gingham.backbones.table import (
     FeatureConfig,
     get_backbone,
 )
-from gingham.backbones.weights import read_tensors
+from gingham.backbones.tensors import read_tensors
 from gingham.errors import BackboneError, InputError
 
 SMALL = "test_resnet"
@@ -75,7 +75,7 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
     network, config = build_network(SMALL, path, descriptors=("rgb", "conv", "fc"))
     images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
     model = timm.create_model(SMALL)
-    model.load_state_dict(read_tensors(path))
+    model.load_state_dict(load_file(path))
     model.eval()
     row = get_backbone(SMALL)
     assert config.preprocess == row.preprocess
@@ -228,7 +228,7 @@ def test_weights_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     path = weights_of(SMALL, tmp_path / "a.safetensors")
     _, config = build_network(SMALL, path)
     assert FeatureConfig.from_dict(config.to_dict()) == config
-    state = read_tensors(path)
+    state = load_file(path)
     first = next(key for key in state if key.endswith("weight"))
     state[first] = state[first] + 1e-3
     save_file(state, tmp_path / "b.safetensors")
@@ -237,7 +237,7 @@ def test_weights_are_part_of_the_fingerprint(tmp_path: Path) -> None:
 
 
 def test_checkpoints_in_the_pth_format_and_never_code(tmp_path: Path) -> None:
-    state = read_tensors(weights_of(SMALL, tmp_path / "a.safetensors"))
+    state = load_file(weights_of(SMALL, tmp_path / "a.safetensors"))
     torch.save({"state_dict": state}, tmp_path / "a.pth")
     assert read_tensors(tmp_path / "a.pth").keys() == state.keys()
     torch.save({"run": Path("anything but tensors")}, tmp_path / "evil.pth")

@@ -10,8 +10,10 @@ import pytest
 
 from conftest import SHARED, needs_shared
 from gingham.backbones.descriptors import rgb_histogram
-from gingham.backbones.runtime import OpenVinoRuntime, TorchRuntime, load_runtime
+from gingham.backbones.openvino import OpenVinoRuntime
+from gingham.backbones.runtime import load_runtime
 from gingham.backbones.table import BACKBONES
+from gingham.backbones.torch import TorchRuntime
 from gingham.errors import BackboneError, InputError
 from helpers import weights_of
 
@@ -143,7 +145,7 @@ def refuse(*args, **kwargs):
     raise SystemExit("something wanted the network")
 socket.socket.connect = urllib.request.urlopen = refuse
 import numpy as np
-from gingham.backbones.runtime import OpenVinoRuntime
+from gingham.backbones.openvino import OpenVinoRuntime
 runtime = OpenVinoRuntime("efficientnet_lite0")
 list(runtime.stream([(0, np.zeros((224, 224, 3), np.uint8))]))
 loaded = [m for m in ("torch", "timm", "openvino_telemetry") if sys.modules.get(m)]

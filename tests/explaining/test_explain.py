@@ -20,8 +20,9 @@ from conftest import COLOURS, FakeRuntime, draw
 from explain import draw_halves, occlude, point, teach
 from gingham.attributes.discriminant import Space
 from gingham.backbones.descriptors import foreground_weights
-from gingham.backbones.runtime import OpenVinoRuntime, TorchRuntime
+from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.table import Preprocess
+from gingham.backbones.torch import TorchRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError
 from gingham.explaining import Explanation, ExplanationPage, ImageExplanations, draw_overlay

@@ -6,16 +6,16 @@ before costs nothing.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gingham.backbones.descriptors import BINS
 from gingham.backbones.table import (
     DEFAULT_POOLING,
+    PALETTE_CHANNELS,
     PIXELS,
     Backbone,
     Descriptor,
@@ -26,18 +26,13 @@ from gingham.backbones.table import (
     get_backbone,
     split_pooling,
 )
-from gingham.backbones.weights import load_weights
-from gingham.errors import BackboneError, InputError
+from gingham.backbones.weights import fit_weights, load_weights
+from gingham.errors import BackboneError, InputError, require_extra
 
 if TYPE_CHECKING:
     from torch import nn
 
     from gingham.backbones.pooling import PooledNetwork
-
-logger = logging.getLogger(__name__)
-
-BUILD = 2
-"""Counts changes of what is built of the same name and file; what was converted before is left."""
 
 
 def build_network(
@@ -77,19 +72,22 @@ def build_network(
     BackboneError
         If the name is unknown, or the weights cannot be had or do not fit.
     InputError
-        If `layers`, `pooling`, `descriptors` or `foreground` names one that there is not.
+        If `layers`, `pooling`, `descriptors` or `foreground` names one that does not exist.
+    MissingExtraError
+        If torch or timm is not installed.
     """
     statistics = split_pooling(pooling)
     check_descriptors(descriptors)
+    backbone = get_backbone(name)
+    require_extra("torch", "torch", "timm", purpose=f"backbone {name!r} in torch")
     import torch
 
-    from gingham.backbones.pooling import PooledNetwork
+    from gingham.backbones.pooling import PooledNetwork, check_map
 
-    backbone = get_backbone(name)
     model = architecture(backbone)
-    state = load_weights(backbone, model, weights)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    state = load_weights(backbone, expected, weights)
     nodes = dict(backbone.layers)
-    pixels = (PIXELS,) if layers is None or PIXELS in layers else ()
     if layers is not None:
         for layer in layers:
             if layer not in nodes and layer != PIXELS:
@@ -99,71 +97,99 @@ def build_network(
         nodes = {layer: node for layer, node in nodes.items() if layer in layers}
         if not nodes:
             raise InputError(f"backbone {name!r}: give one hidden layer at least")
-    extractor, needed = _extractor(model, nodes, name)
-    given = tuple(nodes)
-    while missing := needed - state.keys():
-        # Only a file that holds nothing of what the deepest layer alone needs ends before it; one
-        # that holds a part of it is damaged or belongs to another network.
-        *shallower, deepest = nodes
-        nodes = {layer: nodes[layer] for layer in shallower}
-        cut, rest = _extractor(model, nodes, name) if nodes else (extractor, set[str]())
-        if layers is not None or not nodes or (needed - rest) & state.keys():
-            raise BackboneError(
-                f"the weights of {name!r} lack {len(missing)} tensors that layer {deepest!r} needs "
-                f"(such as {min(missing)}): give a file of {backbone.architecture}"
-            )
-        extractor, needed = cut, rest
-    if lost := given[len(nodes) :]:
-        logger.warning(
-            "the weights of %s hold nothing of %s: the network is cut after %s",
-            name,
-            ", ".join(lost),
-            next(reversed(nodes)),
-        )
-    expected = extractor.state_dict()
-    for key in sorted(needed):
-        if state[key].shape != expected[key].shape:
-            raise BackboneError(
-                f"the weights of {name!r} do not fit: {key} must have shape "
-                f"{tuple(expected[key].shape)}, got {tuple(state[key].shape)}"
-            )
-    extractor.load_state_dict({key: state[key].float() for key in needed}, strict=False)
-    described = _describe(backbone, tuple(nodes), descriptors)
-    named = (*pixels, *nodes)
-    again = (*pixels, *early_layers(tuple(nodes))) if foreground is None else tuple(foreground)
-    if unknown := set(again) - set(named):
-        raise InputError(f"there is no layer {min(unknown)!r} to pool over its foreground")
-    network = PooledNetwork(
-        extractor.eval(), named, backbone.preprocess, statistics, described, again
-    ).eval()
-    size = backbone.preprocess.size
+
+    @cache
+    def extractor(layers: tuple[str, ...]) -> nn.Module:
+        return _cut(model, {layer: nodes[layer] for layer in layers}, name)
+
+    def needed(layers: tuple[str, ...]) -> set[str]:
+        keys = extractor(layers).state_dict()
+        return {key for key in keys if not key.endswith("num_batches_tracked")}
+
+    fitted = fit_weights(backbone, state, expected, needed, tuple(nodes), cut=layers is None)
+    network = extractor(fitted.layers).eval()
+    tensors = {key: torch.tensor(value) for key, value in fitted.tensors.items()}
+    network.load_state_dict(tensors, strict=False)
     with torch.inference_mode():
-        pooled = network(torch.zeros(1, size, size, 3, dtype=torch.uint8))
-    shapes = tuple(
-        Layer(layer, values.shape[1] // len(statistics))
-        for layer, values in zip(named, pooled[len(again) :], strict=False)
+        size = backbone.preprocess.size
+        maps = network(torch.zeros(1, 3, size, size))
+    config = feature_config(
+        backbone,
+        fitted.digest,
+        {layer: check_map(maps[layer], layer).shape[1] for layer in fitted.layers},
+        pixels=layers is None or PIXELS in layers,
+        pooling=pooling,
+        descriptors=descriptors,
+        foreground=foreground,
     )
-    digest = hashlib.sha256()
-    for key in sorted(needed):
-        digest.update(key.encode() + state[key].float().contiguous().numpy().tobytes())
-    config = FeatureConfig(
-        name,
-        digest.hexdigest(),
+    pooled = PooledNetwork(
+        network,
+        tuple(layer.name for layer in config.layers),
         backbone.preprocess,
-        shapes,
-        pooling,
-        descriptors=described,
-        foreground=again,
+        statistics,
+        config.descriptors,
+        config.foreground,
     )
-    return network, config
+    return pooled.eval(), config
 
 
-def _extractor(model: nn.Module, nodes: Mapping[str, str], name: str) -> tuple[nn.Module, set[str]]:
-    """Cut a network after some layers; name the tensors that it needs, too."""
+def feature_config(
+    backbone: Backbone,
+    digest: str,
+    channels: Mapping[str, int],
+    *,
+    pixels: bool = True,
+    pooling: str = DEFAULT_POOLING,
+    descriptors: Sequence[str] = (),
+    foreground: Sequence[str] | None = None,
+) -> FeatureConfig:
+    """Say what is made of a network, which was perhaps cut.
+
+    Parameters
+    ----------
+    backbone : its row.
+    digest : SHA-256 of the weights' values.
+    channels : of the hidden layers to give out, from the input to the head.
+    pixels : whether `PIXELS` is given out, too.
+    pooling : see `STATISTICS`.
+    descriptors : some of `DESCRIPTORS`.
+    foreground : the layers to pool once more; None means `PIXELS` and `early_layers`.
+
+    Raises
+    ------
+    InputError
+        If `foreground` names a layer that is not given out.
+    """
+    hidden = tuple(channels)
+    named = dict(channels) if not pixels else {PIXELS: PALETTE_CHANNELS, **channels}
+    if foreground is None:
+        foreground = (*((PIXELS,) if pixels else ()), *early_layers(hidden))
+    if unknown := set(foreground) - set(named):
+        raise InputError(f"there is no layer {min(unknown)!r} to pool over its foreground")
+    blocks = tuple(layer for layer in hidden if layer in (backbone.blocks or hidden))
+    fc = tuple(layer for layer in hidden if layer in backbone.fc) or hidden[-1:]
+    made = {
+        "fc": Descriptor("fc", fc),
+        "conv": Descriptor("conv", blocks, backbone.threshold),
+        "rgb": Descriptor("rgb", (), bins=BINS),
+    }
+    return FeatureConfig(
+        backbone.name,
+        digest,
+        backbone.preprocess,
+        tuple(Layer(layer, count) for layer, count in named.items()),
+        pooling,
+        descriptors=tuple(made[name] for name in check_descriptors(descriptors)),
+        foreground=tuple(foreground),
+    )
+
+
+def _cut(model: nn.Module, nodes: Mapping[str, str], name: str) -> nn.Module:
+    """Cut a network after some layers."""
     from timm.models._features_fx import create_feature_extractor
 
     try:
-        extractor: nn.Module = create_feature_extractor(
+        return create_feature_extractor(  # type: ignore[no-any-return]
             model, return_nodes={node: layer for layer, node in nodes.items()}
         )
     except ValueError as error:
@@ -171,23 +197,6 @@ def _extractor(model: nn.Module, nodes: Mapping[str, str], name: str) -> tuple[n
             f"backbone {name!r}: not all hidden layers that timm lists can be reached "
             f"({str(error).partition('.')[0]}); give another network"
         ) from None
-    return extractor, {
-        key for key in extractor.state_dict() if not key.endswith("num_batches_tracked")
-    }
-
-
-def _describe(
-    backbone: Backbone, layers: tuple[str, ...], names: Sequence[str]
-) -> tuple[Descriptor, ...]:
-    """Say of which layers each descriptor is made, where the network was cut perhaps."""
-    blocks = tuple(layer for layer in layers if layer in (backbone.blocks or layers))
-    fc = tuple(layer for layer in layers if layer in backbone.fc) or layers[-1:]
-    made = {
-        "fc": Descriptor("fc", fc),
-        "conv": Descriptor("conv", blocks, backbone.threshold),
-        "rgb": Descriptor("rgb", (), bins=BINS),
-    }
-    return tuple(made[name] for name in check_descriptors(names))
 
 
 def architecture(backbone: Backbone) -> nn.Module:

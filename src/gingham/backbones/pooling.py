@@ -1,6 +1,7 @@
 """The torch module that turns images into features: normalise, run the network, pool each layer.
 
-The only module that imports torch at its top; `networks.build_network` imports it when needed.
+`gingham.backbones.graph` does the same with OpenVINO's operations. This module imports torch at its
+top; `gingham.backbones.builders.build_network` imports it when needed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import torch
 from torch import nn
 
 from gingham.backbones.descriptors import LEAST, border, check_blocks, cover
-from gingham.backbones.table import DEFAULT_POOLING, PIXELS, Descriptor, Preprocess, split_pooling
+from gingham.backbones.table import (
+    CHROMAS,
+    DEFAULT_POOLING,
+    GEM_FLOOR,
+    GEM_POWER,
+    HUES,
+    PALETTE_GRAIN,
+    PIXELS,
+    VALUES,
+    Descriptor,
+    Preprocess,
+    split_pooling,
+)
 from gingham.errors import BackboneError
-
-HUES, CHROMAS, VALUES = 12, 3, 5
-"""The grid of `palette`; chroma has a further level, nought, where there is no hue."""
-
-PALETTE_GRAIN = 4
-"""Side in pixels of the squares whose mean colours are told apart: 2 tells no more."""
-
-GEM_POWER = 3.0
-GEM_FLOOR = 1e-6
 
 
 class PooledNetwork(nn.Module):
@@ -96,6 +100,19 @@ class PooledNetwork(nn.Module):
         return activations
 
 
+class HiddenMaps(nn.Module):
+    """Map (1, S, S, 3) uint8 RGB to the activations of the network's own layers, to convert it."""
+
+    def __init__(self, network: PooledNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give (1, C, H, W) of each layer, in order."""
+        maps = self.network.maps(images)
+        return tuple(maps[layer] for layer in self.network.layers if layer != PIXELS)
+
+
 def pool(
     maps: torch.Tensor, layer: str, statistics: tuple[str, ...] = ("mean", "std")
 ) -> torch.Tensor:
@@ -119,7 +136,7 @@ def pool(
     eq. 1 to 3: generalised-mean pooling with power 3. They pool rectified maps; where a layer is
     linear, its negative activations count as none.
     """
-    _check_map(maps, layer)
+    check_map(maps, layer)
     mean = maps.mean((2, 3), keepdim=True)
     pooled = {"mean": mean.flatten(1)}
     if "std" in statistics:
@@ -142,7 +159,7 @@ def pool_foreground(maps: torch.Tensor, layer: str) -> torch.Tensor:
     BackboneError
         If the layer gives no map of channels by positions.
     """
-    _check_map(maps, layer)
+    check_map(maps, layer)
     # While torch traces a module, sizes are tensors.
     edge = torch.from_numpy(border(int(maps.shape[2]), int(maps.shape[3]))).to(maps)
     outside = (maps * edge).sum((2, 3), keepdim=True) / edge.sum()
@@ -154,12 +171,20 @@ def pool_foreground(maps: torch.Tensor, layer: str) -> torch.Tensor:
     return torch.cat([mean.flatten(1), variance.clamp(min=LEAST**2).sqrt()], dim=1)
 
 
-def _check_map(maps: torch.Tensor, layer: str) -> None:
+def check_map(maps: torch.Tensor, layer: str) -> torch.Tensor:
+    """Return a layer's activations if they are (N, C, H, W).
+
+    Raises
+    ------
+    BackboneError
+        If they are not.
+    """
     if maps.ndim != 4:
         raise BackboneError(
             f"layer {layer!r} gives {tuple(maps.shape)}, not (N, C, H, W): "
             "gingham reads convolutional networks"
         )
+    return maps
 
 
 def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.Tensor:

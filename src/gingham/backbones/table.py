@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gingham.backbones.descriptors import THRESHOLD
-from gingham.errors import BackboneError, InputError
+from gingham.errors import BackboneError, InputError, require_extra
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
@@ -27,6 +27,17 @@ DESCRIPTORS = ("fc", "conv", "rgb")
 PIXELS = "pixels"
 """The layer before the first hidden one: the colours that the network sees. See
 `gingham.backbones.pooling.palette`."""
+
+HUES, CHROMAS, VALUES = 12, 3, 5
+"""The grid of the layer `pixels`; chroma has a further level, zero, where there is no hue."""
+
+PALETTE_CHANNELS = CHROMAS * HUES + VALUES * (CHROMAS + 1)
+
+PALETTE_GRAIN = 4
+"""Side in pixels of the squares whose mean colours it tells apart; 2 gives no better features."""
+
+GEM_POWER, GEM_FLOOR = 3.0, 1e-6
+"""Of the statistic `gem`."""
 
 FOREGROUND = "_foreground"
 """Ends the name of the feature of a layer that is pooled once more, over its foreground."""
@@ -267,9 +278,16 @@ def get_backbone(name: str) -> Backbone:
     ------
     BackboneError
         If neither the table nor timm knows the name.
+    MissingExtraError
+        If the table does not know it and timm is not installed.
     """
     if name in BACKBONES:
         return BACKBONES[name]
+    require_extra(
+        "torch",
+        "timm",
+        purpose=f"backbone {name!r} is not one of {', '.join(BACKBONES)}; to look it up",
+    )
     import timm
     from timm.data.config import resolve_model_data_config
     from timm.models.vgg import VGG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.runtime import Features, OpenVinoRuntime, import_openvino
+from gingham.backbones.openvino import OpenVinoRuntime, import_openvino, save_graph
+from gingham.backbones.runtime import Features
 from gingham.backbones.table import FeatureConfig
 
 if TYPE_CHECKING:
@@ -22,16 +22,8 @@ Key = TypeVar("Key")
 
 def export_graph(module: nn.Module, size: int, file: Path) -> None:
     """Convert a module that maps (1, size, size, 3) uint8 and write FILE.xml and FILE.bin."""
-    ov = import_openvino()
-    import torch
-
-    example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every Python number in a model's code, none of which varies here.
-        warnings.simplefilter("ignore")
-        graph = ov.convert_model(module, example_input=example, input=[(1, size, size, 3)])
     file.parent.mkdir(parents=True, exist_ok=True)
-    ov.save_model(graph, file, compress_to_fp16=False)
+    save_graph(module, size, file)
 
 
 class ExportedRuntime(OpenVinoRuntime):
@@ -44,13 +36,18 @@ class ExportedRuntime(OpenVinoRuntime):
     """
 
     def __init__(self, graph: Path, config: FeatureConfig) -> None:
-        self._graph, self.config = graph, config
+        self._file, self.config = graph, config
         self._compiled: dict[tuple[str, ...], Any] = {}
 
     @cached_property
     def _core(self) -> Any:
         # Without the cache of compiled graphs: a model's folder may be read-only.
         return import_openvino().Core()
+
+    def _features(self, names: tuple[str, ...]) -> Any:
+        model = self._core.read_model(self._file)
+        given = dict(zip(self.config.widths, model.get_results(), strict=True))
+        return import_openvino().Model([given[name] for name in names], model.get_parameters())
 
 
 class ModuleRuntime:

@@ -1,0 +1,270 @@
+"""A backbone run by OpenVINO on the CPU, in float32.
+
+The default network is built from its weights when it is needed. Every other is converted from
+torch once and kept in a cache folder; from then on it needs neither torch nor timm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.builders import build_network, feature_config
+from gingham.backbones.runtime import Features, Key, check_layers, cpu_count
+from gingham.backbones.table import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    DEFAULT_POOLING,
+    DESCRIPTORS,
+    FeatureConfig,
+    check_descriptors,
+    get_backbone,
+    split_pooling,
+)
+from gingham.errors import BackboneError, require_extra
+
+logger = logging.getLogger(__name__)
+
+BUILD = 3
+"""Bump when what is kept of a converted network changes; older conversions are ignored."""
+
+
+def cache_folder() -> Path:
+    """Where converted networks are kept: `$GINGHAM_CACHE`, or `gingham` in the user's cache."""
+    if folder := os.environ.get("GINGHAM_CACHE"):
+        return Path(folder)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gingham"
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO with its telemetry shut off: it would report the very import.
+
+    OpenVINO falls back to a stub where the package `openvino_telemetry` is not installed; to it,
+    this makes it so.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+class OpenVinoRuntime:
+    """A backbone compiled for the CPU, in float32.
+
+    Each core runs one stream of single images: as fast as batches here, and an image's features
+    cannot depend on the batch it came in.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        weights: str | Path | None = None,
+        *,
+        pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
+    ) -> None:
+        split_pooling(pooling)
+        kept = check_descriptors(descriptors)
+        self._network, config = (
+            _default(weights) if backbone == DEFAULT_BACKBONE else _converted(backbone, weights)
+        )
+        made = tuple(one for one in config.descriptors if one.name in kept)
+        self.config = replace(config, pooling=pooling, descriptors=made)
+        self._compiled: dict[tuple[str, ...], Any] = {}
+        self._unpooled: dict[tuple[str, ...], Any] = {}
+
+    @cached_property
+    def _core(self) -> Any:
+        core = import_openvino().Core()
+        core.set_property({"CACHE_DIR": str(cache_folder() / "compiled")})
+        return core
+
+    def _graph(self) -> Any:
+        from gingham.backbones.graph import FeatureGraph
+
+        return FeatureGraph(self._network(), self.config)
+
+    def _features(self, names: tuple[str, ...]) -> Any:
+        """Make the `openvino.Model` of some features."""
+        return self._graph().features(names)
+
+    def _compile(self, names: tuple[str, ...]) -> Any:
+        if names not in self._compiled:
+            self._compiled[names] = self._core.compile_model(
+                self._features(names),
+                "CPU",
+                {
+                    # Some CPUs would pick bfloat16 by themselves.
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "PERFORMANCE_HINT": "THROUGHPUT",
+                    "NUM_STREAMS": str(cpu_count()),
+                    "INFERENCE_NUM_THREADS": str(cpu_count()),
+                },
+            )
+        return self._compiled[names]
+
+    def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """See `MapRuntime.maps`; the same graph, before it pools."""
+        wanted = check_layers(self.config, layers)
+        if wanted not in self._unpooled:
+            self._unpooled[wanted] = self._core.compile_model(
+                self._graph().maps(wanted),
+                "CPU",
+                {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+            )
+        given = self._unpooled[wanted](image[None])
+        return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, Features | None]]:
+        """See `Runtime.stream`."""
+        wanted = check_layers(self.config, layers)
+        compiled = self._compile(wanted)
+        free = deque(compiled.create_infer_request() for _ in range(2 * cpu_count()))
+        # Those that pass through stand in the same queue, to keep the order.
+        running: deque[tuple[Key, Any]] = deque()
+
+        def finish() -> tuple[Key, Features | None]:
+            key, request = running.popleft()
+            if request is None:
+                return key, None
+            request.wait()
+            features = {
+                layer: request.get_output_tensor(i).data[0].copy() for i, layer in enumerate(wanted)
+            }
+            free.append(request)
+            return key, features
+
+        for key, image in images:
+            if image is None:
+                running.append((key, None))
+            else:
+                while not free:
+                    yield finish()
+                request = free.popleft()
+                request.start_async({0: image[None]}, share_inputs=False)
+                running.append((key, request))
+            while running and running[0][1] is None:
+                yield finish()
+        while running:
+            yield finish()
+
+
+Built = tuple[Callable[[], Any], FeatureConfig]
+"""What makes the `openvino.Model` of the hidden layers; their configuration, all descriptors."""
+
+
+def _default(weights: str | Path | None) -> Built:
+    """Take the default network's weights; it is built of OpenVINO's operations."""
+    from gingham.backbones import lite0
+    from gingham.backbones.weights import fit_weights, load_weights
+
+    row = get_backbone(DEFAULT_BACKBONE)
+    expected = lite0.tensor_shapes()
+    fitted = fit_weights(
+        row,
+        load_weights(row, expected, weights),
+        expected,
+        lite0.needed_tensors,
+        [layer for layer, _ in row.layers],
+        cut=True,
+    )
+    channels = lite0.layer_channels()
+    config = feature_config(
+        row,
+        fitted.digest,
+        {layer: channels[layer] for layer in fitted.layers},
+        descriptors=DESCRIPTORS,
+    )
+    return lambda: lite0.build_lite0(fitted.tensors, fitted.layers, row.preprocess), config
+
+
+def _converted(backbone: str, weights: str | Path | None) -> Built:
+    """Find the converted network in the cache, or convert it now."""
+    folder = cache_folder() / _cache_key(backbone, weights)
+    config_file = folder / "config.json"
+    if not config_file.exists():
+        _convert(backbone, weights, folder)
+    try:
+        config = FeatureConfig.from_dict(json.loads(config_file.read_text()))
+    except (OSError, ValueError, TypeError, KeyError):
+        raise BackboneError(f"the converted network in {folder} is damaged: delete it") from None
+
+    def read() -> Any:
+        model = import_openvino().Core().read_model(folder / "model.xml")
+        model.reshape([1, config.preprocess.size, config.preprocess.size, 3])
+        return model
+
+    return read, config
+
+
+def _cache_key(backbone: str, weights: str | Path | None) -> str:
+    source = "own"
+    if weights is not None:
+        path = Path(weights)
+        if not path.is_file():
+            raise BackboneError(f"weights {path}: no such file")
+        with path.open("rb") as file:
+            source = hashlib.file_digest(file, "sha256").hexdigest()
+    # A row of the table that changes must not find the graph of the old one.
+    row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version, BUILD))
+    return f"{backbone}-{hashlib.sha256(row.encode()).hexdigest()[:16]}"
+
+
+def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
+    require_extra("torch", "torch", "timm", purpose=f"backbone {backbone!r}")
+    logger.info("converting %s for OpenVINO, once", backbone)
+    from gingham.backbones.pooling import HiddenMaps
+
+    network, config = build_network(backbone, weights)
+    row = get_backbone(backbone)
+    channels = {layer.name: layer.channels for layer in config.hidden}
+    config = feature_config(row, config.weights, channels, descriptors=DESCRIPTORS)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and renamed: another process sees all of it or nothing.
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
+    try:
+        save_graph(HiddenMaps(network), config.preprocess.size, temporary / "model.xml")
+        (temporary / "config.json").write_text(json.dumps(config.to_dict(), indent=1))
+        try:
+            temporary.rename(folder)
+        except OSError:
+            # Another process was first, or an older attempt was cut off before its config.
+            if not (folder / "config.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_graph(module: Any, size: int, file: Path) -> None:
+    """Convert a torch module that maps (1, size, size, 3) uint8; write FILE.xml and FILE.bin."""
+    ov = import_openvino()
+    import torch
+
+    example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The tracer warns of every Python number in a model's code, none of which varies here.
+        warnings.simplefilter("ignore")
+        graph = ov.convert_model(module, example_input=example, input=[(1, size, size, 3)])
+    ov.save_model(graph, file, compress_to_fp16=False)

@@ -1,0 +1,99 @@
+"""A backbone run by torch: on CUDA, or on the CPU as the reference to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.builders import build_network
+from gingham.backbones.runtime import Features, Key, check_layers
+from gingham.backbones.table import DEFAULT_POOLING, FOREGROUND, FeatureConfig
+
+if TYPE_CHECKING:
+    from gingham.backbones.pooling import PooledNetwork
+
+
+class TorchRuntime:
+    """A backbone run by torch: on CUDA, or on the CPU as the reference to compare with."""
+
+    def __init__(
+        self,
+        backbone: str,
+        weights: str | Path | None = None,
+        *,
+        device: str = "cuda",
+        batch_size: int = 64,
+        pooling: str = DEFAULT_POOLING,
+        descriptors: Sequence[str] = (),
+    ) -> None:
+        self._backbone, self._weights = backbone, weights
+        self._device, self._batch_size, self._pooling = device, batch_size, pooling
+        network, self.config = build_network(
+            backbone, weights, pooling=pooling, descriptors=descriptors
+        )
+        self._networks = {tuple(self.config.widths): (network.to(device), self.config)}
+
+    def _network(self, wanted: tuple[str, ...]) -> tuple[PooledNetwork, FeatureConfig]:
+        if wanted not in self._networks:
+            made = [x for x in self.config.descriptors if x.name in wanted]
+            again = [layer for layer in self.config.foreground if layer + FOREGROUND in wanted]
+            needed = {layer for x in made for layer in x.layers}.union(wanted, again)
+            if not any(x.name in needed for x in self.config.hidden):
+                # What is made of pixels needs no hidden layer, but a network has one.
+                needed.add(self.config.hidden[0].name)
+            network, config = build_network(
+                self._backbone,
+                self._weights,
+                layers=[x.name for x in self.config.layers if x.name in needed],
+                pooling=self._pooling,
+                descriptors=[x.name for x in made],
+                foreground=again,
+            )
+            self._networks[wanted] = network.to(self._device), config
+        return self._networks[wanted]
+
+    def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """See `MapRuntime.maps`."""
+        import torch
+
+        wanted = check_layers(self.config, layers)
+        with torch.inference_mode():
+            given = self._network(wanted)[0].maps(torch.tensor(image[None], device=self._device))
+        return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, Features | None]]:
+        """See `Runtime.stream`."""
+        import torch
+
+        wanted = check_layers(self.config, layers)
+        network, config = self._network(wanted)
+        batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
+
+        def finish() -> Iterator[tuple[Key, Features | None]]:
+            pixels = [image for _, image in batch if image is not None]
+            rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
+            if pixels:
+                with torch.inference_mode():
+                    stacked = torch.from_numpy(np.stack(pixels)).to(self._device)
+                    rows = zip(*(pooled.cpu().numpy() for pooled in network(stacked)), strict=True)
+            for key, image in batch:
+                if image is None:
+                    yield key, None
+                else:
+                    features = dict(zip(config.widths, next(rows), strict=True))
+                    yield key, {name: features[name] for name in wanted}
+            batch.clear()
+
+        for item in images:
+            batch.append(item)
+            if len(batch) == self._batch_size:
+                yield from finish()
+        yield from finish()

@@ -64,6 +64,7 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
     from gingham.backbones.runtime import load_runtime
     from gingham.curation.reduced import read_features
     from gingham.store.features import FeatureStore
+    from gingham.store.files import LocalFiles
 
     rng = np.random.default_rng(seed)
     products = [
@@ -72,7 +73,7 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
     ]
     runtime = load_runtime("efficientnet_lite0", device="cpu")
     name = f"efficientnet_lite0-{runtime.config.fingerprint}"
-    known = FeatureStore(source / name, runtime.config)
+    known = FeatureStore(LocalFiles(source / name), runtime.config, "")
     read_features(
         [row["image"] for row in products],
         runtime,
@@ -83,7 +84,8 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
     data = [Path(row["image"]).read_bytes() for row in products]
     ids = [hashlib.sha256(one).digest() for one in data]
     blocks = known.get(ids)
-    store = FeatureStore(folder / "out" / "cache" / "features" / name, runtime.config)
+    files = LocalFiles(folder / "out" / "cache" / "features" / name)
+    store = FeatureStore(files, runtime.config, "")
     kinds: dict[str, list[int]] = {}
     for i, row in enumerate(products):
         kinds.setdefault(row["articleType"], []).append(i)

@@ -448,17 +448,17 @@ def test_other_backbones_weights_and_formats_are_refused(
         Catalogue.open(shop.folder, backbone="resnet50")
     with pytest.raises(CatalogueError, match="index into a new catalogue"):
         Catalogue.open(shop.folder, runtime=FakeRuntime("other weights"))
-    with pytest.raises(CatalogueError, match="is a catalogue already"):
+    with pytest.raises(CatalogueError, match="is already a catalogue"):
         Catalogue.create(shop.folder, runtime=runtime)
-    with pytest.raises(CatalogueError, match="is no catalogue"):
+    with pytest.raises(CatalogueError, match="is not a catalogue"):
         Catalogue.create(tmp_path / "photos", runtime=runtime)
     with pytest.raises(CatalogueError, match="gingham index"):
         Catalogue.open(tmp_path / "photos")
     state = shop.folder / "catalogue.json"
-    state.write_text(state.read_text().replace('"format": 1', '"format": 9'))
+    state.write_text(state.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(CatalogueError, match="has format 9"):
         Catalogue.open(shop.folder)
-    state.write_text(state.read_text().replace('"format": 9', '"format": 1'))
+    state.write_text(state.read_text().replace('"format": 9', '"format": 2'))
     Catalogue.open(shop.folder, runtime=runtime).close()
 
 

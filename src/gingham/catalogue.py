@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.registry import Attributes, TrainedTags
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, FeatureConfig, check_descriptors
+from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import Progress, absolute
@@ -34,14 +34,14 @@ from gingham.results import (
 )
 from gingham.sources import Teachable, find_images
 from gingham.store.features import ImageId
-from gingham.store.files import TEMPORARY_PREFIX, read_json, write_json
+from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
+from gingham.store.header import Header, is_catalogue, migrate
 from gingham.store.lease import CatalogueLock
 from gingham.store.truth import Truth
 
 if TYPE_CHECKING:
     from gingham.explaining.trained import Model
 
-FORMAT = 1
 EVIDENCE = 5
 """Images shown beside the answer of a model that has no examples."""
 
@@ -76,18 +76,15 @@ class Catalogue:
         self.folder = folder
         self._lock = lock
         self._loaded = runtime
-        state = read_json(folder / "catalogue.json")
-        if state.get("format") != FORMAT:
-            raise CatalogueError(
-                f"catalogue {folder} has format {state.get('format')}, this gingham reads "
-                f"format {FORMAT}: install the gingham that made it"
-            )
-        self.config = FeatureConfig.from_dict(state["config"])
-        self._weights: str | None = state["weights"]
+        files = LocalFiles(folder)
+        migrate(files)
+        header = Header.read(files)
+        self.config = header.config
+        self._weights = header.weights
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
-        self._truth = Truth(folder, self.config, self._load)
+        self._truth = Truth(files, self.config, self._load)
         self._attributes = Attributes(folder / "attributes", self._truth)
         self._searcher = Searcher(folder / "index", self._truth, self._attributes)
 
@@ -118,19 +115,15 @@ class Catalogue:
             If the backbone cannot be loaded.
         """
         path = Path(folder)
-        if (path / "catalogue.json").exists():
+        if is_catalogue(LocalFiles(path)):
             raise CatalogueError(
-                f"{path} is a catalogue already: open it, or choose another folder"
+                f"{path} is already a catalogue: open it, or choose another folder"
             )
         if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
-            raise CatalogueError(f"{path} exists and is no catalogue: choose another folder")
+            raise CatalogueError(f"{path} exists but is not a catalogue: choose another folder")
         weights = None if weights is None else absolute(weights)
         runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
-        path.mkdir(parents=True, exist_ok=True)
-        write_json(
-            path / "catalogue.json",
-            {"format": FORMAT, "config": runtime.config.to_dict(), "weights": weights},
-        )
+        Header(runtime.config, weights).write(LocalFiles(path))
         return cls.open(path, runtime=runtime)
 
     @classmethod
@@ -161,7 +154,7 @@ class Catalogue:
             If another process holds it.
         """
         path = Path(folder)
-        if not (path / "catalogue.json").exists():
+        if not is_catalogue(LocalFiles(path)):
             raise CatalogueError(
                 f"{path} is not a catalogue: make one with gingham index {path} SOURCE"
             )

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from conftest import FakeRuntime
 from gingham.errors import CatalogueError
 from gingham.store.features import FeatureStore
+from gingham.store.files import LocalFiles
+from memory_files import MemoryFiles
 
 CONFIG = FakeRuntime().config
 
@@ -28,11 +33,11 @@ def ids(count: int, start: int = 0) -> list[bytes]:
 
 def test_round_trip_over_shards(tmp_path: Path) -> None:
     written = rows(7)
-    store = FeatureStore(tmp_path, CONFIG)
+    store = FeatureStore(LocalFiles(tmp_path), CONFIG)
     store.append(ids(3), written[:3])
     store.append(ids(4, 3), written[3:])
     store.append([], [])
-    for reader in (store, FeatureStore(tmp_path, CONFIG)):
+    for reader in (store, FeatureStore(LocalFiles(tmp_path), CONFIG)):
         assert len(reader) == 7
         order = [5, 0, 3, 3]
         got = reader.get([ids(7)[i] for i in order], ["head", "stem"])
@@ -52,7 +57,7 @@ def test_round_trip_over_shards(tmp_path: Path) -> None:
 def test_get_equals_a_plain_scan(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject
 ) -> None:
-    store = FeatureStore(tmp_path_factory.mktemp("f"), CONFIG)
+    store = FeatureStore(LocalFiles(tmp_path_factory.mktemp("f")), CONFIG)
     plain: dict[bytes, np.ndarray] = {}
     for size in sizes:
         fresh, new = ids(size, len(plain)), rows(size, len(plain))
@@ -65,14 +70,77 @@ def test_get_equals_a_plain_scan(
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
-    FeatureStore(tmp_path, CONFIG).append(ids(1), rows(1))
+    FeatureStore(LocalFiles(tmp_path), CONFIG).append(ids(1), rows(1))
     with pytest.raises(CatalogueError, match="other settings"):
-        len(FeatureStore(tmp_path, FakeRuntime("others").config))
+        len(FeatureStore(LocalFiles(tmp_path), FakeRuntime("others").config))
 
 
 def test_verify_finds_features_that_are_no_numbers(tmp_path: Path) -> None:
     bad = rows(2)
     bad[1]["head"][0] = np.inf
-    store = FeatureStore(tmp_path, CONFIG)
+    store = FeatureStore(LocalFiles(tmp_path), CONFIG)
     store.append(ids(2), bad)
     assert store.verify() == [f"features of {ids(2)[1].hex()} are not finite"]
+
+
+def test_writers_at_once_need_not_know_of_each_other() -> None:
+    files = MemoryFiles()
+    stores = [FeatureStore(files, CONFIG) for _ in range(4)]
+
+    def write(number: int) -> None:
+        for start in (0, 2 * number + 2):
+            # The first two images are everyone's; each writer has its own features of them.
+            stores[number].append(ids(2, start), rows(2, 10 * number + start))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    fresh = FeatureStore(files, CONFIG)
+    assert len(fresh) == 10
+    assert fresh.verify() == []
+    streamed = [
+        (image_id, row)
+        for batch, blocks in fresh.batches(["stem"])
+        for image_id, row in zip(batch, blocks["stem"], strict=True)
+    ]
+    assert sorted(i for i, _ in streamed) == ids(10)
+    for store in stores:
+        assert store.refresh()
+        assert not store.refresh()
+        for one in (store, fresh):
+            got = one.get([i for i, _ in streamed], ["stem"])["stem"]
+            assert np.array_equal(got, np.stack([row for _, row in streamed]))
+
+
+class CountingFiles(MemoryFiles):
+    """Counts the bytes that are read."""
+
+    read = 0
+
+    def open(self, name: str) -> BinaryIO:
+        counted = self
+
+        class Counting(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                data = super().read(size)
+                counted.read += len(data)
+                return data
+
+        return Counting(super().open(name).read())
+
+
+def test_only_the_columns_asked_for_are_read() -> None:
+    files = CountingFiles()
+    FeatureStore(files, CONFIG).append([n.to_bytes(32) for n in range(2000)], rows(2000))
+
+    def read(layers: list[str] | None) -> int:
+        before = files.read
+        assert sum(len(batch) for batch, _ in FeatureStore(files, CONFIG).batches(layers)) == 2000
+        return files.read - before
+
+    everything = read(None)
+    size = files.open(*files.list()).seek(0, io.SEEK_END)
+    # Parquet's footer is read with the last 64 KiB of the file.
+    footer = 2**16
+    assert 0.9 * size < everything < size + footer
+    # Of 62 numbers per image, 6 are in this column, beside the id.
+    assert read(["stem"]) < 0.4 * size + footer

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gingham.store.files import LocalFiles
 from gingham.store.locations import Locations
 
 A, B = b"a" * 32, b"b" * 32
 
 
 def test_moves_copies_and_removals(tmp_path: Path) -> None:
-    log = Locations(tmp_path)
+    log = Locations(LocalFiles(tmp_path))
     log.append([("/x", A), ("/y", A), ("/z", B)])
     log.append([("/x", B), ("/y", None)])
-    for reader in (log, Locations(tmp_path)):
+    for reader in (log, Locations(LocalFiles(tmp_path))):
         assert reader.files == {"/z": B, "/x": B}
         assert reader.images == {B: ["/z", "/x"]}
     assert log.verify() == []
@@ -24,8 +25,8 @@ def test_moves_copies_and_removals(tmp_path: Path) -> None:
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     name = os.fsdecode(b"/photos/\xff.jpg")
-    Locations(tmp_path).append([(name, A)])
-    assert Locations(tmp_path).files == {name: A}
+    Locations(LocalFiles(tmp_path)).append([(name, A)])
+    assert Locations(LocalFiles(tmp_path)).files == {name: A}
 
 
 events = st.lists(
@@ -39,13 +40,13 @@ def test_equals_a_plain_dictionary(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, bytes | None]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("l")
-    log = Locations(folder)
+    log = Locations(LocalFiles(folder))
     applied: dict[str, bytes | None] = {}
     for batch in batches:
         log.append(batch)
         applied.update(batch)
     plain = {name: i for name, i in applied.items() if i is not None}
-    for reader in (log, Locations(folder)):
+    for reader in (log, Locations(LocalFiles(folder))):
         assert reader.files == plain
         assert {i: sorted(names) for i, names in reader.images.items()} == {
             i: sorted(n for n, j in plain.items() if j == i) for i in set(plain.values())

@@ -62,13 +62,15 @@ def index(
     from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
+    from gingham.store.files import LocalFiles
+    from gingham.store.header import is_catalogue
 
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
     if kept == []:
         raise InputError("--descriptors names none: give some of fc, conv, rgb, or leave it out")
-    if (catalogue / "catalogue.json").exists():
+    if is_catalogue(LocalFiles(catalogue)):
         shop = Catalogue.open(
             catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
         )

@@ -9,11 +9,11 @@ from gingham.curation.table import TableRows, Values
 from gingham.errors import InputError
 from gingham.store.examples import Example, ExampleLog
 from gingham.store.features import FeatureStore, ImageId
-from gingham.store.files import read_json
+from gingham.store.files import LocalFiles
+from gingham.store.header import Header, migrate
 from gingham.store.lease import CatalogueLock
 from gingham.store.locations import Locations
 
-FILE = "catalogue.json"
 CONTRADICTORY = "taught two values"
 
 
@@ -31,8 +31,10 @@ def read_catalogue(folder: Path) -> TableRows:
     """
     lock = CatalogueLock(folder)
     try:
-        files = Locations(folder / "locations").files
-        taught = ExampleLog(folder / "examples").read()
+        stored = LocalFiles(folder)
+        migrate(stored)
+        files = Locations(stored).files
+        taught = ExampleLog(stored).read()
     finally:
         lock.release()
     if not taught:
@@ -68,12 +70,10 @@ def _settle(samples: TableRows, name: str) -> None:
 
 def copy_features(folder: Path, store: FeatureStore, config: FeatureConfig) -> None:
     """Take over what a catalogue has read, if it was read with the same settings."""
-    if (
-        FeatureConfig.from_dict(read_json(folder / FILE)["config"]).fingerprint
-        != config.fingerprint
-    ):
+    files = LocalFiles(folder)
+    if Header.read(files).config.fingerprint != config.fingerprint:
         return
-    for ids, features in FeatureStore(folder / "features", config).batches():
+    for ids, features in FeatureStore(files, config).batches():
         new: list[ImageId] = [image_id for image_id in ids if image_id not in store]
         at = {image_id: i for i, image_id in enumerate(ids)}
         store.append(

@@ -19,7 +19,8 @@ from gingham.errors import ImageError
 from gingham.extract import Progress
 from gingham.images import open_image, read_file
 from gingham.store.features import ImageId
-from gingham.store.files import Shards
+from gingham.store.files import LocalFiles
+from gingham.store.shards import Shards
 
 SIDE = 32
 """Of a thumbnail, which is stretched to a square: the size on which a perceptual hash works."""
@@ -70,21 +71,21 @@ def take_fingerprints(
     max_pixels : see `gingham.images.open_image`.
     progress : called with the number of files done and of all.
     """
-    shards = Shards(cache / "fingerprints", _SCHEMA)
-    shards.sweep()
-    known: dict[ImageId, tuple[Path, int]] = {}
-    for path in shards.paths():
-        for at, image_id in enumerate(shards.table(path, ["id"])["id"].to_pylist()):
-            known[image_id] = (path, at)
+    files = LocalFiles(cache / "fingerprints")
+    files.sweep()
+    shards = Shards(files, "", _SCHEMA)
+    known: dict[ImageId, tuple[str, int]] = {}
+    for shard in shards.names():
+        for at, image_id in enumerate(shards.table(shard, ["id"])["id"].to_pylist()):
+            known[image_id] = (shard, at)
     ids: list[ImageId | None] = []
     reasons: dict[int, str] = {}
     new: dict[ImageId, dict[str, Any]] = {}
 
     def store() -> None:
         if new:
-            shards.append(pa.Table.from_pylist(list(new.values()), schema=_SCHEMA))
-            path = shards.paths()[-1]
-            known.update((image_id, (path, at)) for at, image_id in enumerate(new))
+            shard = shards.append(pa.Table.from_pylist(list(new.values()), schema=_SCHEMA))
+            known.update((image_id, (shard, at)) for at, image_id in enumerate(new))
             new.clear()
 
     def measure(path: str) -> ImageId | dict[str, Any] | str:
@@ -132,7 +133,7 @@ def _gather(
     ids: list[ImageId | None],
     reasons: dict[int, str],
     shards: Shards,
-    known: dict[ImageId, tuple[Path, int]],
+    known: dict[ImageId, tuple[str, int]],
     cache: Path,
 ) -> Fingerprints:
     """Lay the stored measures out by row; the thumbnails in a file, which the system pages."""
@@ -142,14 +143,14 @@ def _gather(
     size = np.zeros((n, 2), np.int64)
     # numpy's bytes end at the last that is not zero, as do both sides of every comparison.
     pixels = np.zeros(n, "S16")
-    wanted: dict[Path, list[tuple[int, int]]] = {}
+    wanted: dict[str, list[tuple[int, int]]] = {}
     for row, image_id in enumerate(ids):
         if image_id is not None:
-            path, place = known[image_id]
-            wanted.setdefault(path, []).append((row, place))
-    for path, places in wanted.items():
+            shard, place = known[image_id]
+            wanted.setdefault(shard, []).append((row, place))
+    for shard, places in wanted.items():
         rows, at = (list(column) for column in zip(*places, strict=True))
-        table = shards.table(path).take(at)
+        table = shards.table(shard).take(at)
         size[rows, 0], size[rows, 1] = table["width"].to_numpy(), table["height"].to_numpy()
         pixels[rows] = table["pixels"].to_pylist()
         flat = np.frombuffer(b"".join(table["thumbnail"].to_pylist()), np.uint8)

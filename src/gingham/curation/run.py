@@ -25,7 +25,7 @@ from gingham.curation import (
     unknown,
     values,
 )
-from gingham.curation.catalogue import FILE, copy_features, read_catalogue
+from gingham.curation.catalogue import copy_features, read_catalogue
 from gingham.curation.config import CurationConfig
 from gingham.curation.fingerprints import Fingerprints, take_fingerprints
 from gingham.curation.neighbours import import_faiss
@@ -44,7 +44,8 @@ from gingham.errors import CatalogueBusyError, InputError
 from gingham.extract import Progress
 from gingham.results import Result
 from gingham.store.features import FeatureStore
-from gingham.store.files import write_json
+from gingham.store.files import LocalFiles, write_json
+from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
 
 Show = Callable[[str], AbstractContextManager[Progress]]
@@ -143,14 +144,14 @@ def curate(
         import_faiss()
     if config.label_errors.enabled:
         label_errors.import_cleanlab()
-    is_catalogue = (source / FILE).is_file()
-    if source.is_dir() and not is_catalogue:
+    in_catalogue = is_catalogue(LocalFiles(source))
+    if source.is_dir() and not in_catalogue:
         raise InputError(
             f"{source} is a folder but no catalogue: give a .csv or .parquet table, or a catalogue"
         )
     samples = (
         read_catalogue(source)
-        if is_catalogue
+        if in_catalogue
         else read_samples(source, config.table, config.unknown)
     )
     values.parse_rules(config.values.rules, list(samples.values))
@@ -163,7 +164,7 @@ def curate(
     try:
         before = {name: samples.counts(name) for name in samples.values}
         work = _Work(samples, config, folder / "cache", progress, load, device)
-        if is_catalogue:
+        if in_catalogue:
             work.catalogue = source
         stages, labels = work.run()
         paths = write_clean(folder, samples)
@@ -285,11 +286,10 @@ class _Work:
             return self._reduced
         section = self.config.features
         runtime = self._load(section.backbone, section.weights or None, device=self._device)
-        store = FeatureStore(
-            self.cache / "features" / f"{section.backbone}-{runtime.config.fingerprint}",
-            runtime.config,
-        )
-        store.sweep()
+        name = f"{section.backbone}-{runtime.config.fingerprint}"
+        files = LocalFiles(self.cache / "features" / name)
+        files.sweep()
+        store = FeatureStore(files, runtime.config, "")
         if self.catalogue is not None:
             copy_features(self.catalogue, store, runtime.config)
         first: dict[bytes, str] = {}

@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from gingham.store.features import ImageId
-from gingham.store.files import Shards
+from gingham.store.files import Files
+from gingham.store.shards import Log
 
 _SCHEMA = pa.schema(
     [
@@ -38,8 +38,8 @@ class Example:
     ----------
     id : of the image.
     image : the file it was taught from.
-    values : value -> True if the image has it, False if it is said not to.
-    group : examples that share it stay on one side of every split.
+    values : value -> True if the image has it, False if it was taught as absent.
+    group : examples with the same group stay on the same side of every split.
     """
 
     id: ImageId
@@ -56,7 +56,7 @@ class Taught:
     ----------
     kind : `single` or `multi`.
     layers : those asked for when it was last taught, or `auto`.
-    examples : in the order they came.
+    examples : in the order they were added.
     """
 
     kind: str
@@ -70,20 +70,30 @@ class Taught:
 
 
 class ExampleLog:
-    """The examples of every attribute; a later call about an image replaces an earlier one."""
+    """The examples of every attribute; a later call about an image replaces an earlier one.
 
-    def __init__(self, folder: Path) -> None:
-        self._shards = Shards(folder, _SCHEMA)
+    Parameters
+    ----------
+    files : where the log lies.
+    prefix : of the names of its shards.
+    """
+
+    def __init__(self, files: Files, prefix: str = "examples/") -> None:
+        self._log = Log(files, prefix, _SCHEMA)
 
     @property
     def version(self) -> int:
         """Grows with every append."""
-        return len(self._shards.paths())
+        return self._log.version
+
+    def refresh(self) -> bool:
+        """Take in what another process has added; say whether there was any."""
+        return bool(self._log.refresh())
 
     def read(self) -> dict[str, Taught]:
         """Replay the log: attribute -> what is known about it."""
         attributes: dict[str, Taught] = {}
-        for table in self._shards.tables():
+        for table in self._log.tables():
             calls: dict[str, list[dict[str, Any]]] = {}
             for row in table.to_pylist():
                 if row["id"] is None:
@@ -115,7 +125,7 @@ class ExampleLog:
         layers: tuple[str, ...] | str,
         examples: Sequence[Example],
     ) -> None:
-        """Add examples of one attribute, all or nothing; on disk when this returns."""
+        """Add examples of one attribute, all or nothing; durable when this returns."""
         rows = [
             {
                 "attribute": attribute,
@@ -131,25 +141,21 @@ class ExampleLog:
             for example in examples
             for value, present in example.values.items()
         ]
-        self._shards.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
     def forget(self, attribute: str, value: str | None) -> None:
-        """Take back every example of a value, or of the whole attribute."""
+        """Remove every example of a value, or of the whole attribute."""
         row = dict.fromkeys(_SCHEMA.names) | {
             "attribute": attribute,
             "kind": "",
             "value": value,
             "time": time.time(),
         }
-        self._shards.append(pa.Table.from_pylist([row], schema=_SCHEMA))
+        self._log.append(pa.Table.from_pylist([row], schema=_SCHEMA))
 
     def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line a problem."""
-        return self._shards.verify()
-
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
-        self._shards.sweep()
+        """Read every byte; say what is wrong, one line per problem."""
+        return self._log.verify()
 
 
 def add_examples(
@@ -160,9 +166,9 @@ def add_examples(
 ) -> Taught:
     """Apply one call of `teach` to what is known.
 
-    Of kind `single` what is said of an image replaces what an earlier call said of it; of kind
-    `multi` it is added. Two values that one call gives an image are both kept: they contradict
-    each other, which is for the person to see.
+    For an attribute of kind `single` the values of an image replace those of earlier calls; for
+    kind `multi` they are added. If one call gives an image two values, both are kept, so that the
+    contradiction can be shown to the user.
     """
     known = {example.id: example for example in taught.examples} if taught else {}
     fresh: dict[ImageId, Example] = {}

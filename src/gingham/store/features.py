@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
-from gingham.store.files import Shards
+from gingham.store.files import Files
+from gingham.store.shards import Shards
 
 ImageId = bytes
 """The SHA-256 of an image file's bytes: 32 bytes."""
@@ -21,19 +21,23 @@ _ELEMENT = pa.field("element", pa.float16())
 
 
 class FeatureStore:
-    """The features of any number of images, one row an image, one column a hidden layer.
+    """The features of any number of images, one row per image, one column per hidden layer.
 
     Each layer is a column of (2C,) float16: channel means, then channel standard deviations.
     Descriptors, where the config has any, are further columns, and count as layers below. A
-    few hundred bytes an image are held in memory (its id and its place), the features never.
+    few hundred bytes per image are held in memory (its id and its place), the features never.
+
+    Several processes may add to a store at once. An image that two of them added counts once: as
+    it is in the shard whose name comes first.
 
     Parameters
     ----------
-    folder : of the shards.
+    files : where the shards lie.
     config : what made the features; stored in every shard, and another's shard is refused.
+    prefix : of the shards' names.
     """
 
-    def __init__(self, folder: Path, config: FeatureConfig) -> None:
+    def __init__(self, files: Files, config: FeatureConfig, prefix: str = "features/") -> None:
         self.layers = tuple(config.widths)
         fields = [pa.field("id", pa.binary(32), nullable=False)]
         fields += [
@@ -41,18 +45,19 @@ class FeatureStore:
             for name, width in config.widths.items()
         ]
         self._shards = Shards(
-            folder, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})
+            files, prefix, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})
         )
-        self._last: tuple[Path, tuple[str, ...], dict[str, NDArray[np.float16]]] | None = None
+        self._last: tuple[str, tuple[str, ...], dict[str, NDArray[np.float16]]] | None = None
 
     @cached_property
-    def _places(self) -> dict[ImageId, tuple[Path, int]]:
-        places: dict[ImageId, tuple[Path, int]] = {}
-        for path in self._shards.paths():
-            ids = self._shards.table(path, ["id"])["id"].to_pylist()
-            for row, image_id in enumerate(ids):
-                places.setdefault(image_id, (path, row))
+    def _places(self) -> dict[ImageId, tuple[str, int]]:
+        places: dict[ImageId, tuple[str, int]] = {}
+        self._find_ids(places, self._shards.names())
         return places
+
+    def _find_ids(self, places: dict[ImageId, tuple[str, int]], names: Sequence[str]) -> None:
+        for name in names:
+            _place(places, name, self._shards.table(name, ["id"])["id"].to_pylist())
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._places
@@ -60,14 +65,21 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(self._places)
 
+    def refresh(self) -> bool:
+        """Take in what other processes have added; say whether there was any."""
+        places = self._places
+        new = self._shards.refresh()
+        self._find_ids(places, new)
+        return bool(new)
+
     def append(
         self, ids: Sequence[ImageId], features: Sequence[Mapping[str, NDArray[np.floating]]]
     ) -> None:
-        """Add a shard of images; it is on disk when this returns.
+        """Add a shard of images; it is durable when this returns.
 
         Parameters
         ----------
-        ids : of N images that are not in the store.
+        ids : of N different images, which should not be in the store.
         features : for each image, layer -> (2C,) array.
         """
         if not ids:
@@ -77,20 +89,27 @@ class FeatureStore:
             block = np.stack([row[layer] for row in features]).astype(np.float16)
             columns.append(pa.FixedSizeListArray.from_arrays(block.ravel(), block.shape[1]))
         places = self._places
-        self._shards.append(pa.table(dict(zip(("id", *self.layers), columns, strict=True))))
-        path = self._shards.paths()[-1]
-        places.update((image_id, (path, row)) for row, image_id in enumerate(ids))
+        table = pa.table(dict(zip(("id", *self.layers), columns, strict=True)))
+        _place(places, self._shards.append(table), ids)
 
     def batches(
         self, layers: Sequence[str] | None = None
     ) -> Iterator[tuple[list[ImageId], dict[str, NDArray[np.float16]]]]:
         """Stream the store, one shard at a time: N ids, and layer -> (N, 2C) float16.
 
-        Only the columns asked for are read. Row order is the order of writing.
+        Only the columns asked for are read. Rows come in the order of the shards' names, which is
+        the order of writing; every image comes once.
         """
         names = self.layers if layers is None else tuple(layers)
+        seen: set[ImageId] = set()
         for table in self._shards.tables(["id", *names]):
-            yield table["id"].to_pylist(), {name: _matrix(table, name) for name in names}
+            ids = table["id"].to_pylist()
+            if not seen.isdisjoint(ids):
+                fresh = [row for row, image_id in enumerate(ids) if image_id not in seen]
+                table, ids = table.take(pa.array(fresh, pa.int64())), [ids[row] for row in fresh]
+            seen.update(ids)
+            if ids:
+                yield ids, {name: _matrix(table, name) for name in names}
 
     def get(
         self, ids: Sequence[ImageId], layers: Sequence[str] | None = None
@@ -103,28 +122,30 @@ class FeatureStore:
             If an id is not in the store.
         """
         names = self.layers if layers is None else tuple(layers)
-        wanted: dict[Path, list[tuple[int, int]]] = {}
+        wanted: dict[str, list[tuple[int, int]]] = {}
         for position, image_id in enumerate(ids):
-            path, row = self._places[image_id]
-            wanted.setdefault(path, []).append((position, row))
+            shard, row = self._places[image_id]
+            wanted.setdefault(shard, []).append((position, row))
         widths = {f.name: f.type.list_size for f in self._shards.schema if f.name in names}
         out = {name: np.empty((len(ids), widths[name]), np.float16) for name in names}
-        for path in sorted(wanted):
-            positions, rows = (list(column) for column in zip(*wanted[path], strict=True))
-            shard = self._matrices(path, names)
+        for shard in sorted(wanted):
+            positions, rows = (list(column) for column in zip(*wanted[shard], strict=True))
+            matrices = self._matrices(shard, names)
             for name in names:
-                out[name][positions] = shard[name][rows]
+                out[name][positions] = matrices[name][rows]
         return out
 
-    def _matrices(self, path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.float16]]:
+    def _matrices(self, shard: str, names: tuple[str, ...]) -> dict[str, NDArray[np.float16]]:
         # Images asked for one by one often lie in one shard; shards never change.
-        if self._last is None or self._last[:2] != (path, names):
-            table = self._shards.table(path, list(names))
-            self._last = path, names, {name: _matrix(table, name) for name in names}
-        return self._last[2]
+        last = self._last
+        if last is None or last[:2] != (shard, names):
+            table = self._shards.table(shard, list(names))
+            last = shard, names, {name: _matrix(table, name) for name in names}
+            self._last = last
+        return last[2]
 
     def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line a problem."""
+        """Read every byte; say what is wrong, one line per problem."""
         problems = self._shards.verify()
         if not problems:
             for ids, features in self.batches():
@@ -137,9 +158,12 @@ class FeatureStore:
                 ]
         return problems
 
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
-        self._shards.sweep()
+
+def _place(places: dict[ImageId, tuple[str, int]], shard: str, ids: Sequence[ImageId]) -> None:
+    """Note where images lie; of two places of one image, the first counts."""
+    for row, image_id in enumerate(ids):
+        if places.setdefault(image_id, (shard, row))[0] > shard:
+            places[image_id] = (shard, row)
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

@@ -1,53 +1,163 @@
-"""Files that survive `kill -9`: whole-file replacement, and append-only Parquet shards."""
+"""Files that survive `kill -9`: the port to where a catalogue's truth lies, and local helpers."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from gingham.errors import CatalogueError
+from gingham.errors import CatalogueError, InputError
 
 TEMPORARY_PREFIX = ".tmp-"
+"""Of the last part of the names of unfinished files."""
+
+
+class Files(Protocol):
+    """Named files that are written whole or not at all.
+
+    A name is relative, with its parts separated by `/`; no name is also a folder of another.
+    `str()` of the object is its address, for messages. Errors are `OSError`s with an `errno`; a
+    name that would leave the root is an `InputError`. Threads may call all methods together.
+    """
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """Give the names that begin with `prefix`, sorted; unfinished files are not listed."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading; seeking is allowed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        """
+        ...
+
+    def put(
+        self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
+    ) -> None:
+        """Write a file; it is durable when this returns.
+
+        Readers see the old content or the new, never a part. If `write` raises, nothing changes.
+
+        Parameters
+        ----------
+        write : called once with a binary file to write to.
+        if_absent : never replace a file; of several writers at once, one succeeds.
+
+        Raises
+        ------
+        FileExistsError
+            If `if_absent` and there is such a file.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete a file; it need not exist."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what killed writers left unfinished; the caller must hold the lease."""
+        ...
+
+
+class LocalFiles:
+    """Files below a local folder, which is made when the first file is written."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = Path(root)
+
+    def __str__(self) -> str:
+        return str(self._root)
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """See `Files.list`."""
+        names = (path.relative_to(self._root).as_posix() for path in self._walk(prefix))
+        return sorted(name for name in names if name.startswith(prefix) and _is_name(name))
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Files.open`."""
+        return self._path(name).open("rb")
+
+    def put(
+        self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
+    ) -> None:
+        """See `Files.put`."""
+
+        def fill(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                write(file)
+
+        _publish(self._path(name), fill, _link if if_absent else Path.replace)
+
+    def delete(self, name: str) -> None:
+        """See `Files.delete`."""
+        path = self._path(name)
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            _fsync(path.parent)
+
+    def sweep(self) -> None:
+        """See `Files.sweep`."""
+        for path in self._walk(""):
+            if path.name.startswith(TEMPORARY_PREFIX):
+                path.unlink(missing_ok=True)
+
+    def _walk(self, prefix: str) -> Iterator[Path]:
+        """Give the files that begin with a prefix, and perhaps others beside them."""
+        folder, _, start = prefix.rpartition("/")
+        top = self._path(folder) if folder else self._root
+        for parent, folders, names in os.walk(top, onerror=_refuse):
+            if Path(parent) == top:
+                folders[:] = [one for one in folders if one.startswith(start)]
+            yield from (Path(parent, name) for name in names)
+
+    def _path(self, name: str) -> Path:
+        return self._root / check_name(name)
+
+
+def check_name(name: str) -> str:
+    """Return a name of `Files` if it is one.
+
+    Raises
+    ------
+    InputError
+        If it is absolute, would leave the root, or is kept for unfinished files.
+    """
+    if not _is_name(name):
+        raise InputError(f"file name {name!r}: expected a relative name such as features/1.parquet")
+    return name
+
+
+def _is_name(name: str) -> bool:
+    parts = name.split("/")
+    return (
+        not any(part in ("", ".", "..") for part in parts)
+        and not any(character in name for character in "\\:\0")
+        and not parts[-1].startswith(TEMPORARY_PREFIX)
+    )
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under a temporary name beside its place, fsync it, and rename it.
+    """Write a local file under a temporary name beside its place, fsync it, and rename it.
 
     Whoever reads `path` sees the old content or the new, never a part, even after a power cut.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=path.suffix
-    )
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        # mkstemp makes files that only their owner can read; a catalogue may be shared.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        _fsync(temporary)
-        temporary.replace(path)
-        _fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    _publish(path, write, Path.replace)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a file by `value` as JSON."""
+    """Replace a local file by `value` as JSON."""
     replace_file(path, lambda p: p.write_text(json.dumps(value, indent=1) + "\n"))
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of ours.
+    """Read a JSON file that `write_json` wrote.
 
     Raises
     ------
@@ -62,100 +172,51 @@ def read_json(path: Path) -> Any:
         raise CatalogueError(f"{path} is damaged ({error})") from None
 
 
-class Shards:
-    """A folder of numbered Parquet files that are only ever added.
-
-    A shard becomes visible, whole, by a rename after fsync.
-
-    Parameters
-    ----------
-    folder : made when the first shard is written.
-    schema : of every shard; its metadata is stored and compared too.
-    """
-
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self.folder = folder
-        self.schema = schema
-        self._paths: list[Path] | None = None
-
-    def paths(self) -> list[Path]:
-        """The shards, oldest first; listed once, since only the holder of the lock adds any."""
-        if self._paths is None:
-            self._paths = sorted(self.folder.glob("[0-9]*.parquet"))
-        return self._paths
-
-    def append(self, table: pa.Table) -> None:
-        """Add one shard; it is on disk when this returns."""
-        paths = self.paths()
-        number = int(paths[-1].stem) + 1 if paths else 0
-        table = table.cast(self.schema)
-        path = self.folder / f"{number:08d}.parquet"
-        split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
-        replace_file(
-            path,
-            lambda temporary: pq.write_table(
-                table,
-                temporary,
-                compression="zstd",
-                use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
-                # Exponents beside exponents compress; the same size without it is 7 % more.
-                use_byte_stream_split=split,
-                write_statistics=False,
-                write_page_checksum=True,
-            ),
-        )
-        paths.append(path)
-
-    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Read the shards one after another, only the columns asked for.
-
-        Raises
-        ------
-        CatalogueError
-            If a shard is damaged; the message names it.
-        """
-        for path in self.paths():
-            yield self.table(path, columns)
-
-    def table(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read one shard; see `tables`."""
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                if not file.schema_arrow.equals(self.schema, check_metadata=True):
-                    raise CatalogueError(f"{path} was written with other settings")
-                return file.read(columns=columns, use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise CatalogueError(
-                f"{path} is damaged ({str(error).splitlines()[0]}): restore it, or delete it and "
-                "run again what wrote it (index, teach or study)"
-            ) from None
-
-    def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line a shard."""
-        problems = []
-        self._paths = None
-        paths = self.paths()
-        present = {int(path.stem) for path in paths}
-        problems += [
-            f"{self.folder / f'{number:08d}.parquet'} is missing"
-            for number in range(max(present, default=-1))
-            if number not in present
-        ]
-        for path in paths:
-            try:
-                self.table(path)
-            except CatalogueError as error:
-                problems.append(str(error))
-        return problems
-
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written; only for the holder of the lock."""
-        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+def _publish(
+    path: Path, write: Callable[[Path], object], place: Callable[[Path, Path], object]
+) -> None:
+    _make_folder(path.parent)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
+    temporary.touch(exist_ok=False)
+    try:
+        mode = temporary.stat().st_mode
+        write(temporary)
+        # Some libraries make the file again, readable by its owner alone; it may be shared.
+        temporary.chmod(mode)
+        _fsync(temporary)
+        place(temporary, path)
+        _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _is_vector(field: pa.Field) -> bool:
-    return bool(pa.types.is_fixed_size_list(field.type))
+def _link(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, unless another has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # FAT and some network folders have no hard links.
+        from filelock import FileLock
+
+        with FileLock(path.with_name(f"{TEMPORARY_PREFIX}lock")):
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            temporary.replace(path)
+
+
+def _refuse(error: OSError) -> None:
+    # A folder that cannot be read is not an empty one.
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+def _make_folder(path: Path) -> None:
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from gingham.store.features import ImageId
-from gingham.store.files import Shards
+from gingham.store.files import Files
+from gingham.store.shards import Log
 
 _SCHEMA = pa.schema(
     [
@@ -23,39 +23,59 @@ _SCHEMA = pa.schema(
 class Locations:
     """The files of a catalogue and the image each of them holds.
 
-    An image is in the catalogue as long as one file of it is. The later event about a file
-    replaces the earlier; an event without an id takes the file out.
+    An image is in the catalogue as long as one of its files is. A later event about a file
+    replaces an earlier one; an event without an id removes the file.
+
+    Parameters
+    ----------
+    files : where the log lies.
+    prefix : of the names of its shards.
 
     Attributes
     ----------
-    files : file name -> id, in the order they came.
-    images : id -> its files, in the order they came.
+    files : file name -> id, in the order they were added.
+    images : id -> its files, in the order they were added.
+    version : grows with every append.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._shards = Shards(folder, _SCHEMA)
+    def __init__(self, files: Files, prefix: str = "locations/") -> None:
+        self._log = Log(files, prefix, _SCHEMA)
         self.files: dict[str, ImageId] = {}
         self.images: dict[ImageId, list[str]] = {}
-        for table in self._shards.tables():
-            for image, image_id in zip(*(c.to_pylist() for c in table.columns), strict=True):
+        self.version = 0
+        self._catch_up()
+
+    def refresh(self) -> bool:
+        """Take in what another process has added; say whether there was any."""
+        self._log.refresh()
+        return self._catch_up()
+
+    def _catch_up(self) -> bool:
+        new = self._log.names()[self.version :]
+        for shard in new:
+            columns = self._log.table(shard).columns
+            for image, image_id in zip(*(c.to_pylist() for c in columns), strict=True):
                 self._apply(os.fsdecode(image), image_id)
+            self.version += 1
+        return bool(new)
 
     def append(self, events: Sequence[tuple[str, ImageId | None]]) -> None:
-        """Add events (file name, id or None to take it out); on disk when this returns."""
+        """Add events (file name, id or None to remove it); durable when this returns."""
         if not events:
             return
         names, ids = zip(*events, strict=True)
-        self._shards.append(
-            pa.table(
-                [
-                    pa.array([os.fsencode(n) for n in names], pa.binary()),
-                    pa.array(ids, pa.binary(32)),
-                ],
-                schema=_SCHEMA,
-            )
-        )
+        columns = [
+            pa.array([os.fsencode(name) for name in names], pa.binary()),
+            pa.array(ids, pa.binary(32)),
+        ]
+        try:
+            self._log.append(pa.table(columns, schema=_SCHEMA))
+        except BaseException:
+            self._catch_up()
+            raise
         for name, image_id in events:
             self._apply(name, image_id)
+        self.version += 1
 
     def _apply(self, name: str, image_id: ImageId | None) -> None:
         old = self.files.get(name)
@@ -70,15 +90,6 @@ class Locations:
             self.files[name] = image_id
             self.images.setdefault(image_id, []).append(name)
 
-    @property
-    def version(self) -> int:
-        """Grows with every append."""
-        return len(self._shards.paths())
-
     def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line a problem."""
-        return self._shards.verify()
-
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
-        self._shards.sweep()
+        """Read every byte; say what is wrong, one line per problem."""
+        return self._log.verify()

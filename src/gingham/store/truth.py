@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,35 +16,48 @@ from gingham.extract import PLAIN, VIEWS, absolute, extract
 from gingham.images import read_file
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
+from gingham.store.files import Files
 from gingham.store.locations import Locations
 
 
 class Truth:
-    """The append-only files below a catalogue's folder.
+    """What only ever grows in a catalogue, and from which everything else can be rebuilt.
+
+    Parameters
+    ----------
+    files : of the catalogue; all of the truth is read and written through it.
+    config : of its features.
+    load : gives the backbone.
 
     Attributes
     ----------
     config : what made the features.
     runtime : the backbone, loaded when the first image must be read.
     features : of every image read as it is, in the catalogue or taught.
-    views : of the mirrored and cropped views of examples; their layers alone.
-    locations : which file holds which image: the catalogue's images.
+    views : of the mirrored and cropped views of examples; without descriptors.
+    locations : which file holds which image: the images of the catalogue.
     log : the examples.
     """
 
-    def __init__(self, folder: Path, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
+    def __init__(self, files: Files, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
         self.config = config
         self.runtime = LazyRuntime(config, load)
-        self.features = FeatureStore(folder / "features", config)
-        self.views = FeatureStore(folder / "views", replace(config, descriptors=()))
-        self.locations = Locations(folder / "locations")
-        self.log = ExampleLog(folder / "examples")
-        for store in (self.features, self.views, self.locations, self.log):
-            store.sweep()
+        files.sweep()
+        self.features = FeatureStore(files, config)
+        self.views = FeatureStore(files, replace(config, descriptors=()), "views/")
+        self.locations = Locations(files)
+        self.log = ExampleLog(files)
+
+    def refresh(self) -> bool:
+        """Take in what other processes have added; say whether there was any."""
+        # Features last: they are written first, so every image that a log names has its own.
+        parts = (self.log, self.locations, self.views, self.features)
+        changed = [part.refresh() for part in parts]
+        return any(changed)
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The hidden layers as they are pooled, those over the foreground first, then all."""
+        """The pooled hidden layers: those over the foreground first, then all."""
         return self.config.pooled
 
     def features_of(
@@ -53,8 +65,8 @@ class Truth:
     ) -> Iterator[tuple[str, dict[str, NDArray[np.floating]] | None, str | None]]:
         """Give (image, layer -> (1, 2C), None), or (image, None, reason), in order.
 
-        What is stored is not read again: not the images of the catalogue, even if their files
-        have left the disk, nor ids.
+        Images with stored features are not decoded again; those of the catalogue may have left
+        the disk, and may be given by id.
         """
         listed = {i for i, image in enumerate(images) if self.image_id(image) is not None}
         files = (image for i, image in enumerate(images) if i not in listed)
@@ -84,16 +96,16 @@ class Truth:
                 yield image, None, item.reason
 
     def image_id(self, image: str) -> ImageId | None:
-        """Read an id of an image in the catalogue; None if it is none."""
+        """Parse the id of an image in the catalogue (64 hexadecimal digits); None if it is not."""
         if len(image) != 64 or image.strip("0123456789abcdef"):
             return None
         image_id = bytes.fromhex(image)
         return image_id if image_id in self.locations.images else None
 
     def find(self, image: str) -> ImageId | None:
-        """Find the image of the catalogue that an id or a file means; None if there is none.
+        """Find the image of the catalogue that an id or a file refers to; None if there is none.
 
-        A file is known by its bytes, or, if it has left the disk, by its name.
+        A file is recognized by its bytes or, if it has left the disk, by its name.
         """
         if (image_id := self.image_id(image)) is not None:
             return image_id
@@ -104,7 +116,7 @@ class Truth:
         return found if found in self.locations.images else None
 
     def verify(self) -> list[str]:
-        """Read every byte; say what is damaged, or which image lacks its features."""
+        """Read every byte; say what is damaged, or which images have no features."""
         problems = [
             problem
             for store in (self.features, self.views, self.locations, self.log)

@@ -36,6 +36,8 @@ from gingham.images import MAX_PIXELS, open_image, read_file
 from gingham.results import Failure
 from gingham.sources import Label, read_labels
 from gingham.store.features import ImageId
+from gingham.store.files import LocalFiles
+from gingham.store.header import is_catalogue
 
 DRAWN = 10
 """How many queries the paper draws, of different classes."""
@@ -252,7 +254,7 @@ def _open(
     if not collection.is_dir():
         raise InputError(f"{collection} is neither a catalogue nor a folder of images")
     for folder in (collection, own):
-        if (folder / "catalogue.json").exists():
+        if is_catalogue(LocalFiles(folder)):
             return Catalogue.open(
                 folder, backbone=backbone, weights=weights, device=device, runtime=runtime
             )

@@ -15,6 +15,7 @@ from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, Progress, extract
 from gingham.images import open_image, read_file, resize
 from gingham.store.features import FeatureStore, ImageId
+from gingham.store.files import LocalFiles
 
 FURTHER_POOLING = "gem+max"
 POOLING = f"{DEFAULT_POOLING}+{FURTHER_POOLING}"
@@ -44,13 +45,12 @@ class StudyFeatures:
     def __init__(self, folder: Path, config: FeatureConfig) -> None:
         self.config = replace(config, pooling=DEFAULT_POOLING)
         further = replace(config, pooling=FURTHER_POOLING, foreground=())
-        below = folder / f"{config.backbone}-{config.fingerprint}"
+        files = LocalFiles(folder / f"{config.backbone}-{config.fingerprint}")
+        files.sweep()
         self._stores = (
-            FeatureStore(below / "mean-std", self.config),
-            FeatureStore(below / "gem-max", further),
+            FeatureStore(files, self.config, "mean-std/"),
+            FeatureStore(files, further, "gem-max/"),
         )
-        for store in self._stores:
-            store.sweep()
 
     @property
     def fingerprint(self) -> str:

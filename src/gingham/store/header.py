@@ -1,0 +1,124 @@
+"""`catalogue.json`: the format of a catalogue, and what made its features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from gingham.backbones.table import FeatureConfig
+from gingham.errors import CatalogueError
+from gingham.store.files import Files
+
+NAME = "catalogue.json"
+FORMAT = 2
+"""Counts changes of how the truth is stored; each comes with a row of `MIGRATIONS`."""
+
+
+def _allow_names_of_time(files: Files, state: dict[str, Any]) -> dict[str, Any]:
+    """1 to 2: feature shards are named by time; numbered ones stay valid, and come first."""
+    return state
+
+
+Migration = Callable[[Files, dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[int, Migration] = {1: _allow_names_of_time}
+"""Format -> the step to the next one: given the files and the header, it gives the new header.
+
+A step may be killed and run again, so it must be able to finish what it began.
+"""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is fixed when a catalogue is made.
+
+    Attributes
+    ----------
+    config : what made the features.
+    weights : the file of the weights; None for those that come with the backbone.
+    """
+
+    config: FeatureConfig
+    weights: str | None
+
+    @classmethod
+    def read(cls, files: Files) -> Self:
+        """Read the header of a catalogue.
+
+        Raises
+        ------
+        CatalogueError
+            If it is missing, damaged, or of another format.
+        """
+        state = _read(files)
+        if state["format"] in MIGRATIONS:
+            raise CatalogueError(
+                f"catalogue {files} has the older format {state['format']}: run gingham info "
+                f"{files} once to bring it up to date"
+            )
+        try:
+            return cls(FeatureConfig.from_dict(state["config"]), state["weights"])
+        except (KeyError, TypeError) as error:
+            raise CatalogueError(f"{files}/{NAME} is damaged ({error!r})") from None
+
+    def write(self, files: Files) -> None:
+        """Write the header of a new catalogue.
+
+        Raises
+        ------
+        CatalogueError
+            If there is one already.
+        """
+        state = {"format": FORMAT, "config": self.config.to_dict(), "weights": self.weights}
+        try:
+            _write(files, state, if_absent=True)
+        except FileExistsError:
+            raise CatalogueError(
+                f"{files} is already a catalogue: open it, or choose another folder"
+            ) from None
+
+
+def is_catalogue(files: Files) -> bool:
+    """Say whether there is a catalogue."""
+    try:
+        files.open(NAME).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def migrate(files: Files) -> None:
+    """Bring a catalogue of an older format up to date; the caller must hold the lease.
+
+    Raises
+    ------
+    CatalogueError
+        If the header is missing, damaged, or of an unknown format.
+    """
+    state = _read(files)
+    while step := MIGRATIONS.get(state["format"]):
+        state = step(files, state) | {"format": state["format"] + 1}
+        _write(files, state)
+
+
+def _read(files: Files) -> dict[str, Any]:
+    try:
+        with files.open(NAME) as file:
+            state = json.load(file)
+    except FileNotFoundError:
+        raise CatalogueError(f"{files}/{NAME} is missing") from None
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"{files}/{NAME} is damaged ({error})") from None
+    found = state.get("format") if isinstance(state, dict) else None
+    if found not in (*MIGRATIONS, FORMAT):
+        raise CatalogueError(
+            f"catalogue {files} has format {found}, this gingham reads formats "
+            f"{min(MIGRATIONS)} to {FORMAT}: install the gingham that made it"
+        )
+    return dict(state)
+
+
+def _write(files: Files, state: dict[str, Any], *, if_absent: bool = False) -> None:
+    text = json.dumps(state, indent=1) + "\n"
+    files.put(NAME, lambda file: file.write(text.encode()), if_absent=if_absent)

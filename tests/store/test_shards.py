@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.store.files import LocalFiles
+from gingham.store.shards import Log, Shards
+from memory_files import MemoryFiles
+
+SCHEMA = pa.schema([pa.field("n", pa.int64(), nullable=False)], metadata={"made": "here"})
+both = pytest.mark.parametrize("kind", [Shards, Log])
+
+
+def table(*numbers: int) -> pa.Table:
+    return pa.table({"n": pa.array(numbers, pa.int64())})
+
+
+def numbers(shards: Shards) -> list[int]:
+    return [n for one in shards.tables() for n in one["n"].to_pylist()]
+
+
+@both
+def test_shards_are_read_in_the_order_of_writing(kind: type[Shards]) -> None:
+    files = MemoryFiles()
+    shards = kind(files, "s/", SCHEMA)
+    assert numbers(shards) == []
+    for number in range(12):
+        assert shards.append(table(number)) == shards.names()[-1]
+    assert numbers(kind(files, "s/", SCHEMA)) == numbers(shards) == list(range(12))
+    assert shards.verify() == []
+
+
+@both
+def test_only_shards_of_the_prefix_count(kind: type[Shards], tmp_path: Path) -> None:
+    shards = kind(LocalFiles(tmp_path), "s/", SCHEMA)
+    shards.append(table(1))
+    name = Path(shards.names()[0]).name
+    for other in ("s/notes.parquet", f"s/below/{name}", f"ss/{name}", "s/1.txt"):
+        (tmp_path / other).parent.mkdir(exist_ok=True)
+        (tmp_path / other).write_bytes(b"x")
+    assert kind(LocalFiles(tmp_path), "s/", SCHEMA).names() == [f"s/{name}"]
+
+
+@both
+def test_a_reader_notices_new_shards(kind: type[Shards]) -> None:
+    files = MemoryFiles()
+    writer, reader = kind(files, "", SCHEMA), kind(files, "", SCHEMA)
+    writer.append(table(1))
+    assert reader.refresh() == writer.names()
+    under_way = reader.tables()
+    writer.append(table(2))
+    assert numbers(reader) == [1]
+    assert reader.refresh() == writer.names()[1:]
+    assert numbers(reader) == [1, 2]
+    assert [one["n"].to_pylist() for one in under_way] in ([[1]], [[1], [2]])
+    assert reader.refresh() == []
+
+
+def test_numbered_shards_of_old_catalogues_come_first() -> None:
+    files = MemoryFiles()
+    old = Log(files, "", SCHEMA)
+    for number in range(3):
+        old.append(table(number))
+    new = Shards(files, "", SCHEMA)
+    new.append(table(3))
+    assert numbers(new) == numbers(Shards(files, "", SCHEMA)) == [0, 1, 2, 3]
+
+
+def test_a_second_writer_of_a_log_is_refused() -> None:
+    files = MemoryFiles()
+    one, other = Log(files, "log/", SCHEMA), Log(files, "log/", SCHEMA)
+    assert (one.names(), other.names()) == ([], [])
+    one.append(table(1))
+    with pytest.raises(CatalogueBusyError, match=r"memory/log/ .* another process .* open"):
+        other.append(table(2))
+    assert numbers(Log(files, "log/", SCHEMA)) == [1]
+    other.refresh()
+    other.append(table(2))
+    assert numbers(Log(files, "log/", SCHEMA)) == [1, 2]
+
+
+@pytest.mark.parametrize("position", [5, 60, 300])
+def test_a_flipped_byte_is_found(tmp_path: Path, position: int) -> None:
+    shards = Shards(LocalFiles(tmp_path), "s/", SCHEMA)
+    path = tmp_path / shards.append(table(*range(100)))
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0xFF
+    path.write_bytes(data)
+    (problem,) = shards.verify()
+    assert problem.startswith(f"{path} is damaged")
+    with pytest.raises(CatalogueError, match=path.name):
+        list(shards.tables())
+
+
+def test_a_shard_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    shards = Shards(LocalFiles(tmp_path), "s/", SCHEMA)
+    path = tmp_path / shards.append(table(1))
+    path.unlink()
+    with pytest.raises(CatalogueError, match="cannot be read: No such file"):
+        list(shards.tables())
+
+
+def test_a_missing_shard_is_found_and_its_number_is_not_used_again(tmp_path: Path) -> None:
+    log = Log(LocalFiles(tmp_path), "", SCHEMA)
+    for number in range(3):
+        log.append(table(number))
+    (tmp_path / log.names()[1]).unlink()
+    assert log.verify() == [f"{tmp_path}/00000001.parquet is missing"]
+    log.append(table(9))
+    assert log.names()[-1] == "00000003.parquet"
+
+
+def test_shards_of_other_settings_are_refused() -> None:
+    files = MemoryFiles()
+    Shards(files, "", SCHEMA).append(table(1))
+    other = Shards(files, "", SCHEMA.with_metadata({"made": "there"}))
+    with pytest.raises(CatalogueError, match="other settings"):
+        list(other.tables())

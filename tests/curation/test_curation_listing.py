@@ -156,7 +156,8 @@ def test_copies_that_stay_keep_their_labels_and_change_no_others(tmp_path: Path)
         ("none", ["Fall", "Summer", "Summer", None, "Fall"], ["kept", "reported", "reported"]),
     ):
         samples = read_samples(path, TableSection(), UnknownSection())
-        stage, labels = settle_duplicates(samples, prints, links, DuplicatesSection(remove=remove))
+        section = DuplicatesSection(remove=cast(Any, remove))
+        stage, labels = settle_duplicates(samples, prints, links, section)
         column = samples.values["season"]
         assert [(column[row] or (None,))[0] for row in samples.rows] == season
         assert [label["action"] for label in labels] == actions

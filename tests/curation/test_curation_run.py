@@ -152,7 +152,7 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
     summary = json.loads((out / "summary.json").read_text())
     assert summary["splits"] == result.splits
     assert sum(result.splits.values()) == result.kept
-    assert CurationConfig.load(out / "curate.toml") == SMALL
+    assert CurationConfig.read(out / "curate.toml") == SMALL
 
     # The clean table is a table, too: with it alone nothing is left to remove.
     once_more = curate(out / "clean.csv", out, SMALL, load=Loader())

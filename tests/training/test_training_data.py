@@ -265,20 +265,29 @@ def test_the_page_shows_every_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[model]\nhed = 'multi'", r"no key 'model\.hed'; there are head, backbone"),
-        ("[modl]", "no key 'modl'; there are data, model, training"),
+        (
+            "[model]\nhed = 'multi'",
+            r"key 'model\.hed', did you mean 'model\.head'\? \(known keys: head, ba",
+        ),
+        ("[modl]", r"key 'modl', did you mean 'model'\? \(known keys: data, model, training"),
         ("model = 3", "model must be a table, got 3"),
-        ("[model]\nhead = 'tag'", r"model\.head must be 'multi' or 'finetag' or 'rank', got 'tag'"),
+        ("[model]\nhead = 'tag'", r"model\.head must be 'multi', 'finetag' or 'rank', got 'tag'"),
         ("[model]\nlayers = 'stage5'", r"model\.layers must be a list, got 'stage5'"),
         ("[model]\nlayers = [5]", r"model\.layers\[0\] must be text, got 5"),
-        ("[model]\ncrop = 2.0", r"model\.crop must be from 0\.05 to 1"),
-        ("[training]\nseed = 5000000000", r"seed must be from 0 to 4294967295, got 5000000000"),
-        ("[training]\nepochs = 0", r"training\.epochs must be from 1 to inf, got 0"),
-        ("[training]\nbatch_size = 1", r"training\.batch_size must be from 2 to inf, got 1"),
-        ("[data]\nvalidation = 0.5\ntest = 0.49", "leave a quarter for training, got 0.5 and 0.49"),
+        ("[model]\ncrop = 2.0", r"model: crop must be from 0\.05 to 1"),
+        (
+            "[training]\nseed = 5000000000",
+            r"seed must be at least 0 and less than 4294967296, got 50000",
+        ),
+        ("[training]\nepochs = 0", r"training\.epochs must be at least 1, got 0"),
+        ("[training]\nbatch_size = 1", r"training\.batch_size must be at least 2, got 1"),
+        (
+            "[data]\nvalidation = 0.5\ntest = 0.49",
+            "at least a quarter for training, got 0.5 and 0.49",
+        ),
         ("[training]\nepochs = true", r"training\.epochs must be a whole number, got True"),
         ("[training]\nmirror = 1", r"training\.mirror must be true or false, got 1"),
-        ("[data]\nkinds = {colour = 'many'}", r"data\.kinds\.colour must be 'single' or"),
+        ("[data]\nkinds = {colour = 'many'}", r"data\.kinds\.colour must be 'single', 'multi' or"),
         ("[data\n", "cannot be read"),
     ],
 )

@@ -36,7 +36,7 @@ def curate(
     result = run(
         source,
         out,
-        CurationConfig() if config is None else CurationConfig.load(config),
+        CurationConfig.read(config) if config else None,
         device=device,
         progress=lambda what: progress_bar(what, as_json),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from gingham.errors import InputError
 from gingham.evaluation.study.accuracy import Accuracy, knn_accuracy, make_folds, taught_accuracy
@@ -21,6 +22,7 @@ from gingham.evaluation.study.reading import POOLINGS, StudyFeatures
 from gingham.evaluation.study.reduction import reduced_accuracy, umap_map
 from gingham.evaluation.study.retrieval import look_vectors, value_agreement
 from gingham.index.looks import LookSpace, builtin_looks
+from gingham.settings import Seed, settings
 from gingham.store.features import ImageId
 
 MAP_POINTS = 2000
@@ -29,34 +31,25 @@ MAP_POINTS = 2000
 PAPER, GROUPED = "as the paper", "groups kept together"
 
 
-@dataclass(frozen=True)
+@settings
 class Setting:
-    """What a study is run with.
+    """Options of a study.
 
     Attributes
     ----------
-    folds, seed : of the cross-validation; the seed also draws UMAP's maps and the queries.
+    folds, seed : of the cross-validation; the seed is also that of UMAP and of the drawn queries.
     neighbours : k of the nearest neighbours.
-    level : of the tests that call a layer no worse than the best.
-    margin : the accuracy that a cheaper layer may lose against the best, to be chosen.
+    level : significance level of the tests whether a layer is worse than the best.
+    margin : how much accuracy a cheaper layer may lose against the best and still be chosen.
     looks : the weights of colour and texture in a search by both.
     """
 
-    folds: int = 5
-    neighbours: int = 5
-    seed: int = 0
-    level: float = 0.05
-    margin: float = 0.03
-    looks: Mapping[str, float] = field(default_factory=lambda: {"colour": 1.0, "texture": 1.0})
-
-    def __post_init__(self) -> None:
-        if self.folds < 2 or self.neighbours < 1 or not 0 < self.level < 1 or self.margin < 0:
-            raise InputError(
-                "expected folds >= 2, neighbours >= 1, 0 < level < 1 and margin >= 0, got "
-                f"{self.folds}, {self.neighbours}, {self.level} and {self.margin}"
-            )
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
+    folds: int = Field(default=5, ge=2)
+    neighbours: int = Field(default=5, ge=1)
+    seed: Seed = 0
+    level: float = Field(default=0.05, gt=0.0, lt=1.0)
+    margin: float = Field(default=0.03, ge=0.0)
+    looks: Mapping[str, float] = Field(default={"colour": 1.0, "texture": 1.0})
 
     @property
     def searches(self) -> dict[str, dict[str, float]]:

@@ -15,6 +15,7 @@ import numpy as np
 import timm
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors.torch import save_file
 
 from conftest import FakeRuntime, Key
@@ -29,6 +30,15 @@ def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
     state = timm.create_model(architecture).state_dict()
     save_file({k: v for k, v in state.items() if not k.startswith(drop)}, path)
     return path
+
+
+def smooth_pictures(size: int, count: int = 3) -> list[NDArray[np.uint8]]:
+    """Smooth random pictures: activations like those of photos, unlike noise."""
+    rng = np.random.default_rng(7)
+    small = rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
+    return [
+        np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC)) for p in small
+    ]
 
 
 CLI = [sys.executable, "-m", "gingham"]

@@ -44,6 +44,9 @@ class MissingExtraError(GinghamError, ImportError):
         super().__init__(f"{missing} not installed; run: pip install 'gingham[{extra}]'")
 
 
+_PACKAGES = {"faiss": "faiss-cpu", "pytorch_grad_cam": "grad-cam", "umap": "umap-learn"}
+
+
 def require_extra(extra: str, *modules: str, purpose: str = "") -> None:
     """Check that the modules of an extra can be imported, without importing them.
 
@@ -60,4 +63,5 @@ def require_extra(extra: str, *modules: str, purpose: str = "") -> None:
     """
     for module in modules:
         if find_spec(module) is None:
-            raise MissingExtraError(module, extra=extra, purpose=purpose)
+            package = _PACKAGES.get(module, module)
+            raise MissingExtraError(package, extra=extra, purpose=purpose)

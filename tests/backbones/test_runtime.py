@@ -15,20 +15,9 @@ from gingham.backbones.runtime import load_runtime
 from gingham.backbones.table import BACKBONES
 from gingham.backbones.torch import TorchRuntime
 from gingham.errors import BackboneError, InputError
-from helpers import weights_of
+from helpers import smooth_pictures, weights_of
 
 KERAS = SHARED / "weights" / "resnet50_keras_to_layer3.safetensors"
-
-
-def pictures(size: int, count: int = 3) -> list[np.ndarray]:
-    """Smooth random pictures: activations like those of photos, unlike noise."""
-    from PIL import Image
-
-    rng = np.random.default_rng(7)
-    small = rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
-    return [
-        np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC)) for p in small
-    ]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +45,7 @@ def test_openvino_agrees_with_torch_eager(
     ours = OpenVinoRuntime(name, weights, descriptors=kept)
     eager = TorchRuntime(name, weights, device="cpu", descriptors=kept)
     assert ours.config == eager.config
-    images = list(enumerate(pictures(ours.config.preprocess.size)))
+    images = list(enumerate(smooth_pictures(ours.config.preprocess.size)))
     pairs = zip(ours.stream(images), eager.stream(images), strict=True)
     for (key, got), (expected_key, expected) in pairs:
         assert key == expected_key
@@ -87,7 +76,7 @@ CANONICAL = {
 
 
 def test_canonical_vectors_of_the_default_backbone() -> None:
-    (picture,) = pictures(224, 1)
+    (picture,) = smooth_pictures(224, 1)
     ((_, features),) = OpenVinoRuntime("efficientnet_lite0").stream([(0, picture)])
     assert features is not None
     got = {layer: [float(v[0]), float(v[-1]), float(v.sum())] for layer, v in features.items()}
@@ -99,7 +88,7 @@ def test_canonical_vectors_of_the_default_backbone() -> None:
 
 def test_a_cut_graph_gives_the_same_and_costs_less() -> None:
     whole = OpenVinoRuntime("efficientnet_lite0")
-    images = list(enumerate(pictures(224)))
+    images = list(enumerate(smooth_pictures(224)))
     for (_, a), (_, b) in zip(whole.stream(images), whole.stream(images, ["stem"]), strict=True):
         assert a is not None
         assert b is not None
@@ -114,7 +103,7 @@ def test_a_cut_graph_gives_the_same_and_costs_less() -> None:
 
 def test_features_do_not_depend_on_the_neighbours_and_holes_keep_their_place() -> None:
     runtime = OpenVinoRuntime("efficientnet_lite0")
-    one, two, three = pictures(224)
+    one, two, three = smooth_pictures(224)
     alone = {i: dict(runtime.stream([(i, image)]))[i] for i, image in enumerate((one, two, three))}
     stream = [(5, None), (0, one), (6, None), (1, two), (2, three), (7, None)]
     together = list(runtime.stream(stream))
@@ -170,7 +159,7 @@ def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_part_of_the_features_is_the_same_with_descriptors_or_without(tmp_path: Path) -> None:
     weights = weights_of("test_resnet", tmp_path / "w.safetensors")
     whole = TorchRuntime("test_resnet", weights, device="cpu", descriptors=("fc", "conv", "rgb"))
-    images = list(enumerate(pictures(whole.config.preprocess.size, 2)))
+    images = list(enumerate(smooth_pictures(whole.config.preprocess.size, 2)))
     for layers in (
         ["stage2"],
         ["conv"],

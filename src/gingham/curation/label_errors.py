@@ -12,7 +12,7 @@ from gingham.attributes.discriminant import blas_threads
 from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
-from gingham.errors import MissingExtraError
+from gingham.errors import require_extra
 from gingham.extract import Progress
 
 COLUMNS = (
@@ -62,7 +62,7 @@ def judge_labels(
     ----------
     Northcutt, Jiang, Chuang, *Confident Learning: Estimating Uncertainty in Dataset Labels* (2021).
     """
-    import_cleanlab()
+    require_extra("train", "cleanlab")
     names = section.attributes or tuple(samples.values)
     found: Records = []
     judged: dict[str, Any] = {}
@@ -288,11 +288,3 @@ def _act(samples: TableRows, found: Records, action: str) -> int:
         if record["action"] == "changed":
             record["became"] = written(samples.values[record["attribute"]][record["row"]])
     return changed
-
-
-def import_cleanlab() -> None:
-    """Import cleanlab, or say how to install it."""
-    try:
-        import cleanlab  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("cleanlab", extra="train") from None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 
 from gingham.curation.copies import COLOURED, GREY, TURNS, turned
-from gingham.errors import MissingExtraError
+from gingham.errors import require_extra
 
 Rows = NDArray[np.int64]
 Pairs = NDArray[np.int64]
@@ -203,8 +203,7 @@ def _chunks(n: int) -> Iterator[slice]:
 
 def import_faiss() -> Any:
     """Import faiss, or say how to install it."""
-    try:
-        import faiss
-    except ImportError:
-        raise MissingExtraError("faiss-cpu", extra="train") from None
+    require_extra("train", "faiss")
+    import faiss
+
     return faiss

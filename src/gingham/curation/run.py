@@ -28,7 +28,6 @@ from gingham.curation import (
 from gingham.curation.catalogue import copy_features, read_catalogue
 from gingham.curation.config import CurationConfig
 from gingham.curation.fingerprints import Fingerprints, take_fingerprints
-from gingham.curation.neighbours import import_faiss
 from gingham.curation.reduced import read_features, reduce_features
 from gingham.curation.report import write_report
 from gingham.curation.table import (
@@ -40,7 +39,7 @@ from gingham.curation.table import (
     write_clean,
     write_records,
 )
-from gingham.errors import CatalogueBusyError, InputError
+from gingham.errors import CatalogueBusyError, InputError, require_extra
 from gingham.extract import Progress
 from gingham.results import Result
 from gingham.store.features import FeatureStore
@@ -141,9 +140,9 @@ def curate(
     config = config or CurationConfig()
     source, folder = Path(table), Path(out)
     if config.duplicates.enabled:
-        import_faiss()
+        require_extra("train", "faiss")
     if config.label_errors.enabled:
-        label_errors.import_cleanlab()
+        require_extra("train", "cleanlab")
     in_catalogue = is_catalogue(LocalFiles(source))
     if source.is_dir() and not in_catalogue:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import MissingExtraError, ShapeError
+from gingham.errors import ShapeError, require_extra
 from gingham.extract import VIEWS, View
 
 if TYPE_CHECKING:
@@ -27,12 +27,9 @@ def import_grad_cam() -> Any:
     MissingExtraError
         If it is not installed.
     """
-    try:
-        import pytorch_grad_cam
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "pytorch_grad_cam":
-            raise MissingExtraError("grad-cam", extra="train") from None
-        raise
+    require_extra("train", "torch", "timm", "pytorch_grad_cam")
+    import pytorch_grad_cam
+
     return pytorch_grad_cam
 
 

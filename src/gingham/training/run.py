@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gingham.errors import InputError, MissingExtraError
+from gingham.errors import InputError, require_extra
 from gingham.extract import Progress
 from gingham.images import MAX_PIXELS
 from gingham.results import Failure, Result
@@ -116,7 +116,7 @@ def train(
     _check_parts(samples, table)
     stamp = _stamp(config, samples)
     _check_folder(folder, stamp)
-    _check_extra()
+    require_extra("train", "torch", "timm", "lightning", "tensorboard", "torchmetrics")
     import torch
 
     from gingham.training.networks import assemble, build_trunk
@@ -176,14 +176,6 @@ def _check_folder(folder: Path, stamp: str) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another folder for the model")
-
-
-def _check_extra() -> None:
-    from importlib.util import find_spec
-
-    for package in ("lightning", "tensorboard", "torchmetrics"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, extra="train")
 
 
 def _learn(

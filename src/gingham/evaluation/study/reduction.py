@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from gingham.attributes.single import AttributeClassifier
-from gingham.errors import InputError, MissingExtraError
+from gingham.errors import InputError, require_extra
 from gingham.evaluation.study.accuracy import Accuracy, knn_accuracy
 from gingham.evaluation.study.checks import Floats, Rows, check, check_features, check_groups
 
@@ -43,13 +43,11 @@ def import_umap() -> Any:
     MissingExtraError
         If it is not installed.
     """
+    require_extra("study", "umap")
     with warnings.catch_warnings():
         # It warns of its own optional parts, which are not used here.
         warnings.simplefilter("ignore")
-        try:
-            import umap
-        except ImportError:
-            raise MissingExtraError("umap-learn", extra="study") from None
+        import umap
     return umap
 
 

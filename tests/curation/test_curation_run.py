@@ -297,7 +297,10 @@ def test_the_command(
     with pytest.raises(SystemExit) as ended:
         gingham.cli.main()
     assert ended.value.code == 2
-    assert "has no key 'remov'" in capsys.readouterr().err
+    assert (
+        "unknown key 'duplicates.remov', did you mean 'duplicates.remove'?"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_page_in_a_browser(shop: Path) -> None:

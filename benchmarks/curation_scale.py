@@ -63,6 +63,7 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
     """Write pictures, their table, and a cache that holds their features; returns the table."""
     from gingham.backbones.runtime import load_runtime
     from gingham.curation.reduced import read_features
+    from gingham.options import ReadOptions
     from gingham.store.features import FeatureStore
     from gingham.store.files import LocalFiles
 
@@ -78,8 +79,7 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
         [row["image"] for row in products],
         runtime,
         known,
-        max_pixels=10**8,
-        progress=lambda done, total: None,
+        ReadOptions(),
     )
     data = [Path(row["image"]).read_bytes() for row in products]
     ids = [hashlib.sha256(one).digest() for one in data]

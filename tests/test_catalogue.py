@@ -15,6 +15,7 @@ import pytest
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError
+from gingham.options import ReadOptions
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ def test_bad_files_are_listed_and_their_copies_too(
 def test_an_interrupted_run_keeps_what_was_read(
     tmp_path: Path, photos: Path, runtime: FakeRuntime
 ) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(step: str, done: int, total: int) -> None:
         if done == 10:
             raise KeyboardInterrupt
 
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         with pytest.raises(KeyboardInterrupt):
-            shop.index([photos], progress=interrupt)
+            shop.index([photos], options=ReadOptions(progress=interrupt))
         assert len(shop) == 10
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
         assert shop.verify() == []

@@ -14,6 +14,7 @@ from .errors import ImageError as ImageError
 from .errors import InputError as InputError
 from .evaluation.retrieval import evaluate_retrieval as evaluate_retrieval
 from .images import load_image as load_image
+from .options import ReadOptions as ReadOptions
 from .report.sheet import write_contact_sheet as write_contact_sheet
 
 __version__: str

@@ -16,12 +16,12 @@ from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
-from gingham.extract import Progress, absolute
-from gingham.images import MAX_PIXELS
+from gingham.extract import absolute
 from gingham.operations.export import export_table
 from gingham.operations.ingest import ingest
 from gingham.operations.search import Searcher
 from gingham.operations.tag import predict, tag
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttributeInfo,
     Facets,
@@ -49,10 +49,6 @@ EVIDENCE = 5
 def _is_foreign(path: Path) -> bool:
     """Say whether a file is anything but what a killed `create` leaves behind."""
     return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
-
-
-def _silent(done: int, total: int) -> None:
-    pass
 
 
 class Catalogue:
@@ -227,8 +223,7 @@ class Catalogue:
         sources: Iterable[str | os.PathLike[str]] = (),
         *,
         images: Iterable[str | os.PathLike[str]] = (),
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = _silent,
+        options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
 
@@ -241,8 +236,7 @@ class Catalogue:
         sources : folders (all files below), image files, or tables with a column `image`; each
             must exist.
         images : image files, each of which may fail by itself.
-        max_pixels : an image with more pixels is recorded as failed.
-        progress : called as images are done.
+        options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
         ------
@@ -251,7 +245,7 @@ class Catalogue:
         """
         walk = find_images(sources, exclude=self.folder)
         walk.images += [os.fspath(image) for image in images]
-        return ingest(self._truth, walk, max_pixels, progress)
+        return ingest(self._truth, walk, options)
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Take images out of the catalogue; files on disk are not touched.
@@ -292,8 +286,7 @@ class Catalogue:
         kind: str | None = None,
         layers: str | Sequence[str] = "auto",
         views: bool = True,
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = _silent,
+        options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
         """Teach an attribute by examples, or add examples and values to one taught before.
 
@@ -309,7 +302,7 @@ class Catalogue:
             or `single`.
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
         views : learn from mirrored and cropped views, too, where a value has few examples.
-        max_pixels, progress : see `index`.
+        options : see `index`.
 
         Raises
         ------
@@ -329,8 +322,7 @@ class Catalogue:
             kind=kind,
             layers=layers,
             views=views,
-            max_pixels=max_pixels,
-            progress=progress,
+            options=options,
         )
 
     def forget(self, attribute: str, value: str | None = None) -> None:
@@ -367,8 +359,7 @@ class Catalogue:
         images: Iterable[str | os.PathLike[str]],
         *,
         attributes: Sequence[str] | None = None,
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = _silent,
+        options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImagePredictions]:
         """Predict the attributes of images, in the catalogue or not, in order.
 
@@ -376,7 +367,7 @@ class Catalogue:
         ----------
         images : files, or ids of images in the catalogue.
         attributes : only these; None means all.
-        max_pixels, progress : see `index`.
+        options : see `index`.
 
         Raises
         ------
@@ -385,7 +376,7 @@ class Catalogue:
         """
         names = self._attributes.check(attributes) if attributes else self._attributes.names()
         paths = [os.fspath(image) for image in images]
-        return predict(self._truth, self._attributes, paths, names, max_pixels, progress)
+        return predict(self._truth, self._attributes, paths, names, options)
 
     def explain(
         self,
@@ -394,8 +385,7 @@ class Catalogue:
         attributes: Sequence[str] | None = None,
         values: Sequence[str] = (),
         model: Model | None = None,
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = _silent,
+        options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImageExplanations]:
         """Say where in images the values of attributes come from, in order.
 
@@ -409,7 +399,7 @@ class Catalogue:
         values : explain these instead, each of every attribute that has it.
         model : a trained one, whose answers are explained by Grad-CAM; None explains the taught
             attributes by their own projection.
-        max_pixels, progress : see `index`.
+        options : see `index`.
 
         Raises
         ------
@@ -431,8 +421,7 @@ class Catalogue:
                 paths,
                 attributes,
                 values,
-                max_pixels,
-                progress,
+                options,
             )
         from gingham.explaining.taught import explain_taught
 
@@ -444,8 +433,7 @@ class Catalogue:
             paths,
             names,
             values,
-            max_pixels,
-            progress,
+            options,
         )
 
     def _most_alike(self, image: str) -> list[Hit]:
@@ -455,7 +443,7 @@ class Catalogue:
         return [hit for hit in hits if own is None or hit.id != own.hex()][:EVIDENCE]
 
     def tag(
-        self, attributes: Sequence[str] | None = None, *, progress: Progress = _silent
+        self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
     ) -> TagResult:
         """Apply attributes to every image of the catalogue, from the stored features.
 
@@ -467,7 +455,7 @@ class Catalogue:
             If no attribute is taught, or one asked for is not.
         """
         names = self._attributes.check(attributes)
-        return tag(self._truth, self._attributes, names, progress)
+        return tag(self._truth, self._attributes, names, options)
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Give the id of every image (64 hexadecimal digits) and its files."""
@@ -525,7 +513,7 @@ class Catalogue:
         where: Sequence[str] = (),
         unlike: Sequence[str | os.PathLike[str]] = (),
         n: int = 10,
-        max_pixels: int = MAX_PIXELS,
+        options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
         """Find the images that look most like the given ones, best first.
 
@@ -537,6 +525,7 @@ class Catalogue:
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
         unlike : images not to look like.
         n : how many to find.
+        options : see `index`.
 
         Raises
         ------
@@ -550,15 +539,15 @@ class Catalogue:
             raise InputError("search needs at least one image")
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         return self._searcher.search(
-            self._examples(given, max_pixels),
-            self._examples(unlike, max_pixels),
+            self._examples(given, options),
+            self._examples(unlike, options),
             weights,
             where,
             n,
         )
 
     def _examples(
-        self, images: Sequence[str | os.PathLike[str]], max_pixels: int
+        self, images: Sequence[str | os.PathLike[str]], options: ReadOptions
     ) -> list[ImageId | dict[str, NDArray[np.floating]]]:
         """Turn example images into ids of the catalogue, or into features of all layers."""
         examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
@@ -567,7 +556,7 @@ class Catalogue:
                 examples.append(known)
                 continue
             ((_, features, reason),) = self._truth.features_of(
-                [image], tuple(self.config.widths), max_pixels
+                [image], tuple(self.config.widths), options
             )
             if features is None:
                 raise ImageError(f"{image}: {reason}")

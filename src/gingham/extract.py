@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Features, Runtime, cpu_count
 from gingham.errors import ImageError
-from gingham.images import MAX_PIXELS, WHOLE, Box, open_image, read_file, resize
+from gingham.images import WHOLE, Box, open_image, read_file, resize
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.store.features import ImageId
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 PLAIN = "plain"
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and of all."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def extract(
     *,
     layers: tuple[str, ...] | None = None,
     views: Callable[[ImageId], tuple[View, ...]] = lambda image_id: VIEWS,
-    max_pixels: int = MAX_PIXELS,
+    options: ReadOptions = DEFAULTS,
     workers: int | None = None,
 ) -> Generator[Extracted, None, None]:
     """Read image files into features, in order.
@@ -89,7 +87,7 @@ def extract(
     layers : the layers to give out; None means all.
     views : called once for each file with its id, in order; what to read of it. No view means
         that the image is known, and it is not decoded.
-    max_pixels : see `gingham.images.open_image`.
+    options : its limit of pixels is used; progress is the caller's.
     workers : decoding threads; None means one a core.
     """
     config = runtime.config.preprocess
@@ -111,7 +109,7 @@ def extract(
         if not item.views:
             return item, []
         try:
-            picture = open_image(item.data, max_pixels=max_pixels, draft=config.size)
+            picture = open_image(item.data, max_pixels=options.max_pixels, draft=config.size)
         except ImageError as error:
             return _Read(item.image, b"", item.id, (), str(error)), []
         squares = [

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gingham.errors import ImageError, InputError
-
-MAX_PIXELS = 100_000_000
+from gingham.options import MAX_PIXELS
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""

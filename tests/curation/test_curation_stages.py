@@ -32,13 +32,9 @@ from gingham.curation.table import GROUPS, TableRows, Values, read_samples, writ
 from gingham.curation.unknown import NONE_IN_CSV, count_unknown
 from gingham.curation.values import Rule, settle_values
 from gingham.errors import InputError
+from gingham.options import ReadOptions
 from gingham.training.config import DataConfig
 from gingham.training.data import read_samples as read_learned
-
-
-def quiet(done: int, total: int) -> None:
-    pass
-
 
 SPECIAL: dict[str, Values] = {"": None, "-": ()}
 
@@ -289,7 +285,7 @@ def test_flipped_labels_come_first_with_the_right_suggestion(action: str) -> Non
         said[row] = f"v{(labels[row] + 1) % 3}"
     samples = samples_of(kind=[*said[:-1], ""])
     section = LabelErrorsSection(action=cast(Any, action))
-    stage = judge_labels(samples, X, np.ones(300, bool), section, seed=0, progress=quiet)
+    stage = judge_labels(samples, X, np.ones(300, bool), section, seed=0, options=ReadOptions())
     assert {r["row"] for r in stage.records[:5]} == set(flipped)
     assert len(stage.records) == 299
     for record in stage.records[:5]:
@@ -316,7 +312,7 @@ def test_duplicates_never_vouch_for_each_other() -> None:
         if grouped:
             samples.group = np.arange(60) // 2 * 2
         stage = judge_labels(
-            samples, X, np.ones(60, bool), LabelErrorsSection(), seed=0, progress=quiet
+            samples, X, np.ones(60, bool), LabelErrorsSection(), seed=0, options=ReadOptions()
         )
         ranks[grouped] = np.mean([r["probability"] for r in stage.records])
     assert ranks[False] > 0.7
@@ -339,7 +335,7 @@ def test_other_attributes_are_witnesses_unless_turned_off() -> None:
             np.ones(200, bool),
             LabelErrorsSection(context=context),
             seed=0,
-            progress=quiet,
+            options=ReadOptions(),
         )
         ranks[context] = next(
             r["attribute_rank"]
@@ -365,7 +361,7 @@ def test_a_doubtful_value_among_several_leaves_the_whole_cell_unknown() -> None:
         said[row] = cell
         samples = samples_of(("wear",), wear=said)
         section = LabelErrorsSection(action="unknown")
-        stage = judge_labels(samples, X, np.ones(200, bool), section, seed=0, progress=quiet)
+        stage = judge_labels(samples, X, np.ones(200, bool), section, seed=0, options=ReadOptions())
         told = next(r for r in stage.records if r["row"] == row and r["value"] == value)
         assert told["flagged"]
         if row == wrong:
@@ -386,7 +382,12 @@ def test_values_of_kind_multi_are_judged_one_by_one() -> None:
     cells[lacking] = "hat"
     samples = samples_of(("wear",), wear=cells)
     stage = judge_labels(
-        samples, X, np.ones(200, bool), LabelErrorsSection(action="replace"), seed=0, progress=quiet
+        samples,
+        X,
+        np.ones(200, bool),
+        LabelErrorsSection(action="replace"),
+        seed=0,
+        options=ReadOptions(),
     )
     found = next(r for r in stage.records if r["row"] == lacking and r["value"] == "not scarf")
     assert found["suggested"] == "scarf"
@@ -409,7 +410,7 @@ def test_every_label_is_judged_once_or_counted(n: int, values: int, multi: bool,
     before = list(samples.values["kind"])
     X = rng.normal(size=(n, 5)).astype(np.float32)
     stage = judge_labels(
-        samples, X, rng.random(n) < 0.9, LabelErrorsSection(), seed=seed, progress=quiet
+        samples, X, rng.random(n) < 0.9, LabelErrorsSection(), seed=seed, options=ReadOptions()
     )
     assert samples.values["kind"] == before
     ranks = [record["rank"] for record in stage.records]
@@ -466,7 +467,7 @@ def test_what_cannot_be_judged_is_counted() -> None:
     samples.values["some"][7] = ("alone",)
     has = np.ones(8, bool)
     has[0] = False
-    stage = judge_labels(samples, X, has, LabelErrorsSection(), seed=0, progress=quiet)
+    stage = judge_labels(samples, X, has, LabelErrorsSection(), seed=0, options=ReadOptions())
     figures = stage.summary["attributes"]
     assert figures["one"] == {"labels": 0, "flagged": 0, "not_judged": 7}
     assert figures["some"]["not_judged"] == 1

@@ -31,7 +31,7 @@ from gingham.errors import CatalogueError, InputError, ShapeError
 from gingham.evaluation.retrieval import RetrievalResult, evaluate_retrieval
 from gingham.evaluation.retrieval.measures import colour_distances, draw_queries, judge, to_lab
 from gingham.evaluation.retrieval.run import _picture
-from gingham.images import MAX_PIXELS
+from gingham.options import MAX_PIXELS
 
 Key = TypeVar("Key")
 ALL = ("fc", "conv", "fc+conv", "fc+conv:balanced")

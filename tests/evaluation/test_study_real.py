@@ -16,6 +16,7 @@ from gingham.backbones.table import FeatureConfig, split_pooling
 from gingham.errors import InputError
 from gingham.evaluation.study import knn_accuracy, make_folds
 from gingham.evaluation.study.reading import POOLING, StudyFeatures, read_images
+from gingham.options import ReadOptions
 
 KERAS = SHARED / "weights" / "resnet50_keras_to_layer3.safetensors"
 PHOTOS = SHARED / "data" / "colour_texture"
@@ -150,8 +151,7 @@ def test_accuracies_of_the_papers_network(attribute: str, tmp_path: Path) -> Non
         [str(PHOTOS / row["image"]) for row in rows],
         runtime,
         features,
-        max_pixels=10**8,
-        progress=lambda done, total: None,
+        options=ReadOptions(),
     )
     assert reading.failures == []
     ids = list(reading.ids.values())

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from gingham.evaluation.study.measures import answer_tone
 from gingham.evaluation.study.plots import Series, line_plot, matrix_plot
 from gingham.evaluation.study.reading import POOLINGS
 from gingham.evaluation.study.tints import tints
+from gingham.options import ReadOptions, silent
 from helpers import Loader
 
 pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
@@ -208,15 +208,13 @@ def test_a_killed_study_goes_on(tables: tuple[Path, Path], tmp_path: Path) -> No
 
 
 def test_progress_ends_where_it_said(tables: tuple[Path, Path], tmp_path: Path) -> None:
-    from contextlib import contextmanager
-
     said: dict[str, list[tuple[int, int]]] = {}
 
-    @contextmanager
-    def show(what: str) -> Iterator[Any]:
-        yield lambda done, total: said.setdefault(what, []).append((done, total))
+    def show(step: str, done: int, total: int) -> None:
+        said.setdefault(step, []).append((done, total))
 
-    study(tables, tmp_path / "out", setting=Setting(folds=3), load=Loader(), progress=show)
+    options = ReadOptions(progress=show)
+    study(tables, tmp_path / "out", setting=Setting(folds=3), load=Loader(), options=options)
     assert list(said) == ["read efficientnet_lite0", "experiments", "draw"]
     for steps in said.values():
         assert steps[-1][0] == steps[-1][1] > 0
@@ -506,7 +504,7 @@ def test_results_of_other_versions_are_made_anew(
         return len(made)
 
     def get() -> int:
-        ledger = Ledger(tmp_path, lambda done, total: None, 1)
+        ledger = Ledger(tmp_path, silent, 1)
         result: int = ledger.get("count", {}, compute, count=1)
         return result
 

@@ -36,6 +36,7 @@ from gingham.explaining.influence import (
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, colour, strength
 from gingham.extract import VIEWS, View
 from gingham.images import WHOLE, load_image, open_image, read_file, resize
+from gingham.options import ReadOptions
 from gingham.results import Evidence, Prediction
 from helpers import run, weights_of
 
@@ -211,7 +212,7 @@ def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -
     (result,) = shop.explain([folder / "photos" / "0003.jpg"], values=list(COLOURS))
     attribute = shop._attributes.get("colour")
     ((_, features, _),) = shop._truth.features_of(
-        [str(folder / "photos" / "0003.jpg")], attribute.layers, 10**8
+        [str(folder / "photos" / "0003.jpg")], attribute.layers, ReadOptions()
     )
     assert features is not None
     coordinates, _ = attribute.voter.projection.apply(attribute._columns(features))
@@ -528,13 +529,13 @@ class SmallModel:
         return self
 
     def logits(
-        self, images: Iterable[str], *, max_pixels: int
+        self, images: Iterable[str], *, options: ReadOptions
     ) -> Iterator[tuple[str, np.ndarray | None, str | None]]:
         import torch
 
         for image in images:
             try:
-                picture = open_image(read_file(image), max_pixels=max_pixels, draft=16)
+                picture = open_image(read_file(image), max_pixels=options.max_pixels, draft=16)
             except ImageError as error:
                 yield image, None, str(error)
                 continue

@@ -31,6 +31,7 @@ from gingham.catalogue import Catalogue
 from gingham.errors import BackboneError, CatalogueError, InputError
 from gingham.evaluation.model import evaluate_model
 from gingham.images import load_image, resize
+from gingham.options import ReadOptions
 from gingham.training import TrainedModel, train
 from gingham.training.applying import predict_images, tag_catalogue
 from gingham.training.trained import TorchModel
@@ -314,26 +315,23 @@ def test_maps_go_on_where_they_were(
     class StopHereError(Exception):
         pass
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(step: str, done: int, total: int) -> None:
         asked.append(done)
         if done == 20:
             raise StopHereError
 
-    from contextlib import nullcontext
-
     config = configure(weights, epochs=1)
     with pytest.raises(StopHereError):
-        train(table, tmp_path / "model", config, bar=lambda _: nullcontext(interrupt))
-    again: list[int] = []
-    train(
-        table,
-        tmp_path / "model",
-        config,
-        bar=lambda what: nullcontext(
-            (lambda d, t: again.append(d)) if what == "read" else (lambda d, t: None)
-        ),
-    )
-    assert again[0] == 17  # sixteen were on disk, noted every eight
+        train(table, tmp_path / "model", config, options=ReadOptions(progress=interrupt))
+    said: dict[str, list[tuple[int, int]]] = {}
+
+    def note(step: str, done: int, total: int) -> None:
+        said.setdefault(step, []).append((done, total))
+
+    train(table, tmp_path / "model", config, options=ReadOptions(progress=note))
+    assert said["read"][0][0] == 17  # sixteen were on disk, noted every eight
+    assert list(said)[:3] == ["read", "learn, frozen", "measure on validation"]
+    assert said["learn, frozen"][-1][0] == said["learn, frozen"][-1][1] > 0
 
 
 def test_images_that_cannot_be_read_are_left_out_and_told(

@@ -16,6 +16,7 @@ from torch import nn
 
 from conftest import FakeRuntime
 from gingham.images import load_image, resize
+from gingham.options import ReadOptions
 from gingham.training.config import FitConfig
 from gingham.training.fitting import EpochSampler
 from gingham.training.maps import store_maps, views_of
@@ -108,8 +109,7 @@ def test_the_store_holds_every_view(tmp_path: Path, photos: Path) -> None:
         shapes,
         views=views,
         stamp="x",
-        max_pixels=10**6,
-        progress=lambda done, total: None,
+        options=ReadOptions(10**6),
     )
     assert store.views == 4
     arrays = store.open()

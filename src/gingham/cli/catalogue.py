@@ -12,7 +12,7 @@ from gingham.cli.console import (
     print_counts,
     print_json,
     print_table,
-    progress_bar,
+    reading,
     say,
     spinner,
     table,
@@ -30,7 +30,6 @@ from gingham.cli.options import (
     app,
     look_weights,
     open_catalogue,
-    pixels,
     split_names,
     stdin_paths,
 )
@@ -84,10 +83,8 @@ def index(
             device=device,
             descriptors=kept or (),
         )
-    with shop, progress_bar("index", as_json) as progress:
-        result = shop.index(
-            folders, images=listed, max_pixels=pixels(max_megapixels), progress=progress
-        )
+    with shop, reading("index", as_json, max_megapixels) as options:
+        result = shop.index(folders, images=listed, options=options)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -131,7 +128,7 @@ def teach(
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to one taught before."""
-    with open_catalogue(catalogue) as shop, progress_bar("teach", as_json) as progress:
+    with open_catalogue(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
         result = shop.teach(
             attribute,
             examples,
@@ -141,8 +138,7 @@ def teach(
             kind=kind,
             layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
             views=views,
-            max_pixels=pixels(max_megapixels),
-            progress=progress,
+            options=options,
         )
     if as_json:
         print_json(result.to_dict())
@@ -196,11 +192,9 @@ def predict(
     """Predict the attributes of images, in the catalogue or not, one line an image."""
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
-    with open_catalogue(catalogue) as shop, progress_bar("predict", as_json) as progress:
+    with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
         if model is None:
-            results = shop.predict(
-                paths, attributes=attribute, max_pixels=pixels(max_megapixels), progress=progress
-            )
+            results = shop.predict(paths, attributes=attribute, options=options)
         else:
             from gingham.training.applying import predict_images, resolve_images
             from gingham.training.trained import TrainedModel
@@ -209,8 +203,7 @@ def predict(
                 TrainedModel.load(model),
                 resolve_images(shop, paths),
                 attributes=attribute,
-                max_pixels=pixels(max_megapixels),
-                progress=progress,
+                options=options,
             )
         for result in results:
             failed |= result.error is not None
@@ -241,15 +234,15 @@ def tag(
     With a model, the images are read again, from their files.
     """
     failures: tuple[Failure, ...] = ()
-    with open_catalogue(catalogue) as shop, progress_bar("tag", as_json) as progress:
+    with open_catalogue(catalogue) as shop, reading("tag", as_json) as options:
         if model is None:
-            result = shop.tag(attributes, progress=progress)
+            result = shop.tag(attributes, options=options)
         else:
             from gingham.training.applying import tag_catalogue
             from gingham.training.trained import TrainedModel
 
             result = made = tag_catalogue(
-                shop, TrainedModel.load(model), attributes=attributes, progress=progress
+                shop, TrainedModel.load(model), attributes=attributes, options=options
             )
             failures = made.failures
     if as_json:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from gingham.options import ReadOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,10 +67,14 @@ def spinner(what: str, as_json: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with rate and time left, on a terminal."""
+def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator[ReadOptions]:
+    """Give the options of a command that reads images; on a terminal, with a bar.
+
+    The bar shows one step at a time, with its rate and the time left.
+    """
+    max_pixels = int(max_megapixels * 1e6)
     if as_json or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield ReadOptions(max_pixels)
         return
     from rich.console import Console
     from rich.progress import (
@@ -88,12 +94,15 @@ def progress_bar(what: str, as_json: bool) -> Iterator[Callable[[int, int], None
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task(what, total=None, rate="")
+        task, shown = bar.add_task(what, total=None, rate=""), what
 
-        def update(done: int, total: int) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(
-                task, completed=done, total=total, rate=f"{speed:.0f} images/s" if speed else ""
-            )
+        def update(step: str, done: int, total: int) -> None:
+            nonlocal task, shown
+            if step != shown:
+                bar.remove_task(task)
+                task, shown = bar.add_task(step, total=None, rate=""), step
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.0f}/s" if speed else ""
+            bar.update(task, completed=done, total=total or None, rate=rate)
 
-        yield update
+        yield ReadOptions(max_pixels, update)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, progress_bar, say, table
+from gingham.cli.console import print_json, print_table, reading, say, table
 from gingham.cli.options import DeviceOption, JsonOption, app
 
 
@@ -33,13 +33,14 @@ def curate(
     from gingham.curation import CurationConfig
     from gingham.curation import curate as run
 
-    result = run(
-        source,
-        out,
-        CurationConfig.read(config) if config else None,
-        device=device,
-        progress=lambda what: progress_bar(what, as_json),
-    )
+    with reading("curate", as_json) as options:
+        result = run(
+            source,
+            out,
+            CurationConfig.read(config) if config else None,
+            device=device,
+            options=options,
+        )
     if as_json:
         print_json(result.to_dict())
     else:

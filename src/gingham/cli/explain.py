@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, progress_bar, say
+from gingham.cli.console import print_json, reading, say
 from gingham.cli.options import (
     CatalogueArgument,
     JsonOption,
@@ -16,7 +16,6 @@ from gingham.cli.options import (
     ModelOption,
     app,
     open_catalogue,
-    pixels,
     stdin_paths,
 )
 from gingham.results import shown
@@ -52,14 +51,13 @@ def explain(
         from gingham.training.trained import TrainedModel
 
         trained = TrainedModel.load(model)
-    with open_catalogue(catalogue) as shop, progress_bar("explain", as_json) as progress:
+    with open_catalogue(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
         results = shop.explain(
             paths,
             attributes=attribute,
             values=value or [],
             model=trained,
-            max_pixels=pixels(max_megapixels),
-            progress=progress,
+            options=options,
         )
         page = ExplanationPage(out)
         for result in results:

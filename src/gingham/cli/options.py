@@ -80,11 +80,6 @@ def split_names(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def pixels(megapixels: float) -> int:
-    """Turn megapixels into pixels."""
-    return int(megapixels * 1e6)
-
-
 def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:
     """Read `--look LOOK=WEIGHT` options; None if there are none."""
     if not looks:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, progress_bar, say, table
+from gingham.cli.console import print_json, print_table, reading, say, table
 from gingham.cli.options import (
     BackboneOption,
     DeviceOption,
@@ -16,7 +16,6 @@ from gingham.cli.options import (
     MegapixelsOption,
     WeightsOption,
     evaluate_app,
-    pixels,
     split_names,
 )
 
@@ -62,23 +61,23 @@ def retrieval(
     from gingham.evaluation.retrieval import evaluate_retrieval
     from gingham.evaluation.retrieval.report import against_base
 
-    result = evaluate_retrieval(
-        collection,
-        labels,
-        out,
-        descriptors=split_names(descriptors),
-        looks=looks or [],
-        class_column=class_column,
-        image_column=image_column,
-        group_column=group_column,
-        bins=bins,
-        seed=seed,
-        backbone=backbone,
-        weights=weights,
-        device=device,
-        max_pixels=pixels(max_megapixels),
-        progress=lambda what: progress_bar(what, as_json),
-    )
+    with reading("index", as_json, max_megapixels) as options:
+        result = evaluate_retrieval(
+            collection,
+            labels,
+            out,
+            descriptors=split_names(descriptors),
+            looks=looks or [],
+            class_column=class_column,
+            image_column=image_column,
+            group_column=group_column,
+            bins=bins,
+            seed=seed,
+            backbone=backbone,
+            weights=weights,
+            device=device,
+            options=options,
+        )
     if as_json:
         print_json(result.to_dict())
     else:

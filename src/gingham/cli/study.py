@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, progress_bar
+from gingham.cli.console import print_json, reading
 from gingham.cli.options import (
     DeviceOption,
     JsonOption,
     MegapixelsOption,
     app,
     look_weights,
-    pixels,
 )
 
 
@@ -66,20 +65,20 @@ def study(
     from gingham.evaluation.study import study as run
 
     names = backbones or [DEFAULT_BACKBONE]
-    result = run(
-        examples,
-        out,
-        backbones=names,
-        weights=split_weights(weights or [], names),
-        attributes=attributes or [],
-        groups=groups,
-        image_column=image_column,
-        queries=queries or [],
-        setting=Setting(folds=folds, seed=seed, looks=look_weights(looks) or Setting().looks),
-        device=device,
-        max_pixels=pixels(max_megapixels),
-        progress=lambda what: progress_bar(what, as_json),
-    )
+    with reading("study", as_json, max_megapixels) as options:
+        result = run(
+            examples,
+            out,
+            backbones=names,
+            weights=split_weights(weights or [], names),
+            attributes=attributes or [],
+            groups=groups,
+            image_column=image_column,
+            queries=queries or [],
+            setting=Setting(folds=folds, seed=seed, looks=look_weights(looks) or Setting().looks),
+            device=device,
+            options=options,
+        )
     if as_json:
         print_json(result.to_dict())
     else:

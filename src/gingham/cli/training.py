@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, progress_bar, say, table
+from gingham.cli.console import print_json, print_table, reading, say, table
 from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     app,
     evaluate_app,
     open_catalogue,
-    pixels,
 )
 
 TableArgument = Annotated[
@@ -43,14 +42,13 @@ def train(
     from gingham.training import TrainConfig
     from gingham.training import train as run
 
-    result = run(
-        labels,
-        out,
-        TrainConfig.read(config) if config else None,
-        max_pixels=pixels(max_megapixels),
-        bar=lambda what: progress_bar(what, as_json),
-        progress=not as_json and sys.stderr.isatty(),
-    )
+    with reading("train", as_json, max_megapixels) as options:
+        result = run(
+            labels,
+            out,
+            TrainConfig.read(config) if config else None,
+            options=options,
+        )
     if as_json:
         print_json(result.to_dict())
     else:
@@ -102,15 +100,14 @@ def model(
 
     with ExitStack() as stack:
         shop = stack.enter_context(open_catalogue(catalogue)) if catalogue else None
-        progress = stack.enter_context(progress_bar("evaluate", as_json))
+        options = stack.enter_context(reading("evaluate", as_json, max_megapixels))
         result = evaluate_model(
             TrainedModel.load(folder),
             labels,
             out,
             part=part,
             catalogue=shop,
-            max_pixels=pixels(max_megapixels),
-            progress=progress,
+            options=options,
         )
     if as_json:
         print_json(result.to_dict())

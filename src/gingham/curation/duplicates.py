@@ -25,7 +25,7 @@ from gingham.curation.neighbours import (
     perceptual_points,
 )
 from gingham.curation.table import Records, Stage, TableRows, written
-from gingham.extract import Progress
+from gingham.options import ReadOptions
 
 COLUMNS = (
     "row", "image", "action", "reason", "of_row", "of_image", "turn", "block", "shift", "found_by",
@@ -65,9 +65,7 @@ def find_links(
     prints: Fingerprints,
     reduced: Callable[[list[int]], NDArray[np.float32]] | None,
     section: DuplicatesSection,
-    *,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> list[Link]:
     """Find the copies among the rows that are still there.
 
@@ -79,8 +77,7 @@ def find_links(
     samples, prints : of N rows.
     reduced : gives the (n, d) features of some rows; None where there are none.
     section : what to look for.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called with the number of pairs compared and of all.
+    options : see `gingham.ReadOptions`.
     """
     links: list[Link] = []
     first: dict[bytes, int] = {}
@@ -97,13 +94,13 @@ def find_links(
     candidates = _candidates(rows, prints, reduced, section)
     # Pairs of one picture follow each other: it is decoded once for them.
     for done, (a, b, turn, like, said) in enumerate(candidates, 1):
-        gap = is_readable_copy(paths[a], paths[b], TURNS[turn], max_pixels)
+        gap = is_readable_copy(paths[a], paths[b], TURNS[turn], options.max_pixels)
         if gap is not None and gap.is_copy:
             # A grey copy has lost what some attributes are about.
             links.append(Link(a, b, "alike" if gap.grey else "near", said, turn, gap))
         elif gap is not None and like:
             links.append(Link(a, b, "alike", said, turn, gap))
-        progress(done, len(candidates))
+        options.progress("compare", done, len(candidates))
     return without_doubtful(links)
 
 

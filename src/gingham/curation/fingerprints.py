@@ -16,8 +16,8 @@ from PIL import Image
 
 from gingham.backbones.runtime import cpu_count
 from gingham.errors import ImageError
-from gingham.extract import Progress
 from gingham.images import open_image, read_file
+from gingham.options import ReadOptions
 from gingham.store.features import ImageId
 from gingham.store.files import LocalFiles
 from gingham.store.shards import Shards
@@ -59,17 +59,14 @@ class Fingerprints:
     thumbnails: NDArray[np.uint8]
 
 
-def take_fingerprints(
-    paths: Sequence[str], cache: Path, *, max_pixels: int, progress: Progress
-) -> Fingerprints:
+def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -> Fingerprints:
     """Measure picture files; those whose bytes were measured before are not decoded again.
 
     Parameters
     ----------
     paths : of N files.
     cache : folder of what is kept.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called with the number of files done and of all.
+    options : see `gingham.ReadOptions`.
     """
     files = LocalFiles(cache / "fingerprints")
     files.sweep()
@@ -94,7 +91,7 @@ def take_fingerprints(
             image_id = hashlib.sha256(data).digest()
             if image_id in known or image_id in new:
                 return image_id
-            return _measure(data, image_id, max_pixels)
+            return _measure(data, image_id, options.max_pixels)
         except ImageError as error:
             return str(error)
 
@@ -111,7 +108,7 @@ def take_fingerprints(
                     new[got["id"]] = got
             if len(new) >= _SHARD:
                 store()
-            progress(len(ids), len(paths))
+            options.progress("measure", len(ids), len(paths))
         store()
     return _gather(ids, reasons, shards, known, cache)
 

@@ -13,7 +13,7 @@ from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import require_extra
-from gingham.extract import Progress
+from gingham.options import ReadOptions
 
 COLUMNS = (
     "rank", "attribute_rank", "row", "image", "attribute", "value", "suggested", "probability",
@@ -35,7 +35,7 @@ def judge_labels(
     section: LabelErrorsSection,
     *,
     seed: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Stage:
     """Rank every label by its out-of-sample probability, the most doubtful first.
 
@@ -51,7 +51,7 @@ def judge_labels(
     has_features : (N,) which rows have any.
     section : what to judge, and what to do with what is flagged.
     seed : of the folds.
-    progress : called with the number of models fitted and of all.
+    options : only its progress is used.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def judge_labels(
             "not_judged": len(known) - len({record["row"] for record in one}),
         }
         found += one
-        progress(done + 1, len(names))
+        options.progress("judge", done + 1, len(names))
     found.sort(key=lambda record: (record["probability"], record["row"], record["attribute"]))
     for rank, record in enumerate(found, 1):
         record["rank"] = rank

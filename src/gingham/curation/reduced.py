@@ -11,7 +11,8 @@ from gingham.attributes.discriminant import learn_space
 from gingham.attributes.fitting import blocks, join
 from gingham.backbones.runtime import Features, Runtime
 from gingham.backbones.table import FeatureConfig
-from gingham.extract import PLAIN, VIEWS, Progress, extract
+from gingham.extract import PLAIN, VIEWS, extract
+from gingham.options import ReadOptions
 from gingham.store.features import FeatureStore, ImageId
 
 LEARNED_FROM = 6000
@@ -24,9 +25,7 @@ def read_features(
     images: Sequence[str],
     runtime: Runtime,
     store: FeatureStore,
-    *,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> dict[str, str]:
     """Read picture files into features; those whose bytes were read before are not read again.
 
@@ -35,7 +34,7 @@ def read_features(
     images : paths.
     runtime : the backbone.
     store : where the features are, and where new ones go.
-    max_pixels, progress : see `gingham.extract.extract`.
+    options : see `gingham.ReadOptions`.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def read_features(
         images,
         runtime,
         views=lambda image_id: VIEWS if unread(image_id) else (),
-        max_pixels=max_pixels,
+        options=options,
     )
     try:
         for done, item in enumerate(results, 1):
@@ -69,7 +68,7 @@ def read_features(
                 failed[item.image] = item.reason
             if len(waiting) >= _SHARD:
                 keep()
-            progress(done, len(images))
+            options.progress("read features", done, len(images))
     finally:
         # Ctrl-C, too, keeps what was read.
         keep()

@@ -16,8 +16,8 @@ from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import ImageError
 from gingham.evaluation.study.markup import table
 from gingham.evaluation.study.page import asset, sectioned_page
-from gingham.extract import Progress
 from gingham.images import open_image, read_file
+from gingham.options import ReadOptions
 from gingham.report.frame import escaped
 from gingham.store.files import replace_file
 
@@ -32,9 +32,7 @@ def write_report(
     stages: Sequence[Stage],
     labels: Records,
     summary: Mapping[str, Any],
-    *,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> None:
     """Write the page, whole or not at all; everything is inside it, nothing is fetched.
 
@@ -46,15 +44,14 @@ def write_report(
     stages : what was done.
     labels : what copies of a picture say of each other's labels: filled, or contradictory.
     summary : the figures, as `summary.json` has them.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called with the number of sections made and of all.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    page = _Page(samples, max_pixels)
+    page = _Page(samples, options.max_pixels)
     done = {stage.name: stage for stage in stages}
     made: list[tuple[str, str, str]] = []
     sections: list[tuple[str, str, Callable[[], str]]] = [
@@ -74,7 +71,7 @@ def write_report(
             sections.append((title, name, lambda make=make, name=name: make(done[name])))  # type: ignore[misc]
     for number, (title, anchor, build) in enumerate(sections, 1):
         made.append((title, anchor, build()))
-        progress(number, len(sections))
+        options.progress("report", number, len(sections))
     title = f"{Path(summary['table']).name or summary['table']}, curated"
     html = sectioned_page(
         title, _figures(summary), made, style=asset("page.css", "gingham.curation")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,15 +38,12 @@ from gingham.curation.table import (
     write_records,
 )
 from gingham.errors import CatalogueBusyError, InputError, require_extra
-from gingham.extract import Progress
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, write_json
 from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
-
-Show = Callable[[str], AbstractContextManager[Progress]]
-"""Called with what begins; gives a context in which progress is told."""
 
 STAGES: dict[str, tuple[str, ...]] = {
     "invalid": invalid.COLUMNS,
@@ -102,18 +97,13 @@ class CurationResult(Result):
     seconds: float
 
 
-@contextlib.contextmanager
-def _silent(what: str) -> Iterator[Progress]:
-    yield lambda done, total: None
-
-
 def curate(
     table: str | os.PathLike[str],
     out: str | os.PathLike[str],
     config: CurationConfig | None = None,
     *,
     device: str = "auto",
-    progress: Show = _silent,
+    options: ReadOptions = DEFAULTS,
     load: LoadRuntime = load_runtime,
 ) -> CurationResult:
     """Turn a table of images and labels into a clean one, and say all that was done to it.
@@ -126,7 +116,8 @@ def curate(
         defaults (`curate.toml`), and of what is kept for a second run (`cache/`).
     config : what to do; None means the defaults.
     device : see `gingham.load_runtime`.
-    progress : see `Show`.
+    options : only its progress is used; the largest picture is a setting, `[invalid]
+        max_megapixels`.
     load : what loads the backbone.
 
     Raises
@@ -162,7 +153,7 @@ def curate(
     lock = _lock(folder)
     try:
         before = {name: samples.counts(name) for name in samples.values}
-        work = _Work(samples, config, folder / "cache", progress, load, device)
+        work = _Work(samples, config, folder / "cache", options, load, device)
         if in_catalogue:
             work.catalogue = source
         stages, labels = work.run()
@@ -171,17 +162,7 @@ def curate(
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
         write_json(folder / "summary.json", summary)
-        with progress("report") as told:
-            write_report(
-                folder / REPORT,
-                samples,
-                before,
-                stages,
-                labels,
-                summary,
-                max_pixels=work.max_pixels,
-                progress=told,
-            )
+        write_report(folder / REPORT, samples, before, stages, labels, summary, work.options)
     finally:
         lock.release()
     figures = {stage.name: dict(stage.summary) for stage in stages}
@@ -210,12 +191,12 @@ class _Work:
         samples: TableRows,
         config: CurationConfig,
         cache: Path,
-        progress: Show,
+        options: ReadOptions,
         load: LoadRuntime,
         device: str,
     ) -> None:
-        self.samples, self.config, self.cache, self.progress = samples, config, cache, progress
-        self.max_pixels = int(config.invalid.max_megapixels * 1e6)
+        self.samples, self.config, self.cache = samples, config, cache
+        self.options = replace(options, max_pixels=int(config.invalid.max_megapixels * 1e6))
         self.catalogue: Path | None = None
         self._load, self._device = load, device
         self._reduced: NDArray[np.float32] | None = None
@@ -224,10 +205,7 @@ class _Work:
     def run(self) -> tuple[list[Stage], Records]:
         """Run the stages that are turned on; gives that, and the labels of copies."""
         samples, config = self.samples, self.config
-        with self.progress("measure") as told:
-            self.prints = take_fingerprints(
-                samples.paths, self.cache, max_pixels=self.max_pixels, progress=told
-            )
+        self.prints = take_fingerprints(samples.paths, self.cache, self.options)
         stages: list[Stage] = []
         labels: Records = []
 
@@ -241,15 +219,13 @@ class _Work:
         if config.duplicates.enabled:
             if config.duplicates.features:
                 self.reduced()
-            with self.progress("compare") as told:
-                links = duplicates.find_links(
-                    samples,
-                    self.prints,
-                    (lambda rows: self.reduced()[rows]) if config.duplicates.features else None,
-                    config.duplicates,
-                    max_pixels=self.max_pixels,
-                    progress=told,
-                )
+            links = duplicates.find_links(
+                samples,
+                self.prints,
+                (lambda rows: self.reduced()[rows]) if config.duplicates.features else None,
+                config.duplicates,
+                self.options,
+            )
             stage, labels = duplicates.settle_duplicates(
                 samples, self.prints, links, config.duplicates
             )
@@ -262,17 +238,16 @@ class _Work:
             done(unknown.count_unknown(samples, config.unknown))
         if config.label_errors.enabled:
             reduced = self.reduced()
-            with self.progress("judge") as told:
-                done(
-                    label_errors.judge_labels(
-                        samples,
-                        reduced,
-                        np.array([one is not None for one in self.prints.ids]),
-                        config.label_errors,
-                        seed=config.seed,
-                        progress=told,
-                    )
+            done(
+                label_errors.judge_labels(
+                    samples,
+                    reduced,
+                    np.array([one is not None for one in self.prints.ids]),
+                    config.label_errors,
+                    seed=config.seed,
+                    options=self.options,
                 )
+            )
         if config.split.enabled:
             done(split.split_samples(samples, config.split, seed=config.seed))
         if config.balance.enabled:
@@ -295,24 +270,21 @@ class _Work:
         for image_id, path in zip(self.prints.ids, self.samples.paths, strict=True):
             if image_id is not None and image_id not in store:
                 first.setdefault(image_id, path)
-        with self.progress("read features") as told:
-            failed = read_features(
-                list(first.values()), runtime, store, max_pixels=self.max_pixels, progress=told
-            )
+        failed = read_features(list(first.values()), runtime, store, self.options)
         if failed:
             path, reason = next(iter(failed.items()))
             raise InputError(f"{path} changed while it was read ({reason}): curate again")
         known = [row for row, image_id in enumerate(self.prints.ids) if image_id is not None]
         if len({self.prints.ids[row] for row in known}) < 2:
             raise InputError("fewer than two pictures can be read: check the image column")
-        with self.progress("reduce"):
-            found = reduce_features(
-                store,
-                [self.prints.ids[row] or b"" for row in known],
-                runtime.config,
-                dimensions=section.dimensions,
-                seed=self.config.seed,
-            )
+        self.options.progress("reduce", 0, 0)
+        found = reduce_features(
+            store,
+            [self.prints.ids[row] or b"" for row in known],
+            runtime.config,
+            dimensions=section.dimensions,
+            seed=self.config.seed,
+        )
         self._reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
         self._reduced[known] = found
         return self._reduced

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from gingham.catalogue import Catalogue
 from gingham.errors import InputError
 from gingham.evaluation.model_page import write_page
-from gingham.extract import Progress
-from gingham.images import MAX_PIXELS
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
 from gingham.store.files import replace_file, write_json
 from gingham.training.data import header, read_samples
@@ -83,8 +82,7 @@ def evaluate_model(
     *,
     part: str | None = None,
     catalogue: Catalogue | None = None,
-    max_pixels: int = MAX_PIXELS,
-    progress: Progress = lambda done, total: None,
+    options: ReadOptions = DEFAULTS,
 ) -> EvaluateResult:
     """Judge a model on the rows of a table, and write metrics.json, metrics.csv and report.html.
 
@@ -99,7 +97,7 @@ def evaluate_model(
     catalogue : its taught attributes of the same names are asked about the same images; those
         that they were taught with, and those that the model learned from, are left out of the
         comparison.
-    max_pixels, progress : see `gingham.training.train`.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
@@ -128,7 +126,7 @@ def evaluate_model(
                 "images that it has not seen"
             )
         samples, ids = samples.only(np.flatnonzero(~learned)), ids[~learned]
-    logits, readable = model_logits(model, samples, max_pixels, progress)
+    logits, readable = model_logits(model, samples, options, "evaluate")
     failed = tuple(i for i, good in zip(samples.images, readable, strict=True) if not good)
     samples, ids = samples.only(np.flatnonzero(readable)), ids[readable]
     answers = model.answers(logits)

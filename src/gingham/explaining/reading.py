@@ -10,6 +10,7 @@ from PIL import Image
 
 from gingham.errors import ImageError, InputError
 from gingham.images import Box, frame, open_image, read_file
+from gingham.options import ReadOptions
 from gingham.results import Prediction
 from gingham.store.examples import Taught
 from gingham.store.truth import Truth
@@ -61,7 +62,7 @@ def without_itself(
     return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
 
 
-def read_picture(truth: Truth, image: str, size: int, max_pixels: int) -> Image.Image:
+def read_picture(truth: Truth, image: str, size: int, options: ReadOptions) -> Image.Image:
     """Read the picture of a file, or of an id of the catalogue.
 
     Parameters
@@ -69,7 +70,7 @@ def read_picture(truth: Truth, image: str, size: int, max_pixels: int) -> Image.
     truth : of the catalogue.
     image : file or id.
     size : side of the network's input: a JPEG may be decoded smaller, as `extract` does.
-    max_pixels : see `gingham.images.open_image`.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
@@ -78,13 +79,13 @@ def read_picture(truth: Truth, image: str, size: int, max_pixels: int) -> Image.
     """
     image_id = truth.image_id(image)
     if image_id is None:
-        return open_image(read_file(image), max_pixels=max_pixels, draft=size)
+        return open_image(read_file(image), max_pixels=options.max_pixels, draft=size)
     file = truth.locations.images[image_id][0]
     try:
         data = read_file(file)
         if hashlib.sha256(data).digest() != image_id:
             raise ImageError("has changed since it was indexed: index it again")
-        return open_image(data, max_pixels=max_pixels, draft=size)
+        return open_image(data, max_pixels=options.max_pixels, draft=size)
     except ImageError as error:
         raise ImageError(f"{file}: {error}") from None
 

@@ -21,9 +21,9 @@ from gingham.explaining.reading import (
     read_picture,
     without_itself,
 )
-from gingham.extract import Progress
 from gingham.images import Box, resize
 from gingham.operations.tag import predict
+from gingham.options import ReadOptions
 from gingham.results import Prediction
 from gingham.store.truth import Truth
 
@@ -35,8 +35,7 @@ def explain_taught(
     paths: Sequence[str],
     names: Sequence[str],
     values: Sequence[str],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Iterator[ImageExplanations]:
     """Explain images one after another; see `Catalogue.explain`."""
     if not isinstance(runtime, MapRuntime):
@@ -47,7 +46,7 @@ def explain_taught(
     taught = [attributes.get(name) for name in names]
     check_values({attribute.name: attribute.values for attribute in taught}, values)
     # Not a generator itself: what is refused is refused before anything is written.
-    return _explain_all(truth, attributes, runtime, paths, taught, values, max_pixels, progress)
+    return _explain_all(truth, attributes, runtime, paths, taught, values, options)
 
 
 def _explain_all(
@@ -57,8 +56,7 @@ def _explain_all(
     paths: Sequence[str],
     taught: Sequence[TaughtAttribute],
     values: Sequence[str],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Iterator[ImageExplanations]:
     names = [attribute.name for attribute in taught]
     # Those that only tell what is unknown have no say in a value's score.
@@ -66,15 +64,12 @@ def _explain_all(
     used = {layer.removesuffix(FOREGROUND) for space in spaces for layer, _, _ in space.blocks}
     layers = tuple(layer for layer in truth.layers if layer in used)
     how = truth.config.preprocess
-    answers = predict(
-        *(truth, attributes, paths, names, max_pixels, lambda done, total: None),
-        evidence=EVIDENCE + 1,
-    )
+    answers = predict(truth, attributes, paths, names, options.quiet, evidence=EVIDENCE + 1)
     for done, answer in enumerate(answers, 1):
         try:
             if answer.error is not None:
                 raise ImageError(answer.error)
-            picture = read_picture(truth, answer.image, how.size, max_pixels)
+            picture = read_picture(truth, answer.image, how.size, options)
             square = resize(picture, how.size, interpolation=how.interpolation, crop=how.crop)
             maps = runtime.maps(square, layers)
             box = box_read(picture, how.crop)
@@ -97,7 +92,7 @@ def _explain_all(
             yield ImageExplanations(answer.image, explanations, np.asarray(picture))
         except ImageError as error:
             yield ImageExplanations(answer.image, error=str(error))
-        progress(done, len(paths))
+        options.progress("explain", done, len(paths))
 
 
 def _explain(

@@ -22,9 +22,10 @@ from gingham.explaining.reading import (
     read_picture,
     without_itself,
 )
-from gingham.extract import Progress, View
+from gingham.extract import View
 from gingham.images import resize
 from gingham.operations.tag import predict
+from gingham.options import ReadOptions
 from gingham.results import Evidence, Hit, Prediction
 from gingham.store.truth import Truth
 
@@ -73,7 +74,7 @@ class Model(Protocol):
         """What its outputs mean."""
 
     def logits(
-        self, images: Iterable[str], *, max_pixels: int
+        self, images: Iterable[str], *, options: ReadOptions
     ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
         """Give (image, (V,) logits, None), or (image, None, reason), in order."""
 
@@ -94,8 +95,7 @@ def explain_trained(
     paths: Sequence[str],
     names: Sequence[str] | None,
     values: Sequence[str],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Iterator[ImageExplanations]:
     """Explain images by a model, one after another; see `Catalogue.explain`.
 
@@ -112,9 +112,7 @@ def explain_trained(
     check_values(known, values)
     # Refused before anything is written, as an attribute that there is not.
     import_grad_cam()
-    return _explain_all(
-        truth, attributes, search, model, paths, chosen, values, max_pixels, progress
-    )
+    return _explain_all(truth, attributes, search, model, paths, chosen, values, options)
 
 
 def _explain_all(
@@ -125,19 +123,18 @@ def _explain_all(
     paths: Sequence[str],
     names: Sequence[str],
     values: Sequence[str],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Iterator[ImageExplanations]:
     parts = model.torch_model()
     how = parts.preprocess
     files = [_file(truth, path) for path in paths]
     for done, (path, (_, logits, reason)) in enumerate(
-        zip(paths, model.logits(files, max_pixels=max_pixels), strict=True), 1
+        zip(paths, model.logits(files, options=options), strict=True), 1
     ):
         try:
             if logits is None:
                 raise ImageError(reason or "cannot be read")
-            picture = read_picture(truth, path, how.size, max_pixels)
+            picture = read_picture(truth, path, how.size, options)
             predictions = model.predictions(logits[None], names)[0]
             wanted = [
                 (name, value)
@@ -154,7 +151,7 @@ def _explain_all(
                 signs=[sign for _, sign in outputs],
                 views=parts.views,
             )
-            shown = _evidence(truth, attributes, search, path, names, max_pixels)
+            shown = _evidence(truth, attributes, search, path, names, options)
             explanations = tuple(
                 Explanation(
                     name,
@@ -172,7 +169,7 @@ def _explain_all(
             yield ImageExplanations(path, explanations, np.asarray(picture))
         except ImageError as error:
             yield ImageExplanations(path, error=str(error))
-        progress(done, len(paths))
+        options.progress("explain", done, len(paths))
 
 
 def _values(attribute: Any) -> tuple[str, ...]:
@@ -200,14 +197,13 @@ def _evidence(
     search: Callable[[str], Sequence[Hit]],
     image: str,
     names: Sequence[str],
-    max_pixels: int,
+    options: ReadOptions,
 ) -> dict[str, tuple[Evidence, ...]]:
     shown: dict[str, tuple[Evidence, ...]] = {}
     taught = [name for name in names if name in attributes.names()]
     if taught:
         for answer in predict(
-            *(truth, attributes, [image], taught, max_pixels, lambda done, total: None),
-            evidence=EVIDENCE + 1,
+            truth, attributes, [image], taught, options.quiet, evidence=EVIDENCE + 1
         ):
             for name, one in answer.predictions.items():
                 one, _ = without_itself(truth, one, attributes.taught()[name], image)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from gingham.extract import PLAIN, VIEWS, Extracted, Progress, View, absolute, extract
+from gingham.extract import PLAIN, VIEWS, Extracted, View, absolute, extract
+from gingham.options import ReadOptions
 from gingham.results import Failure, IndexResult
 from gingham.sources import Walk
 from gingham.store.features import ImageId
@@ -19,8 +20,7 @@ SHARD_SECONDS = 30.0
 def ingest(
     truth: Truth,
     walk: Walk,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> IndexResult:
     """Read the images of a walk that are not stored yet; see `Catalogue.index`.
 
@@ -53,7 +53,7 @@ def ingest(
         events.clear()
 
     committed = time.monotonic()
-    results = extract(walk.images, truth.runtime, views=views, max_pixels=max_pixels)
+    results = extract(walk.images, truth.runtime, views=views, options=options)
     with closing(results) as items:
         try:
             for done, item in enumerate(items, 1):
@@ -74,7 +74,7 @@ def ingest(
                     name = absolute(item.image)
                     if truth.locations.files.get(name) != item.id:
                         events.append((name, item.id))
-                progress(done, len(walk.images))
+                options.progress("index", done, len(walk.images))
                 late = time.monotonic() - committed > SHARD_SECONDS
                 if len(new) >= SHARD_IMAGES or len(events) >= SHARD_FILES or (events and late):
                     commit()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.registry import Attributes
 from gingham.attributes.taught import TaughtAttribute
-from gingham.extract import Progress
 from gingham.index.tags import UNKNOWN
+from gingham.options import ReadOptions
 from gingham.results import ImagePredictions, TagResult
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -23,8 +23,7 @@ def predict(
     attributes: Attributes,
     paths: Sequence[str],
     names: Sequence[str],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
     *,
     evidence: int = 5,
 ) -> Iterator[ImagePredictions]:
@@ -33,22 +32,20 @@ def predict(
     used = {layer for attribute in taught for layer in attribute.layers}
     # Without any attribute an image is still read, to say whether it can be.
     layers = tuple(x for x in truth.layers if x in used) or truth.layers[:1]
-    for done, (image, features, reason) in enumerate(
-        truth.features_of(paths, layers, max_pixels), 1
-    ):
+    for done, (image, features, reason) in enumerate(truth.features_of(paths, layers, options), 1):
         if features is None:
             yield ImagePredictions(image, error=reason)
         else:
             predictions = {a.name: a.predict(features, evidence=evidence)[0] for a in taught}
             yield ImagePredictions(image, predictions)
-        progress(done, len(paths))
+        options.progress("predict", done, len(paths))
 
 
 def tag(
     truth: Truth,
     attributes: Attributes,
     names: Sequence[str],
-    progress: Progress,
+    options: ReadOptions,
 ) -> TagResult:
     """Tag every image with the named attributes; see `Catalogue.tag`."""
     started = time.perf_counter()
@@ -59,7 +56,7 @@ def tag(
         counts[name] = count
         with blas_threads(1):
             attributes.write_predictions(
-                attribute, _answers(truth, attribute, count, number, len(names), progress)
+                attribute, _answers(truth, attribute, count, number, len(names), options)
             )
     return TagResult(counts, len(truth.locations.images), time.perf_counter() - started)
 
@@ -70,7 +67,7 @@ def _answers(
     count: dict[str, int],
     number: int,
     total: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]:
     done = number * len(truth.locations.images)
     for ids, features in truth.features.batches(attribute.layers):
@@ -84,5 +81,5 @@ def _answers(
             for value in answer or [UNKNOWN]:
                 count[value] += 1
         done += len(live)
-        progress(done, total * len(truth.locations.images))
+        options.progress("tag", done, total * len(truth.locations.images))
         yield [ids[row] for row in live], values, confidence

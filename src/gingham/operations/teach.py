@@ -13,8 +13,9 @@ from gingham.attributes.fitting import fit, view_id, views_for
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
-from gingham.extract import PLAIN, VIEWS, Progress, View, absolute, extract
+from gingham.extract import PLAIN, VIEWS, View, absolute, extract
 from gingham.operations.ingest import SHARD_IMAGES
+from gingham.options import ReadOptions
 from gingham.results import Failure, TeachResult
 from gingham.sources import Label, Teachable, label_images, read_labels
 from gingham.store.examples import Example, Taught, add_examples
@@ -58,8 +59,7 @@ def teach(
     kind: str | None,
     layers: str | Sequence[str],
     views: bool,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> TeachResult:
     """Add examples to an attribute and fit it; see `Catalogue.teach`."""
     started = time.perf_counter()
@@ -84,7 +84,7 @@ def teach(
         )
     values = {value for row in labels.rows for value in row.values}
     wanted = views_for(len(labels.rows), len(values)) if views else ()
-    ids, failed = _read_examples(truth, labels.rows, wanted, max_pixels, progress)
+    ids, failed = _read_examples(truth, labels.rows, wanted, options)
     fresh = [
         Example(
             image_id,
@@ -136,8 +136,7 @@ def _read_examples(
     truth: Truth,
     rows: Sequence[Label],
     wanted: Sequence[View],
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> tuple[list[ImageId | None], list[Failure]]:
     """Find the id of each example, and put the features that are missing in the truth."""
     claimed: set[ImageId] = set()
@@ -160,9 +159,7 @@ def _read_examples(
         altered.clear()
 
     images = [row.image for row in rows]
-    for done, item in enumerate(
-        extract(images, truth.runtime, views=views, max_pixels=max_pixels), 1
-    ):
+    for done, item in enumerate(extract(images, truth.runtime, views=views, options=options), 1):
         known = item.id or truth.locations.files.get(absolute(item.image))
         usable = known is not None and (known in truth.features or known in plain)
         if item.id is not None and item.features:
@@ -175,7 +172,7 @@ def _read_examples(
         if not usable:
             failed.append(Failure(item.image, item.reason or "a copy of a file that failed"))
         ids.append(known if usable else None)
-        progress(done, len(images))
+        options.progress("teach", done, len(images))
         if len(plain) + len(altered) >= SHARD_IMAGES:
             commit()
     commit()

@@ -14,6 +14,7 @@ from gingham.backbones.table import FeatureConfig
 from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, absolute, extract
 from gingham.images import read_file
+from gingham.options import ReadOptions
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
@@ -61,7 +62,7 @@ class Truth:
         return self.config.pooled
 
     def features_of(
-        self, images: Sequence[str], layers: tuple[str, ...], max_pixels: int
+        self, images: Sequence[str], layers: tuple[str, ...], options: ReadOptions
     ) -> Iterator[tuple[str, dict[str, NDArray[np.floating]] | None, str | None]]:
         """Give (image, layer -> (1, 2C), None), or (image, None, reason), in order.
 
@@ -75,7 +76,7 @@ class Truth:
             self.runtime,
             layers=layers,
             views=lambda image_id: () if image_id in self.features else VIEWS,
-            max_pixels=max_pixels,
+            options=options,
         )
         for i, image in enumerate(images):
             if i in listed:

@@ -14,9 +14,8 @@ import numpy as np
 
 from gingham.catalogue import Catalogue
 from gingham.errors import InputError
-from gingham.extract import Progress
-from gingham.images import MAX_PIXELS
 from gingham.index.tags import UNKNOWN
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, ImagePredictions, TagResult
 from gingham.training.trained import TrainedModel
 from gingham.training.vocabulary import NO, YES, ModelAttribute
@@ -35,8 +34,7 @@ def predict_images(
     images: Sequence[str],
     *,
     attributes: Sequence[str] | None = None,
-    max_pixels: int = MAX_PIXELS,
-    progress: Progress = lambda done, total: None,
+    options: ReadOptions = DEFAULTS,
 ) -> Iterator[ImagePredictions]:
     """Answer for image files, in order.
 
@@ -46,13 +44,13 @@ def predict_images(
         If the model has no attribute of a name asked for.
     """
     model.vocabulary.chosen(attributes)
-    found = model.logits(images, max_pixels=max_pixels)
+    found = model.logits(images, options=options)
     for done, (image, logits, reason) in enumerate(found, 1):
         if logits is None:
             yield ImagePredictions(image, error=reason)
         else:
             yield ImagePredictions(image, model.predictions(logits[None], attributes)[0])
-        progress(done, len(images))
+        options.progress("predict", done, len(images))
 
 
 def resolve_images(shop: Catalogue, images: Iterable[str]) -> list[str]:
@@ -66,8 +64,7 @@ def tag_catalogue(
     model: TrainedModel,
     *,
     attributes: Sequence[str] | None = None,
-    max_pixels: int = MAX_PIXELS,
-    progress: Progress = lambda done, total: None,
+    options: ReadOptions = DEFAULTS,
 ) -> ModelTagResult:
     """Tag every image of a catalogue with a model's answers.
 
@@ -80,14 +77,14 @@ def tag_catalogue(
     chosen = model.vocabulary.chosen(attributes)
     images = shop.images()
     ids, rows, failures = [], [], []
-    found = model.logits((files[0] for files in images.values()), max_pixels=max_pixels)
+    found = model.logits((files[0] for files in images.values()), options=options)
     for done, (image_id, (image, logits, reason)) in enumerate(zip(images, found, strict=True), 1):
         if logits is None:
             failures.append(Failure(image, str(reason)))
         else:
             ids.append(image_id)
             rows.append(logits)
-        progress(done, len(images))
+        options.progress("tag", done, len(images))
     if not rows:
         first = f": {failures[0].image}: {failures[0].reason}" if failures else ""
         raise InputError(f"no image of catalogue {shop.folder} can be read{first}")

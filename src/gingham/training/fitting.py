@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from numpy.typing import NDArray
 from torch import nn
@@ -220,6 +220,20 @@ class _AtomicCheckpoints(TorchCheckpointIO):
         replace_file(Path(path), lambda temporary: torch.save(checkpoint, temporary))
 
 
+class _Watched(Callback):
+    """Reports progress after each batch; a copy in another process is silent."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress: Callable[[int, int], None] | None = progress
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_progress": None}
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if self._progress is not None:
+            self._progress(trainer.global_step, int(trainer.estimated_stepping_batches))
+
+
 def fit(
     module: nn.Module,
     loss: Loss,
@@ -233,7 +247,7 @@ def fit(
     config: FitConfig,
     folder: Path,
     logs: Path,
-    progress: bool,
+    progress: Callable[[int, int], None],
 ) -> LearnedModule:
     """Let a module learn, and leave it with the weights of its best epoch.
 
@@ -249,7 +263,7 @@ def fit(
     folder : of the checkpoints; if there are any, it goes on from the last, and learns no more if
         it had ended.
     logs : folder of the CSV and TensorBoard logs.
-    progress : show a bar.
+    progress : called with the number of batches learned from and the most there will be.
     """
     outputs = data.targets.shape[1]
     last, done = folder / "last.ckpt", folder / "done.json"
@@ -284,13 +298,13 @@ def fit(
             strategy="ddp_spawn" if torch.cuda.device_count() > 1 else "auto",
             precision=precision,
             max_epochs=epochs,
-            callbacks=[best, every, stop],
+            callbacks=[best, every, stop, _Watched(progress)],
             logger=[
                 CSVLogger(logs, name="", version=f"csv-{attempt}"),
                 TensorBoardLogger(logs, name="", version="tensorboard"),
             ],
             plugins=[_AtomicCheckpoints()],
-            enable_progress_bar=progress,
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,  # the epochs' means are logged whatever this says

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Runtime
 from gingham.errors import CatalogueError, InputError
-from gingham.extract import PLAIN, Progress, View, extract
+from gingham.extract import PLAIN, View, extract
+from gingham.options import ReadOptions
 from gingham.store.features import ImageId
 from gingham.store.files import read_json, write_json
 
@@ -72,8 +73,7 @@ def store_maps(
     *,
     views: Views,
     stamp: str,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> MapStore:
     """Read images through a frozen backbone, once; an interrupted call goes on where it was.
 
@@ -85,8 +85,7 @@ def store_maps(
     shapes : of one image's layers.
     views : of an image, plainly first; of every image as many.
     stamp : names all that decides the maps; those of another stamp are made anew.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called as images are done.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
@@ -99,7 +98,7 @@ def store_maps(
     done, failures = _noted(note, stamp)
     if done < len(images):
         arrays = _arrays(folder, layers, shapes, (len(names), len(images)), fresh=not done)
-        results = extract(images[done:], runtime, views=views, max_pixels=max_pixels)
+        results = extract(images[done:], runtime, views=views, options=options)
         for item in results:
             for number, name in enumerate(names if item.features else ()):
                 for layer, array in zip(layers, arrays, strict=True):
@@ -111,7 +110,7 @@ def store_maps(
                 for array in arrays:
                     array.flush()
                 write_json(note, _note(stamp, done, failures))
-            progress(done, len(images))
+            options.progress("read", done, len(images))
     return MapStore(folder, layers, len(names), failures)
 
 

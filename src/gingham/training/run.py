@@ -8,8 +8,6 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gingham.errors import InputError, require_extra
-from gingham.extract import Progress
-from gingham.images import MAX_PIXELS
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, Result
 from gingham.store.files import read_json, write_json
 from gingham.training import trained as names
@@ -40,8 +37,6 @@ WORK = "work"
 """The folder inside a model's, of what an unfinished training has come to."""
 NOTE = Path(WORK, "training.json")
 """In a model's folder, which training was begun there."""
-
-Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -73,18 +68,12 @@ class TrainResult(Result):
     seconds: float
 
 
-def _no_bar(what: str) -> AbstractContextManager[Progress]:
-    return nullcontext(lambda done, total: None)
-
-
 def train(
     table: str | os.PathLike[str],
     out: str | os.PathLike[str],
     config: TrainConfig | None = None,
     *,
-    max_pixels: int = MAX_PIXELS,
-    bar: Bar = _no_bar,
-    progress: bool = False,
+    options: ReadOptions = DEFAULTS,
 ) -> TrainResult:
     """Train a network on a table of labels, into a folder.
 
@@ -96,9 +85,7 @@ def train(
     table : see `gingham.training.data.read_samples`.
     out : the model's folder; must not hold a model yet.
     config : see `TrainConfig`.
-    max_pixels : see `gingham.images.open_image`.
-    bar : shows how the reading of images goes.
-    progress : show Lightning's bar while learning.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
@@ -127,9 +114,9 @@ def train(
     network = assemble(built, config.model, len(samples.vocabulary))
     # Only now is the folder taken: what was refused before may be mended and given again.
     write_json(folder / NOTE, {"stamp": stamp})
-    failures, fitted = _learn(network, built, samples, config, folder, max_pixels, bar, progress)
+    failures, fitted = _learn(network, built, samples, config, folder, options)
     model = _write(network, built, samples, config, folder)
-    metrics, images = _measure(model, samples, fitted, max_pixels, bar)
+    metrics, images = _measure(model, samples, fitted, options)
     write_json(folder / names.METRICS, metrics)
     learned = image_ids(samples.images[row] for part in PARTS[:2] for row in samples.rows(part))
     write_json(folder / names.LEARNED, {"images": sorted({one for one in learned if one})})
@@ -184,9 +171,7 @@ def _learn(
     samples: Samples,
     config: TrainConfig,
     folder: Path,
-    max_pixels: int,
-    bar: Bar,
-    progress: bool,
+    options: ReadOptions,
 ) -> tuple[dict[int, str], dict[str, LearnedModule]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
     from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
@@ -200,17 +185,15 @@ def _learn(
     seen = samples.only(rows)
     further = default_views(config.model.head) if fitting.views < 0 else fitting.views
     views = partial(views_of, mirror=fitting.mirror, further=further, crop=fitting.views_crop)
-    with bar("read") as shown:
-        store = store_maps(
-            work / "maps",
-            seen.images,
-            _trunk_runtime(built, work),
-            built.shapes,
-            views=views,
-            stamp=_stamp(config, samples),
-            max_pixels=max_pixels,
-            progress=shown,
-        )
+    store = store_maps(
+        work / "maps",
+        seen.images,
+        _trunk_runtime(built, work),
+        built.shapes,
+        views=views,
+        stamp=_stamp(config, samples),
+        options=options,
+    )
     readable = np.array([row not in store.failures for row in range(len(rows))], bool)
     kept = {part: seen.rows(part) for part in PARTS[:2]}
     kept = {part: those[readable[those]] for part, those in kept.items()}
@@ -224,7 +207,7 @@ def _learn(
     phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
     if fitting.unfreeze_epochs:
         images = ImageData(
-            seen.images, seen.targets, built.features.preprocess, fitting, max_pixels
+            seen.images, seen.targets, built.features.preprocess, fitting, options.max_pixels
         )
         phases.append(("all", network, images, all_rates, fitting.unfreeze_epochs))  # type: ignore[arg-type]
     fitted = {}
@@ -241,7 +224,7 @@ def _learn(
             config=fitting,
             folder=work / name,
             logs=folder / "logs" / name,
-            progress=progress,
+            progress=partial(options.progress, f"learn, {name}"),
         )
     return {int(rows[row]): reason for row, reason in store.failures.items()}, fitted
 
@@ -281,8 +264,7 @@ def _measure(
     model: TrainedModel,
     samples: Samples,
     fitted: dict[str, LearnedModule],
-    max_pixels: int,
-    bar: Bar,
+    options: ReadOptions,
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Calibrate on the validation images and measure, through the graph that will be used."""
     metrics: dict[str, Any] = {
@@ -295,8 +277,8 @@ def _measure(
         rows = samples.rows(part)
         if not len(rows):
             continue
-        with bar(f"measure on {part}") as shown:
-            logits, readable = model_logits(model, samples.only(rows), max_pixels, shown)
+        step = f"measure on {part}"
+        logits, readable = model_logits(model, samples.only(rows), options, step)
         targets = samples.targets[rows][readable]
         if part == "validation":
             calibration = calibrate(samples.vocabulary, logits, targets)
@@ -308,7 +290,7 @@ def _measure(
 
 
 def model_logits(
-    model: TrainedModel, samples: Samples, max_pixels: int, progress: Progress
+    model: TrainedModel, samples: Samples, options: ReadOptions, step: str
 ) -> tuple[Any, Any]:
     """Give (M, V) logits of the images that can be read, and the (N,) mask that says which.
 
@@ -319,14 +301,14 @@ def model_logits(
     """
     found, readable = [], np.zeros(len(samples.images), bool)
     reason: str | None = ""
-    for row, (image, logits, why) in enumerate(model.logits(samples.images, max_pixels=max_pixels)):
+    for row, (image, logits, why) in enumerate(model.logits(samples.images, options=options)):
         if logits is None:
             logger.warning("%s: %s", image, why)
             reason = f"{image}: {why}"
         else:
             found.append(logits)
             readable[row] = True
-        progress(row + 1, len(samples.images))
+        options.progress(step, row + 1, len(samples.images))
     if not found:
         raise InputError(f"none of the {len(samples.images)} images can be read; {reason}")
     return np.stack(found), readable

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gingham.backbones.table import FeatureConfig, Layer, Preprocess
 from gingham.errors import CatalogueError
 from gingham.extract import PLAIN, View, extract
-from gingham.images import MAX_PIXELS
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Prediction
 from gingham.store.files import read_json, write_json
 from gingham.training.calibration import Calibration
@@ -155,7 +155,7 @@ class TrainedModel:
         return self.config.model.head != "multi"
 
     def logits(
-        self, images: Iterable[str], *, max_pixels: int = MAX_PIXELS
+        self, images: Iterable[str], *, options: ReadOptions = DEFAULTS
     ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
         """Read image files through the exported graph, in order.
 
@@ -163,7 +163,7 @@ class TrainedModel:
         ------
         (image, (V,) logits, None), or (image, None, reason) where it cannot be read.
         """
-        for item in extract(images, self.runtime(), max_pixels=max_pixels):
+        for item in extract(images, self.runtime(), options=options):
             if item.features:
                 yield item.image, item.features[PLAIN][OUTPUT], None
             else:

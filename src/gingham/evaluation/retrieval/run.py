@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +29,8 @@ from gingham.evaluation.retrieval.measures import (
 from gingham.evaluation.retrieval.methods import Gallery, Method, mix, read_methods
 from gingham.evaluation.retrieval.report import write_report
 from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown, Spread
-from gingham.extract import Progress
-from gingham.images import MAX_PIXELS, open_image, read_file
+from gingham.images import open_image, read_file
+from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.results import Failure
 from gingham.sources import Label, read_labels
 from gingham.store.features import ImageId
@@ -47,14 +45,6 @@ QUERIES_AT_ONCE = 32
 
 SIDE = 256
 """Colours are counted in a picture whose sides are halved while both stay as long as this."""
-
-ShowProgress = Callable[[str], AbstractContextManager[Progress]]
-"""Called with what is being done; gives what is to be told of progress."""
-
-
-@contextlib.contextmanager
-def _silent(what: str) -> Iterator[Progress]:
-    yield lambda done, total: None
 
 
 def evaluate_retrieval(
@@ -72,8 +62,7 @@ def evaluate_retrieval(
     backbone: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
-    max_pixels: int = MAX_PIXELS,
-    progress: ShowProgress = _silent,
+    options: ReadOptions = DEFAULTS,
     runtime: Runtime | None = None,
 ) -> RetrievalResult:
     """Search labelled images with each of them, and say how alike the answers are.
@@ -91,7 +80,7 @@ def evaluate_retrieval(
     bins : of each of the histograms of red, green and blue.
     seed : of the drawn queries.
     backbone, weights, device : see `Catalogue.create`; for a folder of images.
-    max_pixels : see `Catalogue.index`.
+    options : see `gingham.ReadOptions`.
     runtime : used instead of loading one.
 
     Raises
@@ -124,33 +113,31 @@ def evaluate_retrieval(
     ) as catalogue:
         if catalogue.folder != Path(collection):
             rows = [_beside(row, table.parent, Path(collection)) for row in rows]
-            with progress("index") as told:
-                images = list(dict.fromkeys(row.image for row in rows))
-                catalogue.index(images=images, max_pixels=max_pixels, progress=told)
+            images = list(dict.fromkeys(row.image for row in rows))
+            catalogue.index(images=images, options=options)
         truth, space = catalogue._truth, catalogue._searcher.space
         methods = read_methods(descriptors, looks, space, catalogue.config)
         kept: dict[ImageId, Label] = {}
         copies = 0
         histograms: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         settled, refused = _settle(rows, truth.find)
-        with progress("colours") as told:
-            for done, (row, image_id) in enumerate(settled, 1):
-                if image_id in kept:
-                    copies += 1
+        for done, (row, image_id) in enumerate(settled, 1):
+            if image_id in kept:
+                copies += 1
+            else:
+                try:
+                    picture = _picture(row.image, options.max_pixels)
+                    # Why a file cannot be read is the better reason, where there is one.
+                    if image_id is None:
+                        raise ImageError("not in the catalogue: index it first")
+                except ImageError as error:
+                    refused.setdefault(row.image, str(error))
                 else:
-                    try:
-                        picture = _picture(row.image, max_pixels)
-                        # Why a file cannot be read is the better reason, where there is one.
-                        if image_id is None:
-                            raise ImageError("not in the catalogue: index it first")
-                    except ImageError as error:
-                        refused.setdefault(row.image, str(error))
-                    else:
-                        kept[image_id] = row
-                        pixels = (np.asarray(picture), to_lab(picture))
-                        rgb, lab = (rgb_histogram(x, bins) for x in pixels)
-                        histograms.append((rgb, lab))
-                told(done, len(settled))
+                    kept[image_id] = row
+                    pixels = (np.asarray(picture), to_lab(picture))
+                    rgb, lab = (rgb_histogram(x, bins) for x in pixels)
+                    histograms.append((rgb, lab))
+            options.progress("colours", done, len(settled))
         failures = tuple(Failure(*one) for one in (*read.failures, *refused.items()))
         if not kept:
             first = f"; {failures[0].image}: {failures[0].reason}" if failures else ""
@@ -164,8 +151,7 @@ def evaluate_retrieval(
         return_inverse=True,
     )[1]
     all_rgb, all_lab = (np.stack(some) for some in zip(*histograms, strict=True))
-    with progress("search") as told:
-        queries, judged = _search(gallery, methods, classes, groups, told)
+    queries, judged = _search(gallery, methods, classes, groups, options.progress)
     if not len(queries):
         raise InputError(f"no two images of {table} share a value of {class_column!r}")
     draws = _draw(classes[queries], seed)
@@ -273,7 +259,7 @@ def _search(
     methods: Sequence[Method],
     classes: NDArray[np.intp],
     groups: NDArray[np.intp],
-    told: Progress,
+    progress: Progress,
 ) -> tuple[Rows, dict[str, Judged]]:
     """Search with every image that has a right answer, a few at a time; no table of all pairs."""
     parts: dict[str, list[Judged]] = {method.name: [] for method in methods}
@@ -291,7 +277,7 @@ def _search(
         allowed = groups != groups[batch][:, None]
         for method in methods:
             parts[method.name].append(judge(mix(method, similarities), relevant, allowed))
-        told(start + len(batch), len(queries))
+        progress("search", start + len(batch), len(queries))
     return queries, {name: _join(some) for name, some in parts.items() if some}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from gingham.evaluation.study.ledger import Ledger
 from gingham.evaluation.study.reading import StudyFeatures, squares
 from gingham.evaluation.study.reduction import neighbours_per_second, reduction_parts
 from gingham.evaluation.study.sheets import draw_queries, search_sheets
-from gingham.extract import Progress
+from gingham.options import ReadOptions
 from gingham.store.features import ImageId
 
 TIMED_IMAGES = 32
@@ -42,8 +41,7 @@ def run_experiments(
     queries: Sequence[int],
     plain_runtime: Callable[[str], Runtime],
     cache: Path,
-    max_pixels: int,
-    progress: Callable[[str], AbstractContextManager[Progress]],
+    options: ReadOptions,
 ) -> dict[str, Any]:
     """Run every experiment on every attribute and backbone.
 
@@ -57,7 +55,7 @@ def run_experiments(
     queries : images to search with; none means some are drawn.
     plain_runtime : loads a backbone as a catalogue would, to time it.
     cache : folder of the ledger.
-    max_pixels, progress : see `gingham.evaluation.study.run.study`.
+    options : see `gingham.ReadOptions`.
 
     Returns
     -------
@@ -100,57 +98,56 @@ def run_experiments(
         **{name: [] for name in ("maps", "sheets", "pairs", "suspects")},
         **{name: {} for name in ("choices", "taught")},
     }
-    with progress("experiments") as told:
-        ledger = Ledger(cache, told, steps)
-        costs = {
-            name: _costs(ledger, name, stored, files, plain_runtime, max_pixels)
-            for name, stored in features.items()
-        }
+    ledger = Ledger(cache, options.progress, steps)
+    costs = {
+        name: _costs(ledger, name, stored, files, plain_runtime, options.max_pixels)
+        for name, stored in features.items()
+    }
+    for name in features:
+        found["tables"]["cost"] += tables.cost_rows(name, costs[name])
+    for one in attributes:
+        results: dict[str, Accuracy] = {}
         for name in features:
-            found["tables"]["cost"] += tables.cost_rows(name, costs[name])
-        for one in attributes:
-            results: dict[str, Accuracy] = {}
-            for name in features:
-                results |= _bench(ledger, benches[one.name, name], name, found)
-            found["choices"][one.name] = _choice(results, costs, found, one, setting)
-        speeds: dict[int, float] = {}
-        for one in attributes:
-            for name in features:
-                _reduction(ledger, benches[one.name, name], name, found, speeds)
-        for one in searched:
-            for name, stored in features.items():
-                bench = Bench(one, stored, ids, setting)
-                inputs = bench.inputs | {"searches": setting.searches}
-                found["tables"]["retrieval"] += tables.retrieval_rows(
-                    one.name,
-                    name,
-                    ledger.get("retrieval", inputs, bench.retrieval, count=len(one.rows)),
-                )
-        drawn = list(queries) or draw_queries(attributes, setting.seed)
+            results |= _bench(ledger, benches[one.name, name], name, found)
+        found["choices"][one.name] = _choice(results, costs, found, one, setting)
+    speeds: dict[int, float] = {}
+    for one in attributes:
+        for name in features:
+            _reduction(ledger, benches[one.name, name], name, found, speeds)
+    for one in searched:
         for name, stored in features.items():
-            found["sheets"] += ledger.get(
-                "sheets",
-                {
-                    "images": [image_id.hex() for image_id in ids],
-                    "groups": list(groups),
-                    "gallery": list(gallery),
-                    "features": stored.fingerprint,
-                    "searches": setting.searches,
-                    "queries": drawn,
-                    "backbone": name,
-                },
-                partial(
-                    search_sheets,
-                    stored,
-                    ids,
-                    groups,
-                    gallery,
-                    drawn,
-                    setting.searches,
-                    name,
-                ),
-                count=len(ids),
+            bench = Bench(one, stored, ids, setting)
+            inputs = bench.inputs | {"searches": setting.searches}
+            found["tables"]["retrieval"] += tables.retrieval_rows(
+                one.name,
+                name,
+                ledger.get("retrieval", inputs, bench.retrieval, count=len(one.rows)),
             )
+    drawn = list(queries) or draw_queries(attributes, setting.seed)
+    for name, stored in features.items():
+        found["sheets"] += ledger.get(
+            "sheets",
+            {
+                "images": [image_id.hex() for image_id in ids],
+                "groups": list(groups),
+                "gallery": list(gallery),
+                "features": stored.fingerprint,
+                "searches": setting.searches,
+                "queries": drawn,
+                "backbone": name,
+            },
+            partial(
+                search_sheets,
+                stored,
+                ids,
+                groups,
+                gallery,
+                drawn,
+                setting.searches,
+                name,
+            ),
+            count=len(ids),
+        )
     return found
 
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import gingham
 from gingham.errors import CatalogueError
-from gingham.extract import Progress
+from gingham.options import Progress
 from gingham.store.files import TEMPORARY_PREFIX, read_json, write_json
 
 VERSION = 2
 """Counts changes of the experiments: results of another version are computed anew."""
 MADE_BY = ("scikit-learn", "umap-learn")
 """Packages whose versions decide results, besides gingham's own."""
+
+_STEP = "experiments"
 
 
 class Ledger:
@@ -26,7 +28,7 @@ class Ledger:
     Parameters
     ----------
     folder : of the results, one file an experiment.
-    progress : told how much is done, of how much.
+    progress : see `gingham.ReadOptions`.
     total : what all experiments together count.
     """
 
@@ -37,7 +39,7 @@ class Ledger:
         self._versions = [gingham.__version__, *map(version, MADE_BY)]
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
-        progress(0, total)
+        progress(_STEP, 0, total)
 
     def get(
         self, name: str, inputs: dict[str, Any], compute: Callable[[], Any], *, count: int
@@ -60,5 +62,5 @@ class Ledger:
             result = json.loads(json.dumps(compute(), allow_nan=False))
             write_json(path, {"inputs": inputs, "result": result})
         self._done += count
-        self._progress(min(self._done, self._total), self._total)
+        self._progress(_STEP, min(self._done, self._total), self._total)
         return result

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from gingham.backbones.runtime import Features, Runtime
 from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
 from gingham.errors import ImageError
-from gingham.extract import PLAIN, VIEWS, Progress, extract
+from gingham.extract import PLAIN, VIEWS, extract
 from gingham.images import open_image, read_file, resize
+from gingham.options import ReadOptions
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import LocalFiles
 
@@ -110,8 +111,7 @@ def read_images(
     runtime: Runtime,
     features: StudyFeatures,
     *,
-    max_pixels: int,
-    progress: Progress,
+    options: ReadOptions,
 ) -> Reading:
     """Read image files into features; those whose bytes were read before are not read again.
 
@@ -120,8 +120,7 @@ def read_images(
     images : different paths.
     runtime : its pooling is `POOLING`.
     features : where they are kept.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called with the number of images done and of all.
+    options : see `gingham.ReadOptions`.
     """
     waiting: dict[ImageId, Features] = {}
     failed: dict[ImageId, str] = {}
@@ -140,11 +139,11 @@ def read_images(
             images,
             runtime,
             views=lambda image_id: VIEWS if unread(image_id) else (),
-            max_pixels=max_pixels,
+            options=options,
         ),
         1,
     ):
-        progress(done, len(images))
+        options.progress(f"read {runtime.config.backbone}", done, len(images))
         if item.id is not None and PLAIN in item.features:
             if reason := _not_finite(item.features[PLAIN]):
                 failed[item.id] = reason

@@ -12,8 +12,8 @@ from typing import Any
 from gingham.errors import ImageError
 from gingham.evaluation.study import measures, sections
 from gingham.evaluation.study.page import asset, sectioned_page
-from gingham.extract import Progress
 from gingham.images import open_image, read_file
+from gingham.options import ReadOptions
 from gingham.report.frame import printable
 from gingham.store.files import replace_file
 
@@ -31,17 +31,14 @@ SECTIONS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...] = (
 )
 
 
-def write_report(
-    path: Path, found: Mapping[str, Any], *, max_pixels: int, progress: Progress
-) -> None:
+def write_report(path: Path, found: Mapping[str, Any], options: ReadOptions) -> None:
     """Write the page of a study, whole or not at all.
 
     Parameters
     ----------
     path : where to; a file there is replaced.
     found : see `gingham.evaluation.study.experiments.run_experiments`.
-    max_pixels : see `gingham.images.open_image`.
-    progress : called with the number of thumbnails made and of all.
+    options : see `gingham.ReadOptions`.
 
     Raises
     ------
@@ -53,9 +50,9 @@ def write_report(
     wanted = shown[:MOST_THUMBNAILS]
     thumbnails: dict[int, str] = {}
     for done, row in enumerate(wanted, 1):
-        if (thumbnail := _thumbnail(found["files"][row], max_pixels)) is not None:
+        if (thumbnail := _thumbnail(found["files"][row], options.max_pixels)) is not None:
             thumbnails[row] = thumbnail
-        progress(done, len(wanted))
+        options.progress("draw", done, len(wanted))
     data = {
         "thumbnails": thumbnails,
         "names": {row: printable(Path(found["files"][row]).name) for row in shown},

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,17 +26,13 @@ from gingham.evaluation.study.reading import POOLING, StudyFeatures, read_images
 from gingham.evaluation.study.reduction import import_umap
 from gingham.evaluation.study.report import write_report
 from gingham.evaluation.study.tables import write_tables
-from gingham.extract import Progress
-from gingham.images import MAX_PIXELS
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, Result
 from gingham.store.features import ImageId
 from gingham.store.files import write_json
 from gingham.store.lease import CatalogueLock
 
 REPORT = "report.html"
-
-ShowProgress = Callable[[str], AbstractContextManager[Progress]]
-"""Called with what is being done; gives what is to be told of progress."""
 
 
 class LoadPooled(Protocol):
@@ -99,11 +93,6 @@ class StudyResult(Result):
     seconds: float
 
 
-@contextlib.contextmanager
-def _silent(what: str) -> Iterator[Progress]:
-    yield lambda done, total: None
-
-
 def study(
     examples: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -116,8 +105,7 @@ def study(
     queries: Sequence[str] = (),
     setting: Setting | None = None,
     device: str = "auto",
-    max_pixels: int = MAX_PIXELS,
-    progress: ShowProgress = _silent,
+    options: ReadOptions = DEFAULTS,
     load: LoadPooled | None = None,
 ) -> StudyResult:
     """Find out which hidden layer sees which attribute, and write a report.
@@ -137,8 +125,8 @@ def study(
     image_column : column of the tables.
     queries : images to search with in the contact sheets; none means some are drawn.
     setting : folds, seed and the like.
-    device, max_pixels : see `gingham.load_runtime` and `gingham.images.open_image`.
-    progress : see `ShowProgress`.
+    device : see `gingham.load_runtime`.
+    options : see `gingham.ReadOptions`.
     load : what loads a backbone; None means `gingham.load_runtime`.
 
     Raises
@@ -194,7 +182,7 @@ def study(
         for one in features.values():
             look_space(one).check(setting.looks)
         paths = list(dict.fromkeys([*paths, *queries]))
-        rows, ids, failed = _read(paths, runtimes, features, max_pixels, progress)
+        rows, ids, failed = _read(paths, runtimes, features, options)
         for image in queries:
             if image not in rows:
                 reason = next(reason for path, reason in failed if path == image)
@@ -218,15 +206,13 @@ def study(
                 name, weights.get(name), device=device, pooling=DEFAULT_POOLING
             ),
             cache=folder / "cache" / "results",
-            max_pixels=max_pixels,
-            progress=progress,
+            options=options,
         )
         found["failures"] = [{"image": image, "reason": reason} for image, reason in failures]
         found["unlabelled"] = sum(one.unlabelled for one in labelled)
         write_tables(folder / "tables", found["tables"])
         write_json(folder / "results.json", found)
-        with progress("draw") as drawn:
-            write_report(folder / REPORT, found, max_pixels=max_pixels, progress=drawn)
+        write_report(folder / REPORT, found, options)
     finally:
         lock.release()
     return StudyResult(
@@ -252,17 +238,13 @@ def _read(
     paths: list[str],
     runtimes: Mapping[str, Runtime],
     features: Mapping[str, StudyFeatures],
-    max_pixels: int,
-    progress: ShowProgress,
+    options: ReadOptions,
 ) -> tuple[dict[str, int], list[ImageId], list[tuple[str, str]]]:
     """Read every image with every backbone; what one of them cannot use, none gets."""
     ids: dict[str, ImageId] | None = None
     reasons: dict[str, str] = {}
     for name, runtime in runtimes.items():
-        with progress(f"read {name}") as told:
-            reading = read_images(
-                paths, runtime, features[name], max_pixels=max_pixels, progress=told
-            )
+        reading = read_images(paths, runtime, features[name], options=options)
         for image, reason in reading.failures:
             reasons.setdefault(image, reason)
         ids = {

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import COLOURS, SHARED, draw, needs_shared
-from helpers import CLI, run
+from helpers import CLI, run, weights_of
 
 COMMANDS = (
     *("index", "teach", "forget", "predict", "tag", "search", "facets"),
@@ -54,6 +55,7 @@ def test_predict_of_one_image_imports_neither_torch_nor_scikit_learn(shop: Path)
         file.write(b"\0")  # other bytes: it must be read by the network
     code = f"""
 import sys
+import time
 sys.argv = ["gingham", "predict", {str(shop)!r}, {str(new)!r}, "--json"]
 from gingham.cli import main
 try:
@@ -211,3 +213,21 @@ def test_everything_in_the_curation_folder_is_indexed_or_listed(tmp_path: Path) 
     assert {Path(f["image"]).name for f in result["failures"]} == {"ukbench09268_corrupt.jpg"}
     assert done.returncode == 1
     assert run("verify", tmp_path / "shop").returncode == 0
+
+
+def test_a_network_that_is_converted_first_is_said_and_counts(tmp_path: Path) -> None:
+    draw(tmp_path / "red.jpg", "red", 1)
+    weights = weights_of("test_resnet", tmp_path / "w.safetensors")
+    own = {"GINGHAM_CACHE": str(tmp_path / "cache")}
+    args = ("index", tmp_path / "shop", tmp_path / "red.jpg")
+    chosen = ("--backbone", "test_resnet", "--weights", weights)
+    started = time.perf_counter()
+    first = run(*args, *chosen, env=own)
+    took = time.perf_counter() - started
+    assert first.returncode == 0, first.stderr
+    assert first.stderr.startswith("converting test_resnet for OpenVINO (once")
+    said = float(first.stdout.split("; ")[2].split(" s,")[0])
+    # All but the start of Python and the imports of the command line.
+    assert took / 2 < said < took
+    again = run("index", tmp_path / "shop2", tmp_path / "red.jpg", *chosen, env=own)
+    assert again.stderr == ""

@@ -233,11 +233,11 @@ def _cache_key(backbone: str, weights: str | Path | None) -> str:
 
 def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
     require_extra("torch", "torch", "timm", purpose=f"backbone {backbone!r}")
-    logger.info("converting %s for OpenVINO, once", backbone)
+    row = get_backbone(backbone)
+    logger.info("converting %s for OpenVINO (once, for half a minute or so)", backbone)
     from gingham.backbones.pooling import HiddenMaps
 
     network, config = build_network(backbone, weights)
-    row = get_backbone(backbone)
     channels = {layer.name: layer.channels for layer in config.hidden}
     config = feature_config(row, config.weights, channels, descriptors=DESCRIPTORS)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,22 +71,26 @@ def index(
     kept = None if descriptors is None else split_names(descriptors)
     if kept == []:
         raise InputError("--descriptors names none: give some of fc, conv, rgb, or leave it out")
-    if is_catalogue(LocalFiles(catalogue)):
-        shop = Catalogue.open(
-            catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
-        )
-    else:
-        # A mistyped source must not leave an empty catalogue behind.
-        find_images(folders, exclude=catalogue)
-        shop = Catalogue.create(
-            catalogue,
-            backbone=backbone or DEFAULT_BACKBONE,
-            weights=weights,
-            device=device,
-            descriptors=kept or (),
-        )
-    with shop, reading("index", as_json, max_megapixels) as options:
-        result = shop.index(folders, images=listed, options=options)
+    started = time.perf_counter()
+    with reading("index", as_json, max_megapixels) as options:
+        if is_catalogue(LocalFiles(catalogue)):
+            shop = Catalogue.open(
+                catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
+            )
+        else:
+            # A mistyped source must not leave an empty catalogue behind.
+            find_images(folders, exclude=catalogue)
+            shop = Catalogue.create(
+                catalogue,
+                backbone=backbone or DEFAULT_BACKBONE,
+                weights=weights,
+                device=device,
+                descriptors=kept or (),
+            )
+        with shop:
+            result = shop.index(folders, images=listed, options=options)
+    # A network that was converted first counts, too.
+    result = replace(result, seconds=time.perf_counter() - started)
     if as_json:
         print_json(result.to_dict())
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gingham.options import ReadOptions
@@ -70,11 +71,13 @@ def spinner(what: str, as_json: bool) -> Iterator[None]:
 def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator[ReadOptions]:
     """Give the options of a command that reads images; on a terminal, with a bar.
 
-    The bar shows one step at a time, with its rate and the time left.
+    The bar shows one step at a time, with its rate and the time left. Where there is no terminal,
+    only a step that is done once and takes long is named.
     """
     max_pixels = int(max_megapixels * 1e6)
     if as_json or not sys.stderr.isatty():
-        yield ReadOptions(max_pixels)
+        with _long_steps(lambda step: None if as_json else print(step, file=sys.stderr)):
+            yield ReadOptions(max_pixels)
         return
     from rich.console import Console
     from rich.progress import (
@@ -105,4 +108,20 @@ def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator
             rate = f"{speed:.0f}/s" if speed else ""
             bar.update(task, completed=done, total=total or None, rate=rate)
 
-        yield ReadOptions(max_pixels, update)
+        with _long_steps(lambda step: update(step, 0, 0)):
+            yield ReadOptions(max_pixels, update)
+
+
+@contextlib.contextmanager
+def _long_steps(show: Callable[[str], None]) -> Iterator[None]:
+    """Show the log of what is done only once, such as the conversion of a network."""
+    logger = logging.getLogger("gingham.backbones.openvino")
+    handler, level = logging.Handler(), logger.level
+    handler.emit = lambda record: show(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,21 @@ def test_a_part_of_the_features_is_the_same_with_descriptors_or_without(tmp_path
             assert list(b) == layers
             for layer in layers:
                 np.testing.assert_allclose(a[layer], b[layer], rtol=1e-4, atol=1e-5)
+
+
+def test_threads_may_share_a_runtime() -> None:
+    images = smooth_pictures(224, 8)
+
+    def read(runtime: OpenVinoRuntime, image: np.ndarray) -> list[np.ndarray]:
+        ((_, features),) = runtime.stream([(0, image)])
+        assert features is not None
+        return [*features.values(), *runtime.maps(image, ["stem", "head"]).values()]
+
+    alone = OpenVinoRuntime("efficientnet_lite0")
+    expected = [read(alone, image) for image in images]
+    shared = OpenVinoRuntime("efficientnet_lite0")
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda image: read(shared, image), images))
+    for ours, theirs in zip(got, expected, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert np.array_equal(a, b)

@@ -420,7 +420,7 @@ def test_descriptors_are_a_part_of_the_catalogue(
                     shop.search(photos / "red0.jpg", looks={other: 1})
     with pytest.raises(CatalogueError, match="keeps no descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "plain", descriptors=["fc"], runtime=runtime)
-    with pytest.raises(InputError, match="no descriptor 'neck' to keep; there are fc, conv"):
+    with pytest.raises(InputError, match="unknown descriptor 'neck': give some of fc, conv"):
         Catalogue.open(tmp_path / "plain", descriptors=["neck"], runtime=runtime)
 
 

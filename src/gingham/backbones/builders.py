@@ -1,7 +1,6 @@
-"""A row of the table of backbones -> a torch module with its weights, cut and pooled.
+"""A row of the table of backbones -> its configuration; its torch module, cut and pooled.
 
-torch and timm are imported only inside the functions, so that running a network that was converted
-before costs nothing.
+torch and timm are imported only inside the functions that need them.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def build_network(
     descriptors: Sequence[str] = (),
     foreground: Sequence[str] | None = None,
 ) -> tuple[PooledNetwork, FeatureConfig]:
-    """Build a network with its weights, cut after the deepest layer that is asked for.
+    """Build a network with its weights, cut after the deepest requested layer.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def build_network(
     weights : a `.safetensors` file, or a `.pth`/`.pt` file of plain tensors (nothing in it is
         executed); None takes the backbone's own source. Where the file ends before the last
         layers, the network is cut there, with a warning.
-    layers : the layers to give out, one hidden layer at least; None means `PIXELS` and all that
+    layers : the layers to give out, at least one of them hidden; None means `PIXELS` and all that
         the network has.
     pooling : the statistics of each channel over the positions, joined by `+`; see `STATISTICS`.
     descriptors : `fc`, `conv`, made of those of their layers that are given out; `rgb`.
@@ -96,7 +95,7 @@ def build_network(
                 )
         nodes = {layer: node for layer, node in nodes.items() if layer in layers}
         if not nodes:
-            raise InputError(f"backbone {name!r}: give one hidden layer at least")
+            raise InputError(f"backbone {name!r}: give at least one hidden layer")
 
     @cache
     def extractor(layers: tuple[str, ...]) -> nn.Module:
@@ -165,7 +164,9 @@ def feature_config(
     if foreground is None:
         foreground = (*((PIXELS,) if pixels else ()), *early_layers(hidden))
     if unknown := set(foreground) - set(named):
-        raise InputError(f"there is no layer {min(unknown)!r} to pool over its foreground")
+        raise InputError(
+            f"foreground: unknown layer {min(unknown)!r}; there are {', '.join(named)}"
+        )
     blocks = tuple(layer for layer in hidden if layer in (backbone.blocks or hidden))
     fc = tuple(layer for layer in hidden if layer in backbone.fc) or hidden[-1:]
     made = {
@@ -200,14 +201,14 @@ def _cut(model: nn.Module, nodes: Mapping[str, str], name: str) -> nn.Module:
 
 
 def architecture(backbone: Backbone) -> nn.Module:
-    """Build a network without its weights, so that all of its layers can be looked into."""
+    """Build a network without its weights, with every layer accessible."""
     import timm
     from timm.models.vgg import VGG
     from torch import nn
 
     model: Any = timm.create_model(backbone.architecture, pretrained=False)
     if isinstance(model, VGG):
-        # timm keeps the two fully connected layers in one module that cannot be looked into.
+        # timm keeps the two fully connected layers in one module that hides them.
         head = model.pre_logits
         model.add_module(
             "pre_logits",

@@ -17,22 +17,22 @@ BORDER = 14
 """The border of a map is a 14th of its side: one position of 14 x 14."""
 
 LEAST = 1e-6
-"""No position is less unlike the border: where all are like it, they weigh the same."""
+"""The smallest distance from the border that counts: where nothing differs, all weigh the same."""
 
 BINS = 16
-"""Of each of the histograms of the descriptor `rgb`; 8 and 32 find alike (docs/retrieval.md)."""
+"""Of each histogram of the descriptor `rgb`; 8 and 32 give similar results (docs/retrieval.md)."""
 
 
 def significant_activations(
     blocks: Sequence[NDArray[np.floating[Any]]], *, threshold: float = THRESHOLD
 ) -> NDArray[np.float32]:
-    """Describe images by the activations that the significant ones of the last block rest on.
+    """Describe images by the activations below the significant ones of the last block.
 
     In the last block a position of a channel is significant where its activation is above the
     threshold. Carried down, it stands for the positions of the finer blocks that it covers; there
     a position weighs as many channels of the last block as are significant above it. A finer
     block's channel is described by its mean with these weights, a channel of the last block by
-    the mean of its own significant activations; by 0 where there is nothing significant.
+    the mean of its own significant activations; by 0 where nothing is significant.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def significant_activations(
     Raises
     ------
     ShapeError
-        If there is no block, one is not (N, C, H, W) with C, H, W >= 1, or a side grows.
+        If no block is given, one is not (N, C, H, W) with C, H, W >= 1, or a side grows.
     InputError
         If the threshold is not finite, or the activations are not.
 
@@ -120,12 +120,12 @@ def border(height: int, width: int) -> NDArray[np.bool_]:
 
 
 def cover(fine: int, coarse: int) -> NDArray[np.intp]:
-    """Say which of `coarse` positions each of `fine` positions belongs to: one, and only one."""
+    """Give the one of `coarse` positions that each of `fine` positions belongs to."""
     return np.arange(fine) * coarse // fine
 
 
 def check_blocks(shapes: Sequence[tuple[int, ...]]) -> None:
-    """Refuse blocks that nothing can be carried through; see `significant_activations`."""
+    """Refuse blocks that do not follow one another; see `significant_activations`."""
     if not shapes:
         raise ShapeError("blocks", expected="(N, C, H, W), at least one block", got="none")
     for number, shape in enumerate(shapes):
@@ -187,7 +187,7 @@ def l1_distances(query: NDArray[np.floating[Any]], rows: NDArray[Any]) -> NDArra
     Raises
     ------
     ShapeError
-        If the two do not fit, or there is no dimension.
+        If their lengths differ, or are 0.
     """
     if query.ndim != 1 or not query.size:
         raise ShapeError("query", expected="(D,) with D >= 1", got=query.shape)
@@ -205,7 +205,7 @@ def l1_distances(query: NDArray[np.floating[Any]], rows: NDArray[Any]) -> NDArra
 
 
 def _mean(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divide; 0 where there is no weight."""
+    """Divide; 0 where the weight is 0."""
     if not np.isfinite(sums).all():
         raise InputError("blocks must be finite, got NaN or infinity (or values whose sum is)")
     return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)

@@ -129,7 +129,8 @@ class OpenVinoRuntime:
                 "CPU",
                 {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
             )
-        given = self._unpooled[wanted](image[None])
+        # A request of its own: threads may ask at once.
+        given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})
         return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}
 
     def stream(

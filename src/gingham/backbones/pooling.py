@@ -163,7 +163,7 @@ def pool_foreground(maps: torch.Tensor, layer: str) -> torch.Tensor:
     # While torch traces a module, sizes are tensors.
     edge = torch.from_numpy(border(int(maps.shape[2]), int(maps.shape[3]))).to(maps)
     outside = (maps * edge).sum((2, 3), keepdim=True) / edge.sum()
-    # Clamped before the root, whose slope at nought is infinite.
+    # Clamped before the root, whose slope at zero is infinite.
     weights = (maps - outside).square().sum(1, keepdim=True).clamp(min=LEAST**2).sqrt()
     weights = weights / weights.sum((2, 3), keepdim=True)
     mean = (maps * weights).sum((2, 3), keepdim=True)
@@ -221,10 +221,10 @@ def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.
 
 
 def palette(images: torch.Tensor) -> torch.Tensor:
-    """Tell the colours of (N, H, W, 3) RGB of 0 to 255 apart: (N, 56, H / 4, W / 4), in [0, 1].
+    """Classify the colours of (N, H, W, 3) RGB of 0 to 255: (N, 56, H / 4, W / 4), in [0, 1].
 
     Of each mean colour of 4 x 4 pixels, in the HSV hexcone: hue (of 12) by chroma (of 3, without
-    nought), which add up to 1 but for what is grey, and value (of 5) by chroma (of 4, with nought),
+    zero), which add up to 1 except where it is grey, and value (of 5) by chroma (of 4, with zero),
     which add up to 1. A colour between grid points belongs to those around it, linearly. Pooled,
     these are soft histograms.
 
@@ -237,7 +237,7 @@ def palette(images: torch.Tensor) -> torch.Tensor:
     red, green, blue = rgb[:, :1], rgb[:, 1:2], rgb[:, 2:]
     value = rgb.amax(1, keepdim=True)
     chroma = value - rgb.amin(1, keepdim=True)
-    # In sixths of a turn; where there is no chroma it is nought, and weighs nothing.
+    # In sixths of a turn; zero where there is no chroma, where it has no weight.
     spread = chroma.clamp(min=LEAST)
     hue = torch.where(
         value == red,

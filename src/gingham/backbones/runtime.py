@@ -19,7 +19,7 @@ Features = dict[str, NDArray[np.float32]]
 
 
 class Runtime(Protocol):
-    """Whatever maps square images to features."""
+    """Maps square images to features."""
 
     @property
     def config(self) -> FeatureConfig:
@@ -40,7 +40,7 @@ class Runtime(Protocol):
 
 @runtime_checkable
 class MapRuntime(Runtime, Protocol):
-    """A runtime that can say where: it gives the activations before they are pooled, too."""
+    """A runtime that also gives the activations before they are pooled."""
 
     def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """Map one (S, S, 3) image to layer -> (C, H, W) float32, whose pooling is its features.
@@ -132,7 +132,7 @@ def _cuda(*, sure: bool) -> bool:
 
 
 def check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the features asked for, in the order in which a runtime gives them; None means all.
+    """Return the requested features, in the order in which a runtime gives them; None means all.
 
     Raises
     ------

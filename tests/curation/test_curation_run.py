@@ -291,7 +291,7 @@ def test_the_command(
         gingham.cli.main()
     said = capsys.readouterr().out
     assert "68 of 76 rows kept" in said
-    assert "rule 'hue: Azure -> blue' matches no label: look at its spelling" in said
+    assert "rule 'hue: Azure -> blue' matches no label: check its spelling" in said
     assert "'hue: azure -> blue'" not in said
     config.write_text("[duplicates]\nremov = 1")
     with pytest.raises(SystemExit) as ended:

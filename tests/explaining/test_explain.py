@@ -784,8 +784,8 @@ def test_the_command_writes_pictures_and_a_page(shop: Path, tmp_path: Path) -> N
     done = run("explain", shop, "-", *chosen, stdin=listed)
     assert done.returncode == 1
     assert f"{image}: colour red (" in done.stdout
-    assert "the answer is green" in done.stdout
-    assert done.stdout.endswith(f"look at {out / 'index.html'}\n")
+    assert "but the prediction is green" in done.stdout
+    assert done.stdout.endswith(f"page: {out / 'index.html'}\n")
     assert done.stderr.startswith(f"failed: {bad}: not an image")
     done = run("explain", shop, bad, "--out", out, "--json")
     assert done.returncode == 1

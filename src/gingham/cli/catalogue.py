@@ -1,4 +1,4 @@
-"""One command a catalogue method."""
+"""One command per method of a catalogue."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def index(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Folders, images, tables with a column `image`, or - for paths on stdin.",
+            help="Folders, images, tables with an `image` column, or - for paths on stdin.",
         ),
     ],
     backbone: BackboneOption = None,
@@ -59,7 +59,10 @@ def index(
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Add images to a catalogue, making it if it is not there; only new images are read."""
+    """Add images to a catalogue, creating it if needed.
+
+    Only new images are read.
+    """
     from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
@@ -70,7 +73,7 @@ def index(
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
     if kept == []:
-        raise InputError("--descriptors names none: give some of fc, conv, rgb, or leave it out")
+        raise InputError("--descriptors is empty: give some of fc, conv and rgb, or leave it out")
     started = time.perf_counter()
     with reading("index", as_json, max_megapixels) as options:
         if is_catalogue(LocalFiles(catalogue)):
@@ -89,7 +92,7 @@ def index(
             )
         with shop:
             result = shop.index(folders, images=listed, options=options)
-    # A network that was converted first counts, too.
+    # Including the conversion of the network, where there was one.
     result = replace(result, seconds=time.perf_counter() - started)
     if as_json:
         print_json(result.to_dict())
@@ -100,7 +103,7 @@ def index(
             f"{result.seconds:.1f} s, {result.images_per_second:.0f} images/s"
         )
         if result.ignored:
-            say(f"{len(result.ignored)} hidden files ignored, the first {result.ignored[0]}")
+            say(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)
@@ -113,27 +116,33 @@ def teach(
     examples: Annotated[
         Path,
         typer.Argument(
-            metavar="EXAMPLES", help="A folder whose subfolders are the values, or a table."
+            metavar="EXAMPLES", help="A folder with one subfolder per value, or a table."
         ),
     ],
-    image_column: Annotated[str, typer.Option()] = "image",
+    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
     value_column: Annotated[
         str | None, typer.Option(help="Column of the values.  [default: ATTRIBUTE]")
     ] = None,
     group_column: Annotated[
-        str | None, typer.Option(help="Images that share it are judged together.")
+        str | None,
+        typer.Option(
+            help="Images with the same value in this column stay in the same cross-validation fold."
+        ),
     ] = None,
     kind: Annotated[
         str | None, typer.Option(help="single or multi.  [default: single, or as taught before]")
     ] = None,
-    layers: Annotated[str, typer.Option(metavar="auto|NAME,..", help="Hidden layers.")] = "auto",
+    layers: Annotated[
+        str, typer.Option(metavar="auto|NAME,..", help="Hidden layers to read.")
+    ] = "auto",
     views: Annotated[
-        bool, typer.Option(help="Learn from mirrored and cropped views of few examples, too.")
+        bool,
+        typer.Option(help="If there are few examples, also learn from mirrored and cropped views."),
     ] = True,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach an attribute from examples, or add examples to one taught before."""
+    """Teach an attribute from examples, or add examples to it."""
     with open_catalogue(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
         result = shop.teach(
             attribute,
@@ -149,20 +158,23 @@ def teach(
     if as_json:
         print_json(result.to_dict())
     else:
-        accuracy = "not known: too few examples to hold any out"
+        accuracy = "unknown (too few examples to hold any out)"
         if result.accuracy is not None:
             accuracy = (
                 f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
             )
         say(
-            f"{result.attribute}: {len(result.values)} values from {result.examples} examples "
-            f"on {', '.join(result.layers)}; {result.seconds:.1f} s"
+            f"{result.attribute}: {len(result.values)} values from {result.examples} examples; "
+            f"{result.seconds:.1f} s"
         )
         say(f"cross-validated accuracy: {accuracy}")
         if result.unlabelled:
-            say(f"{result.unlabelled} rows without a value left out")
+            say(f"{result.unlabelled} rows without a value skipped")
         for pair in result.contradictions:
-            say(f"check: {pair.image} ({pair.value}) against {pair.against} ({pair.against_value})")
+            say(
+                f"check: {pair.image} is labelled {pair.value} but looks like {pair.against}, "
+                f"labelled {pair.against_value}"
+            )
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failures else 0)
@@ -175,7 +187,7 @@ def forget(
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget an attribute, or one of its values, with its examples and tags."""
+    """Delete an attribute or a value, with its examples and tags."""
     with open_catalogue(catalogue) as shop:
         shop.forget(attribute, value)
     if as_json:
@@ -190,12 +202,17 @@ def predict(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
     ],
-    attribute: Annotated[list[str] | None, typer.Option(help="Only these.")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
+    ] = None,
     model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict the attributes of images, in the catalogue or not, one line an image."""
+    """Predict the attributes of images; prints one line per image.
+
+    The images may be in the catalogue or not.
+    """
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
     with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
@@ -230,14 +247,14 @@ def predict(
 def tag(
     catalogue: CatalogueArgument,
     attributes: Annotated[
-        list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="Default: all.")
+        list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="All, if none is given.")
     ] = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply attributes to every image of the catalogue, from the stored features.
+    """Predict attributes for every image of the catalogue.
 
-    With a model, the images are read again, from their files.
+    Taught attributes use the stored features; a trained model reads the image files again.
     """
     failures: tuple[Failure, ...] = ()
     with open_catalogue(catalogue) as shop, reading("tag", as_json) as options:
@@ -265,27 +282,31 @@ def tag(
 def search(
     catalogue: CatalogueArgument,
     image: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images to look like; one or more.")
+        list[str], typer.Argument(metavar="IMAGE...", help="One or more images to search with.")
     ],
     look: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LOOK=WEIGHT",
-            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME.",
+            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
+            "repeat to mix looks.",
         ),
     ] = None,
     where: WhereOption = None,
     unlike: Annotated[
-        list[str] | None, typer.Option(metavar="IMAGE", help="Images not to look like.")
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE", help="Image that results should not look like; repeat for more."
+        ),
     ] = None,
-    number: Annotated[int, typer.Option("-n", min=1, help="How many to find.")] = 10,
+    number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the images that look most like the given ones, best first."""
+    """Find the images most similar to the given ones, best first."""
     looks = look_weights(look)
     with (
         open_catalogue(catalogue) as shop,
-        spinner("searching; new images are indexed first", as_json),
+        spinner("searching (new images are indexed first)", as_json),
     ):
         hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
     if as_json:
@@ -297,14 +318,14 @@ def search(
         attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
         similarities = (f"{value:.3f}" for value in hit.looks.values())
         found.add_row(f"{hit.score:.3f}", *similarities, hit.image, attributes)
-    print_table(found) if hits else say("no image passes the filters")
+    print_table(found) if hits else say("no image matches the filters")
 
 
 @app.command()
 def facets(
     catalogue: CatalogueArgument, where: WhereOption = None, as_json: JsonOption = False
 ) -> None:
-    """Count the images of every value, among those that pass the filters."""
+    """Count images per value, among those that match the filters."""
     with open_catalogue(catalogue) as shop:
         result = shop.facets(where or [])
     if as_json:
@@ -316,7 +337,7 @@ def facets(
 
 @app.command()
 def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
-    """Say what a catalogue holds."""
+    """Summarise a catalogue: images, attributes, looks, size."""
     with open_catalogue(catalogue) as shop:
         result = shop.info()
     if as_json:
@@ -334,21 +355,22 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
-    """Read every file of the catalogue and say what is damaged or does not fit together."""
+    """Check every file of the catalogue and report damage."""
     with open_catalogue(catalogue) as shop:
         problems = shop.verify()
+        images = 0 if problems else len(shop)
     if as_json:
         print_json({"problems": problems})
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems and not as_json:
-        say("sound")
+        say(f"OK: {images} images checked, no problems")
     raise typer.Exit(2 if problems else 0)
 
 
 @app.command()
 def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
-    """Make the attributes and the search index anew from the stored features and examples."""
+    """Rebuild attributes and search index from what is stored."""
     with open_catalogue(catalogue) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
@@ -363,11 +385,11 @@ def remove(
     catalogue: CatalogueArgument,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Files or ids, or - for a list on stdin."),
+        typer.Argument(metavar="IMAGE...", help="Image files or ids, or - for a list on stdin."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Take images out of the catalogue; their files are not touched."""
+    """Remove images from the catalogue, without touching their files."""
     names = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     with open_catalogue(catalogue) as shop:
         removed = shop.remove(names)
@@ -375,7 +397,7 @@ def remove(
     if as_json:
         print_json({"removed": removed, "images": left})
     else:
-        say(f"{removed} files removed; {left} images left")
+        say(f"{removed} files removed; {left} images remain")
 
 
 @app.command()
@@ -384,7 +406,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.parquet|FILE.csv")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a table of every file with its tags and confidences."""
+    """Write a table of all files with their tags and confidences."""
     with open_catalogue(catalogue) as shop:
         rows = shop.export(file)
     if as_json:

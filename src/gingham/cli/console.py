@@ -27,7 +27,7 @@ def say(text: str) -> None:
 
 
 def table(*columns: str) -> Table:
-    """Make a table without lines."""
+    """Make a table without borders."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False)
@@ -37,7 +37,7 @@ def table(*columns: str) -> Table:
 
 
 def print_table(rows: Table) -> None:
-    """Print a table; where nobody watches, as wide as it is."""
+    """Print a table; at full width if stdout is not a terminal."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False)
@@ -57,7 +57,7 @@ def print_counts(attributes: dict[str, dict[str, int]]) -> None:
 
 @contextlib.contextmanager
 def spinner(what: str, as_json: bool) -> Iterator[None]:
-    """Show that something goes on, on a terminal."""
+    """Show on a terminal that something is running."""
     if as_json or not sys.stderr.isatty():
         yield
         return

@@ -17,19 +17,24 @@ def curate(
         Path,
         typer.Argument(
             metavar="TABLE",
-            help="A .csv or .parquet of images and attributes, or a catalogue's folder.",
+            help="A .csv or .parquet table of images and attributes, or a catalogue.",
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the clean table and the report; a second run is quick.")
+        Path, typer.Option(help="Folder for the clean table and the report; a second run is fast.")
     ],
     config: Annotated[
-        Path | None, typer.Option(metavar="CURATE.toml", help="What to do, where not the default.")
+        Path | None,
+        typer.Option(metavar="CURATE.toml", help="Settings; missing keys keep their defaults."),
     ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Clean a table of labelled images: duplicates, label errors, a split; and say all of it."""
+    """Clean a table of labelled images and report every change.
+
+    Removes unreadable images and duplicates, merges values, flags label errors, and splits the
+    table into training, validation and test.
+    """
     from gingham.curation import CurationConfig
     from gingham.curation import curate as run
 
@@ -49,10 +54,10 @@ def curate(
             rows.add_row(name, str(count))
         print_table(rows)
         for name, why in result.ignored.items():
-            say(f"column {name} is no attribute: {why}")
+            say(f"column {name} is not used as an attribute: {why}")
         for rule, count in result.stages.get("values", {}).get("rules", {}).items():
             if not count:
-                say(f"rule {rule!r} matches no label: look at its spelling")
+                say(f"rule {rule!r} matches no label: check its spelling")
         say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
         say(f"table: {result.table}")

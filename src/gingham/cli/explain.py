@@ -1,4 +1,4 @@
-"""Why an image got a value, and where."""
+"""Why an image got a value, and where in the image."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def explain(
         list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
     ],
     attribute: Annotated[
-        list[str] | None, typer.Option(help="Only this one; again for more.  [default: all]")
+        list[str] | None, typer.Option(help="Only this attribute; repeat for more.  [default: all]")
     ] = None,
     value: Annotated[
         list[str] | None,
-        typer.Option(help="Explain this value, not the likeliest; again for more."),
+        typer.Option(help="Explain this value instead of the predicted one; repeat for more."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the pictures and their page.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the heat maps and their page.")] = Path(
         "explained"
     ),
     model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where in images the values of attributes come from, and the nearest examples."""
+    """Show where in an image a value was found, and similar examples."""
     from gingham.explaining import ExplanationPage
 
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
@@ -72,10 +72,12 @@ def explain(
             if result.error is not None:
                 print(f"failed: {result.image}: {result.error}", file=sys.stderr)
             for why, path in zip(result.explanations, written, strict=True):
-                answer = "" if why.answered else f", the answer is {shown(why.prediction.value)}"
+                answer = (
+                    "" if why.answered else f", but the prediction is {shown(why.prediction.value)}"
+                )
                 said = f"{why.attribute} {why.value} ({why.confidence:.2f}{answer})"
                 say(f"{result.image}: {said}: {path}")
         page.close()
     if not as_json:
-        say(f"look at {page.path}")
+        say(f"page: {page.path}")
     raise typer.Exit(1 if failed else 0)

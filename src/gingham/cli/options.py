@@ -1,4 +1,4 @@
-"""What several commands share: the app, their arguments and options, and how these are read."""
+"""What several commands share: the app, arguments and options, and how they are read."""
 
 from __future__ import annotations
 
@@ -9,21 +9,47 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import gingham
+from gingham.errors import InputError
+
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
 
 app = typer.Typer(
     name="gingham",
-    help="Teach it an attribute with ten pictures; it tags, searches and explains your catalogue.",
+    help="Visual attributes of images and search by looks: teach an attribute with ten pictures,\n"
+    "then tag, search and explain a whole catalogue.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 evaluate_app = typer.Typer(
-    name="evaluate", help="Judge what gingham does.", no_args_is_help=True, rich_markup_mode=None
+    name="evaluate",
+    help="Measure search quality or a trained model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(evaluate_app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"gingham {gingham.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_the_program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
 
 CatalogueArgument = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
@@ -34,42 +60,50 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="ATTRIBUTE=VALUE",
-        help="Keep images with this value (or != without it); the same attribute again means or.",
+        help="Only images with this value (or, with !=, without it). Repeat an attribute to allow "
+        "several of its values.",
     ),
 ]
 MegapixelsOption = Annotated[
     float,
-    typer.Option("--max-megapixels", min=0.0, help="Refuse larger images, before decoding them."),
+    typer.Option("--max-megapixels", min=0.0, help="Refuse larger images without decoding them."),
 ]
 BackboneOption = Annotated[
     str | None,
-    typer.Option(help="efficientnet_lite0 (default), resnet50, vgg16, ... or any timm name."),
+    typer.Option(help="efficientnet_lite0 (default), resnet50, vgg16, ... or any timm model."),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="A .safetensors or .pth file of the backbone's weights.")
+    Path | None, typer.Option(help="A .safetensors or .pth file with the backbone's weights.")
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(metavar="MODEL", help="Ask a model of gingham train, not what was taught."),
+    typer.Option(
+        metavar="MODEL",
+        help="Use a model from `gingham train` instead of the catalogue's attributes.",
+    ),
 ]
 DescriptorsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="fc,conv,rgb", help="Vectors to keep besides, for the looks fc, conv and rgb."
+        metavar="fc,conv,rgb",
+        help="Additional descriptors to store, for the looks fc, conv and rgb.",
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 def open_catalogue(folder: Path) -> Catalogue:
-    """Open a catalogue that is there."""
+    """Open an existing catalogue."""
     from gingham.catalogue import Catalogue
+
+    if folder.is_file():
+        raise InputError(f'"{folder}" is a file: give the folder of the catalogue first')
 
     return Catalogue.open(folder)
 
 
 def stdin_paths() -> list[str]:
-    """Read the paths on stdin."""
+    """Read the paths given on stdin."""
     from gingham.sources import iterate_stdin
 
     return list(iterate_stdin(sys.stdin.buffer.read()))

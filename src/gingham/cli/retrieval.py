@@ -1,4 +1,4 @@
-"""The evaluation of retrieval."""
+"""Evaluation of retrieval."""
 
 from __future__ import annotations
 
@@ -25,36 +25,44 @@ def retrieval(
     collection: Annotated[
         Path,
         typer.Argument(
-            metavar="CATALOGUE|FOLDER", help="A folder of images is indexed below --out first."
+            metavar="CATALOGUE|FOLDER",
+            help="A catalogue, or a folder of images, which is first indexed into --out.",
         ),
     ],
-    labels: Annotated[Path, typer.Option(help="A table of images and their classes.")],
-    out: Annotated[Path, typer.Option(help="Folder of the table and the page.")],
+    labels: Annotated[Path, typer.Option(help="Table of images and their classes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and its tables.")],
     descriptors: Annotated[
         str,
-        typer.Option(metavar="NAME,..", help="Of fc, conv, fc+conv, fc+conv:balanced, rgb."),
+        typer.Option(
+            metavar="NAME,..", help="One or more of fc, conv, fc+conv, fc+conv:balanced, rgb."
+        ),
     ] = "fc,conv,fc+conv,fc+conv:balanced",
     looks: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LOOK=WEIGHT,..",
-            help="A mixture of looks and descriptors to compare with; again for more.",
+            help="A mixture of looks and descriptors to compare with; repeat for more.",
         ),
     ] = None,
-    class_column: Annotated[str, typer.Option()] = "class",
-    image_column: Annotated[str, typer.Option()] = "image",
+    class_column: Annotated[str, typer.Option(help="Column of the classes.")] = "class",
+    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
     group_column: Annotated[
-        str | None, typer.Option(help="Images that share it are no answers to each other.")
+        str | None,
+        typer.Option(
+            help="Images with the same value in this column are not results of each other."
+        ),
     ] = None,
-    bins: Annotated[int, typer.Option(help="Of the histograms of red, of green and of blue.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of the drawn queries.")] = 0,
+    bins: Annotated[int, typer.Option(help="Bins of the histograms of red, green and blue.")] = 16,
+    seed: Annotated[int, typer.Option(help="Random seed for the drawn queries.")] = 0,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Search labelled images with each of them; say how alike class and colours of the answers are.
+    """Measure how often search finds the same class and colours.
+
+    Every labelled image is used as a query.
 
     Writes retrieval.html, retrieval.csv and retrieval.json.
     """
@@ -97,9 +105,9 @@ def retrieval(
         print_table(found)
         say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
         if result.unlabelled:
-            say(f"{result.unlabelled} rows without a class left out")
+            say(f"{result.unlabelled} rows without a class skipped")
         if result.copies:
-            say(f"{result.copies} rows of copies left out")
+            say(f"{result.copies} rows with copies skipped")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)

@@ -23,42 +23,50 @@ def study(
         list[str],
         typer.Argument(
             metavar="EXAMPLES...",
-            help="Folders (a subfolder a value) or tables; NAME=PATH names the attribute.",
+            help="Folders (one subfolder per value) or tables; NAME=PATH names the attribute.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the report; an interrupted study goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report; interrupted runs resume.")],
     backbones: Annotated[
         list[str] | None,
-        typer.Option("--backbone", metavar="NAME", help="A network to study; again for more."),
+        typer.Option("--backbone", metavar="NAME", help="A backbone to study; repeat for more."),
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(metavar="[NAME=]FILE", help="The weights of a backbone."),
+        typer.Option(metavar="[NAME=]FILE", help="File with the weights of a backbone."),
     ] = None,
     attributes: Annotated[
         list[str] | None,
-        typer.Option("--attribute", metavar="NAME", help="Study only this one; again for more."),
+        typer.Option(
+            "--attribute", metavar="NAME", help="Study only this attribute; repeat for more."
+        ),
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(help="Column of the tables; its images stay on one side of every split."),
+        typer.Option(
+            help="Column of the tables; images with the same value stay in the same fold."
+        ),
     ] = None,
-    image_column: Annotated[str, typer.Option()] = "image",
+    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
     queries: Annotated[
         list[str] | None,
-        typer.Option("--query", metavar="IMAGE", help="Search with this image; else some drawn."),
+        typer.Option(
+            "--query",
+            metavar="IMAGE",
+            help="Search with this image; repeat for more.  [default: images drawn at random]",
+        ),
     ] = None,
     looks: Annotated[
         list[str] | None,
-        typer.Option("--look", metavar="LOOK=WEIGHT", help="The weights of a search by both."),
+        typer.Option("--look", metavar="LOOK=WEIGHT", help="Weights of the combined search."),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds, the maps and the drawn queries.")] = 0,
+    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed for folds, maps and drawn queries.")] = 0,
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Find out which hidden layer sees which attribute, and write a report to look at."""
+    """Find the hidden layers that show an attribute best."""
     from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.cli.study_output import print_study, split_weights
     from gingham.evaluation.study import Setting

@@ -1,4 +1,4 @@
-"""Options of `gingham study`, and its result as printed."""
+"""How `gingham study` reads its options and prints its result."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def split_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, s
 
     Parameters
     ----------
-    given : what the user wrote.
-    backbones : those asked for; FILE alone belongs to the only one.
+    given : the options as the user wrote them.
+    backbones : the backbones of the study; FILE alone is for the only one.
 
     Raises
     ------
@@ -38,25 +38,25 @@ def split_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, s
                 )
             name, file = backbones[0], text
         if name in weights:
-            raise InputError(f"backbone {name!r} is given weights twice: give one file")
+            raise InputError(f"backbone {name!r} has two files of weights: give one")
         weights[name] = file
     return weights
 
 
 def print_study(result: StudyResult) -> None:
-    """Print what a study found out, and what it left aside."""
+    """Print what a study found, and what it skipped."""
     for name, one in result.attributes.items():
         taught = ", ".join(f"{b} {value:.3f}" for b, value in one.taught_accuracy.items())
         say(f"{name}: {one.images} images of {len(one.values)} values")
-        say(f"  take {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
-        say(f"  best {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
+        say(f"  recommended: {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
+        say(f"  best: {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
         say(f"  taught on all layers: {taught}")
     say(f"{result.images} images, {result.failed} failed; {result.seconds:.0f} s")
     say(f"report: {result.report}")
     for name, one in result.attributes.items():
         for value, count in one.left_out.items():
             print(
-                f"left out: {name} {value!r} has {count}, fewer than there are folds",
+                f"skipped: {name} {value!r} has {count} images, fewer than there are folds",
                 file=sys.stderr,
             )
     for failure in result.failures:

@@ -1,4 +1,4 @@
-"""Training a network on a table of labels, and judging it."""
+"""Training a network on a table of labels, and evaluating it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
-        help="A .csv or .parquet with a column `image` and one an attribute; or a CUB-200 folder.",
+        help="A .csv or .parquet with an `image` column and one column per attribute, or a CUB-200 "
+        "folder.",
     ),
 ]
 
@@ -29,16 +30,15 @@ TableArgument = Annotated[
 @app.command()
 def train(
     labels: TableArgument,
-    out: Annotated[
-        Path, typer.Option(help="Folder of the model; an interrupted training goes on.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model; interrupted runs resume.")],
     config: Annotated[
-        Path | None, typer.Option(metavar="TRAIN.toml", help="Data, network and training.")
+        Path | None,
+        typer.Option(metavar="TRAIN.toml", help="Settings; missing keys keep their defaults."),
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network on labelled images: many attributes together, or FineTag."""
+    """Train a network on a table of labelled images."""
     from gingham.training import TrainConfig
     from gingham.training import train as run
 
@@ -65,7 +65,7 @@ def train(
             shown.add_row(name, str(len(values)), *map(_figure, accuracies))
         print_table(shown)
         for name, rare in result.dropped.items():
-            say(f"not learned, too few images: {name}: {', '.join(rare)}")
+            say(f"not learned (too few images): {name}: {', '.join(rare)}")
         for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
     raise typer.Exit(1 if result.failures else 0)
@@ -75,23 +75,25 @@ def train(
 def model(
     folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
     labels: TableArgument,
-    out: Annotated[Path, typer.Option(help="Folder of metrics.json, metrics.csv, report.html.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for metrics.json, metrics.csv and report.html.")
+    ],
     part: Annotated[
         str | None,
         typer.Option(
             "--split",
-            help="train, validation or test.  [default: test; without a column split, what was not "
-            "learned]",
+            help="train, validation or test.  [default: test, or without a `split` column all "
+            "images that were not learned]",
         ),
     ] = None,
     catalogue: Annotated[
         Path | None,
-        typer.Option(metavar="CATALOGUE", help="Compare with the attributes taught there."),
+        typer.Option(metavar="CATALOGUE", help="Compare with the attributes of this catalogue."),
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a trained model on labelled images."""
+    """Evaluate a trained model on labelled images."""
     from contextlib import ExitStack
 
     from gingham.evaluation.model import evaluate_model
@@ -129,7 +131,7 @@ def model(
                 f"{pair.attribute}: trained {pair.trained:.3f}, taught {pair.taught:.3f} on "
                 f"{pair.images} images; better: {pair.better}"
             )
-        say(f"written: {out / 'report.html'}")
+        say(f"report: {out / 'report.html'}")
         for image in result.failed:
             print(f"failed: {image}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)

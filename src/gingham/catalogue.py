@@ -73,6 +73,7 @@ class Catalogue:
         self._lock = lock
         self._loaded = runtime
         files = LocalFiles(folder)
+        files.sweep()
         migrate(files)
         header = Header.read(files)
         self.config = header.config
@@ -597,7 +598,13 @@ class Catalogue:
             layers={layer.name: layer.channels for layer in self.config.layers},
             looks=self._searcher.looks,
             attributes=attributes,
-            bytes=sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file()),
+            bytes=self._truth.size
+            + sum(
+                path.stat().st_size
+                for derived in ("attributes", "index")
+                for path in (self.folder / derived).rglob("*")
+                if path.is_file()
+            ),
         )
 
     def _tagged(self, name: str) -> int:

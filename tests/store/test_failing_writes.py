@@ -187,3 +187,21 @@ def test_a_whole_catalogue_comes_through_every_failed_write(
                 assert shop.verify() == []
         run(folder)
         assert result(folder) == expected
+
+
+def test_a_reader_that_is_open_takes_in_what_is_added() -> None:
+    files = MemoryFiles()
+    Header(CONFIG, None).write(files)
+    reader = truth(files)
+    assert len(reader.features) == 0
+    for step in STEPS:
+        step(truth(files))
+        assert reader.refresh()
+        assert not reader.refresh()
+        fresh = truth(files)
+        assert reader.locations.files == fresh.locations.files
+        assert reader.locations.version == fresh.locations.version
+        assert reader.log.read() == fresh.log.read()
+        assert len(reader.features) == len(fresh.features)
+        assert all(image_id in reader.features for image_id in reader.locations.images)
+    assert reader.size == sum(len(files.open(name).read()) for name in files.list())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from conftest import FakeRuntime
 from gingham.errors import CatalogueError
 from gingham.store.features import FeatureStore
-from gingham.store.files import LocalFiles
+from gingham.store.files import Files, LocalFiles
 from memory_files import MemoryFiles
 
 CONFIG = FakeRuntime().config
@@ -83,8 +84,11 @@ def test_verify_finds_features_that_are_no_numbers(tmp_path: Path) -> None:
     assert store.verify() == [f"features of {ids(2)[1].hex()} are not finite"]
 
 
-def test_writers_at_once_need_not_know_of_each_other() -> None:
-    files = MemoryFiles()
+@pytest.mark.parametrize("make", [LocalFiles, lambda folder: MemoryFiles()])
+def test_writers_at_once_need_not_know_of_each_other(
+    make: Callable[[Path], Files], tmp_path: Path
+) -> None:
+    files = make(tmp_path)
     stores = [FeatureStore(files, CONFIG) for _ in range(4)]
 
     def write(number: int) -> None:

@@ -71,7 +71,7 @@ def test_formats_that_are_not_known_are_refused_with_what_to_do() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", f'{{"format": {FORMAT}}}'])
 def test_a_damaged_header_is_named(text: str) -> None:
     files = MemoryFiles()
-    with pytest.raises(CatalogueError, match=r"memory/catalogue\.json is missing"):
+    with pytest.raises(CatalogueError, match=r"catalogue\.json cannot be read \(No such file"):
         Header.read(files)
     files.put(NAME, lambda file: file.write(text.encode()))
     with pytest.raises(CatalogueError, match=r"memory"):

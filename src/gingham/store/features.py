@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import count, repeat
 
 import numpy as np
 import pyarrow as pa
@@ -161,6 +162,9 @@ class FeatureStore:
 
 def _place(places: dict[ImageId, tuple[str, int]], shard: str, ids: Sequence[ImageId]) -> None:
     """Note where images lie; of two places of one image, the first counts."""
+    if places.keys().isdisjoint(ids):
+        places.update(zip(ids, zip(repeat(shard), count()), strict=False))
+        return
     for row, image_id in enumerate(ids):
         if places.setdefault(image_id, (shard, row))[0] > shard:
             places[image_id] = (shard, row)

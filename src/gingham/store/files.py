@@ -77,8 +77,7 @@ class LocalFiles:
 
     def list(self, prefix: str = "") -> Sequence[str]:
         """See `Files.list`."""
-        names = (path.relative_to(self._root).as_posix() for path in self._walk(prefix))
-        return sorted(name for name in names if name.startswith(prefix) and _is_name(name))
+        return sorted(x for x in self._walk(prefix) if x.startswith(prefix) and _is_name(x))
 
     def open(self, name: str) -> BinaryIO:
         """See `Files.open`."""
@@ -104,18 +103,19 @@ class LocalFiles:
 
     def sweep(self) -> None:
         """See `Files.sweep`."""
-        for path in self._walk(""):
-            if path.name.startswith(TEMPORARY_PREFIX):
-                path.unlink(missing_ok=True)
+        for name in self._walk(""):
+            if name.rpartition("/")[2].startswith(TEMPORARY_PREFIX):
+                (self._root / name).unlink(missing_ok=True)
 
-    def _walk(self, prefix: str) -> Iterator[Path]:
-        """Give the files that begin with a prefix, and perhaps others beside them."""
+    def _walk(self, prefix: str) -> Iterator[str]:
+        """Give the names that begin with a prefix, and perhaps others beside them."""
         folder, _, start = prefix.rpartition("/")
         top = self._path(folder) if folder else self._root
         for parent, folders, names in os.walk(top, onerror=_refuse):
             if Path(parent) == top:
                 folders[:] = [one for one in folders if one.startswith(start)]
-            yield from (Path(parent, name) for name in names)
+            below = Path(parent).relative_to(self._root).as_posix()
+            yield from names if below == "." else (f"{below}/{name}" for name in names)
 
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)

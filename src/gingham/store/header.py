@@ -106,9 +106,12 @@ def _read(files: Files) -> dict[str, Any]:
     try:
         with files.open(NAME) as file:
             state = json.load(file)
-    except FileNotFoundError:
-        raise CatalogueError(f"{files}/{NAME} is missing") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CatalogueError(
+            f"{files}/{NAME} cannot be read ({error.strerror}): check that it is there and that "
+            "this user may read it"
+        ) from None
+    except ValueError as error:
         raise CatalogueError(f"{files}/{NAME} is damaged ({error})") from None
     found = state.get("format") if isinstance(state, dict) else None
     if found not in (*MIGRATIONS, FORMAT):

@@ -1,4 +1,4 @@
-"""One process at a time holds a catalogue open; the others learn which one does."""
+"""Only one process at a time opens a catalogue; the others are told which one does."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class CatalogueLock:
             return "unknown"
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         self._holder.unlink(missing_ok=True)
         self._lock.release()

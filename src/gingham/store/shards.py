@@ -103,7 +103,8 @@ class Shards:
             if isinstance(error, OSError) and error.errno is not None:
                 # Arrow's own errors, of what it finds in a file, have no number.
                 raise CatalogueError(
-                    f"{self._files}/{name} cannot be read: {error.strerror}"
+                    f"{self._files}/{name} cannot be read ({error.strerror}): check that it is "
+                    "there and that this user may read it"
                 ) from None
             raise CatalogueError(
                 f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from gingham.options import ReadOptions
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
+from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations
 
 
@@ -43,7 +45,7 @@ class Truth:
     def __init__(self, files: Files, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
         self.config = config
         self.runtime = LazyRuntime(config, load)
-        files.sweep()
+        self._files = files
         self.features = FeatureStore(files, config)
         self.views = FeatureStore(files, replace(config, descriptors=()), "views/")
         self.locations = Locations(files)
@@ -55,6 +57,16 @@ class Truth:
         parts = (self.log, self.locations, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all its files."""
+        size = 0
+        for prefix in (HEADER, "features/", "views/", "locations/", "examples/"):
+            for name in self._files.list(prefix):
+                with self._files.open(name) as file:
+                    size += file.seek(0, os.SEEK_END)
+        return size
 
     @property
     def layers(self) -> tuple[str, ...]:

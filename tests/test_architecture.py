@@ -1,0 +1,49 @@
+"""docs/architecture.md names every room, and nothing that does not exist."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "gingham"
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+
+rooms = {
+    path.stem
+    for path in PACKAGE.iterdir()
+    if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+}
+
+
+def described() -> list[str]:
+    """Give the rooms of the page's table, in its order."""
+    table = PAGE.split("## Rooms")[1].split("## ")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+def test_every_room_is_described_once() -> None:
+    assert sorted(described()) == sorted(rooms)
+
+
+def test_every_module_that_is_named_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)`", PAGE)
+    assert len(named) > 10
+    for name in named:
+        assert (PACKAGE / name).exists() or (ROOT / name).exists() or name == "config.py", name
+    for folder in re.findall(r"`(\w+(?:/\w+)*)/`", PAGE):
+        assert (PACKAGE / folder).is_dir() or (ROOT / folder).is_dir(), folder
+
+
+def test_the_rooms_are_in_the_order_that_is_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    height = {
+        room.strip(): place
+        for place, layer in enumerate(reversed(layers))
+        for room in re.split("[|:]", layer)
+    }
+    assert set(height) == rooms
+    heights = [height[room] for room in described()]
+    assert heights == sorted(heights)

@@ -84,20 +84,21 @@ class FeatureGraph:
     def _pool(self, maps: Any, statistics: Sequence[str]) -> Any:
         op = self._op
         pooled = []
+        mean = op.reduce_mean(maps, POSITIONS, True)
         for name in statistics:
             if name == "mean":
-                pooled.append(op.reduce_mean(maps, POSITIONS))
+                pooled.append(op.squeeze(mean, POSITIONS))
             elif name == "max":
                 pooled.append(op.reduce_max(maps, POSITIONS))
             elif name == "std":
-                apart = op.subtract(maps, op.reduce_mean(maps, POSITIONS, True))
+                apart = op.subtract(maps, mean)
                 pooled.append(op.sqrt(op.reduce_mean(apart * apart, POSITIONS)))
             else:
                 powers = op.power(
                     op.maximum(maps, self._number(GEM_FLOOR)), self._number(GEM_POWER)
                 )
-                mean = op.reduce_mean(powers, POSITIONS)
-                pooled.append(op.power(mean, self._number(1 / GEM_POWER)))
+                powers = op.reduce_mean(powers, POSITIONS)
+                pooled.append(op.power(powers, self._number(1 / GEM_POWER)))
         return op.concat(pooled, 1)
 
     def _pool_foreground(self, maps: Any) -> Any:

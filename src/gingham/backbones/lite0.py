@@ -148,9 +148,9 @@ def build_lite0(tensors: Tensors, layers: tuple[str, ...], preprocess: Preproces
         kernel = tensors[f"{one.name}.weight"]
         how = ([one.stride] * 2, [0, 0], [0, 0], [1, 1], "same_upper")
         if one.depthwise:
-            x = op.group_convolution(x, op.constant(kernel[:, None]), *how)
+            x = op.group_convolution(x, op.constant(kernel[:, None], shared_memory=True), *how)
         else:
-            x = op.convolution(x, op.constant(kernel), *how)
+            x = op.convolution(x, op.constant(kernel, shared_memory=True), *how)
         norm = ("weight", "bias", "running_mean", "running_var")
         x = op.batch_norm_inference(
             x, *(op.constant(tensors[f"{one.norm}.{kind}"]) for kind in norm), EPSILON

@@ -178,26 +178,41 @@ Built = tuple[Callable[[], Any], FeatureConfig]
 def _default(weights: str | Path | None) -> Built:
     """Take the default network's weights; it is built of OpenVINO's operations."""
     from gingham.backbones import lite0
-    from gingham.backbones.weights import fit_weights, load_weights
+    from gingham.backbones.weights import Weights, fit_weights, load_weights
 
     row = get_backbone(DEFAULT_BACKBONE)
     expected = lite0.tensor_shapes()
-    fitted = fit_weights(
-        row,
-        load_weights(row, expected, weights),
-        expected,
-        lite0.needed_tensors,
-        [layer for layer, _ in row.layers],
-        cut=True,
-    )
+
+    def read() -> Weights:
+        return fit_weights(
+            row,
+            load_weights(row, expected, weights),
+            expected,
+            lite0.needed_tensors,
+            [layer for layer, _ in row.layers],
+            cut=True,
+        )
+
+    read_once = read()
     channels = lite0.layer_channels()
     config = feature_config(
         row,
-        fitted.digest,
-        {layer: channels[layer] for layer in fitted.layers},
+        read_once.digest,
+        {layer: channels[layer] for layer in read_once.layers},
         descriptors=DESCRIPTORS,
     )
-    return lambda: lite0.build_lite0(fitted.tensors, fitted.layers, row.preprocess), config
+    # The first graph takes the weights along; few processes need a second.
+    held = [read_once]
+    del read_once
+
+    def build() -> Any:
+        try:
+            fitted = held.pop()
+        except IndexError:
+            fitted = read()
+        return lite0.build_lite0(fitted.tensors, fitted.layers, row.preprocess)
+
+    return build, config
 
 
 def _converted(backbone: str, weights: str | Path | None) -> Built:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,44 @@ def test_a_limit_above_pillows_own_is_honoured() -> None:
     with pytest.raises(ImageError, match="over the limit of 100 megapixels"):
         open_image(data)
     assert open_image(data, max_pixels=300_000_000).size == (20000, 10000)
+
+
+def test_threads_keep_their_own_limit_and_nothing_changes_for_the_process() -> None:
+    data = encode(Image.new("1", (10000, 10000)), "PNG")  # Pillow would warn from 89 megapixels on
+    small = encode(Image.new("RGB", (40, 30)), "GIF")
+    before, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+
+    def read(number: int) -> str:
+        allowed = number % 2 == 0
+        try:
+            size = open_image(data, max_pixels=10**8 if allowed else 10**6 * number).size
+        except ImageError as error:
+            return str(error)
+        return f"{allowed} {size} {open_image(small, max_pixels=1200).size}"
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read, range(32)))
+    for number, said in enumerate(found):
+        if number % 2:
+            assert said.startswith(f"10000x10000 pixels, over the limit of {number} megapixels")
+        else:
+            assert said == "True (10000, 10000) (40, 30)"
+    assert (before, filters) == (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
+
+
+def test_every_format_that_pillow_opens_is_identified_alike() -> None:
+    picture = Image.linear_gradient("L").convert("RGB")
+    for name in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "TGA", "PCX", "JPEG2000"):
+        data = encode(picture, name)
+        seen = Image.open(io.BytesIO(data)).convert("RGB")
+        assert open_image(data).tobytes() == seen.tobytes(), name
+
+
+def test_a_limit_that_only_pillow_sets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(Image.new("RGB", (40, 30)), "WEBP")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ImageError, match="over Pillow's own limit for this format"):
+        open_image(data)
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
+import struct
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gingham.errors import ImageError, InputError
 from gingham.options import MAX_PIXELS
@@ -25,10 +25,6 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-
-# What Pillow warns of (large images, odd metadata) is either enforced in `open_image`, before any
-# pixel is decoded, or does not touch the pixels; on stderr it would drown a run's own report.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -74,7 +70,9 @@ def open_image(
     Parameters
     ----------
     data : the encoded image.
-    max_pixels : refuse an image whose header announces more pixels (a decompression bomb).
+    max_pixels : refuse an image whose header announces more pixels (a decompression bomb). For
+        WebP, TIFF and the frames of some other formats Pillow's own limit, `2 *
+        PIL.Image.MAX_IMAGE_PIXELS`, stays in force.
     draft : if given, a JPEG may be decoded at a power-of-two fraction of its size, as long as
         both sides stay at least twice this many pixels: several times faster for photos.
 
@@ -83,10 +81,8 @@ def open_image(
     ImageError
         With a reason one can act on.
     """
-    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _identify(data) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(_bomb(f"{width}x{height} pixels", max_pixels))
@@ -99,7 +95,10 @@ def open_image(
     except UnidentifiedImageError:
         raise ImageError(_not_an_image(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(_bomb("far more pixels", max_pixels)) from None
+        # Some decoders hold frames and tiles against Pillow's own limit, whatever ours is.
+        raise ImageError(
+            "over Pillow's own limit for this format: make it smaller, or save it as JPEG or PNG"
+        ) from None
     except MemoryError:
         raise ImageError("too large for the memory of this machine: make it smaller") from None
     except Exception as error:
@@ -108,6 +107,31 @@ def open_image(
         raise ImageError(
             f"damaged or truncated ({error or type(error).__name__}): copy or export it again"
         ) from None
+
+
+def _identify(data: bytes) -> ImageFile.ImageFile:
+    """Find the decoder that knows the content, as `Image.open` does, and let it read the header.
+
+    `Image.open` holds the size against one limit for the whole process and warns on the way; the
+    limit of a call is checked by the caller, before any pixel is decoded.
+    """
+    file = io.BytesIO(data)
+    tried: set[str] = set()
+    for load in (Image.preinit, Image.init):
+        load()
+        for name in [name for name in Image.ID if name not in tried]:
+            tried.add(name)
+            factory, accepts = Image.OPEN[name]
+            # A decoder that is not installed answers with a text.
+            accepted = accepts is None or accepts(data[:16])
+            if not accepted or isinstance(accepted, str):
+                continue
+            file.seek(0)
+            try:
+                return factory(file, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue
+    raise UnidentifiedImageError
 
 
 def load_image(

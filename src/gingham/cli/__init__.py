@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 
 import typer
 
@@ -33,6 +34,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # Pillow warns of odd metadata and of sizes that are checked anyway: a run has its own report.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         status = app(prog_name="gingham", standalone_mode=False)
     except GinghamError as error:

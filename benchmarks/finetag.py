@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from gingham.extract import PLAIN, extract
+from gingham.extract import PLAIN, extract, identify
 from gingham.images import load_image
 from gingham.training import TrainConfig, read_samples, train
 from gingham.training.config import DataConfig, ModelConfig
@@ -87,7 +87,7 @@ def features(images: tuple[str, ...], size: int, crop: float) -> tuple[NDArray[n
         export_graph(built.trunk, built.features.preprocess.size, graph)
         found = [
             np.concatenate(list(item.features[PLAIN].values()))
-            for item in extract(images, ExportedRuntime(graph, built.features))
+            for item in extract(identify(images), ExportedRuntime(graph, built.features))
         ]
     return np.array(found), time.perf_counter() - started
 

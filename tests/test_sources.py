@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gingham.errors import InputError
+from gingham.results import Failure
 from gingham.sources import find_images, group_of, iterate_stdin, read_labels, read_table
 
 
@@ -27,7 +28,8 @@ def test_a_folder_gives_every_file_sorted_and_names_what_it_ignores(tmp_path: Pa
     assert sorted(walk.ignored) == sorted(
         str(tmp_path / x) for x in (".DS_Store", ".git", "b/Thumbs.db")
     )
-    assert walk.failures == [(str(tmp_path / "pipe"), "not a regular file: give an image file")]
+    reason = "not a regular file: give an image file"
+    assert walk.failures == [Failure(str(tmp_path / "pipe"), reason)]
 
 
 def test_dangling_links_are_tried_so_that_they_are_reported(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
+from gingham.images import ImageSource, in_memory
 from gingham.operations.export import export_table
 from gingham.operations.ingest import ingest
 from gingham.operations.search import Searcher
@@ -223,7 +224,7 @@ class Catalogue:
         self,
         sources: Iterable[str | os.PathLike[str]] = (),
         *,
-        images: Iterable[str | os.PathLike[str]] = (),
+        images: Iterable[ImageSource] = (),
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
@@ -236,7 +237,8 @@ class Catalogue:
         ----------
         sources : folders (all files below), image files, or tables with a column `image`; each
             must exist.
-        images : image files, each of which may fail by itself.
+        images : paths, bytes or open files, each of which may fail by itself. An image without a
+            path is known by its id.
         options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
@@ -245,8 +247,7 @@ class Catalogue:
             If a source does not exist or holds no file.
         """
         walk = find_images(sources, exclude=self.folder)
-        walk.images += [os.fspath(image) for image in images]
-        return ingest(self._truth, walk, options)
+        return ingest(self._truth, walk, list(images), options)
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Take images out of the catalogue; files on disk are not touched.
@@ -357,7 +358,7 @@ class Catalogue:
 
     def predict(
         self,
-        images: Iterable[str | os.PathLike[str]],
+        images: Iterable[ImageSource],
         *,
         attributes: Sequence[str] | None = None,
         options: ReadOptions = DEFAULTS,
@@ -366,7 +367,8 @@ class Catalogue:
 
         Parameters
         ----------
-        images : files, or ids of images in the catalogue.
+        images : paths, bytes or open files, or ids of images in the catalogue. In the results an
+            image without a path is named by its id.
         attributes : only these; None means all.
         options : see `index`.
 
@@ -376,12 +378,11 @@ class Catalogue:
             If an attribute asked for is not taught.
         """
         names = self._attributes.check(attributes) if attributes else self._attributes.names()
-        paths = [os.fspath(image) for image in images]
-        return predict(self._truth, self._attributes, paths, names, options)
+        return predict(self._truth, self._attributes, list(images), names, options)
 
     def explain(
         self,
-        images: Iterable[str | os.PathLike[str]],
+        images: Iterable[ImageSource],
         *,
         attributes: Sequence[str] | None = None,
         values: Sequence[str] = (),
@@ -395,7 +396,8 @@ class Catalogue:
 
         Parameters
         ----------
-        images : files, in the catalogue or not, or ids of images in it whose files are there.
+        images : paths, bytes or open files, in the catalogue or not, or ids of images in it whose
+            files are there.
         attributes : only these; None means all.
         values : explain these instead, each of every attribute that has it.
         model : a trained one, whose answers are explained by Grad-CAM; None explains the taught
@@ -410,7 +412,7 @@ class Catalogue:
         MissingExtraError
             If a trained model is to be explained and `grad-cam` is not installed.
         """
-        paths = [os.fspath(image) for image in images]
+        paths = [in_memory(image) for image in images]
         if model is not None:
             from gingham.explaining.trained import explain_trained
 
@@ -437,7 +439,7 @@ class Catalogue:
             options,
         )
 
-    def _most_alike(self, image: str) -> list[Hit]:
+    def _most_alike(self, image: str | bytes) -> list[Hit]:
         """Find the images that look most like one, but for itself."""
         own = self._truth.find(image)
         hits = self.search(image, n=EVIDENCE + 1) if len(self) else []
@@ -508,11 +510,11 @@ class Catalogue:
 
     def search(
         self,
-        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        images: ImageSource | Sequence[ImageSource],
         *,
         looks: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
-        unlike: Sequence[str | os.PathLike[str]] = (),
+        unlike: Sequence[ImageSource] = (),
         n: int = 10,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
@@ -520,7 +522,8 @@ class Catalogue:
 
         Parameters
         ----------
-        images : one file or id, or several whose looks are averaged; in the catalogue or not.
+        images : one path, bytes, open file or id, or several whose looks are averaged; in the
+            catalogue or not.
         looks : look -> weight; by default every built-in look with weight 1. A taught attribute
             NAME is the look `attribute:NAME`.
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
@@ -535,7 +538,11 @@ class Catalogue:
         InputError
             If a look, an attribute or a value is not there, or `n` is below 1.
         """
-        given = [images] if isinstance(images, (str, os.PathLike)) else list(images)
+        given = (
+            list(images)
+            if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
+            else [images]
+        )
         if not given:
             raise InputError("search needs at least one image")
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
@@ -548,19 +555,19 @@ class Catalogue:
         )
 
     def _examples(
-        self, images: Sequence[str | os.PathLike[str]], options: ReadOptions
+        self, images: Sequence[ImageSource], options: ReadOptions
     ) -> list[ImageId | dict[str, NDArray[np.floating]]]:
         """Turn example images into ids of the catalogue, or into features of all layers."""
         examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
-        for image in [os.fspath(image) for image in images]:
+        for image in map(in_memory, images):
             if (known := self._truth.find(image)) is not None:
                 examples.append(known)
                 continue
-            ((_, features, reason),) = self._truth.features_of(
+            ((name, features, reason),) = self._truth.features_of(
                 [image], tuple(self.config.widths), options
             )
             if features is None:
-                raise ImageError(f"{image}: {reason}")
+                raise ImageError(f"{name}: {reason}")
             examples.append(features)
         return examples
 

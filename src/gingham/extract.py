@@ -1,13 +1,18 @@
-"""Images -> features: reading, decoding and inference overlap; it streams, in bounded memory."""
+"""The one reading pipeline: `identify` images, `extract` their features, `read_into` a store.
+
+Reading, decoding and inference overlap; everything streams, in order and in bounded memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,14 +20,17 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Features, Runtime, cpu_count
 from gingham.errors import ImageError
-from gingham.images import WHOLE, Box, open_image, read_file, resize
+from gingham.images import WHOLE, Box, ImageId, ImageSource, open_image, read_source, resize
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.store.features import ImageId
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 PLAIN = "plain"
+
+KEEP_VIEWS = 512
+KEEP_IMAGES = 8192
+KEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -37,81 +45,122 @@ class View:
 VIEWS = (View(PLAIN),)
 """How `index` reads an image: plainly, once."""
 
+Views = Callable[[ImageId], tuple[View, ...]]
+"""What to read of an image; no view means that it is known."""
+
 
 @dataclass(frozen=True)
-class Extracted:
-    """What came of one file: new features, an image known before, or the reason of a failure.
+class Item:
+    """An image before it is read: what identifies it, and its bytes where they must be decoded.
 
     Attributes
     ----------
-    image : the path as it was given.
-    id : SHA-256 of the file's bytes; None if they could not be read.
+    image : the path as it was given. Of bytes and open files the id in hexadecimal, or the type,
+        `<bytes>`, where they are empty or cannot be read.
+    name : by which a catalogue knows it: the absolute path, or `image` where there is no path.
+    id : SHA-256 of its bytes; None if they could not be read.
+    data : its bytes; empty if nothing is to be decoded.
+    views : what to read of it; none if it is known or failed.
+    reason : why it failed; None if it did not.
+    """
+
+    image: str
+    name: str
+    id: ImageId | None
+    data: bytes = b""
+    views: tuple[View, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What came of one image: new features, a known image, or the reason of a failure.
+
+    Attributes
+    ----------
+    image, name, id : see `Item`.
     features : view -> layer -> (2C,) float32; empty if nothing was to be read, or on failure.
     reason : why it failed; None if it did not.
     """
 
     image: str
+    name: str
     id: ImageId | None
     features: dict[str, Features]
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class _Read:
-    image: str
-    data: bytes
-    id: ImageId | None
-    views: tuple[View, ...]
-    reason: str | None
-
-
-def extract(
-    images: Iterable[str],
-    runtime: Runtime,
+def identify(
+    images: Iterable[ImageSource],
+    views: Views = lambda image_id: VIEWS,
     *,
-    layers: tuple[str, ...] | None = None,
-    views: Callable[[ImageId], tuple[View, ...]] = lambda image_id: VIEWS,
-    options: ReadOptions = DEFAULTS,
     workers: int | None = None,
-) -> Generator[Extracted, None, None]:
-    """Read image files into features, in order.
+) -> Generator[Item, None, None]:
+    """Read and hash images in threads, in order, and decide what to extract from each.
 
-    Files are read and hashed, decoded, and run through the network at the same time, with a
-    bounded number of images in flight. A file that cannot be read gives its reason; nothing
-    is raised.
+    Nothing is raised: an image that cannot be read is an item with a reason.
 
     Parameters
     ----------
-    images : paths.
+    images : paths, bytes or open files.
+    views : called once for each image that can be read, in order.
+    workers : threads; None means one per core.
+    """
+    count = workers or cpu_count()
+    with ThreadPoolExecutor(count, thread_name_prefix="read") as pool:
+        for item in in_order(pool, _read, images, window=4 * count):
+            chosen = () if item.id is None else views(item.id)
+            yield replace(item, data=item.data if chosen else b"", views=chosen)
+
+
+def _read(source: ImageSource) -> Item:
+    image = name = f"<{type(source).__name__}>"
+    if isinstance(source, (str, os.PathLike)):
+        image, name = os.fspath(source), absolute(source)
+    try:
+        data = read_source(source)
+    except ImageError as error:
+        return Item(image, name, None, reason=str(error))
+    image_id = hashlib.sha256(data).digest()
+    if not isinstance(source, (str, os.PathLike)):
+        image = name = image_id.hex()
+    return Item(image, name, image_id, data)
+
+
+def extract(
+    items: Iterable[Item],
+    runtime: Runtime,
+    *,
+    layers: tuple[str, ...] | None = None,
+    options: ReadOptions = DEFAULTS,
+    workers: int | None = None,
+) -> Generator[Extracted, None, None]:
+    """Decode items and run them through the backbone, in order.
+
+    It needs nothing but its arguments, so items may be sent to another process and extracted
+    there. Nothing is raised: an image that cannot be decoded, or whose features are not finite in
+    float16, gives its reason and no features.
+
+    Parameters
+    ----------
+    items : see `identify`.
     runtime : the backbone.
     layers : the layers to give out; None means all.
-    views : called once for each file with its id, in order; what to read of it. No view means
-        that the image is known, and it is not decoded.
     options : its limit of pixels is used; progress is the caller's.
-    workers : decoding threads; None means one a core.
+    workers : decoding threads; None means one per core.
     """
     config = runtime.config.preprocess
     count = workers or cpu_count()
 
-    def read(image: str) -> _Read:
-        try:
-            data = read_file(image)
-        except ImageError as error:
-            return _Read(image, b"", None, (), str(error))
-        return _Read(image, data, hashlib.sha256(data).digest(), (), None)
-
-    def choose(item: _Read) -> _Read:
-        if item.id is None or not (chosen := views(item.id)):
-            return _Read(item.image, b"", item.id, (), item.reason)
-        return _Read(item.image, item.data, item.id, chosen, None)
-
-    def decode(item: _Read) -> tuple[_Read, list[NDArray[np.uint8]]]:
+    def decode(item: Item) -> tuple[Item, list[NDArray[np.uint8]]]:
         if not item.views:
             return item, []
+        # The bytes are let go before the image queues for the network.
+        rest = replace(item, data=b"")
         try:
             picture = open_image(item.data, max_pixels=options.max_pixels, draft=config.size)
         except ImageError as error:
-            return _Read(item.image, b"", item.id, (), str(error)), []
+            return replace(rest, views=(), reason=str(error)), []
         squares = [
             resize(
                 picture,
@@ -123,12 +172,11 @@ def extract(
             )
             for view in item.views
         ]
-        # The bytes are done with; let them go before the image queues for the network.
-        return _Read(item.image, b"", item.id, item.views, None), squares
+        return rest, squares
 
     def flatten(
-        decoded: Iterable[tuple[_Read, list[NDArray[np.uint8]]]],
-    ) -> Iterator[tuple[tuple[_Read, str], NDArray[np.uint8] | None]]:
+        decoded: Iterable[tuple[Item, list[NDArray[np.uint8]]]],
+    ) -> Iterator[tuple[tuple[Item, str], NDArray[np.uint8] | None]]:
         for item, squares in decoded:
             if not squares:
                 yield (item, ""), None
@@ -136,19 +184,97 @@ def extract(
                 yield (item, view.name), square
 
     with ThreadPoolExecutor(count, thread_name_prefix="decode") as pool:
-        reads = _ordered_map(pool, read, images, window=4 * count)
-        chosen = (choose(item) for item in reads)
-        decoded = _ordered_map(pool, decode, chosen, window=4 * count)
+        decoded = in_order(pool, decode, items, window=4 * count)
         gathered: dict[str, Features] = {}
         for (item, view), features in runtime.stream(flatten(decoded), layers):
             if features is not None:
                 gathered[view] = features
             if len(gathered) == len(item.views):
-                yield Extracted(item.image, item.id, gathered, item.reason)
+                reason = item.reason or _not_finite(gathered)
+                found = {} if reason else gathered
+                yield Extracted(item.image, item.name, item.id, found, reason)
                 gathered = {}
 
 
-def _ordered_map(
+def _not_finite(features: dict[str, Features]) -> str | None:
+    """Say which layers hold what float16 cannot: NaN, or numbers beyond 65504."""
+    with np.errstate(over="ignore"):
+        bad = {
+            layer: None
+            for rows in features.values()
+            for layer, row in rows.items()
+            if not np.isfinite(row.astype(np.float16)).all()
+        }
+    return f"its features are not finite in layer {', '.join(bad)}: leave it out" if bad else None
+
+
+def read_into(
+    keep: Callable[[dict[ImageId, dict[str, Features]]], None],
+    images: Iterable[ImageSource],
+    runtime: Runtime,
+    *,
+    missing: Views,
+    options: ReadOptions,
+    step: str,
+    total: int,
+) -> Generator[Extracted, None, None]:
+    """Read what a store lacks of images, and hand it over every few hundred images.
+
+    Of copies only the first is read; a copy of an image that failed fails for the same reason.
+    However the loop ends, by Ctrl-C too, what was read is handed over. Close the generator.
+
+    Parameters
+    ----------
+    keep : puts id -> view -> layer -> (2C,) float32 in the store; called after an image has been
+        given out, also with nothing new when some time has passed.
+    images : paths, bytes or open files.
+    runtime : the backbone.
+    missing : what the store lacks of an image.
+    options : the largest image, and progress.
+    step, total : for progress.
+
+    Yields
+    ------
+    Every image, in order, before its features are handed over.
+    """
+    waiting: dict[ImageId, dict[str, Features]] = {}
+    reasons: dict[ImageId, str] = {}
+    claimed: set[ImageId] = set()
+
+    def unclaimed(image_id: ImageId) -> tuple[View, ...]:
+        if image_id in claimed:
+            return ()
+        claimed.add(image_id)
+        return missing(image_id)
+
+    def hand_over() -> None:
+        keep(waiting)
+        waiting.clear()
+
+    views = given = 0
+    kept = time.monotonic()
+    try:
+        with closing(extract(identify(images, unclaimed), runtime, options=options)) as results:
+            for done, item in enumerate(results, 1):
+                if item.id is not None and item.reason is not None:
+                    reasons[item.id] = item.reason
+                elif item.id is not None and item.features:
+                    waiting[item.id] = item.features
+                    views += len(item.features)
+                elif item.id in reasons:
+                    item = replace(item, reason=reasons[item.id])
+                yield item
+                options.progress(step, done, total)
+                given += 1
+                late = time.monotonic() - kept > KEEP_SECONDS
+                if views >= KEEP_VIEWS or given >= KEEP_IMAGES or late:
+                    hand_over()
+                    views, given, kept = 0, 0, time.monotonic()
+    finally:
+        hand_over()
+
+
+def in_order(
     pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], *, window: int
 ) -> Iterator[B]:
     """Map in threads, results in order, at most `window` items ahead of the consumer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,12 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gingham.errors import ImageError, InputError
 from gingham.options import MAX_PIXELS
+
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO
+"""An image as it may be given: a path, the encoded bytes, or an open binary file."""
+
+ImageId = bytes
+"""The SHA-256 of an image file's bytes: 32 bytes."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -56,6 +64,41 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     if not data:
         raise ImageError("the file is empty: copy or export it again")
     return data
+
+
+def read_source(source: ImageSource) -> bytes:
+    """Read the bytes of one image, however it is given; an open file is read to its end.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read or is empty.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return read_file(source)
+    try:
+        data = source if isinstance(source, bytes) else source.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot be read: {error}") from None
+    if not data:
+        raise ImageError("it is empty: give the bytes of an image file")
+    return data
+
+
+def in_memory(source: ImageSource) -> str | bytes:
+    """Read an open file, so that it may be used twice; of a path its text, of bytes themselves.
+
+    Raises
+    ------
+    ImageError
+        If the open file cannot be read or is empty.
+    """
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else read_source(source)
+
+
+def image_name(source: str | bytes) -> str:
+    """Name an image in results: by its path or, where it has none, by its id in hexadecimal."""
+    return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else source
 
 
 def open_image(
@@ -135,7 +178,7 @@ def _identify(data: bytes) -> ImageFile.ImageFile:
 
 
 def load_image(
-    source: str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8],
+    source: ImageSource | Image.Image | NDArray[np.uint8],
     *,
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
@@ -143,8 +186,8 @@ def load_image(
 
     Parameters
     ----------
-    source : a path, the encoded bytes, a Pillow image, or an (H, W, 3) uint8 array, which is
-        returned as it is.
+    source : a path, the encoded bytes, an open file, a Pillow image, or an (H, W, 3) uint8
+        array, which is returned as it is.
     max_pixels : see `open_image`.
 
     Raises
@@ -162,12 +205,12 @@ def load_image(
         return source
     if isinstance(source, Image.Image):
         return np.asarray(_to_rgb(_upright(source)))
-    if isinstance(source, bytes):
-        return np.asarray(open_image(source, max_pixels=max_pixels))
     try:
-        return np.asarray(open_image(read_file(source), max_pixels=max_pixels))
+        return np.asarray(open_image(read_source(source), max_pixels=max_pixels))
     except ImageError as error:
-        raise ImageError(f"{Path(source)}: {error}") from None
+        if isinstance(source, (str, os.PathLike)):
+            raise ImageError(f"{Path(source)}: {error}") from None
+        raise
 
 
 def resize(

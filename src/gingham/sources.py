@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from gingham.errors import InputError
+from gingham.images import image_name, in_memory
+from gingham.results import Failure
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 UNLABELLED = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>", "unknown"})
 """Cells that say nothing about an image, in any case of letters."""
 
-Teachable = Mapping[str, str | Sequence[str]] | Mapping[Path, str | Sequence[str]]
-"""Image -> value, or several values."""
+Teachable = Mapping[Any, str | Sequence[str]]
+"""Image (a path, bytes or an open file) -> value, or several values."""
 
 _CLUTTER = frozenset({"Thumbs.db", "desktop.ini"})
 
@@ -29,12 +31,12 @@ class Walk:
     Attributes
     ----------
     images : paths to try; every regular file of a folder is one, whatever its name.
-    failures : (path, reason) of folders that cannot be listed and of files that are no files.
+    failures : folders that cannot be listed, and what is not a regular file.
     ignored : hidden files and folders (a leading dot) and the clutter of file managers.
     """
 
     images: list[str] = field(default_factory=list)
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
 
@@ -71,7 +73,8 @@ def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | No
 
 def _walk_folder(folder: Path, exclude: Path | None, walk: Walk) -> None:
     def failed(error: OSError) -> None:
-        walk.failures.append((str(error.filename), f"folder cannot be listed: {error.strerror}"))
+        reason = f"folder cannot be listed: {error.strerror}"
+        walk.failures.append(Failure(str(error.filename), reason))
 
     for parent, folders, files in os.walk(folder, onerror=failed):
         hidden = [name for name in folders if name.startswith(".")]
@@ -85,7 +88,7 @@ def _walk_folder(folder: Path, exclude: Path | None, walk: Walk) -> None:
         for name in sorted(set(files) - set(clutter)):
             path = os.path.join(parent, name)
             if _is_special(path):
-                walk.failures.append((path, "not a regular file: give an image file"))
+                walk.failures.append(Failure(path, "not a regular file: give an image file"))
             else:
                 walk.images.append(path)
 
@@ -189,7 +192,7 @@ class Labels:
 
     rows: list[Label]
     unlabelled: int
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def read_labels(
@@ -236,7 +239,7 @@ def group_of(cell: Any) -> str | None:
 
 def _folder_labels(folder: Path, kind: str) -> Labels:
     rows: list[Label] = []
-    failures: list[tuple[str, str]] = []
+    failures: list[Failure] = []
     unlabelled = 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
@@ -278,14 +281,20 @@ def _values(cell: Any, kind: str) -> dict[str, bool]:
     return values
 
 
-def label_images(examples: Teachable, kind: str) -> Labels:
-    """Take examples from a mapping of image to value, or to several values."""
-    rows = []
+def label_images(examples: Teachable, kind: str) -> tuple[Labels, list[str | bytes]]:
+    """Take examples from a mapping of image to value, or to several values.
+
+    Returns
+    -------
+    The labels, and the image of each of their rows.
+    """
+    rows, images = [], []
     for image, given in examples.items():
         values = _values(given if isinstance(given, str) else list(given), kind)
         if values:
-            rows.append(Label(os.fspath(image), values))
-    return Labels(rows, len(examples) - len(rows))
+            images.append(in_memory(image))
+            rows.append(Label(image_name(images[-1]), values))
+    return Labels(rows, len(examples) - len(rows)), images
 
 
 def iterate_stdin(data: bytes) -> Iterator[str]:

@@ -147,14 +147,14 @@ def test_accuracies_of_the_papers_network(attribute: str, tmp_path: Path) -> Non
         rows = list(csv.DictReader(file))
     runtime = load_runtime("resnet50_keras", KERAS, device="cpu", pooling=POOLING)
     features = StudyFeatures(tmp_path, runtime.config)
-    reading = read_images(
+    read, failures = read_images(
         [str(PHOTOS / row["image"]) for row in rows],
         runtime,
         features,
         options=ReadOptions(),
     )
-    assert reading.failures == []
-    ids = list(reading.ids.values())
+    assert failures == []
+    ids = list(read.values())
     y = np.array([row[attribute] for row in rows])
     folds = make_folds(y)
     found = [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -35,7 +37,7 @@ from gingham.explaining.influence import (
 )
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, colour, strength
 from gingham.extract import VIEWS, View
-from gingham.images import WHOLE, load_image, open_image, read_file, resize
+from gingham.images import WHOLE, ImageSource, load_image, open_image, read_source, resize
 from gingham.options import ReadOptions
 from gingham.results import Evidence, Prediction
 from helpers import run, weights_of
@@ -205,6 +207,17 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Cata
     folder = tmp_path_factory.mktemp("explain")
     with teach(folder, 132, 1) as shop:
         yield folder, shop
+
+
+def test_images_are_explained_alike_however_they_are_given(drawn: tuple[Path, Catalogue]) -> None:
+    folder, shop = drawn
+    data = (folder / "photos" / "0003.jpg").read_bytes()
+    (expected,) = shop.explain([folder / "photos" / "0003.jpg"])
+    for given_image in (data, io.BytesIO(data)):
+        (found,) = shop.explain([given_image])
+        assert found.image == hashlib.sha256(data).hexdigest()
+        assert found.error is None
+        assert found.to_dict()["explanations"] == expected.to_dict()["explanations"]
 
 
 def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -> None:
@@ -529,21 +542,21 @@ class SmallModel:
         return self
 
     def logits(
-        self, images: Iterable[str], *, options: ReadOptions
+        self, images: Iterable[ImageSource], *, options: ReadOptions
     ) -> Iterator[tuple[str, np.ndarray | None, str | None]]:
         import torch
 
         for image in images:
             try:
-                picture = open_image(read_file(image), max_pixels=options.max_pixels, draft=16)
+                picture = open_image(read_source(image), max_pixels=options.max_pixels, draft=16)
             except ImageError as error:
-                yield image, None, str(error)
+                yield str(image), None, str(error)
                 continue
             square = resize(picture, 16, interpolation="bicubic", crop=0.875)
             planes = torch.tensor(square.transpose(2, 0, 1)[None], dtype=torch.float32)
             with torch.inference_mode():
                 logits = self.network.eval()(planes)[0].numpy()
-            yield image, logits, None
+            yield str(image), logits, None
 
     def predictions(
         self, logits: np.ndarray, names: Sequence[str] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,15 @@ from PIL import Image
 
 from gingham.backbones.runtime import cpu_count
 from gingham.errors import ImageError
-from gingham.images import open_image, read_file
+from gingham.extract import VIEWS, Item, View, identify, in_order
+from gingham.images import ImageId, open_image
 from gingham.options import ReadOptions
-from gingham.store.features import ImageId
 from gingham.store.files import LocalFiles
 from gingham.store.shards import Shards
 
 SIDE = 32
 """Of a thumbnail, which is stretched to a square: the size on which a perceptual hash works."""
 
-_CHUNK = 256
 _SHARD = 4096
 _SCHEMA = pa.schema(
     [
@@ -85,27 +84,35 @@ def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -
             known.update((image_id, (shard, at)) for at, image_id in enumerate(new))
             new.clear()
 
-    def measure(path: str) -> ImageId | dict[str, Any] | str:
-        try:
-            data = read_file(path)
-            image_id = hashlib.sha256(data).digest()
-            if image_id in known or image_id in new:
-                return image_id
-            return _measure(data, image_id, options.max_pixels)
-        except ImageError as error:
-            return str(error)
+    claimed = set(known)
 
-    with ThreadPoolExecutor(cpu_count(), thread_name_prefix="measure") as pool:
-        for first in range(0, len(paths), _CHUNK):
-            for got in pool.map(measure, paths[first : first + _CHUNK]):
-                if isinstance(got, str):
-                    reasons[len(ids)] = got
-                    ids.append(None)
-                elif isinstance(got, bytes):
-                    ids.append(got)
-                else:
-                    ids.append(got["id"])
-                    new[got["id"]] = got
+    def unmeasured(image_id: ImageId) -> tuple[View, ...]:
+        if image_id in claimed:
+            return ()
+        claimed.add(image_id)
+        return VIEWS
+
+    def measure(item: Item) -> tuple[Item, dict[str, Any] | None]:
+        if not item.views or item.id is None:
+            return item, None
+        try:
+            return item, _measure(item.data, item.id, options.max_pixels)
+        except ImageError as error:
+            return replace(item, reason=str(error)), None
+
+    failed: dict[ImageId, str] = {}
+    count = cpu_count()
+    with ThreadPoolExecutor(count, thread_name_prefix="measure") as pool:
+        items = identify(paths, unmeasured)
+        for row, (item, got) in enumerate(in_order(pool, measure, items, window=4 * count)):
+            if got is not None and item.id is not None:
+                new[item.id] = got
+            if item.id is not None and item.reason is not None:
+                failed[item.id] = item.reason
+            reason = item.reason if item.id is None else failed.get(item.id)
+            if reason is not None:
+                reasons[row] = reason
+            ids.append(None if reason is not None else item.id)
             if len(new) >= _SHARD:
                 store()
             options.progress("measure", len(ids), len(paths))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import learn_space
 from gingham.attributes.fitting import blocks, join
-from gingham.backbones.runtime import Features, Runtime
+from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import FeatureConfig
-from gingham.extract import PLAIN, VIEWS, extract
+from gingham.extract import PLAIN, VIEWS, read_into
 from gingham.options import ReadOptions
+from gingham.results import Failure
 from gingham.store.features import FeatureStore, ImageId
 
 LEARNED_FROM = 6000
 """Pictures, drawn at random, from which the principal components are learned."""
-
-_SHARD = 1000
 
 
 def read_features(
@@ -26,7 +26,7 @@ def read_features(
     runtime: Runtime,
     store: FeatureStore,
     options: ReadOptions,
-) -> dict[str, str]:
+) -> list[Failure]:
     """Read picture files into features; those whose bytes were read before are not read again.
 
     Parameters
@@ -38,41 +38,19 @@ def read_features(
 
     Returns
     -------
-    path -> reason, of those that could not be read.
+    Those that could not be read.
     """
-    waiting: dict[ImageId, Features] = {}
-    failed: dict[str, str] = {}
-    claimed: set[ImageId] = set()
-
-    def unread(image_id: ImageId) -> bool:
-        if image_id in claimed or image_id in store:
-            return False
-        claimed.add(image_id)
-        return True
-
-    def keep() -> None:
-        store.append(list(waiting), list(waiting.values()))
-        waiting.clear()
-
-    results = extract(
+    results = read_into(
+        lambda new: store.append(list(new), [views[PLAIN] for views in new.values()]),
         images,
         runtime,
-        views=lambda image_id: VIEWS if unread(image_id) else (),
+        missing=lambda image_id: () if image_id in store else VIEWS,
         options=options,
+        step="read features",
+        total=len(images),
     )
-    try:
-        for done, item in enumerate(results, 1):
-            if item.id is not None and PLAIN in item.features:
-                waiting[item.id] = item.features[PLAIN]
-            elif item.reason:
-                failed[item.image] = item.reason
-            if len(waiting) >= _SHARD:
-                keep()
-            options.progress("read features", done, len(images))
-    finally:
-        # Ctrl-C, too, keeps what was read.
-        keep()
-    return failed
+    with closing(results):
+        return [Failure(item.image, item.reason) for item in results if item.reason is not None]
 
 
 def reduce_features(

@@ -271,9 +271,11 @@ class _Work:
             if image_id is not None and image_id not in store:
                 first.setdefault(image_id, path)
         failed = read_features(list(first.values()), runtime, store, self.options)
-        if failed:
-            path, reason = next(iter(failed.items()))
-            raise InputError(f"{path} changed while it was read ({reason}): curate again")
+        reasons = {one.image: one.reason for one in failed}
+        for row, image_id in enumerate(self.prints.ids):
+            # Readable, but not by the network: from here on like a picture that cannot be read.
+            if image_id is not None and (reason := reasons.get(first.get(image_id, ""))):
+                self.prints.ids[row], self.prints.reasons[row] = None, reason
         known = [row for row, image_id in enumerate(self.prints.ids) if image_id is not None]
         if len({self.prints.ids[row] for row in known}) < 2:
             raise InputError("fewer than two pictures can be read: check the image column")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from PIL import Image
 
 from gingham.errors import ImageError, InputError
-from gingham.images import Box, frame, open_image, read_file
+from gingham.images import Box, frame, open_image, read_file, read_source
 from gingham.options import ReadOptions
 from gingham.results import Prediction
 from gingham.store.examples import Taught
@@ -45,7 +45,7 @@ def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:
 
 
 def without_itself(
-    truth: Truth, prediction: Prediction, taught: Taught, image: str
+    truth: Truth, prediction: Prediction, taught: Taught, image: str | bytes
 ) -> tuple[Prediction, bool]:
     """Take an image out of its own evidence, and say whether it is an example of the attribute.
 
@@ -54,21 +54,21 @@ def without_itself(
     truth : of the catalogue.
     prediction : with one example more than is to be shown.
     taught : the attribute's examples.
-    image : file or id; its file can be read.
+    image : file, bytes or id; it can be read.
     """
-    image_id = truth.image_id(image) or hashlib.sha256(read_file(image)).digest()
+    image_id = truth.image_id(image) or hashlib.sha256(read_source(image)).digest()
     own = {example.image for example in taught.examples if example.id == image_id}
     evidence = [one for one in prediction.evidence if one.image not in own]
     return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
 
 
-def read_picture(truth: Truth, image: str, size: int, options: ReadOptions) -> Image.Image:
+def read_picture(truth: Truth, image: str | bytes, size: int, options: ReadOptions) -> Image.Image:
     """Read the picture of a file, or of an id of the catalogue.
 
     Parameters
     ----------
     truth : of the catalogue.
-    image : file or id.
+    image : file, bytes or id.
     size : side of the network's input: a JPEG may be decoded smaller, as `extract` does.
     options : see `gingham.ReadOptions`.
 
@@ -79,7 +79,7 @@ def read_picture(truth: Truth, image: str, size: int, options: ReadOptions) -> I
     """
     image_id = truth.image_id(image)
     if image_id is None:
-        return open_image(read_file(image), max_pixels=options.max_pixels, draft=size)
+        return open_image(read_source(image), max_pixels=options.max_pixels, draft=size)
     file = truth.locations.images[image_id][0]
     try:
         data = read_file(file)

@@ -32,7 +32,7 @@ def explain_taught(
     truth: Truth,
     attributes: Attributes,
     runtime: Runtime,
-    paths: Sequence[str],
+    paths: Sequence[str | bytes],
     names: Sequence[str],
     values: Sequence[str],
     options: ReadOptions,
@@ -53,7 +53,7 @@ def _explain_all(
     truth: Truth,
     attributes: Attributes,
     runtime: MapRuntime,
-    paths: Sequence[str],
+    paths: Sequence[str | bytes],
     taught: Sequence[TaughtAttribute],
     values: Sequence[str],
     options: ReadOptions,
@@ -65,11 +65,11 @@ def _explain_all(
     layers = tuple(layer for layer in truth.layers if layer in used)
     how = truth.config.preprocess
     answers = predict(truth, attributes, paths, names, options.quiet, evidence=EVIDENCE + 1)
-    for done, answer in enumerate(answers, 1):
+    for done, (image, answer) in enumerate(zip(paths, answers, strict=True), 1):
         try:
             if answer.error is not None:
                 raise ImageError(answer.error)
-            picture = read_picture(truth, answer.image, how.size, options)
+            picture = read_picture(truth, image, how.size, options)
             square = resize(picture, how.size, interpolation=how.interpolation, crop=how.crop)
             maps = runtime.maps(square, layers)
             box = box_read(picture, how.crop)
@@ -82,7 +82,7 @@ def _explain_all(
                         truth,
                         answer.predictions[attribute.name],
                         attributes.taught()[attribute.name],
-                        answer.image,
+                        image,
                     ),
                     values,
                     maps,

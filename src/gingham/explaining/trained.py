@@ -23,7 +23,7 @@ from gingham.explaining.reading import (
     without_itself,
 )
 from gingham.extract import View
-from gingham.images import resize
+from gingham.images import ImageSource, image_name, resize
 from gingham.operations.tag import predict
 from gingham.options import ReadOptions
 from gingham.results import Evidence, Hit, Prediction
@@ -74,7 +74,7 @@ class Model(Protocol):
         """What its outputs mean."""
 
     def logits(
-        self, images: Iterable[str], *, options: ReadOptions
+        self, images: Iterable[ImageSource], *, options: ReadOptions
     ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
         """Give (image, (V,) logits, None), or (image, None, reason), in order."""
 
@@ -90,9 +90,9 @@ class Model(Protocol):
 def explain_trained(
     truth: Truth,
     attributes: Attributes,
-    search: Callable[[str], Sequence[Hit]],
+    search: Callable[[str | bytes], Sequence[Hit]],
     model: Model,
-    paths: Sequence[str],
+    paths: Sequence[str | bytes],
     names: Sequence[str] | None,
     values: Sequence[str],
     options: ReadOptions,
@@ -118,9 +118,9 @@ def explain_trained(
 def _explain_all(
     truth: Truth,
     attributes: Attributes,
-    search: Callable[[str], Sequence[Hit]],
+    search: Callable[[str | bytes], Sequence[Hit]],
     model: Model,
-    paths: Sequence[str],
+    paths: Sequence[str | bytes],
     names: Sequence[str],
     values: Sequence[str],
     options: ReadOptions,
@@ -166,9 +166,9 @@ def _explain_all(
                 )
                 for (name, value), (output, sign), heat in zip(wanted, outputs, heats, strict=True)
             )
-            yield ImageExplanations(path, explanations, np.asarray(picture))
+            yield ImageExplanations(image_name(path), explanations, np.asarray(picture))
         except ImageError as error:
-            yield ImageExplanations(path, error=str(error))
+            yield ImageExplanations(image_name(path), error=str(error))
         options.progress("explain", done, len(paths))
 
 
@@ -186,7 +186,7 @@ def _output(vocabulary: Vocabulary, name: str, value: str) -> tuple[int, int]:
     return columns.start + attribute.values.index(value), 1
 
 
-def _file(truth: Truth, image: str) -> str:
+def _file(truth: Truth, image: str | bytes) -> str | bytes:
     image_id = truth.image_id(image)
     return image if image_id is None else truth.locations.images[image_id][0]
 
@@ -194,8 +194,8 @@ def _file(truth: Truth, image: str) -> str:
 def _evidence(
     truth: Truth,
     attributes: Attributes,
-    search: Callable[[str], Sequence[Hit]],
-    image: str,
+    search: Callable[[str | bytes], Sequence[Hit]],
+    image: str | bytes,
     names: Sequence[str],
     options: ReadOptions,
 ) -> dict[str, tuple[Evidence, ...]]:

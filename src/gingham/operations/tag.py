@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.registry import Attributes
 from gingham.attributes.taught import TaughtAttribute
+from gingham.images import ImageSource
 from gingham.index.tags import UNKNOWN
 from gingham.options import ReadOptions
 from gingham.results import ImagePredictions, TagResult
@@ -21,7 +22,7 @@ from gingham.store.truth import Truth
 def predict(
     truth: Truth,
     attributes: Attributes,
-    paths: Sequence[str],
+    paths: Sequence[ImageSource],
     names: Sequence[str],
     options: ReadOptions,
     *,

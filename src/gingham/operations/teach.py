@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,10 @@ from gingham.attributes.fitting import fit, view_id, views_for
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
-from gingham.extract import PLAIN, VIEWS, View, absolute, extract
-from gingham.operations.ingest import SHARD_IMAGES
+from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.options import ReadOptions
 from gingham.results import Failure, TeachResult
-from gingham.sources import Label, Teachable, label_images, read_labels
+from gingham.sources import Teachable, label_images, read_labels
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -73,7 +73,7 @@ def teach(
             if name not in truth.layers:
                 raise InputError(f"there is no layer {name!r}; there are {', '.join(truth.layers)}")
     if isinstance(examples, Mapping):
-        labels = label_images(examples, kind)
+        labels, images = label_images(examples, kind)
     else:
         labels = read_labels(
             examples,
@@ -82,18 +82,19 @@ def teach(
             image_column=columns.image,
             group_column=columns.group,
         )
+        images = [row.image for row in labels.rows]
     values = {value for row in labels.rows for value in row.values}
     wanted = views_for(len(labels.rows), len(values)) if views else ()
-    ids, failed = _read_examples(truth, labels.rows, wanted, options)
+    found, failed = _read_examples(truth, images, wanted, options)
     fresh = [
         Example(
-            image_id,
-            absolute(row.image),
+            known[1],
+            known[0],
             row.values,
-            image_id.hex() if row.group is None else f"group {row.group}",
+            known[1].hex() if row.group is None else f"group {row.group}",
         )
-        for row, image_id in zip(labels.rows, ids, strict=True)
-        if image_id is not None
+        for row, known in zip(labels.rows, found, strict=True)
+        if known is not None
     ]
     taught = add_examples(before, kind, chosen, fresh)
     if not taught.examples:
@@ -113,7 +114,7 @@ def teach(
         macro_f1=_finite(scores.cv_macro_f1_),
         folds=scores.folds_,
         unlabelled=labels.unlabelled,
-        failures=tuple(Failure(*failure) for failure in labels.failures) + tuple(failed),
+        failures=(*labels.failures, *failed),
         contradictions=fitted.contradictions,
         seconds=time.perf_counter() - started,
     )
@@ -133,50 +134,46 @@ def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:
 
 
 def _read_examples(
-    truth: Truth,
-    rows: Sequence[Label],
-    wanted: Sequence[View],
-    options: ReadOptions,
-) -> tuple[list[ImageId | None], list[Failure]]:
-    """Find the id of each example, and put the features that are missing in the truth."""
-    claimed: set[ImageId] = set()
-    ids: list[ImageId | None] = []
-    failed: list[Failure] = []
-    plain: dict[ImageId, Features] = {}
-    altered: dict[ImageId, Features] = {}
+    truth: Truth, images: Sequence[str | bytes], wanted: Sequence[View], options: ReadOptions
+) -> tuple[list[tuple[str, ImageId] | None], list[Failure]]:
+    """Find the name and id of each example, and put the features that are missing in the truth."""
 
-    def views(image_id: ImageId) -> tuple[View, ...]:
-        if image_id in claimed:
-            return ()
-        claimed.add(image_id)
+    def missing(image_id: ImageId) -> tuple[View, ...]:
         own = () if image_id in truth.features else VIEWS
         return own + tuple(v for v in wanted if view_id(image_id, v) not in truth.views)
 
-    def commit() -> None:
+    def keep(new: dict[ImageId, dict[str, Features]]) -> None:
+        plain = {i: views[PLAIN] for i, views in new.items() if PLAIN in views}
+        altered = {
+            view_id(i, view): views[view.name]
+            for i, views in new.items()
+            for view in wanted
+            if view.name in views
+        }
         truth.features.append(list(plain), list(plain.values()))
         truth.views.append(list(altered), list(altered.values()))
-        plain.clear()
-        altered.clear()
 
-    images = [row.image for row in rows]
-    for done, item in enumerate(extract(images, truth.runtime, views=views, options=options), 1):
-        known = item.id or truth.locations.files.get(absolute(item.image))
-        usable = known is not None and (known in truth.features or known in plain)
-        if item.id is not None and item.features:
-            for view in wanted:
-                if view.name in item.features:
-                    altered[view_id(item.id, view)] = item.features[view.name]
-            if PLAIN in item.features:
-                plain[item.id] = item.features[PLAIN]
-            usable = True
-        if not usable:
-            failed.append(Failure(item.image, item.reason or "a copy of a file that failed"))
-        ids.append(known if usable else None)
-        options.progress("teach", done, len(images))
-        if len(plain) + len(altered) >= SHARD_IMAGES:
-            commit()
-    commit()
-    return ids, failed
+    found: list[tuple[str, ImageId] | None] = []
+    failed: list[Failure] = []
+    results = read_into(
+        keep,
+        images,
+        truth.runtime,
+        missing=missing,
+        options=options,
+        step="teach",
+        total=len(images),
+    )
+    with closing(results):
+        for item in results:
+            # What is stored can be used, even where its file is gone.
+            known = item.id or truth.locations.files.get(item.name)
+            if known is not None and (item.reason is None or known in truth.features):
+                found.append((item.name, known))
+            else:
+                found.append(None)
+                failed.append(Failure(item.image, item.reason or "cannot be read"))
+    return found, failed
 
 
 def _finite(value: float) -> float | None:

@@ -11,11 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
+from gingham.images import ImageId as ImageId
 from gingham.store.files import Files
 from gingham.store.shards import Shards
-
-ImageId = bytes
-"""The SHA-256 of an image file's bytes: 32 bytes."""
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from gingham.backbones.runtime import LazyRuntime, Runtime
 from gingham.backbones.table import FeatureConfig
 from gingham.errors import ImageError
-from gingham.extract import PLAIN, VIEWS, absolute, extract
-from gingham.images import read_file
+from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
+from gingham.images import ImageSource, read_source
 from gingham.options import ReadOptions
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
@@ -74,28 +74,25 @@ class Truth:
         return self.config.pooled
 
     def features_of(
-        self, images: Sequence[str], layers: tuple[str, ...], options: ReadOptions
+        self, images: Sequence[ImageSource], layers: tuple[str, ...], options: ReadOptions
     ) -> Iterator[tuple[str, dict[str, NDArray[np.floating]] | None, str | None]]:
-        """Give (image, layer -> (1, 2C), None), or (image, None, reason), in order.
+        """Give (name, layer -> (1, 2C), None), or (name, None, reason), in order.
 
         Images with stored features are not decoded again; those of the catalogue may have left
         the disk, and may be given by id.
         """
-        listed = {i for i, image in enumerate(images) if self.image_id(image) is not None}
-        files = (image for i, image in enumerate(images) if i not in listed)
-        results = extract(
-            files,
-            self.runtime,
-            layers=layers,
-            views=lambda image_id: () if image_id in self.features else VIEWS,
-            options=options,
+        listed = [self.image_id(image) for image in images]
+        items = identify(
+            (image for image, known in zip(images, listed, strict=True) if known is None),
+            lambda image_id: () if image_id in self.features else VIEWS,
         )
-        for i, image in enumerate(images):
-            if i in listed:
-                yield image, dict(self.features.get([bytes.fromhex(image)], layers)), None
+        results = extract(items, self.runtime, layers=layers, options=options)
+        for known in listed:
+            if known is not None:
+                yield known.hex(), dict(self.features.get([known], layers)), None
                 continue
             item = next(results)
-            known = item.id or self.locations.files.get(absolute(item.image))
+            image, known = item.image, item.id or self.locations.files.get(item.name)
             if item.features:
                 # Stored features are float16: an image must get the same answer either way.
                 yield (
@@ -108,14 +105,14 @@ class Truth:
             else:
                 yield image, None, item.reason
 
-    def image_id(self, image: str) -> ImageId | None:
+    def image_id(self, image: ImageSource) -> ImageId | None:
         """Parse the id of an image in the catalogue (64 hexadecimal digits); None if it is not."""
-        if len(image) != 64 or image.strip("0123456789abcdef"):
+        if not isinstance(image, str) or len(image) != 64 or image.strip("0123456789abcdef"):
             return None
         image_id = bytes.fromhex(image)
         return image_id if image_id in self.locations.images else None
 
-    def find(self, image: str) -> ImageId | None:
+    def find(self, image: ImageSource) -> ImageId | None:
         """Find the image of the catalogue that an id or a file refers to; None if there is none.
 
         A file is recognized by its bytes or, if it has left the disk, by its name.
@@ -123,8 +120,10 @@ class Truth:
         if (image_id := self.image_id(image)) is not None:
             return image_id
         try:
-            found = hashlib.sha256(read_file(image)).digest()
+            found = hashlib.sha256(read_source(image)).digest()
         except ImageError:
+            if not isinstance(image, (str, os.PathLike)):
+                return None
             return self.locations.files.get(absolute(image))
         return found if found in self.locations.images else None
 

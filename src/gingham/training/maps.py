@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Runtime
 from gingham.errors import CatalogueError, InputError
-from gingham.extract import PLAIN, View, extract
+from gingham.extract import PLAIN, View, Views, extract, identify
 from gingham.options import ReadOptions
 from gingham.store.features import ImageId
 from gingham.store.files import read_json, write_json
 
 _NOTED = 256  # images between two notes of how far it has come
-
-Views = Callable[[ImageId], tuple[View, ...]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def store_maps(
     done, failures = _noted(note, stamp)
     if done < len(images):
         arrays = _arrays(folder, layers, shapes, (len(names), len(images)), fresh=not done)
-        results = extract(images[done:], runtime, views=views, options=options)
+        results = extract(identify(images[done:], views), runtime, options=options)
         for item in results:
             for number, name in enumerate(names if item.features else ()):
                 for layer, array in zip(layers, arrays, strict=True):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig, Layer, Preprocess
 from gingham.errors import CatalogueError
-from gingham.extract import PLAIN, View, extract
+from gingham.extract import PLAIN, View, extract, identify
+from gingham.images import ImageSource
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Prediction
 from gingham.store.files import read_json, write_json
@@ -155,7 +156,7 @@ class TrainedModel:
         return self.config.model.head != "multi"
 
     def logits(
-        self, images: Iterable[str], *, options: ReadOptions = DEFAULTS
+        self, images: Iterable[ImageSource], *, options: ReadOptions = DEFAULTS
     ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
         """Read image files through the exported graph, in order.
 
@@ -163,7 +164,7 @@ class TrainedModel:
         ------
         (image, (V,) logits, None), or (image, None, reason) where it cannot be read.
         """
-        for item in extract(images, self.runtime(), options=options):
+        for item in extract(identify(images), self.runtime(), options=options):
             if item.features:
                 yield item.image, item.features[PLAIN][OUTPUT], None
             else:

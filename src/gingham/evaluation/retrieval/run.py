@@ -138,7 +138,7 @@ def evaluate_retrieval(
                     rgb, lab = (rgb_histogram(x, bins) for x in pixels)
                     histograms.append((rgb, lab))
             options.progress("colours", done, len(settled))
-        failures = tuple(Failure(*one) for one in (*read.failures, *refused.items()))
+        failures = (*read.failures, *(Failure(*one) for one in refused.items()))
         if not kept:
             first = f"; {failures[0].image}: {failures[0].reason}" if failures else ""
             raise InputError(f"none of the images of {table} can be compared{first}")

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gingham.errors import InputError
+from gingham.results import Failure
 from gingham.sources import TABLE_SUFFIXES, read_labels, read_table
 
 
@@ -72,7 +73,7 @@ def read_examples(
     attributes: Sequence[str] = (),
     groups: str | None = None,
     image_column: str = "image",
-) -> tuple[list[Labelled], list[tuple[str, str]]]:
+) -> tuple[list[Labelled], list[Failure]]:
     """Read folders and tables of examples, and decide which attributes they tell of.
 
     - A folder whose subfolders are the values tells of the attribute with the folder's name.
@@ -90,7 +91,7 @@ def read_examples(
 
     Returns
     -------
-    The attributes, in the order given; and (path, reason) of folders that cannot be listed.
+    The attributes, in the order given; and the folders that cannot be listed.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def read_examples(
         which column is meant, an attribute asked for is nowhere, or an image has several values.
     """
     found: dict[str, Labelled] = {}
-    failures: list[tuple[str, str]] = []
+    failures: list[Failure] = []
     if not examples:
         raise InputError("no examples are given: give a folder of folders, or a table")
     for given in examples:
@@ -298,8 +299,8 @@ def settle(
     )
 
 
-def contradictions(labelled: Labelled, rows: Mapping[str, int]) -> list[tuple[str, str]]:
-    """List (path, reason) of copies of one image that are given different values."""
+def contradictions(labelled: Labelled, rows: Mapping[str, int]) -> list[Failure]:
+    """List the copies of one image that are given different values."""
     first: dict[int, tuple[str, str]] = {}
     found = []
     for image, value in zip(labelled.images, labelled.values, strict=True):
@@ -308,7 +309,7 @@ def contradictions(labelled: Labelled, rows: Mapping[str, int]) -> list[tuple[st
         other, said = first.setdefault(row, (image, value))
         if said != value:
             found.append(
-                (
+                Failure(
                     image,
                     f"{labelled.name} is {value!r} here and {said!r} of the same image {other}: "
                     f"counted as {said!r}",

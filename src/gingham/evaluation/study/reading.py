@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from gingham.backbones.runtime import Features, Runtime
 from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
 from gingham.errors import ImageError
-from gingham.extract import PLAIN, VIEWS, extract
+from gingham.extract import PLAIN, VIEWS, read_into
 from gingham.images import open_image, read_file, resize
 from gingham.options import ReadOptions
+from gingham.results import Failure
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import LocalFiles
 
@@ -27,8 +29,6 @@ POOLINGS = {
     "maximum": (3,),
 }
 """Name -> which of the four statistics, in the order of `POOLING`."""
-
-SHARD_IMAGES = 256
 
 
 class StudyFeatures:
@@ -92,27 +92,9 @@ class StudyFeatures:
         )
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What came of the image files.
-
-    Attributes
-    ----------
-    ids : path -> the image's id, of those that were read.
-    failures : (path, reason) of those that were not.
-    """
-
-    ids: dict[str, ImageId]
-    failures: list[tuple[str, str]]
-
-
 def read_images(
-    images: Sequence[str],
-    runtime: Runtime,
-    features: StudyFeatures,
-    *,
-    options: ReadOptions,
-) -> Reading:
+    images: Sequence[str], runtime: Runtime, features: StudyFeatures, *, options: ReadOptions
+) -> tuple[dict[str, ImageId], list[Failure]]:
     """Read image files into features; those whose bytes were read before are not read again.
 
     Parameters
@@ -121,53 +103,29 @@ def read_images(
     runtime : its pooling is `POOLING`.
     features : where they are kept.
     options : see `gingham.ReadOptions`.
+
+    Returns
+    -------
+    path -> the image's id, of those that were read; and those that were not.
     """
-    waiting: dict[ImageId, Features] = {}
-    failed: dict[ImageId, str] = {}
-    claimed: set[ImageId] = set()
     ids: dict[str, ImageId] = {}
-    failures: list[tuple[str, str]] = []
-
-    def unread(image_id: ImageId) -> bool:
-        if image_id in claimed or image_id in features:
-            return False
-        claimed.add(image_id)
-        return True
-
-    for done, item in enumerate(
-        extract(
-            images,
-            runtime,
-            views=lambda image_id: VIEWS if unread(image_id) else (),
-            options=options,
-        ),
-        1,
-    ):
-        options.progress(f"read {runtime.config.backbone}", done, len(images))
-        if item.id is not None and PLAIN in item.features:
-            if reason := _not_finite(item.features[PLAIN]):
-                failed[item.id] = reason
+    failures: list[Failure] = []
+    results = read_into(
+        lambda new: features.append({i: views[PLAIN] for i, views in new.items()}),
+        images,
+        runtime,
+        missing=lambda image_id: () if image_id in features else VIEWS,
+        options=options,
+        step=f"read {runtime.config.backbone}",
+        total=len(images),
+    )
+    with closing(results):
+        for item in results:
+            if item.id is None or item.reason is not None:
+                failures.append(Failure(item.image, item.reason or "cannot be read"))
             else:
-                waiting[item.id] = item.features[PLAIN]
-        elif item.id is not None and item.reason:
-            failed[item.id] = item.reason
-        if item.id is not None and (item.id in waiting or item.id in features):
-            ids[item.image] = item.id
-        else:
-            known = None if item.id is None else failed.get(item.id)
-            failures.append((item.image, known or item.reason or "a copy of a file that failed"))
-        if len(waiting) >= SHARD_IMAGES:
-            features.append(waiting)
-            waiting.clear()
-    features.append(waiting)
-    return Reading(ids, failures)
-
-
-def _not_finite(rows: Features) -> str | None:
-    """Say which layers hold what float16 cannot: NaN, or numbers beyond 65504."""
-    with np.errstate(over="ignore"):
-        bad = [k for k, row in rows.items() if not np.isfinite(row.astype(np.float16)).all()]
-    return f"its features are not finite in layer {', '.join(bad)}: leave it out" if bad else None
+                ids[item.image] = item.id
+    return ids, failures
 
 
 def squares(images: Sequence[str], runtime: Runtime, *, max_pixels: int) -> list[NDArray[np.uint8]]:

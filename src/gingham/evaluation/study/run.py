@@ -185,7 +185,7 @@ def study(
         rows, ids, failed = _read(paths, runtimes, features, options)
         for image in queries:
             if image not in rows:
-                reason = next(reason for path, reason in failed if path == image)
+                reason = next(one.reason for one in failed if one.image == image)
                 raise InputError(f"query {image} cannot be used: {reason}")
         together = join_groups(labelled, rows)
         studied = _settle(labelled, rows, together, failed, setting)
@@ -208,7 +208,7 @@ def study(
             cache=folder / "cache" / "results",
             options=options,
         )
-        found["failures"] = [{"image": image, "reason": reason} for image, reason in failures]
+        found["failures"] = [failure.to_dict() for failure in failures]
         found["unlabelled"] = sum(one.unlabelled for one in labelled)
         write_tables(folder / "tables", found["tables"])
         write_json(folder / "results.json", found)
@@ -221,7 +221,7 @@ def study(
         backbones=tuple(names),
         images=len(gallery),
         failed=len(failures),
-        failures=tuple(Failure(*failure) for failure in failures),
+        failures=tuple(failures),
         unlabelled=found["unlabelled"],
         seconds=time.perf_counter() - started,
     )
@@ -239,23 +239,23 @@ def _read(
     runtimes: Mapping[str, Runtime],
     features: Mapping[str, StudyFeatures],
     options: ReadOptions,
-) -> tuple[dict[str, int], list[ImageId], list[tuple[str, str]]]:
+) -> tuple[dict[str, int], list[ImageId], list[Failure]]:
     """Read every image with every backbone; what one of them cannot use, none gets."""
     ids: dict[str, ImageId] | None = None
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Failure] = {}
     for name, runtime in runtimes.items():
-        reading = read_images(paths, runtime, features[name], options=options)
-        for image, reason in reading.failures:
-            reasons.setdefault(image, reason)
+        read, failures = read_images(paths, runtime, features[name], options=options)
+        for failure in failures:
+            reasons.setdefault(failure.image, failure)
         ids = {
             image: image_id
-            for image, image_id in reading.ids.items()
+            for image, image_id in read.items()
             if ids is None or ids.get(image) == image_id
         }
     assert ids is not None
     order = {image_id: row for row, image_id in enumerate(dict.fromkeys(ids.values()))}
     rows = {image: order[image_id] for image, image_id in ids.items()}
-    return rows, list(order), [(path, reasons[path]) for path in paths if path in reasons]
+    return rows, list(order), [reasons[path] for path in paths if path in reasons]
 
 
 def _files(paths: Sequence[str], rows: Mapping[str, int]) -> list[str]:
@@ -271,7 +271,7 @@ def _settle(
     labelled: Sequence[Labelled],
     rows: Mapping[str, int],
     together: Sequence[int],
-    failed: Sequence[tuple[str, str]],
+    failed: Sequence[Failure],
     setting: Setting,
 ) -> list[StudyAttribute]:
     try:
@@ -282,10 +282,8 @@ def _settle(
     except InputError as error:
         if not failed:
             raise
-        image, reason = failed[0]
-        raise InputError(
-            f"{error}; {len(failed)} images failed, the first {image}: {reason}"
-        ) from None
+        first = f"{failed[0].image}: {failed[0].reason}"
+        raise InputError(f"{error}; {len(failed)} images failed, the first {first}") from None
 
 
 def _summary(

@@ -146,11 +146,15 @@ def build_lite0(tensors: Tensors, layers: tuple[str, ...], preprocess: Preproces
         if one.first:
             block = x
         kernel = tensors[f"{one.name}.weight"]
+        if one.depthwise:
+            kernel = kernel[:, None]
+        # OpenVINO takes no read-only memory.
+        constant = op.constant(kernel, shared_memory=kernel.flags.writeable)
         how = ([one.stride] * 2, [0, 0], [0, 0], [1, 1], "same_upper")
         if one.depthwise:
-            x = op.group_convolution(x, op.constant(kernel[:, None], shared_memory=True), *how)
+            x = op.group_convolution(x, constant, *how)
         else:
-            x = op.convolution(x, op.constant(kernel, shared_memory=True), *how)
+            x = op.convolution(x, constant, *how)
         norm = ("weight", "bias", "running_mean", "running_var")
         x = op.batch_norm_inference(
             x, *(op.constant(tensors[f"{one.norm}.{kind}"]) for kind in norm), EPSILON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import shutil
 import signal
@@ -206,7 +207,11 @@ def test_a_single_image_left_over_of_an_epoch_does_no_harm(
     tmp_path: Path, table: Path, weights: Path
 ) -> None:
     # 48 rows, every second of them seen twice, are 72 images an epoch: one batch, and one image.
+    before = torch.get_rng_state(), logging.getLogger("lightning.pytorch").level
     result = train(table, tmp_path / "model", configure(weights, epochs=1, batch_size=71))
+    # Training leaves the random numbers and loggers of the process as they were.
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert logging.getLogger("lightning.pytorch").level == before[1]
     assert result.epochs == {"frozen": 1}
 
 

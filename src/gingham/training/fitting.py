@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -288,9 +289,8 @@ def fit(
     attempt = 1 + sum(path.is_dir() for path in logs.glob("csv-*"))
     if last.exists():
         logger.info("going on from %s", last)
-    _quiet()
-    with warnings.catch_warnings():
-        # Lightning advises on workers, intervals and folders; none of it is the user's to mend.
+    with _quiet_loggers(), warnings.catch_warnings():
+        # Lightning advises on workers, intervals and folders; users can change none of them.
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator="gpu" if gpu else "cpu",
@@ -354,6 +354,15 @@ def _collated(batch: Any) -> Any:
     return batch
 
 
-def _quiet() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+@contextlib.contextmanager
+def _quiet_loggers() -> Iterator[None]:
+    """Log only Lightning's warnings, and leave its loggers as they were."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)

@@ -77,8 +77,8 @@ def train(
 ) -> TrainResult:
     """Train a network on a table of labels, into a folder.
 
-    A call that was killed goes on where it was when it is made again with the same table and
-    configuration: from the maps read so far, then from the last epoch.
+    After an interruption, the same call with the same table and configuration resumes: from the
+    maps read so far, then from the last epoch.
 
     Parameters
     ----------
@@ -108,13 +108,15 @@ def train(
 
     from gingham.training.networks import assemble, build_trunk
 
-    torch.manual_seed(config.training.seed)
-    built = build_trunk(config.model)
-    config = replace(config, model=replace(config.model, backbone=built.backbone.name))
-    network = assemble(built, config.model, len(samples.vocabulary))
-    # Only now is the folder taken: what was refused before may be mended and given again.
-    write_json(folder / NOTE, {"stamp": stamp})
-    failures, fitted = _learn(network, built, samples, config, folder, options)
+    # The random numbers of whoever calls stay as they were.
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(config.training.seed)
+        built = build_trunk(config.model)
+        config = replace(config, model=replace(config.model, backbone=built.backbone.name))
+        network = assemble(built, config.model, len(samples.vocabulary))
+        # The folder is taken only now: what was refused before can be corrected and given again.
+        write_json(folder / NOTE, {"stamp": stamp})
+        failures, fitted = _learn(network, built, samples, config, folder, options)
     model = _write(network, built, samples, config, folder)
     metrics, images = _measure(model, samples, fitted, options)
     write_json(folder / names.METRICS, metrics)

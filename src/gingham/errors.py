@@ -1,4 +1,4 @@
-"""One family of errors. A message names the input, what was expected, what came, and what to do."""
+"""The family of errors. A message names the input, what was expected, what came, what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class GinghamError(Exception):
 
 
 class InputError(GinghamError, ValueError):
-    """An argument, a table or a name is not what it must be."""
+    """An argument, a table or a name is invalid."""
 
 
 class ShapeError(InputError):
@@ -21,7 +21,7 @@ class ShapeError(InputError):
 
 
 class ImageError(GinghamError, ValueError):
-    """One image cannot be read; a run records the reason and goes on."""
+    """One image cannot be read; a run records the reason and continues."""
 
 
 class CatalogueError(GinghamError, RuntimeError):
@@ -33,7 +33,7 @@ class CatalogueBusyError(CatalogueError):
 
 
 class BackboneError(GinghamError, RuntimeError):
-    """A backbone is unknown, its weights cannot be found or do not fit."""
+    """A backbone is unknown, or its weights are missing or do not fit."""
 
 
 class MissingExtraError(GinghamError, ImportError):

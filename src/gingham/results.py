@@ -1,4 +1,4 @@
-"""What the catalogue's methods return: frozen, and plain JSON by `to_dict`."""
+"""What the methods of a catalogue return: frozen dataclasses; `to_dict` gives plain JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Result:
     """Base of the results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Failure(Result):
-    """An image that could not be read, and a reason one can act on."""
+    """An image that could not be read, and why."""
 
     image: str
     reason: str
@@ -29,11 +29,11 @@ class IndexResult(Result):
 
     Attributes
     ----------
-    added : images that were not in the catalogue before.
-    unchanged : files whose image was in the catalogue already, by its bytes.
+    added : images that are new in the catalogue.
+    unchanged : files whose image, identified by its bytes, was already in the catalogue.
     failed, failures : files that could not be read.
-    ignored : hidden files and the clutter of file managers, left aside.
-    images : in the catalogue now.
+    ignored : hidden files and files of file managers, skipped.
+    images : number of images now in the catalogue.
     """
 
     added: int
@@ -48,10 +48,10 @@ class IndexResult(Result):
 
 @dataclass(frozen=True)
 class Contradiction(Result):
-    """An example whose value another example speaks against.
+    """An example whose value contradicts another example.
 
-    `reason` is `same image` (their features or their group agree), or `vote`: held out, it is
-    confidently voted another value.
+    `reason` is `same image` (they have the same features or the same group), or `vote`: when held
+    out, it is confidently predicted to have another value.
     """
 
     image: str
@@ -70,10 +70,10 @@ class TeachResult(Result):
     examples : images taught so far, from this call and earlier ones.
     layers : the hidden layers chosen.
     accuracy, macro_f1 : cross-validated on the examples; None where too few can be held out.
-    folds : of the cross-validation; 0 where there was none.
+    folds : of the cross-validation; 0 if there was none.
     unlabelled : rows without a value.
     failures : examples that could not be read.
-    contradictions : pairs to look at.
+    contradictions : pairs to check.
     """
 
     attribute: str
@@ -92,7 +92,7 @@ class TeachResult(Result):
 
 @dataclass(frozen=True)
 class Evidence(Result):
-    """An example that spoke for a prediction."""
+    """An example that supports a prediction."""
 
     image: str
     value: str | list[str]
@@ -101,14 +101,14 @@ class Evidence(Result):
 
 @dataclass(frozen=True)
 class Prediction(Result):
-    """What an attribute says of one image.
+    """What an attribute predicts for one image.
 
     Attributes
     ----------
-    value : of kind `single` a value, or None where the answer is unknown; of kind `multi` the
-        list of values the image has.
-    confidence : calibrated probability that the answer is right, 0 to 1.
-    values : value -> calibrated probability, the likeliest first.
+    value : for kind `single` a value, or None if it is unknown; for kind `multi` the list of values
+        of the image.
+    confidence : calibrated probability that the prediction is correct, 0 to 1.
+    values : value -> calibrated probability, highest first.
     evidence : the nearest examples, nearest first.
     """
 
@@ -120,14 +120,14 @@ class Prediction(Result):
 
 @dataclass(frozen=True)
 class ImagePredictions(Result):
-    """All predictions of one image, or the reason why there are none."""
+    """All predictions for one image, or the reason why there are none."""
 
     image: str
     predictions: dict[str, Prediction] = field(default_factory=dict)
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """`image` and `predictions`, or `image` and `error`."""
+        """Return `image` and `predictions`, or `image` and `error`."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -138,7 +138,7 @@ class ImagePredictions(Result):
 
 @dataclass(frozen=True)
 class TagResult(Result):
-    """Attribute -> value -> number of images, `unknown` among the values."""
+    """Attribute -> value -> number of images; `unknown` is counted like a value."""
 
     attributes: dict[str, dict[str, int]]
     images: int
@@ -147,15 +147,15 @@ class TagResult(Result):
 
 @dataclass(frozen=True)
 class Hit(Result):
-    """One image found.
+    """One result of a search.
 
     Attributes
     ----------
     image, id : its file and the SHA-256 of its bytes, in hexadecimal.
     score : the weighted sum of the looks' similarities.
-    looks : look -> the similarity in that look alone; 1 is the same image.
+    looks : look -> similarity in that look alone; 1 for the same image.
     attributes : attribute -> value, list of values, or `unknown`.
-    copies : other files of the same bytes.
+    copies : other files with the same bytes.
     """
 
     image: str
@@ -168,7 +168,7 @@ class Hit(Result):
 
 @dataclass(frozen=True)
 class Facets(Result):
-    """How many images carry each value, among those that pass the filters."""
+    """Number of images per value, among those that match the filters."""
 
     images: int
     attributes: dict[str, dict[str, int]]
@@ -180,7 +180,7 @@ class AttributeInfo(Result):
 
     Attributes
     ----------
-    tagged : images with an answer of the attribute as it is taught now.
+    tagged : images with a tag of the attribute as it is now.
     """
 
     kind: str
@@ -206,7 +206,7 @@ class Info(Result):
 
 
 def shown(value: str | list[str] | None) -> str:
-    """Write a value, several, or the lack of one."""
+    """Format a value, several values, or `unknown`."""
     if isinstance(value, list):
         return "+".join(value) or "none"
     return value or "unknown"

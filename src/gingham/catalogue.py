@@ -1,4 +1,4 @@
-"""Ties everything together: index, teach, tag, predict, search, facets over one folder."""
+"""The facade over one catalogue: index, teach, tag, predict, search, facets."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from gingham.explaining.trained import Model
 
 EVIDENCE = 5
-"""Images shown beside the answer of a model that has no examples."""
+"""Images shown next to the prediction of a model, which has no examples."""
 
 
 def _is_foreign(path: Path) -> bool:
-    """Say whether a file is anything but what a killed `create` leaves behind."""
+    """Tell whether a file is not just a leftover of a killed `create`."""
     return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
 
 
@@ -97,7 +97,7 @@ class Catalogue:
         descriptors: Sequence[str] = (),
         runtime: Runtime | None = None,
     ) -> Self:
-        """Make an empty catalogue.
+        """Create an empty catalogue.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Catalogue:
         Raises
         ------
         CatalogueError
-            If there is something in the folder.
+            If the folder is not empty.
         BackboneError
             If the backbone cannot be loaded.
         """
@@ -135,26 +135,26 @@ class Catalogue:
         descriptors: Sequence[str] | None = None,
         runtime: Runtime | None = None,
     ) -> Self:
-        """Open a catalogue, alone.
+        """Open a catalogue; no other process can open it until it is closed.
 
         Parameters
         ----------
         folder : of the catalogue.
-        backbone, descriptors : if given, must be the ones the catalogue was made with.
-        weights : where its weights are now, if they moved; else the place known from `create`.
+        backbone, descriptors : if given, must be those of the catalogue.
+        weights : new location of the weights, if they moved since `create`.
         device, runtime : as for `create`.
 
         Raises
         ------
         CatalogueError
-            If it is not there, damaged, or was made with another backbone or settings.
+            If it is missing or damaged, or has another backbone or other settings.
         CatalogueBusyError
-            If another process holds it.
+            If another process has it open.
         """
         path = Path(folder)
         if not is_catalogue(LocalFiles(path)):
             raise CatalogueError(
-                f"{path} is not a catalogue: make one with gingham index {path} SOURCE"
+                f"{path} is not a catalogue: create one with gingham index {path} SOURCE"
             )
         lock = CatalogueLock(path)
         try:
@@ -182,7 +182,7 @@ class Catalogue:
         return self
 
     def close(self) -> None:
-        """Close the index and let other processes in."""
+        """Close the index and release the lock for other processes."""
         self._searcher.close()
         self._lock.release()
 
@@ -229,13 +229,13 @@ class Catalogue:
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
 
-        An image is known by the SHA-256 of its bytes: only new ones are read, and a moved or
-        renamed file is merely noted. What is read is on disk every few hundred images, so an
-        interrupted run goes on where it was.
+        An image is identified by the SHA-256 of its bytes: only new images are read, and a moved
+        or renamed file only updates its path. Features are written every few hundred images, so
+        an interrupted run resumes.
 
         Parameters
         ----------
-        sources : folders (all files below), image files, or tables with a column `image`; each
+        sources : folders (all files below), image files, or tables with an `image` column; each
             must exist.
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
@@ -244,13 +244,13 @@ class Catalogue:
         Raises
         ------
         InputError
-            If a source does not exist or holds no file.
+            If a source does not exist or contains no files.
         """
         walk = find_images(sources, exclude=self.folder)
         return ingest(self._truth, walk, list(images), options)
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
-        """Take images out of the catalogue; files on disk are not touched.
+        """Remove images from the catalogue; files on disk are not touched.
 
         Parameters
         ----------
@@ -258,7 +258,7 @@ class Catalogue:
 
         Returns
         -------
-        The number of files taken out.
+        The number of files removed.
 
         Raises
         ------
@@ -290,27 +290,27 @@ class Catalogue:
         views: bool = True,
         options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
-        """Teach an attribute by examples, or add examples and values to one taught before.
+        """Teach an attribute by examples, or add examples and values to it.
 
         Parameters
         ----------
         attribute : its name.
-        examples : a folder whose subfolders are the values; a table; or image -> value (of kind
-            `multi` a list of values, `!value` saying that it is absent). The images need not be
-            in the catalogue; those that are may have left the disk.
+        examples : a folder with one subfolder per value; a table; or image -> value (for kind
+            `multi` a list of values, where `!value` means absent). The images need not be in the
+            catalogue; files of those that are may be gone.
         image_column, value_column, group_column : of the table; `value_column` is the attribute's
-            name by default. Images of one group (say, near-duplicates) are judged together.
-        kind : `single` (one value an image) or `multi` (any number); by default as taught before,
+            name by default. Images of one group (say, near-duplicates) stay in the same fold.
+        kind : `single` (one value per image) or `multi` (any number); by default the kind it has,
             or `single`.
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
-        views : learn from mirrored and cropped views, too, where a value has few examples.
+        views : also learn from mirrored and cropped views where a value has few examples.
         options : see `index`.
 
         Raises
         ------
         InputError
-            If there are fewer than two values or two examples, or anything asked for is not there;
-            then nothing is kept.
+            If there are fewer than two values or two examples, or a column, layer or file is
+            missing; then nothing is stored.
         """
         # Only teaching needs scikit-learn, which takes a second to import.
         from gingham.operations.teach import TableColumns, teach
@@ -328,7 +328,7 @@ class Catalogue:
         )
 
     def forget(self, attribute: str, value: str | None = None) -> None:
-        """Forget an attribute, or one value of it, with its examples, tags and look.
+        """Delete an attribute, or one value of it, with its examples, tags and look.
 
         Raises
         ------
@@ -363,7 +363,7 @@ class Catalogue:
         attributes: Sequence[str] | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImagePredictions]:
-        """Predict the attributes of images, in the catalogue or not, in order.
+        """Predict the attributes of images, in the catalogue or not; results keep the order.
 
         Parameters
         ----------
@@ -389,17 +389,17 @@ class Catalogue:
         model: Model | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImageExplanations]:
-        """Say where in images the values of attributes come from, in order.
+        """Show where in images the values of attributes were found; results keep the order.
 
-        What is explained of an attribute is the likeliest value, also where the answer is
-        unknown. `gingham.explaining.ExplanationPage` makes pictures and a page of it.
+        The likeliest value of an attribute is explained, even if the prediction is unknown.
+        `gingham.explaining.ExplanationPage` writes heat maps and a page.
 
         Parameters
         ----------
         images : paths, bytes or open files, in the catalogue or not, or ids of images in it whose
             files are there.
         attributes : only these; None means all.
-        values : explain these instead, each of every attribute that has it.
+        values : explain these instead, for every attribute that has them.
         model : a trained one, whose answers are explained by Grad-CAM; None explains the taught
             attributes by their own projection.
         options : see `index`.
@@ -440,7 +440,7 @@ class Catalogue:
         )
 
     def _most_alike(self, image: str | bytes) -> list[Hit]:
-        """Find the images that look most like one, but for itself."""
+        """Find the images most similar to the image, excluding itself."""
         own = self._truth.find(image)
         hits = self.search(image, n=EVIDENCE + 1) if len(self) else []
         return [hit for hit in hits if own is None or hit.id != own.hex()][:EVIDENCE]
@@ -448,9 +448,9 @@ class Catalogue:
     def tag(
         self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
     ) -> TagResult:
-        """Apply attributes to every image of the catalogue, from the stored features.
+        """Predict attributes for every image of the catalogue, from the stored features.
 
-        No image is read. Images indexed later carry no tag until the next call.
+        No image is read. Images indexed later have no tags until the next call.
 
         Raises
         ------
@@ -461,11 +461,11 @@ class Catalogue:
         return tag(self._truth, self._attributes, names, options)
 
     def images(self) -> dict[str, tuple[str, ...]]:
-        """Give the id of every image (64 hexadecimal digits) and its files."""
+        """Return the id of every image (64 hexadecimal digits) and its files."""
         return {i.hex(): tuple(files) for i, files in self._truth.locations.images.items()}
 
     def examples(self) -> dict[str, frozenset[str]]:
-        """Give the ids of the images that each taught attribute was taught with."""
+        """Return the ids of the examples of each taught attribute."""
         return {
             name: frozenset(example.id.hex() for example in taught.examples)
             for name, taught in self._attributes.taught().items()
@@ -518,7 +518,7 @@ class Catalogue:
         n: int = 10,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
-        """Find the images that look most like the given ones, best first.
+        """Find the images most similar to the given ones, best first.
 
         Parameters
         ----------
@@ -572,17 +572,17 @@ class Catalogue:
         return examples
 
     def facets(self, where: Sequence[str] = ()) -> Facets:
-        """Count the images of every value, among those that pass the filters.
+        """Count images per value, among those that match the filters.
 
         Raises
         ------
         InputError
-            If a filter names an attribute or a value that is not there.
+            If a filter names an unknown attribute or value.
         """
         return self._searcher.facets(where)
 
     def info(self) -> Info:
-        """Say what the catalogue holds."""
+        """Summarise the catalogue."""
         attributes = {}
         for name, taught in self._attributes.taught().items():
             attributes[name] = AttributeInfo(
@@ -619,16 +619,16 @@ class Catalogue:
         return sum(image_id in live for image_id, _, _ in self._attributes.predictions(name))
 
     def verify(self) -> list[str]:
-        """Read every file of the catalogue; say what is damaged or does not fit together."""
+        """Check every file of the catalogue; return what is damaged or inconsistent."""
         return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
 
     def rebuild(self) -> None:
-        """Make everything that is derived anew: the attributes from the examples, the index."""
+        """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
         self._searcher.rebuild()
 
     def export(self, file: str | os.PathLike[str]) -> int:
-        """Write a table of every file, its id, and its tag and confidence of every attribute.
+        """Write a table of all files with their id, and their tag and confidence per attribute.
 
         Parameters
         ----------

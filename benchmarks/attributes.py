@@ -1,4 +1,4 @@
-"""Accuracy of taught attributes: grouped 5-fold, 40, 10 and 5 examples a value; unknown is wrong.
+"""Accuracy of taught attributes: grouped 5-fold, 40, 10 and 5 examples per value; unknown is wrong.
 
 Through the catalogue, as a user would: teach a table, tag, compare; and how many photos of another
 kind altogether, 40 classes of objects, are called unknown. Beside it what a user would

@@ -123,7 +123,7 @@ def make(folder: Path, images: int, source: Path, seed: int) -> Path:
 
 
 def clear_peak() -> None:
-    """Let the system count this process's peak memory anew, where it can."""
+    """Reset the peak memory that the system counts for this process, if possible."""
     refs = Path("/proc/self/clear_refs")
     if refs.exists():
         refs.write_text("5")

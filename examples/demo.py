@@ -78,7 +78,7 @@ def main(folder: Path, images: int, seed: int) -> None:
             unknown = sum(p.value is None for _, p in pairs)
             score = (
                 f"{right} of {len(rest)} right ({right / len(rest):.1%}), {unknown} unknown, "
-                f"from {TAUGHT} examples a value"
+                f"from {TAUGHT} examples per value"
             )
             print(f"{attribute} on the rest: {score}")
             summary.append((attribute, score))

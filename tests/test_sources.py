@@ -60,11 +60,11 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t\.parquet cannot be read"):
         find_images([tmp_path / "t.parquet"])
     (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
-    with pytest.raises(InputError, match=r"t\.csv cannot be read: it is no text") as refused:
+    with pytest.raises(InputError, match=r"t\.csv cannot be read: not a text file") as refused:
         find_images([tmp_path / "t.csv"])
     assert "\\udc" not in ascii(str(refused.value))
     (tmp_path / "t.csv").write_text("image;colour\na.jpg;red\n")
-    with pytest.raises(InputError, match="parted by ';', save it with commas"):
+    with pytest.raises(InputError, match="separated by ';'; save the file with commas"):
         find_images([tmp_path / "t.csv"])
     touch(tmp_path / "t.xlsx")
     with pytest.raises(InputError, match=r"expected a \.csv or \.parquet"):

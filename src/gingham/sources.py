@@ -125,7 +125,7 @@ def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]
     if missing := [name for name in columns if name not in names]:
         hint = ""
         if len(names) == 1 and (other := [c for c in (";", "\t") if c in names[0]]):
-            hint = f": its columns are parted by {other[0]!r}, save it with commas"
+            hint = f": columns are separated by {other[0]!r}; save the file with commas"
         raise InputError(
             f"table {path} has no column {missing[0]!r}; it has {', '.join(map(str, names))}{hint}"
         )
@@ -135,7 +135,7 @@ def read_table(path: Path, columns: Sequence[str] | None) -> list[dict[str, Any]
 def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         if "\0" in file.read(4096):
-            raise ValueError("it is no text: save it as CSV in UTF-8")
+            raise ValueError("not a text file: save it as UTF-8 CSV")
         file.seek(0)
         reader = csv.DictReader(file)
         return list(reader.fieldnames or []), list(reader)
@@ -298,7 +298,7 @@ def label_images(examples: Teachable, kind: str) -> tuple[Labels, list[str | byt
 
 
 def iterate_stdin(data: bytes) -> Iterator[str]:
-    """Paths, one a line; bytes that are no text are kept as they are."""
+    """Paths, one per line; undecodable bytes are preserved."""
     for line in data.splitlines():
         if line:
             yield os.fsdecode(line)

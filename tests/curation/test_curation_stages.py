@@ -40,7 +40,7 @@ SPECIAL: dict[str, Values] = {"": None, "-": ()}
 
 
 def samples_of(multi: tuple[str, ...] = (), **columns: list[str]) -> TableRows:
-    """Make a table; a cell's values are parted by +, an empty cell is unknown, a - none of them."""
+    """Make a table; + separates values, an empty cell is unknown, - means none of them."""
     n = len(next(iter(columns.values())))
     names = [f"{i}.jpg" for i in range(n)]
     values: dict[str, list[Values]] = {
@@ -131,7 +131,7 @@ def test_columns_of_names_are_left_aside_and_written_columns_refused(tmp_path: P
     assert "60 values on 60 images" in read.ignored["name"]
     path.write_text("image,hue,split\na.jpg,red,train\nb.jpg,blue,test")
     assert read_samples(path, TableSection(), UnknownSection()).ignored == {
-        "split": "curate writes it anew"
+        "split": "curate replaces it"
     }
     with pytest.raises(InputError, match="column 'split' is written by curate itself"):
         read_samples(path, TableSection(attributes=("split",)), UnknownSection())

@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_nothing_complains(browser: Any, tmp_path: Path) -
         assert "3 rows of the table say mauve" in text
         assert "1 row of the table says ochre" in text
         heads = page.eval_on_selector_all("section h2", "all => all.map((h) => h.textContent)")
-        assert heads == ["Trained or taught", "Attributes", "Confusions", "Values", "Left aside"]
+        assert heads == ["Trained or taught", "Attributes", "Confusions", "Values", "Skipped"]
         # Matrices of colour and dotted; too many article types are a list.
         assert page.eval_on_selector_all("table.heat", "all => all.length") == 2
         cells = page.eval_on_selector_all(

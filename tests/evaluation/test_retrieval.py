@@ -351,7 +351,7 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
             shop.search(outside, looks={"conv": 1e39})
 
 
-def test_a_damaged_scan_is_written_anew(photos: Path, tmp_path: Path) -> None:
+def test_a_damaged_scan_is_rewritten(photos: Path, tmp_path: Path) -> None:
     runtime = DescribingRuntime()
     image = photos / "red0.jpg"
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:

@@ -154,7 +154,7 @@ def test_a_study_goes_on_where_it_was_interrupted(
     study(tables[:1], tmp_path / "out", load=again, **arguments)
     assert len(calls) == 5
     assert (tmp_path / "out" / "results.json").read_bytes() == before
-    # A damaged result is made anew.
+    # A damaged result is recomputed.
     next((tmp_path / "out" / "cache" / "results").glob("clustering-*")).write_text("{")
     study(tables[:1], tmp_path / "out", load=again, **arguments)
     assert len(calls) == 6
@@ -364,7 +364,7 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
     for given, options, said in (
         ([moved], {}, "which column is the attribute"),
         ([f"shade={moved}"], {}, "no column 'shade'"),
-        ([pattern, f"pattern={examples}"], {}, "told of twice"),
+        ([pattern, f"pattern={examples}"], {}, "defined twice"),
         ([pattern], {"attributes": ["neckline"]}, "no examples of attribute 'neckline'"),
         ([moved], {"attributes": ["neckline"]}, "'neckline'; there are colour, product"),
         ([pattern], {"groups": "family"}, "no column 'family'"),
@@ -494,7 +494,7 @@ def test_answers_without_a_value_are_not_marked_as_wrong() -> None:
         assert answer_tone(query, answer) == tone
 
 
-def test_results_of_other_versions_are_made_anew(
+def test_results_of_other_versions_are_recomputed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []

@@ -203,7 +203,7 @@ def test_pooled_maps_are_the_features(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Catalogue]]:
-    """Garments on the default backbone, colour and pattern taught, ten examples a value."""
+    """Garments on the default backbone, colour and pattern taught, ten examples per value."""
     folder = tmp_path_factory.mktemp("explain")
     with teach(folder, 132, 1) as shop:
         yield folder, shop
@@ -329,7 +329,7 @@ def test_an_example_is_no_evidence_of_itself(tmp_path: Path, examples: Path, pho
         page = ExplanationPage(tmp_path / "out")
         page.add(taught)
         text = page.close().read_text()
-        assert "this picture is an example itself" in text
+        assert "this picture was used for teaching" in text
         assert "<span>0.00</span>" not in text
 
 
@@ -345,7 +345,7 @@ def test_unknown_stays_unknown_and_the_best_value_is_explained(
     assert one.confidence == max(one.prediction.values.values())
     page = ExplanationPage(tmp_path / "out")
     page.add(result)
-    assert "the answer is unknown" in page.close().read_text()
+    assert "the prediction is unknown" in page.close().read_text()
 
 
 def test_ids_and_files_that_changed_or_left(tmp_path: Path) -> None:
@@ -597,7 +597,7 @@ def test_a_trained_model_is_explained(
                 np.testing.assert_allclose(one.heat, other.heat, atol=1e-5)
             colours, plain = result.explanations
             assert (colours.method, colours.heat.shape) == ("grad-cam", (16, 16))
-            # Taught, too: its nearest examples; not taught: the most alike, but for itself.
+            # Taught, too: its nearest examples; not taught: the most similar, excluding itself.
             (taught,) = shop.predict([image])
             assert colours.prediction.evidence == taught.predictions["colour"].evidence
             assert len(plain.prediction.evidence) == 5
@@ -616,7 +616,7 @@ def test_a_trained_model_is_explained(
         for result in results:
             page.add(result)
         text = page.close().read_text()
-        assert "Where the trained model finds it (Grad-CAM)" in text
+        assert "Where the trained model found it (Grad-CAM)" in text
         assert "Nearest in the catalogue" in text
 
 
@@ -710,8 +710,8 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     assert "damaged &lt;b&gt;" in text
     assert "2 images, 1 of them cannot be explained" in text
     assert text.count("gone</div>") == 1
-    assert "the answer is red" in text
-    assert text.count("no place speaks for it or against it") == 1
+    assert "the prediction is red" in text
+    assert text.count("no place is evidence for or against it") == 1
     assert [file.name for file in files] == [
         "0001-b-i_odd_quoted_i-i_odd_quoted_i.png",
         "0001-b-colour-blue.png",
@@ -808,7 +808,7 @@ def test_the_command_writes_pictures_and_a_page(shop: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--attribute", "size"], "attribute 'size' is not taught; there are colour, dark"),
+        (["--attribute", "size"], "unknown attribute 'size'; taught: colour, dark"),
         (["--value", "mauve"], "there is no value 'mauve'; there are colour: blue, green, red; "),
         (["--attribute", "dark", "--value", "red"], "there is no value 'red'; there are dark: no"),
     ],

@@ -111,7 +111,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         examples = exemplars(X, Y, groups, views)
         n = examples.n
         if n < 2:
-            raise InputError(f"two examples are the least, got {n}: add examples")
+            raise InputError(f"need at least two examples, got {n}: add examples")
         self.classes_ = np.array(names)
         Y = self._assume(Y[examples.rows], n)
         for value, name in enumerate(names):

@@ -49,7 +49,7 @@ class Attributes:
     """The attributes of a catalogue: what the log says, what was fitted, what was predicted.
 
     Everything in the folder is derived: an attribute whose file is missing, damaged or older
-    than the examples is fitted anew.
+    than the examples is refitted.
     """
 
     def __init__(self, folder: Path, truth: Truth) -> None:
@@ -110,11 +110,11 @@ class Attributes:
             raise InputError("no attribute is taught yet: run gingham teach first")
         for name in names or ():
             if name not in known:
-                raise InputError(f"attribute {name!r} is not taught; there are {', '.join(known)}")
+                raise InputError(f"unknown attribute {name!r}; taught: {', '.join(known)}")
         return list(dict.fromkeys(names)) if names else known
 
     def get(self, name: str) -> TaughtAttribute:
-        """Load an attribute, or fit it anew where its file does not match the examples."""
+        """Load an attribute, or refit it if its file does not match the examples."""
         taught = self.taught()[name]
         stamp = self.stamp(name)
         if (ready := self._ready.get(name)) and ready.stamp == stamp:
@@ -142,7 +142,7 @@ class Attributes:
         self._ready[attribute.name] = attribute
 
     def forget(self, name: str) -> None:
-        """Delete what was derived of an attribute; the examples are the log's affair."""
+        """Delete what was derived of an attribute; examples are kept in the log."""
         self._ready.pop(name, None)
         self._tags.pop(name, None)
         shutil.rmtree(self._path(name), ignore_errors=True)
@@ -200,7 +200,7 @@ class Attributes:
         return self._tags[name]
 
     def rebuild(self) -> None:
-        """Fit every attribute anew from the examples; predictions are kept."""
+        """Refit every attribute from the examples; predictions are kept."""
         self._ready.clear()
         for name, taught in self.taught().items():
             self._fit(name, taught)

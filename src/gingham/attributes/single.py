@@ -141,8 +141,8 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         self.classes_ = np.unique(given[:n])
         if len(self.classes_) < 2:
             raise InputError(
-                f"two values are the least, but the {n} examples have {len(self.classes_)} class "
-                f"({', '.join(map(str, self.classes_))}); add examples of another value"
+                f"need at least two values; these {n} examples contain only 1 class, "
+                f"{self.classes_[0]!s:.80}: add examples of another value"
             )
         strange = sorted(set(given[n:].tolist()) - set(self.classes_.tolist()))
         if strange:

@@ -21,7 +21,7 @@ from gingham.store.examples import Taught
 from gingham.store.files import replace_file
 
 VERSION = 2
-"""Counts changes of the recipe: an attribute fitted by another version is fitted anew."""
+"""Recipe version; bump to force refitting."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class _Page:
         balanced = "balance" in done
         keys = [("before", "in the table as it came"), ("after", "in the clean table")]
         if balanced:
-            keys.append(("shown", "shown to training an epoch"))
+            keys.append(("shown", "shown per training epoch"))
         key = "".join(f'<span><i class="{name}"></i>{what}</span>' for name, what in keys)
         rows = self.samples.rows
         training = [row for row in rows if self.samples.split[row] == 0]
@@ -130,7 +130,7 @@ class _Page:
         for reason, heading in (
             ("a re-encoded, resized or turned copy", "Near copies"),
             ("the same pixels", "The same pixels"),
-            ("alike, but no copy", "Alike: kept, but on one side of every split"),
+            ("alike, but no copy", "Similar: kept, always in the same split"),
         ):
             records = [r for r in stage.records if r["reason"] == reason]
             if records:
@@ -164,7 +164,9 @@ class _Page:
 
     def _pair(self, record: Mapping[str, Any]) -> str:
         turn = str(record["turn"]).replace("_", " ")
-        far = f"worst block {record['block']} of 255" if record["block"] != "" else ""
+        far = (
+            f"largest local difference: {record['block']} (of 255)" if record["block"] != "" else ""
+        )
         lines = "".join(f"<span>{escaped(line)}</span>" for line in (turn, far) if line)
         return (
             f'<figure class="card pair"><div>{self._picture(record["of_row"])}'
@@ -328,7 +330,7 @@ def _figures(summary: Mapping[str, Any]) -> str:
     items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
     off = summary["turned_off"]
     left = "".join(
-        f"<p>Column {escaped(name)} is no attribute: {escaped(why)}.</p>"
+        f"<p>Column {escaped(name)} is not used as an attribute: {escaped(why)}.</p>"
         for name, why in summary["ignored_columns"].items()
     )
     said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""

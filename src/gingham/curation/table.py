@@ -124,7 +124,7 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         if name == section.image:
             continue
         if name in (group, *WRITTEN) and name not in wanted:
-            samples.ignored[name] = GROUPS if name == group else "curate writes it anew"
+            samples.ignored[name] = GROUPS if name == group else "curate replaces it"
             continue
         if section.attributes and name not in wanted:
             continue

@@ -32,7 +32,7 @@ def write_page(file: Path, found: Mapping[str, Any], model: TrainedModel) -> Non
     sections.append(("Confusions", "confusions", _confusions(found)))
     sections.append(("Values", "values", _values(found)))
     if notes := _left_aside(found):
-        sections.append(("Left aside", "aside", notes))
+        sections.append(("Skipped", "aside", notes))
     page = sectioned_page(
         f"Evaluation of {model.folder.name}", _summary(found, model), sections, style=STYLE
     )

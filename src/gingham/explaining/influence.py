@@ -95,8 +95,8 @@ def position_influence(
 
     It is exact for the score as it is, the unit length and the deviation included. So, for any
     region, weighing it by 1 + e changes the score by e times the sum of its influences over the
-    number of positions, up to e squared; and over the whole map influences add up to nought: what
-    speaks for the value at one place is as much as what speaks against it at the others.
+    number of positions, up to e squared; and over the whole map influences add up to zero: evidence
+    for the value at some places balances evidence against it at others.
 
     Parameters
     ----------

@@ -28,8 +28,8 @@ PICTURE = 480
 EXAMPLE = 120
 
 METHODS = {
-    PROJECTION: "Where its own projection finds it",
-    GRAD_CAM: "Where the trained model finds it (Grad-CAM)",
+    PROJECTION: "Where the evidence was found",
+    GRAD_CAM: "Where the trained model found it (Grad-CAM)",
 }
 BESIDE = {PROJECTION: "Nearest examples", GRAD_CAM: "Nearest in the catalogue"}
 
@@ -110,16 +110,16 @@ class ExplanationPage:
         answer = f"{explanation.value} {explanation.confidence:.0%}"
         notes = []
         if said is None:
-            notes.append("the answer is unknown: this is the likeliest value")
+            notes.append("the prediction is unknown: this is the likeliest value")
         elif not explanation.answered:
-            notes.append(f"the answer is {shown(said)}")
+            notes.append(f"the prediction is {shown(said)}")
         if explanation.example:
             notes.append(
-                "this picture is an example itself: the projection draws it to the others of its "
-                "value, and its confidence says nothing of new pictures"
+                "this picture was used for teaching, so its result looks better than for a new "
+                "picture"
             )
         if not explanation.heat.any():
-            notes.append("no place speaks for it or against it")
+            notes.append("no place is evidence for or against it")
         alt = f"{explanation.attribute}: {answer}; heat map"
         evidence = "".join(self._example(one) for one in prediction.evidence)
         layers = sorted(explanation.layers.items(), key=lambda item: -item[1])[:3]

@@ -53,7 +53,7 @@ class Searcher:
     """The index of a catalogue: opened when first needed, brought up to date before it answers.
 
     What the index holds is noted beside it, after it is on disk; anything that the note does not
-    cover is put in anew, so a crash at any moment costs nothing but time.
+    cover is inserted again, so a crash at any moment costs nothing but time.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Searcher:
         self._locations = truth.locations
         self._attributes = attributes
         self._config = truth.config
-        # Below the looks of the index: what is made anew with it goes with it.
+        # Below the looks of the index: what is rebuilt with it is deleted with it.
         self._scan = DescriptorScan(folder / "looks" / "descriptors")
         self.space = LookSpace(
             builtin_looks(
@@ -91,7 +91,7 @@ class Searcher:
             self._index = None
 
     def rebuild(self) -> None:
-        """Make the index anew from the features and the predictions."""
+        """Rebuild the index from the features and the predictions."""
         self.close()
         # Without the note the index is made from nothing.
         self._note.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class Searcher:
             try:
                 self._index = VectorIndex.open(self._folder)
             except CatalogueError as error:
-                logger.warning("%s; it is made anew now", error)
+                logger.warning("%s; rebuilding it now", error)
         if self._index is None:
             self._index = VectorIndex.create(self._folder, self.space.width)
         return self._index

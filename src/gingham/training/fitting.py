@@ -288,7 +288,7 @@ def fit(
     as_they_are: Any = [(int(row), _AS_IT_IS) for row in validation]
     attempt = 1 + sum(path.is_dir() for path in logs.glob("csv-*"))
     if last.exists():
-        logger.info("going on from %s", last)
+        logger.info("resuming from %s", last)
     with _quiet_loggers(), warnings.catch_warnings():
         # Lightning advises on workers, intervals and folders; users can change none of them.
         warnings.simplefilter("ignore")

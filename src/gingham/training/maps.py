@@ -82,7 +82,7 @@ def store_maps(
     runtime : gives the layers.
     shapes : of one image's layers.
     views : of an image, plainly first; of every image as many.
-    stamp : names all that decides the maps; those of another stamp are made anew.
+    stamp : names all that decides the maps; those of another stamp are recomputed.
     options : see `gingham.ReadOptions`.
 
     Raises

@@ -141,7 +141,7 @@ def train(
 def _check_parts(samples: Samples, table: str | os.PathLike[str]) -> None:
     for part in PARTS[:2]:
         if not len(samples.rows(part)):
-            raise InputError(f"table {table} has no {part} rows: mend its column split")
+            raise InputError(f"table {table} has no {part} rows: fix its `split` column")
 
 
 def _stamp(config: TrainConfig, samples: Samples) -> str:
@@ -158,10 +158,10 @@ def _check_folder(folder: Path, stamp: str) -> None:
         begun = read_json(note)
         if begun.get("stamp") != stamp:
             raise InputError(
-                f"{folder} holds an unfinished training on another table or configuration: go on "
-                "with those, delete it, or choose another folder"
+                f"{folder} holds an unfinished training on another table or configuration: use "
+                "those, delete it, or choose another folder"
             )
-        logger.info("going on with the training in %s", folder)
+        logger.info("resuming the training in %s", folder)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another folder for the model")

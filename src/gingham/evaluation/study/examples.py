@@ -108,7 +108,7 @@ def read_examples(
         for attribute, column in _attributes(path, name, attributes, groups, image_column).items():
             if attribute in found:
                 raise InputError(
-                    f"attribute {attribute!r} is told of twice, the second time by {path}: "
+                    f"attribute {attribute!r} is defined twice, the second time by {path}: "
                     "write NAME=PATH to give one another name"
                 )
             labels = read_labels(

@@ -1,4 +1,4 @@
-"""The results of experiments, kept as JSON by what went into them, so that a study goes on."""
+"""The results of experiments, kept as JSON by their inputs, so that interrupted runs resume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gingham.options import Progress
 from gingham.store.files import TEMPORARY_PREFIX, read_json, write_json
 
 VERSION = 2
-"""Counts changes of the experiments: results of another version are computed anew."""
+"""Version of the experiments; bump to force recomputing."""
 MADE_BY = ("scikit-learn", "umap-learn")
 """Packages whose versions decide results, besides gingham's own."""
 
@@ -58,7 +58,7 @@ class Ledger:
         try:
             result = read_json(path)["result"]
         except (CatalogueError, KeyError, TypeError):
-            # Missing or damaged: either way it is made anew.
+            # Missing or damaged: either way it is recomputed.
             result = json.loads(json.dumps(compute(), allow_nan=False))
             write_json(path, {"inputs": inputs, "result": result})
         self._done += count

@@ -111,7 +111,7 @@ def study(
     """Find out which hidden layer sees which attribute, and write a report.
 
     Images are read once and every experiment's result is kept below `out`, so that an interrupted
-    study goes on where it was, and a study with one more backbone computes only that.
+    study resumes, and a study with one more backbone computes only that one.
 
     Parameters
     ----------

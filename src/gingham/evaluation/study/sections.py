@@ -85,7 +85,7 @@ def _notes(found: Found) -> str:
         return ""
     more = f"<li>and {len(notes) - 20} more, in results.json</li>" if len(notes) > 20 else ""
     items = "".join(f"<li>{note}</li>" for note in notes[:20])
-    return f'<div class="note">Left aside<ul class="plain">{items}{more}</ul></div>'
+    return f'<div class="note">Skipped<ul class="plain">{items}{more}</ul></div>'
 
 
 def _pairs(found: Found) -> Iterable[tuple[str, str, Sequence[str]]]:
@@ -131,7 +131,7 @@ def _accuracy_table(found: Found, name: str) -> str:
     heads = ["layer", *POOLINGS]
     if protocol != PAPER:
         columns.insert(0, ("mean", PAPER))
-        heads[1:2] = ["mean, duplicates may part (the paper)", "mean"]
+        heads[1:2] = ["mean, duplicates not grouped (as in the paper)", "mean"]
     body = []
     for backbone, layers in found["backbones"].items():
         rows = {

@@ -19,7 +19,7 @@ _RECYCLE_BYTES = 16 << 20  # a mapped file counts as our memory until it is clos
 
 
 class Graph:
-    """A shard that holds vectors and nothing else; the caller sees to it that it is alone.
+    """A shard that holds vectors and nothing else; the caller must hold the lock.
 
     Edge's errors come as they are: plain `Exception`, or a `BaseException` for a Rust panic.
 

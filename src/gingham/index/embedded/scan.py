@@ -22,7 +22,7 @@ CHUNK_BYTES = 16 << 20
 class DescriptorScan:
     """One file of plain float32 a descriptor, a row for each row of the index.
 
-    Derived, and made anew at will. float16 would be half the bytes, and three times as slow to
+    Derived; can be rebuilt at any time. float16 would be half the bytes, and three times as slow to
     compare.
 
     Parameters

@@ -15,6 +15,7 @@ from conftest import FakeRuntime
 from gingham.errors import CatalogueError
 from gingham.store.features import FeatureStore
 from gingham.store.files import Files, LocalFiles
+from gingham.store.shards import Shards
 from memory_files import MemoryFiles
 
 CONFIG = FakeRuntime().config
@@ -113,6 +114,48 @@ def test_writers_at_once_need_not_know_of_each_other(
         for one in (store, fresh):
             got = one.get([i for i, _ in streamed], ["stem"])["stem"]
             assert np.array_equal(got, np.stack([row for _, row in streamed]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    writes=st.lists(
+        st.tuples(st.integers(0, 2), st.sets(st.integers(0, 5), min_size=1), st.booleans()),
+        max_size=6,
+    ),
+    order=st.permutations(range(6)),
+)
+def test_the_shard_whose_name_comes_first_counts(
+    writes: list[tuple[int, set[int], bool]], order: list[int]
+) -> None:
+    files = MemoryFiles()
+    stores = [FeatureStore(files, CONFIG) for _ in range(3)]
+    named: dict[str, dict[bytes, np.ndarray]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for number, (writer, images, refresh) in enumerate(writes):
+            # The clocks of the writers need not agree.
+            patch.setattr(Shards, "_new_stem", lambda self, stem=str(order[number]): stem)
+            fresh, new = [bytes([i]) * 32 for i in sorted(images)], rows(len(images), number)
+            stores[writer].append(fresh, new)
+            named[str(order[number])] = {
+                i: row["stem"].astype(np.float16) for i, row in zip(fresh, new, strict=True)
+            }
+            if refresh:
+                stores[0].refresh()
+    plain: dict[bytes, np.ndarray] = {}
+    for stem in sorted(named, reverse=True):
+        plain |= named[stem]
+    for store in (*stores, FeatureStore(files, CONFIG)):
+        store.refresh()
+        assert len(store) == len(plain)
+        got = store.get(list(plain), ["stem"])["stem"]
+        assert all(np.array_equal(a, b) for a, b in zip(got, plain.values(), strict=True))
+        streamed = [
+            (i, row)
+            for b, x in store.batches(["stem"])
+            for i, row in zip(b, x["stem"], strict=True)
+        ]
+        assert sorted(i for i, _ in streamed) == sorted(plain)
+        assert all(np.array_equal(row, plain[i]) for i, row in streamed)
 
 
 class CountingFiles(MemoryFiles):

@@ -504,7 +504,7 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert "keeps fc, conv, rgb descriptors, not conv: leave --descriptors out" in done.stderr
     done = gingham("index", tmp_path / "new", photos, "--descriptors", ",")
     assert done.returncode == 2
-    assert "--descriptors names none" in done.stderr
+    assert "--descriptors is empty" in done.stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -451,7 +451,7 @@ def test_weights_belong_to_a_backbone(tmp_path: Path) -> None:
     assert split_weights(["b=w.pt", "a=v.pt"], ["a", "b"]) == {"b": "w.pt", "a": "v.pt"}
     with pytest.raises(InputError, match="whose weights"):
         split_weights(["w.pt"], ["a", "b"])
-    with pytest.raises(InputError, match="twice"):
+    with pytest.raises(InputError, match="two files of weights"):
         split_weights(["w.pt", "a=v.pt"], ["a"])
 
 

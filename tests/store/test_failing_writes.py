@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from conftest import COLOURS, FakeRuntime, draw
+from gingham import extract
 from gingham.catalogue import Catalogue
-from gingham.operations import ingest
 from gingham.store.examples import Example
 from gingham.store.files import Files, LocalFiles
 from gingham.store.header import Header, is_catalogue, migrate
@@ -137,7 +137,7 @@ def test_a_failed_migration_is_done_again(how: str) -> None:
 def test_a_whole_catalogue_comes_through_every_failed_write(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime
 ) -> None:
-    monkeypatch.setattr(ingest, "SHARD_IMAGES", 4)
+    monkeypatch.setattr(extract, "KEEP_VIEWS", 4)
     photos = tmp_path / "photos"
     for number in range(12):
         draw(photos / f"{number}.jpg", sorted(COLOURS)[number % 3], number)

@@ -19,8 +19,8 @@ KILLS = 20
 # Small shards, so that a kill falls between two of them often enough.
 INDEX = """
 import sys
-from gingham.operations import ingest
-ingest.SHARD_IMAGES = 16
+from gingham import extract
+extract.KEEP_VIEWS = 16
 from gingham.cli import app
 app(sys.argv[1:])
 """

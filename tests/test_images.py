@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,30 @@ def test_reads_every_common_format(format_: str) -> None:
     assert pixels.shape == (7, 9, 3)
     assert pixels.dtype == np.uint8
     assert near(pixels, RED)
+
+
+def heic(image: Image.Image) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="it comes with the extra `heif`")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=95)
+    return buffer.getvalue()
+
+
+def test_heic_is_read_where_its_extra_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", (64, 32), WHITE)
+    image.paste(RED, (0, 0, 32, 32))
+    data = heic(image)
+    pixels = load_image(data)
+    assert pixels.shape == (32, 64, 3)
+    assert near(pixels[:, :28], RED)
+    assert near(pixels[:, 36:], WHITE)
+    with pytest.raises(ImageError, match="64x32 pixels"):
+        load_image(data, max_pixels=100)
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        load_image(data[: len(data) // 2])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"HEIC needs .* pip install 'gingham\[heif\]'"):
+        load_image(data)
 
 
 def test_alpha_is_laid_on_white() -> None:

@@ -7,14 +7,15 @@ import io
 import os
 import stat
 import struct
+from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from gingham.errors import ImageError, InputError
+from gingham.errors import ImageError, InputError, MissingExtraError
 from gingham.options import MAX_PIXELS
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO
@@ -106,9 +107,9 @@ def open_image(
 ) -> Image.Image:
     """Decode the bytes of one image to upright 8-bit RGB.
 
-    The format is told by the content, never by the name. Alpha is laid on white, the EXIF
-    orientation is applied, of an animation the first frame is taken, 16-bit pixels are scaled
-    to 8 bits.
+    The format is told by the content, never by the name; HEIC needs the extra `heif`. Alpha is
+    laid on white, the EXIF orientation is applied, of an animation the first frame is taken,
+    16-bit pixels are scaled to 8 bits.
 
     Parameters
     ----------
@@ -159,6 +160,12 @@ def _identify(data: bytes) -> ImageFile.ImageFile:
     limit of a call is checked by the caller, before any pixel is decoded.
     """
     file = io.BytesIO(data)
+    if _is_heic(data) and find_spec("pillow_heif"):
+        import pillow_heif
+
+        heif: Any = pillow_heif.HeifImageFile
+        opened: ImageFile.ImageFile = heif(file)
+        return opened
     tried: set[str] = set()
     for load in (Image.preinit, Image.init):
         load()
@@ -298,12 +305,16 @@ def _bomb(what: str, max_pixels: int) -> str:
     )
 
 
+def _is_heic(data: bytes) -> bool:
+    return data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1")
+
+
 def _not_an_image(data: bytes) -> str:
     head = data[:1024].lstrip().lower()
     if b"<svg" in head:
         return "SVG is a drawing, not pixels: render it to PNG"
     if head.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not an image: the download went wrong, fetch it again"
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
-        return "HEIC is not supported: save it as JPEG or PNG"
+    if _is_heic(data):
+        return f"{MissingExtraError('pillow-heif', extra='heif', purpose='HEIC')}"
     return "not an image in a known format: give JPEG, PNG, WebP, GIF, TIFF, BMP or the like"

@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gingham.errors import InputError
+from gingham.labels import group_of, read_labels
 from gingham.results import Failure
-from gingham.sources import find_images, group_of, iterate_stdin, read_labels, read_table
+from gingham.sources import find_images, iterate_stdin
+from gingham.tables import read_table
 
 
 def touch(*paths: Path) -> None:
@@ -64,7 +66,7 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
         find_images([tmp_path / "t.csv"])
     assert "\\udc" not in ascii(str(refused.value))
     (tmp_path / "t.csv").write_text("image;colour\na.jpg;red\n")
-    with pytest.raises(InputError, match="separated by ';'; save the file with commas"):
+    with pytest.raises(InputError, match="columns are separated by ';'; save the file with commas"):
         find_images([tmp_path / "t.csv"])
     touch(tmp_path / "t.xlsx")
     with pytest.raises(InputError, match=r"expected a \.csv or \.parquet"):

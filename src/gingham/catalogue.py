@@ -18,6 +18,7 @@ from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
+from gingham.labels import Teachable
 from gingham.operations.export import export_table
 from gingham.operations.ingest import ingest
 from gingham.operations.search import Searcher
@@ -33,7 +34,7 @@ from gingham.results import (
     TagResult,
     TeachResult,
 )
-from gingham.sources import Teachable, find_images
+from gingham.sources import find_images
 from gingham.store.features import ImageId
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
 from gingham.store.header import Header, is_catalogue, migrate

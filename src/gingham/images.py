@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gingham.errors import ImageError, InputError, MissingExtraError
 from gingham.options import MAX_PIXELS
+from gingham.tables import read_embedded
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO
 """An image as it may be given: a path, the encoded bytes, or an open binary file."""
@@ -37,7 +38,7 @@ INTERPOLATIONS = {
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Read the bytes of one image file.
+    """Read the bytes of one image file, or of one inside a Parquet file; see `gingham.tables`.
 
     Raises
     ------
@@ -56,6 +57,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError:
+        if (embedded := read_embedded(os.fspath(path))) is not None:
+            return embedded
         raise ImageError("no such file: check the path") from None
     except PermissionError:
         raise ImageError("not readable: check the file's permissions") from None

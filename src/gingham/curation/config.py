@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from gingham.backbones.table import DEFAULT_BACKBONE
+from gingham.labels import UNKNOWN_WORDS
 from gingham.settings import Seed, SettingsFile, Texts, settings
 from gingham.store.files import replace_file
 
@@ -129,7 +130,7 @@ class UnknownSection:
     """
 
     enabled: bool = True
-    spellings: Texts = ("NA", "N/A", "#N/A", "NaN", "null", "none", "<NA>", "unknown")
+    spellings: Texts = UNKNOWN_WORDS
     drop_unlabelled: bool = False
 
 

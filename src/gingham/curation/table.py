@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
-from gingham.sources import read_table, resolve
+from gingham.labels import SEPARATOR, group_of, read_cell
 from gingham.store.files import replace_file
+from gingham.tables import read_table, resolve
 
 Values = tuple[str, ...] | None
 """What is known of one attribute of one image: None is unknown; a value, or where it is multi any
@@ -32,9 +33,6 @@ WRITTEN = ("group", "split", "repeat")
 """The columns of the clean table after the attributes."""
 
 GROUPS = "images of one group stay on one side of every split"
-
-SEPARATOR = "|"
-"""Between the values of a cell of the clean CSV, as training and teaching read it."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -135,8 +133,8 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         spelled: list[tuple[int, str]] = []
         column = []
         for row, cell in enumerate(cells):
-            values, words = _values(cell, separator, spellings)
-            column.append(values)
+            values, words = read_cell(cell, separator, spellings)
+            column.append(values and tuple(sorted(values)))
             spelled += [(row, word) for word in words]
         if reason := None if name in wanted else _no_attribute(column):
             samples.ignored[name] = reason
@@ -157,41 +155,14 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
 def _groups(cells: Sequence[Any], unknown: frozenset[str]) -> NDArray[np.int64]:
     """Number the rows of one group alike, by the first; where the cell says nothing, alone."""
     first: dict[str, int] = {}
-    said = ["" if cell is None else str(cell).strip() for cell in cells]
+    said = [group_of(cell, unknown) for cell in cells]
     return np.array(
-        [
-            row if group.lower() in unknown else first.setdefault(group, row)
-            for row, group in enumerate(said)
-        ],
-        np.int64,
+        [row if g is None else first.setdefault(g, row) for row, g in enumerate(said)], np.int64
     )
 
 
 def _name(cell: Any) -> str:
     return os.fsdecode(cell) if isinstance(cell, bytes) else str(cell or "")
-
-
-def _values(cell: Any, separator: str | None, unknown: frozenset[str]) -> tuple[Values, list[str]]:
-    """Read a cell: its values, and the words in it that mean unknown."""
-    if isinstance(cell, (list, tuple, np.ndarray)):
-        if not len(cell):
-            return (), []
-        parts = ["" if part is None else str(part) for part in cell]
-    elif cell is None:
-        parts = [""]
-    else:
-        parts = str(cell).split(separator) if separator else [str(cell)]
-    found, words = [], []
-    for part in (part.strip() for part in parts):
-        if part.lower() in unknown or (part == "nan" and isinstance(cell, float)):
-            words.append(part)
-        else:
-            if not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
-                raise InputError(
-                    f"value {part!r} is not printable UTF-8 text: save the table as UTF-8"
-                )
-            found.append(part)
-    return tuple(sorted(set(found))) or None, words
 
 
 def _no_attribute(column: Sequence[Values]) -> str | None:

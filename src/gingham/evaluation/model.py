@@ -18,7 +18,8 @@ from gingham.evaluation.model_page import write_page
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
 from gingham.store.files import replace_file, write_json
-from gingham.training.data import header, read_samples
+from gingham.tables import columns
+from gingham.training.data import read_samples
 from gingham.training.metrics import Metrics, ValueMetrics, measure
 from gingham.training.run import model_logits
 from gingham.training.samples import PARTS, Samples, image_ids
@@ -134,7 +135,7 @@ def evaluate_model(
     comparisons: tuple[Comparison, ...] = ()
     if catalogue is not None:
         comparisons = _compare(samples, ids, known or frozenset(), answers.given, catalogue)
-    whole = part is None and not Path(table).is_dir() and "split" not in header(Path(table))
+    whole = part is None and not Path(table).is_dir() and "split" not in columns(Path(table))
     result = EvaluateResult(
         model.fingerprint,
         os.fspath(table),

@@ -15,9 +15,9 @@ from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
+from gingham.labels import Teachable, label_images, read_labels
 from gingham.options import ReadOptions
 from gingham.results import Failure, TeachResult
-from gingham.sources import Teachable, label_images, read_labels
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth

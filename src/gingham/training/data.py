@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
-from gingham.sources import UNLABELLED, group_of, read_table, resolve
+from gingham.labels import group_of, read_cell
+from gingham.tables import columns, read_table, resolve
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
@@ -25,7 +25,6 @@ RESERVED = ("image", "group", "split", "repeat")
 
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 _TRUTHS = _WORDS | {"1": True, "0": False}
-_SEPARATOR = "|"
 
 
 def read_samples(
@@ -57,7 +56,7 @@ def read_samples(
     config = config or DataConfig()
     if table.is_dir():
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
-    names = header(table)
+    names = columns(table)
     wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
     wanted = wanted or [name for name in names if name not in RESERVED]
     if vocabulary:
@@ -91,36 +90,13 @@ def read_samples(
     return Samples(vocabulary, images, targets, groups, part, repeat, dropped)
 
 
-def header(table: Path) -> list[str]:
-    """List a table's columns.
-
-    Raises
-    ------
-    InputError
-        If it is missing or unreadable.
-    """
-    read_table(table, [])
-    if table.suffix.lower() == ".parquet":
-        import pyarrow.parquet as pq
-
-        return [str(name) for name in pq.read_schema(table).names]
-    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        return next(csv.reader(file), [])
-
-
 def _cell(cell: Any, name: str) -> Cell:
-    if cell is None or (isinstance(cell, float) and np.isnan(cell)):
-        return None
-    if isinstance(cell, (list, tuple)):
-        return tuple(dict.fromkeys(str(one).strip() for one in cell if one is not None))
     if isinstance(cell, bool):
         return (YES if cell else NO,)
-    parts = [part.strip() for part in str(cell).split(_SEPARATOR)]
-    said = tuple(dict.fromkeys(part for part in parts if part.lower() not in UNLABELLED))
-    for value in said:
-        if not value.isprintable() or any("\ud800" <= c <= "\udfff" for c in value):
-            raise InputError(f"{name}: value {value!r} is not printable UTF-8 text")
-    return said or None
+    try:
+        return read_cell(cell)[0]
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _yes_or_no(name: str, column: Sequence[Cell], yes: str) -> list[Cell]:

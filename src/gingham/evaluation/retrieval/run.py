@@ -30,9 +30,9 @@ from gingham.evaluation.retrieval.methods import Gallery, Method, mix, read_meth
 from gingham.evaluation.retrieval.report import write_report
 from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown, Spread
 from gingham.images import open_image, read_file
+from gingham.labels import Label, read_labels
 from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.results import Failure
-from gingham.sources import Label, read_labels
 from gingham.store.features import ImageId
 from gingham.store.files import LocalFiles
 from gingham.store.header import is_catalogue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gingham.errors import InputError
+from gingham.labels import read_labels
 from gingham.results import Failure
-from gingham.sources import TABLE_SUFFIXES, read_labels, read_table
+from gingham.tables import columns, read_table
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _offered(path: Path, name: str | None, groups: str | None, image_column: str
     """List the attributes that a folder or table could tell of."""
     if name is not None or path.is_dir():
         return [name or path.resolve().name]
-    return [column for column in _columns(path) if column not in (image_column, groups)]
+    return [name for name in columns(path) if name and name not in (image_column, groups)]
 
 
 def _attributes(
@@ -180,17 +180,17 @@ def _attributes(
         (own,) = _offered(path, name, groups, image_column)
         return {own: own} if not wanted or own in wanted else {}
     read_table(path, [image_column] + ([groups] if groups else []))
-    columns = _offered(path, None, groups, image_column)
-    listed = ", ".join(columns) or "none"
+    offered = _offered(path, None, groups, image_column)
+    listed = ", ".join(offered) or "none"
     if name is not None:
-        if name not in columns and len(columns) != 1:
+        if name not in offered and len(offered) != 1:
             raise InputError(f"table {path} has no column {name!r}; it has {listed}")
-        chosen = {name: name if name in columns else columns[0]}
+        chosen = {name: name if name in offered else offered[0]}
     elif wanted:
-        return {column: column for column in columns if column in wanted}
-    elif len(columns) == 1:
-        chosen = {columns[0]: columns[0]}
-    elif path.stem in columns:
+        return {column: column for column in offered if column in wanted}
+    elif len(offered) == 1:
+        chosen = {offered[0]: offered[0]}
+    elif path.stem in offered:
         chosen = {path.stem: path.stem}
     else:
         raise InputError(
@@ -198,17 +198,6 @@ def _attributes(
             "name it with --attribute, or write NAME=PATH"
         )
     return {key: column for key, column in chosen.items() if not wanted or key in wanted}
-
-
-def _columns(path: Path) -> list[str]:
-    # `read_table` has read it already: it can be read.
-    assert path.suffix.lower() in TABLE_SUFFIXES
-    if path.suffix.lower() == ".parquet":
-        import pyarrow.parquet as pq
-
-        return list(pq.read_schema(path).names)
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        return [column for column in next(csv.reader(file), []) if column]
 
 
 def join_groups(labelled: Sequence[Labelled], rows: Mapping[str, int]) -> list[int]:

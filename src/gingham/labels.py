@@ -1,0 +1,185 @@
+"""The one reader of labelled images: tables, Parquet files with images inside, and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gingham.errors import InputError
+from gingham.images import image_name, in_memory
+from gingham.results import Failure
+from gingham.sources import Walk, walk_folder
+from gingham.tables import read_table, resolve
+
+UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
+"""Words that mean, in upper or lower case, that nothing is known, as an empty cell does. `none` is
+not one of them: it is a value of many attributes."""
+
+UNKNOWN = frozenset({""} | {word.lower() for word in UNKNOWN_WORDS})
+
+SEPARATOR = "|"
+"""Between the values of one cell of a CSV."""
+
+Teachable = Mapping[Any, str | Sequence[str]]
+"""Image (a path, bytes or an open file) -> value, or several values."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a user says of one image.
+
+    Attributes
+    ----------
+    image : path.
+    values : value -> True if the image has it, False if it is said not to.
+    group : images that share it stay on one side of every split; None: on its own.
+    """
+
+    image: str
+    values: dict[str, bool]
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a table or folder, and how many of its rows say nothing."""
+
+    rows: list[Label]
+    unlabelled: int
+    failures: list[Failure] = field(default_factory=list)
+
+
+def read_labels(
+    examples: Path,
+    *,
+    kind: str,
+    value_column: str,
+    image_column: str = "image",
+    group_column: str | None = None,
+) -> Labels:
+    """Read examples from a table, or from a folder whose subfolders are the values.
+
+    A cell of kind `multi` holds several values, `red|blue` (or a list in Parquet); `!red` says
+    that the image is not red. Cells and values that mean "not known" are counted.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to read, or a column is missing.
+    """
+    if examples.is_dir():
+        if group_column is not None:
+            raise InputError("--group-column goes with a table, not with a folder of examples")
+        return _folder_labels(examples, kind)
+    if not examples.exists():
+        raise InputError(f"examples {examples} do not exist: give a folder of folders, or a table")
+    columns = [image_column, value_column] + ([group_column] if group_column else [])
+    rows, unlabelled = [], 0
+    for row in read_table(examples, columns):
+        values = _values(row[value_column], kind)
+        if not values or row[image_column] in (None, ""):
+            unlabelled += 1
+            continue
+        group = group_of(row[group_column]) if group_column else None
+        rows.append(Label(resolve(row[image_column], examples.parent), values, group))
+    return Labels(rows, unlabelled)
+
+
+def read_cell(
+    cell: Any, separator: str | None = SEPARATOR, unknown: Collection[str] = UNKNOWN
+) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Read the values of one attribute from a cell.
+
+    Parameters
+    ----------
+    cell : text, a list, or None; numbers are read as text.
+    separator : between several values; None: the text is one value.
+    unknown : words in lower case that mean that nothing is known.
+
+    Returns
+    -------
+    The different values in order, without spaces around them: an empty tuple for an empty list
+    (none of them), None where nothing is known; and the words that mean so.
+
+    Raises
+    ------
+    InputError
+        If a value is not printable UTF-8 text.
+    """
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    if isinstance(cell, (list, tuple)):
+        if not cell:
+            return (), []
+        parts = ["" if part is None else str(part) for part in cell]
+    elif cell is None:
+        parts = [""]
+    else:
+        parts = str(cell).split(separator) if separator else [str(cell)]
+    found, words = [], []
+    for part in (part.strip() for part in parts):
+        if part.lower() in unknown or (part == "nan" and isinstance(cell, float)):
+            words.append(part)
+        elif not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
+            raise InputError(f"value {part!r} is not printable UTF-8 text: save the table as UTF-8")
+        else:
+            found.append(part)
+    return tuple(dict.fromkeys(found)) or None, words
+
+
+def group_of(cell: Any, unknown: Collection[str] = UNKNOWN) -> str | None:
+    """Read the group of an image from a cell; None where it says nothing."""
+    group = "" if cell is None else str(cell).strip()
+    return None if group.lower() in unknown else group
+
+
+def _folder_labels(folder: Path, kind: str) -> Labels:
+    rows: list[Label] = []
+    failures: list[Failure] = []
+    unlabelled = 0
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():
+            unlabelled += 1
+            continue
+        walk = Walk()
+        walk_folder(path, None, walk)
+        failures += walk.failures
+        values = _values(path.name, kind)
+        if values:
+            rows += [Label(image, values) for image in walk.images]
+        else:
+            unlabelled += len(walk.images)
+    if not rows:
+        raise InputError(
+            f"examples {folder}: expected a folder for each value with its images inside"
+        )
+    return Labels(rows, unlabelled, failures)
+
+
+def _values(cell: Any, kind: str) -> dict[str, bool]:
+    """Read the values of a cell; of kind multi `!value` says that it is absent."""
+    found, _ = read_cell(cell, SEPARATOR if kind == "multi" else None)
+    if kind != "multi":
+        return dict.fromkeys(found or (), True)
+    said = {part.removeprefix("!").strip(): not part.startswith("!") for part in found or ()}
+    return {name: here for name, here in said.items() if name.lower() not in UNKNOWN}
+
+
+def label_images(examples: Teachable, kind: str) -> tuple[Labels, list[str | bytes]]:
+    """Take examples from a mapping of image to value, or to several values.
+
+    Returns
+    -------
+    The labels, and the image of each of their rows.
+    """
+    rows, images = [], []
+    for image, given in examples.items():
+        values = _values(given if isinstance(given, str) else list(given), kind)
+        if values:
+            images.append(in_memory(image))
+            rows.append(Label(image_name(images[-1]), values))
+    return Labels(rows, len(examples) - len(rows)), images

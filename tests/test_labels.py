@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import FakeRuntime, draw
+from gingham.catalogue import Catalogue
+from gingham.curation.config import TableSection, UnknownSection
+from gingham.curation.table import read_samples as read_curated
+from gingham.errors import ImageError, InputError
+from gingham.evaluation.study.examples import read_examples
+from gingham.images import read_file
+from gingham.labels import UNKNOWN_WORDS, read_cell, read_labels
+from gingham.tables import columns, read_table
+from gingham.training.config import DataConfig
+from gingham.training.data import read_samples
+
+FORMS: dict[str, Callable[[bytes, str], Any]] = {
+    "bytes": lambda data, path: data,
+    "struct": lambda data, path: {"bytes": data, "path": Path(path).name},
+    "path in a struct": lambda data, path: {"bytes": None, "path": path},
+}
+
+
+def inside(folder: Path, form: str, rows: int = 10) -> tuple[Path, list[bytes], list[str]]:
+    """Write a table with images inside, three rows a group; read it by a relative path."""
+    values = [("red", "blue")[row % 2] for row in range(rows)]
+    paths = [draw(folder / "in" / f"{row}.jpg", v, row) for row, v in enumerate(values)]
+    data = [path.read_bytes() for path in paths]
+    cells = [FORMS[form](d, f"in/{path.name}") for d, path in zip(data, paths, strict=True)]
+    type_ = None if form == "bytes" else pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(cells, type_), "colour": values})
+    pq.write_table(table, folder / "t.parquet", row_group_size=3)
+    return folder / "t.parquet", data, values
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_inside_parquet_are_read_by_every_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    _, data, values = inside(tmp_path, form)
+    monkeypatch.chdir(tmp_path)
+    table = Path("t.parquet")
+    labels = read_labels(table, kind="single", value_column="colour").rows
+    ((studied,), _) = read_examples([table])
+    curated = read_curated(table, TableSection(), UnknownSection())
+    learned = read_samples(table, DataConfig(min_count=1))
+    for images in ([row.image for row in labels], studied.images, curated.paths, learned.images):
+        assert [read_file(image) for image in images] == data
+    assert [next(iter(row.values)) for row in labels] == list(studied.values) == values
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read_file, learned.images[::-1])) == data[::-1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_inside_parquet_are_indexed_and_taught(
+    tmp_path: Path, runtime: FakeRuntime, form: str
+) -> None:
+    table, data, _ = inside(tmp_path, form)
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        assert shop.index([table]).added == len(data)
+        assert shop.teach("colour", table).examples == len(data)
+        hit = shop.search(data[4], n=1)[0]
+        assert read_file(hit.image) == data[4]
+        read = runtime.images_read
+        assert shop.index([table]).unchanged == len(data)
+        assert runtime.images_read == read
+
+
+def test_a_cell_that_is_gone_says_so(tmp_path: Path) -> None:
+    table, *_ = inside(tmp_path, "bytes", rows=4)
+    with pytest.raises(ImageError, match="has no row 4 \\(counted from 0\\): the file has changed"):
+        read_file(f"{table}#image/4")
+    with pytest.raises(ImageError, match=r"row 2 of .*t\.parquet cannot be read"):
+        read_file(f"{table}#photo/2")
+    with pytest.raises(ImageError, match="no such file"):
+        read_file(tmp_path / "u.csv#image/2")
+    assert columns(table) == ["image", "colour"]
+    assert read_table(table, ["image"])[3] == {"image": "t.parquet#image/3"}
+
+
+def test_one_list_of_words_means_unknown_everywhere(tmp_path: Path) -> None:
+    cells = ["red", *UNKNOWN_WORDS, *(word.upper() for word in UNKNOWN_WORDS), " ", "None", "none"]
+    known = ["red", "None", "none"]
+    (tmp_path / "t.csv").write_text(
+        "image,colour,pattern\n" + "".join(f"{i}.jpg,{c},p{i % 2}\n" for i, c in enumerate(cells))
+    )
+    labels = read_labels(tmp_path / "t.csv", kind="single", value_column="colour")
+    assert [value for row in labels.rows for value in row.values] == known
+    assert labels.unlabelled == len(cells) - 3
+    ((studied,), _) = read_examples([tmp_path / "t.csv"], attributes=["colour"])
+    assert list(studied.values) == known
+    curated = read_curated(tmp_path / "t.csv", TableSection(), UnknownSection())
+    assert [v for cell in curated.values["colour"] for v in cell or ()] == known
+    learned = read_samples(tmp_path / "t.csv", DataConfig(min_count=1))
+    said = set(learned.dropped.get("colour", ()))
+    for attribute in learned.vocabulary.attributes:
+        said |= set(attribute.values) if attribute.name == "colour" else set()
+    assert said == set(known)
+    changed = UnknownSection(spellings=("none",))
+    curated = read_curated(tmp_path / "t.csv", TableSection(), changed)
+    assert curated.values["colour"][-1] is None
+    assert curated.values["colour"][1] == ("NA",)
+
+
+def test_cells_are_read_alike() -> None:
+    assert read_cell(" a | b|a|NA") == (("a", "b"), ["NA"])
+    assert read_cell("a|b", None) == (("a|b",), [])
+    assert read_cell([" a ", None, "unknown"]) == (("a",), ["", "unknown"])
+    assert read_cell([]) == ((), [])
+    assert read_cell([None]) == (None, [""])
+    assert read_cell(float("nan"), unknown={""}) == (None, ["nan"])
+    assert read_cell(3) == (("3",), [])
+    with pytest.raises(InputError, match="is not printable UTF-8 text"):
+        read_cell("a\x07")

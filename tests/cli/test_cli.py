@@ -136,7 +136,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["search", "SHOP", "PHOTO", "--look", "colour=1", "--look", "colour=2"], "given twice"),
         (["search", "SHOP", "PHOTO", "--where", "colour"], "ATTRIBUTE=VALUE"),
         (["search", "SHOP", "PHOTO", "--where", "colour=mauve"], "'blue', 'green', 'red'"),
-        (["facets", "SHOP", "--where", "size=1"], "no attribute 'size'"),
+        (["facets", "SHOP", "--where", "size=1"], "unknown attribute 'size'"),
         (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
         (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
         (["info", "nowhere"], "is not a catalogue"),

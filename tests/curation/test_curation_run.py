@@ -212,7 +212,7 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
     loader = Loader()
     for config, message in (
         (CurationConfig(table=TableSection(attributes=("size",))), "no column 'size'"),
-        (CurationConfig(values=ValuesSection(rules=("size: a -> b",))), "no attribute 'size'"),
+        (CurationConfig(values=ValuesSection(rules=("size: a -> b",))), "unknown attribute 'size'"),
         (
             CurationConfig(label_errors=LabelErrorsSection(attributes=("size",))),
             "names attribute 'size'",
@@ -223,7 +223,7 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
         assert not (tmp_path / "new").exists()
     with pytest.raises(InputError, match="does not exist"):
         curate(tmp_path / "none.csv", tmp_path / "new", load=loader)
-    with pytest.raises(InputError, match="is a folder but no catalogue"):
+    with pytest.raises(InputError, match="is a folder but not a catalogue"):
         curate(shop.parent, tmp_path / "new", load=loader)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file: give a folder"):

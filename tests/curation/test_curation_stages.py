@@ -250,7 +250,7 @@ def test_a_rule_that_is_not_understood_is_refused(text: str) -> None:
 
 
 def test_a_rule_names_an_attribute_that_is_there() -> None:
-    with pytest.raises(InputError, match=r"no attribute 'nack'; there are neck"):
+    with pytest.raises(InputError, match=r"unknown attribute 'nack'; known: neck"):
         settle_values(samples_of(neck=["a", "b"]), ValuesSection(rules=("nack: a -> b",)))
 
 

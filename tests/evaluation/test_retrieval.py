@@ -281,10 +281,10 @@ def test_what_is_not_there_is_refused(
     )
     assert result.methods[0].precision[1] > 0.9
     for options, said in (
-        ({"descriptors": ["pool"]}, "no descriptor 'pool'; there are fc, conv"),
+        ({"descriptors": ["pool"]}, "unknown descriptor 'pool'; known: fc, conv"),
         ({"descriptors": ["fc", "fc"]}, "fc is given twice"),
         ({"descriptors": []}, "nothing to compare"),
-        ({"looks": ["hue=1"]}, "no look 'hue'"),
+        ({"looks": ["hue=1"]}, "unknown look 'hue'"),
         ({"looks": ["attribute:colour=1"]}, "attribute:colour was taught.*give colour, texture"),
         ({"looks": ["semantic=1, semantic=5"]}, "look semantic is given twice"),
         ({"looks": ["rgb=1e39,fc=1"]}, "weight of look 'rgb' must be from 0 to 1,000,000, got 1e"),
@@ -294,7 +294,7 @@ def test_what_is_not_there_is_refused(
     ):
         with pytest.raises(InputError, match=said):
             run(photos, labels, tmp_path / "out", **options)
-    with pytest.raises(InputError, match=r"out .*labels\.csv is no folder"):
+    with pytest.raises(InputError, match=r"out .*labels\.csv is not a folder"):
         run(photos, labels, labels)
     with pytest.raises(InputError, match="neither a catalogue nor a folder"):
         run(tmp_path / "nowhere", labels, tmp_path / "out")
@@ -494,7 +494,7 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert mixture.split()[0] == looks
     done = gingham(*asked, "--descriptors", "pool")
     assert done.returncode == 2
-    assert "no descriptor 'pool'" in done.stderr
+    assert "unknown descriptor 'pool'" in done.stderr
     done = gingham("search", tmp_path / "shop", photos / "red1.jpg", "--look", "conv=1", "--json")
     assert done.returncode == 0, done.stderr
     first = json.loads(done.stdout.splitlines()[0])

@@ -386,7 +386,7 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
         ({"query": "nowhere.jpg"}, "query nowhere.jpg cannot be used: no such file"),
         ({"weights": "other=w.pt"}, "weights are given for 'other'"),
         ({"look": "colour"}, "LOOK=WEIGHT"),
-        ({"look": "shine=1"}, "there is no look 'shine'"),
+        ({"look": "shine=1"}, "unknown look 'shine'"),
         ({"backbone": "no_such_net"}, "no_such_net"),
     ],
 )

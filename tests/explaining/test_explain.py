@@ -381,7 +381,7 @@ def test_a_runtime_without_maps_is_refused(
 def test_a_value_that_there_is_not(drawn: tuple[Path, Catalogue]) -> None:
     _, shop = drawn
     voter = shop._attributes.get("colour").voter
-    with pytest.raises(InputError, match="no value 'mauve'; there are black, blue"):
+    with pytest.raises(InputError, match="unknown value 'mauve'; known: black, blue"):
         value_direction(voter, "mauve")
 
 
@@ -608,7 +608,7 @@ def test_a_trained_model_is_explained(
         assert [e.value for e in pair] == ["yes", "no"]
         assert pair[0].score == -pair[1].score
         assert pair[0].confidence + pair[1].confidence == pytest.approx(1)
-        with pytest.raises(InputError, match="there is no value 'mauve'"):
+        with pytest.raises(InputError, match="unknown value 'mauve'"):
             shop.explain(images, model=model, values=["mauve"])
         with pytest.raises(InputError, match="no attribute 'size'"):
             shop.explain(images, model=model, attributes=["size"])
@@ -809,8 +809,8 @@ def test_the_command_writes_pictures_and_a_page(shop: Path, tmp_path: Path) -> N
     ("arguments", "words"),
     [
         (["--attribute", "size"], "unknown attribute 'size'; taught: colour, dark"),
-        (["--value", "mauve"], "there is no value 'mauve'; there are colour: blue, green, red; "),
-        (["--attribute", "dark", "--value", "red"], "there is no value 'red'; there are dark: no"),
+        (["--value", "mauve"], "unknown value 'mauve'; known: colour: blue, green, red; "),
+        (["--attribute", "dark", "--value", "red"], "unknown value 'red'; known: dark: no"),
     ],
 )
 def test_refusals(shop: Path, tmp_path: Path, arguments: list[str], words: str) -> None:

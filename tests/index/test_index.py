@@ -238,7 +238,7 @@ def test_bad_arguments(index: VectorIndex) -> None:
         index.upsert(KEYS[:1], good * np.nan)
     with pytest.raises(InputError, match="64 lower-case hex characters, got 'ABC'"):
         index.upsert(["ABC"], good)
-    with pytest.raises(InputError, match="1 came twice"):
+    with pytest.raises(InputError, match="1 are repeated"):
         index.upsert([KEYS[0], KEYS[0]], vectors(2))
     with pytest.raises(InputError, match=f"{KEYS[0]}' is not in the index"):
         index.set_tags("colour", {KEYS[0]: "red"})
@@ -279,7 +279,7 @@ def test_parse_where() -> None:
     ("text", "words"),
     [
         ("colour", "ATTRIBUTE=VALUE.*got 'colour'"),
-        ("shape=round", "no attribute 'shape'; there are 'colour'"),
+        ("shape=round", "unknown attribute 'shape'; known: 'colour'"),
         ("colour!=pink", "no image has colour 'pink'; there are 'blue', 'red'"),
     ],
 )

@@ -93,7 +93,7 @@ def test_two_values_of_which_one_means_yes(tmp_path: Path) -> None:
     table[0]["dotted"] = "3"
     with pytest.raises(InputError, match=r"dotted: data\.yes names the yes .* 1, 3 beside '2'"):
         read_samples(write(file, table), config)
-    with pytest.raises(InputError, match=r"data\.yes: there is no attribute 'cut'"):
+    with pytest.raises(InputError, match=r"data\.yes: unknown attribute 'cut'"):
         read_samples(file, DataConfig(min_count=5, yes={"cut": "2"}))
 
 

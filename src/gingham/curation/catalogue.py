@@ -38,7 +38,9 @@ def read_catalogue(folder: Path) -> TableRows:
     finally:
         lock.release()
     if not taught:
-        raise InputError(f"catalogue {folder} was taught no attribute: there are no labels in it")
+        raise InputError(
+            f"catalogue {folder} has no taught attributes to take labels from: teach it first"
+        )
     names = list(files)
     samples = TableRows(names, names, {})
     samples.multi = frozenset(name for name, one in taught.items() if one.kind == "multi")

@@ -137,7 +137,8 @@ def curate(
     in_catalogue = is_catalogue(LocalFiles(source))
     if source.is_dir() and not in_catalogue:
         raise InputError(
-            f"{source} is a folder but no catalogue: give a .csv or .parquet table, or a catalogue"
+            f"{source} is a folder but not a catalogue: give a catalogue, or a .csv or "
+            ".parquet table"
         )
     samples = (
         read_catalogue(source)

@@ -53,7 +53,7 @@ def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
     for rule in rules:
         if rule.attribute not in attributes:
             raise InputError(
-                f"rule {str(rule)!r}: there is no attribute {rule.attribute!r}; there are "
+                f"rule {str(rule)!r}: unknown attribute {rule.attribute!r}; known: "
                 + ", ".join(attributes)
             )
     return rules

@@ -58,7 +58,7 @@ def value_direction(voter: SingleVoter | MultiVoter, value: str) -> Direction:
     """
     names = [str(name) for name in voter.classes]
     if value not in names:
-        raise InputError(f"there is no value {value!r}; there are {', '.join(names)}")
+        raise InputError(f"unknown value {value!r}; known: {', '.join(names)}")
     number = names.index(value)
     look = voter.projection.look
     if isinstance(voter, MultiVoter):

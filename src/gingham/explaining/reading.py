@@ -35,7 +35,7 @@ def check_values(known: Mapping[str, Sequence[str]], values: Sequence[str]) -> N
     for value in values:
         if not any(value in those for those in known.values()):
             there = "; ".join(f"{name}: {', '.join(those)}" for name, those in known.items())
-            raise InputError(f"there is no value {value!r}; there are {there}")
+            raise InputError(f"unknown value {value!r}; known: {there}")
 
 
 def chosen_values(prediction: Prediction, values: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ def explain_taught(
     if not isinstance(runtime, MapRuntime):
         raise InputError(
             f"the runtime of backbone {runtime.config.backbone!r} gives no maps, only features: "
-            "nothing can be said of where"
+            "so places in the image cannot be shown"
         )
     taught = [attributes.get(name) for name in names]
     check_values({attribute.name: attribute.values for attribute in taught}, values)

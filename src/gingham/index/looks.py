@@ -228,11 +228,11 @@ class LookSpace:
             known = name in self._blocks or name in others or name.startswith(TAUGHT_PREFIX)
             if not known:
                 there = [*self._blocks, *others]
-                raise InputError(f"there is no look {name!r}; there are {_quoted(there)}")
+                raise InputError(f"unknown look {name!r}; known: {_quoted(there)}")
             if not 0 <= weight <= MAX_WEIGHT:
                 raise InputError(
                     f"the weight of look {name!r} must be from 0 to {MAX_WEIGHT:,.0f}, got "
-                    f"{weight}; ask for what is unlike by an example image"
+                    f"{weight}; for what results should not look like, give an example image"
                 )
         counted = {name: weight for name, weight in weights.items() if weight}
         if not counted:

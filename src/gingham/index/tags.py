@@ -180,7 +180,7 @@ def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> W
                     f"got {text!r}"
                 )
             name = text.partition("=")[0].removesuffix("!")
-            raise InputError(f"there is no attribute {name!r}; there are {_quoted(known)}")
+            raise InputError(f"unknown attribute {name!r}; known: {_quoted(known)}")
         value = rest.partition("=")[2]
         if value != UNKNOWN and value not in known[attribute]:
             raise InputError(

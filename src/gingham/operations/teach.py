@@ -71,7 +71,7 @@ def teach(
         chosen = (chosen,) if isinstance(chosen, str) else chosen
         for name in chosen:
             if name not in truth.layers:
-                raise InputError(f"there is no layer {name!r}; there are {', '.join(truth.layers)}")
+                raise InputError(f"unknown layer {name!r}; known: {', '.join(truth.layers)}")
     if isinstance(examples, Mapping):
         labels, images = label_images(examples, kind)
     else:

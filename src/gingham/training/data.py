@@ -134,7 +134,7 @@ def _learnable(
         for name in names:
             if name not in cells:
                 there = list(cells)
-                raise InputError(f"data.{key}: there is no attribute {name!r}; there are {there}")
+                raise InputError(f"data.{key}: unknown attribute {name!r}; known: {there}")
     train = part == PARTS.index("train")
     attributes, dropped = [], {}
     for name, column in cells.items():

@@ -98,7 +98,7 @@ class TrainedModel:
         path = Path(folder)
         if not (path / CONFIG).is_file():
             raise CatalogueError(
-                f"{path} is not a trained model (there is no {CONFIG}): make one with gingham train"
+                f"{path} is not a trained model (no {CONFIG} in it): create one with gingham train"
             )
         said = read_json(path / CONFIG)
         if isinstance(said, dict) and said.get("format") != FORMAT:

@@ -54,7 +54,7 @@ def read_methods(
     found: list[Method] = []
     for name in descriptors:
         if name not in named:
-            raise InputError(f"there is no descriptor {name!r}; there are {', '.join(named)}")
+            raise InputError(f"unknown descriptor {name!r}; known: {', '.join(named)}")
         found.append(Method(name, named[name]))
     for mixture in mixtures:
         weights = parse_looks(part.strip() for part in mixture.split(","))

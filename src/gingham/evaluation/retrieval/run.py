@@ -107,7 +107,7 @@ def evaluate_retrieval(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"out {folder} is no folder and cannot be made one: {error}") from None
+        raise InputError(f"out {folder} is not a folder and cannot be created: {error}") from None
     with _open(
         Path(collection), folder / "catalogue", backbone, weights, device, runtime
     ) as catalogue:

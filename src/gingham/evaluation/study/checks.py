@@ -71,7 +71,7 @@ def check_labels(y: Sequence[str] | NDArray[np.generic]) -> tuple[Rows, tuple[st
     if len(values) < 2:
         raise InputError(
             f"y has the single value {', '.join(map(repr, values.tolist())) or 'of no rows'}: "
-            "a study tells values apart, give examples of two or more"
+            "a study needs two or more: add examples of another value"
         )
     return labels.astype(np.intp), tuple(values.tolist())
 

@@ -169,7 +169,7 @@ def reduced_accuracy(
     """
     checked = check(X, y)
     if unknown := [method for method in methods if method not in METHODS]:
-        raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}")
+        raise InputError(f"unknown method {unknown[0]!r}; known: {', '.join(METHODS)}")
     group = check_groups(groups, len(checked.X))
     width = checked.X.shape[1]
     ladder = dimension_ladder(width) if dimensions is None else tuple(dimensions)

@@ -221,7 +221,7 @@ class VectorIndex:
         """
         _check(vectors, "vectors", (len(ids), self.width))
         if len(set(ids)) < len(ids):
-            raise InputError(f"ids must be different, {len(ids) - len(set(ids))} came twice")
+            raise InputError(f"ids must be different, {len(ids) - len(set(ids))} are repeated")
         self._touch()
         self._table.add(ids)
         self._graph.put(self._table.rows_of(ids), vectors)
@@ -436,7 +436,7 @@ class VectorIndex:
             path = self._look_path(name)
             if not path.is_file():
                 known = ", ".join(map(repr, self.looks)) or "none"
-                raise InputError(f"there is no taught look {name!r}; there are {known}")
+                raise InputError(f"unknown taught look {name!r}; known: {known}")
             with _damage_named(path):
                 self._looks[name] = np.load(path, mmap_mode="r")
         return self._looks[name]

@@ -604,4 +604,4 @@ def test_the_command_line_trains_evaluates_tags_and_predicts(
     toml.write_text("[model]\nhed = 1\n")
     done = gingham("train", table, "--config", toml, "--out", tmp_path / "other")
     assert done.returncode == 2
-    assert "no key 'model.hed'" in done.stderr
+    assert "unknown key 'model.hed', did you mean 'model.head'?" in done.stderr

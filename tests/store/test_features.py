@@ -91,6 +91,7 @@ def test_writers_at_once_need_not_know_of_each_other(
 ) -> None:
     files = make(tmp_path)
     stores = [FeatureStore(files, CONFIG) for _ in range(4)]
+    assert [len(store) for store in stores] == [0] * 4
 
     def write(number: int) -> None:
         for start in (0, 2 * number + 2):

@@ -56,7 +56,7 @@ class FeatureStore:
 
     def _find_ids(self, places: dict[ImageId, tuple[str, int]], names: Sequence[str]) -> None:
         for name in names:
-            _place(places, name, self._shards.table(name, ["id"])["id"].to_pylist())
+            _place(places, name, _ids(self._shards.table(name, ["id"])))
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._places
@@ -102,7 +102,7 @@ class FeatureStore:
         names = self.layers if layers is None else tuple(layers)
         seen: set[ImageId] = set()
         for table in self._shards.tables(["id", *names]):
-            ids = table["id"].to_pylist()
+            ids = _ids(table)
             if not seen.isdisjoint(ids):
                 fresh = [row for row, image_id in enumerate(ids) if image_id not in seen]
                 table, ids = table.take(pa.array(fresh, pa.int64())), [ids[row] for row in fresh]
@@ -166,6 +166,14 @@ def _place(places: dict[ImageId, tuple[str, int]], shard: str, ids: Sequence[Ima
     for row, image_id in enumerate(ids):
         if places.setdefault(image_id, (shard, row))[0] > shard:
             places[image_id] = (shard, row)
+
+
+def _ids(table: pa.Table) -> list[ImageId]:
+    # Several times as fast as to_pylist.
+    column = table["id"].combine_chunks()
+    start, stop = (32 * row for row in (column.offset, column.offset + len(column)))
+    data = column.buffers()[1].to_pybytes() if len(column) else b""
+    return [data[at : at + 32] for at in range(start, stop, 32)]
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.registry import Attributes, TrainedTags
+from gingham.attributes.attribute import Attribute, Model
+from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
@@ -21,10 +22,12 @@ from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
 from gingham.operations.export import export_table
 from gingham.operations.ingest import ingest
+from gingham.operations.predict import predict
 from gingham.operations.search import Searcher
-from gingham.operations.tag import predict, tag
+from gingham.operations.tag import tag
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
+    AttachResult,
     AttributeInfo,
     Facets,
     Hit,
@@ -41,9 +44,6 @@ from gingham.store.header import Header, is_catalogue, migrate
 from gingham.store.lease import CatalogueLock
 from gingham.store.truth import Truth
 
-if TYPE_CHECKING:
-    from gingham.explaining.trained import Model
-
 EVIDENCE = 5
 """Images shown next to the prediction of a model, which has no examples."""
 
@@ -51,6 +51,14 @@ EVIDENCE = 5
 def _is_foreign(path: Path) -> bool:
     """Tell whether a file is not just a leftover of a killed `create`."""
     return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
+
+
+def load_attributes(model: str, names: Sequence[str] | None = None) -> Sequence[Attribute]:
+    """Open the folder of a trained model and give the attributes asked for, or all."""
+    # Only a trained model needs what `training` imports.
+    from gingham.training.trained import TrainedModel
+
+    return TrainedModel.load(model).attributes(names)
 
 
 class Catalogue:
@@ -84,7 +92,7 @@ class Catalogue:
         if runtime is not None:
             self._check_runtime(runtime)
         self._truth = Truth(files, self.config, self._load)
-        self._attributes = Attributes(folder / "attributes", self._truth)
+        self._attributes = Attributes(folder / "attributes", self._truth, load_attributes)
         self._searcher = Searcher(folder / "index", self._truth, self._attributes)
 
     @classmethod
@@ -331,17 +339,24 @@ class Catalogue:
     def forget(self, attribute: str, value: str | None = None) -> None:
         """Delete an attribute, or one value of it, with its examples, tags and look.
 
+        An attached attribute is detached; if one of its name is taught, that one answers again.
+
         Raises
         ------
         InputError
-            If it is not taught, or forgetting the value would leave fewer than two.
+            If it is not there, or forgetting the value would leave fewer than two.
         """
-        only_tagged = set(self._attributes.answering()) - set(self._attributes.names())
-        if value is None and attribute in only_tagged:
-            # Of an attribute that is not taught there is nothing but a trained model's tags.
-            self._attributes.forget(attribute)
-            return
         self._attributes.check([attribute])
+        if attribute in self._truth.attached.current:
+            if value is not None:
+                raise InputError(
+                    f"attribute {attribute!r} is answered by a trained model: its values cannot be "
+                    "forgotten one by one; forget all of it"
+                )
+            self._truth.attached.detach(attribute)
+            if attribute not in self._attributes.taught():
+                self._attributes.forget(attribute)
+            return
         if value is not None:
             values = self._attributes.taught()[attribute].values
             if value not in values:
@@ -362,6 +377,7 @@ class Catalogue:
         images: Iterable[ImageSource],
         *,
         attributes: Sequence[str] | None = None,
+        model: Model | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImagePredictions]:
         """Predict the attributes of images, in the catalogue or not; results keep the order.
@@ -371,15 +387,31 @@ class Catalogue:
         images : paths, bytes or open files, or ids of images in the catalogue. In the results an
             image without a path is named by its id.
         attributes : only these; None means all.
+        model : its attributes are asked instead of the catalogue's.
         options : see `index`.
+
+        Returns
+        -------
+        An iterator. An image that only some attributes can read has their predictions, and the
+        reason why the others have none.
 
         Raises
         ------
         InputError
-            If an attribute asked for is not taught.
+            If an attribute asked for is not there.
+        CatalogueError
+            If the model of an attached attribute has moved or changed.
         """
-        names = self._attributes.check(attributes) if attributes else self._attributes.names()
-        return predict(self._truth, self._attributes, list(images), names, options)
+        # Without any attribute an image is still read, to say whether it can be.
+        asked = attributes or model or self._attributes.answering()
+        chosen = self._chosen(attributes, model) if asked else []
+        return predict(chosen, self._truth, list(images), options)
+
+    def _chosen(self, names: Sequence[str] | None, model: Model | None) -> Sequence[Attribute]:
+        """Give the attributes asked for, or all: of a model, or else the catalogue's."""
+        if model is not None:
+            return model.attributes(names)
+        return [self._attributes.get(name) for name in self._attributes.check(names)]
 
     def explain(
         self,
@@ -400,9 +432,9 @@ class Catalogue:
         images : paths, bytes or open files, in the catalogue or not, or ids of images in it whose
             files are there.
         attributes : only these; None means all.
-        values : explain these instead, for every attribute that has them.
-        model : a trained one, whose answers are explained by Grad-CAM; None explains the taught
-            attributes by their own projection.
+        values : explain these instead, each of every attribute that has it.
+        model : its attributes are explained instead of the catalogue's. Grad-CAM explains the
+            attributes of a trained model, their own projection those that are taught.
         options : see `index`.
 
         Raises
@@ -413,29 +445,16 @@ class Catalogue:
         MissingExtraError
             If a trained model is to be explained and `grad-cam` is not installed.
         """
-        paths = [in_memory(image) for image in images]
-        if model is not None:
-            from gingham.explaining.trained import explain_trained
+        # Explaining is rare, and what draws it is not needed by the rest.
+        from gingham.explaining.explain import explain
 
-            return explain_trained(
-                self._truth,
-                self._attributes,
-                self._most_alike,
-                model,
-                paths,
-                attributes,
-                values,
-                options,
-            )
-        from gingham.explaining.taught import explain_taught
-
-        names = self._attributes.check(attributes)
-        return explain_taught(
+        return explain(
+            self._chosen(attributes, model),
             self._truth,
             self._attributes,
-            self._load(),
-            paths,
-            names,
+            self._load,
+            self._most_alike,
+            [in_memory(image) for image in images],
             values,
             options,
         )
@@ -449,65 +468,63 @@ class Catalogue:
     def tag(
         self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
     ) -> TagResult:
-        """Predict attributes for every image of the catalogue, from the stored features.
+        """Apply attributes to every image of the catalogue.
 
-        No image is read. Images indexed later have no tags until the next call.
+        Taught attributes answer from the stored features, without reading an image; for attached
+        ones the files are read again, once per model. Images indexed later have no tag until the
+        next call.
 
         Raises
         ------
         InputError
-            If no attribute is taught, or one asked for is not.
+            If there is no attribute, or one asked for is not there; or if files must be read again
+            and not one can be.
+        CatalogueError
+            If the model of an attached attribute has moved or changed.
         """
         names = self._attributes.check(attributes)
         return tag(self._truth, self._attributes, names, options)
+
+    def attach(
+        self, model: str | os.PathLike[str], *, attributes: Sequence[str] | None = None
+    ) -> AttachResult:
+        """Make the attributes of a trained model attributes of this catalogue.
+
+        They are tagged, predicted, explained, searched by filter, counted and exported like taught
+        ones. Where an attribute of the same name is taught, the attached one answers in its place;
+        nothing that was taught is lost: `forget` detaches, and the taught one answers again.
+        Attaching a newer model replaces what an earlier one brought.
+
+        Parameters
+        ----------
+        model : its folder; it stays where it is. If it moves or changes, attach it again.
+        attributes : only these of it; None means all.
+
+        Raises
+        ------
+        CatalogueError
+            If it is not a trained model, or is damaged.
+        InputError
+            If the model has no attribute of a name, or a name cannot be used; then nothing is
+            attached.
+        """
+        from gingham.operations.attach import attach
+
+        folder = absolute(model)
+        return attach(self._truth, folder, load_attributes(folder, attributes))
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files."""
         return {i.hex(): tuple(files) for i, files in self._truth.locations.images.items()}
 
     def examples(self) -> dict[str, frozenset[str]]:
-        """Return the ids of the examples of each taught attribute."""
+        """Give the ids of the images that each taught attribute that answers was taught with."""
+        attached = self._truth.attached.current
         return {
             name: frozenset(example.id.hex() for example in taught.examples)
             for name, taught in self._attributes.taught().items()
+            if name not in attached
         }
-
-    def put_tags(
-        self,
-        attribute: str,
-        tags: Mapping[str, tuple[Sequence[str], float]],
-        *,
-        kind: str,
-        values: Sequence[str],
-        model: str,
-    ) -> None:
-        """Take the tags that a trained model gives, in place of any there are of the attribute.
-
-        They are searched, filtered and counted as those of a taught attribute are; `tag` puts the
-        taught attribute's in their place again.
-
-        Parameters
-        ----------
-        attribute : its name; it may be taught, too.
-        tags : id of an image (as `images` gives it) -> its values (none: unknown) and confidence.
-        kind, values : `single` or `multi`, and all values there may be.
-        model : what names the model that gave them.
-
-        Raises
-        ------
-        InputError
-            If an id is not in the catalogue, or a value is not one of `values`.
-        """
-        for name, (given, _) in tags.items():
-            if self._truth.image_id(name) is None:
-                raise InputError(f"image {name} is not in catalogue {self.folder}")
-            if wrong := set(given) - set(values):
-                raise InputError(f"{attribute}: {min(wrong)!r} is none of {', '.join(values)}")
-        ids = [bytes.fromhex(name) for name in tags]
-        said = [list(given) for given, _ in tags.values()]
-        sure = np.array([confidence for _, confidence in tags.values()], np.float32)
-        made = TrainedTags(kind, tuple(values), model)
-        self._attributes.write_trained(attribute, made, iter([(ids, said, sure)]))
 
     def search(
         self,
@@ -583,20 +600,19 @@ class Catalogue:
         return self._searcher.facets(where)
 
     def info(self) -> Info:
-        """Summarise the catalogue."""
-        attributes = {}
-        for name, taught in self._attributes.taught().items():
-            attributes[name] = AttributeInfo(
-                taught.kind,
-                tuple(taught.values),
-                len(taught.examples),
-                self._attributes.get(name).layers,
+        """Say what the catalogue holds."""
+        taught, attached = self._attributes.taught(), self._truth.attached.current
+        attributes = {
+            name: AttributeInfo(
+                self._attributes.kind(name),
+                self._attributes.values(name),
+                len(taught[name].examples) if name in taught else 0,
+                () if name in attached else self._attributes.get(name).layers,
                 self._tagged(name),
+                attached[name].model if name in attached else None,
             )
-        for name in self._attributes.answering():
-            if name not in attributes:
-                kind, values = self._attributes.kind(name), self._attributes.values(name)
-                attributes[name] = AttributeInfo(kind, values, 0, (), self._tagged(name))
+            for name in self._attributes.answering()
+        }
         return Info(
             catalogue=str(self.folder),
             images=len(self),

@@ -120,20 +120,23 @@ class Prediction(Result):
 
 @dataclass(frozen=True)
 class ImagePredictions(Result):
-    """All predictions for one image, or the reason why there are none."""
+    """All predictions of one image.
+
+    `error` says why there are none, or why some attributes have none.
+    """
 
     image: str
     predictions: dict[str, Prediction] = field(default_factory=dict)
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return `image` and `predictions`, or `image` and `error`."""
+        """`image` and `predictions`, or `image` and `error`; all three where only some answer."""
+        found: dict[str, Any] = {"image": self.image}
+        if self.predictions or self.error is None:
+            found["predictions"] = {name: p.to_dict() for name, p in self.predictions.items()}
         if self.error is not None:
-            return {"image": self.image, "error": self.error}
-        return {
-            "image": self.image,
-            "predictions": {name: p.to_dict() for name, p in self.predictions.items()},
-        }
+            found["error"] = self.error
+        return found
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,22 @@ class TagResult(Result):
     attributes: dict[str, dict[str, int]]
     images: int
     seconds: float
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttachResult(Result):
+    """A trained model that was attached.
+
+    Attributes
+    ----------
+    model, fingerprint : its folder, and sixteen hexadecimal digits that name its content.
+    attributes : what it answers from now on: attribute -> its values.
+    """
+
+    model: str
+    fingerprint: str
+    attributes: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -180,7 +199,8 @@ class AttributeInfo(Result):
 
     Attributes
     ----------
-    tagged : images with a tag of the attribute as it is now.
+    tagged : images with an answer of the attribute as it is now.
+    model : folder of the trained model that answers; None if the attribute is taught.
     """
 
     kind: str
@@ -188,6 +208,7 @@ class AttributeInfo(Result):
     examples: int
     layers: tuple[str, ...]
     tagged: int
+    model: str | None = None
 
 
 @dataclass(frozen=True)

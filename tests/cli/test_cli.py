@@ -17,7 +17,7 @@ from helpers import CLI, run, weights_of
 
 COMMANDS = (
     *("index", "teach", "forget", "predict", "tag", "search", "facets"),
-    *("info", "verify", "rebuild", "remove", "export", "explain", "study"),
+    *("attach", "info", "verify", "rebuild", "remove", "export", "explain", "study"),
 )
 
 

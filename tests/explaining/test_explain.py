@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -20,7 +20,14 @@ from PIL import Image
 
 from conftest import COLOURS, FakeRuntime, draw
 from explain import draw_halves, occlude, point, teach
+from gingham.attributes.attribute import Features
 from gingham.attributes.discriminant import Space
+from gingham.attributes.influence import (
+    Direction,
+    add_up,
+    position_influence,
+    value_direction,
+)
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.table import Preprocess
@@ -28,18 +35,15 @@ from gingham.backbones.torch import TorchRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError
 from gingham.explaining import Explanation, ExplanationPage, ImageExplanations, draw_overlay
-from gingham.explaining.gradcam import grad_cam
-from gingham.explaining.influence import (
-    Direction,
-    add_up,
-    position_influence,
-    value_direction,
-)
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, colour, strength
 from gingham.extract import VIEWS, View
 from gingham.images import WHOLE, ImageSource, load_image, open_image, read_source, resize
 from gingham.options import ReadOptions
 from gingham.results import Evidence, Prediction
+from gingham.training.attribute import TrainedAttribute
+from gingham.training.gradcam import grad_cam
+from gingham.training.trained import OUTPUT
+from gingham.training.vocabulary import ModelAttribute
 from helpers import run, weights_of
 
 
@@ -223,7 +227,7 @@ def test_images_are_explained_alike_however_they_are_given(drawn: tuple[Path, Ca
 def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -> None:
     folder, shop = drawn
     (result,) = shop.explain([folder / "photos" / "0003.jpg"], values=list(COLOURS))
-    attribute = shop._attributes.get("colour")
+    attribute = shop._attributes.taught_attribute("colour")
     ((_, features, _),) = shop._truth.features_of(
         [str(folder / "photos" / "0003.jpg")], attribute.layers, ReadOptions()
     )
@@ -374,13 +378,13 @@ def test_a_runtime_without_maps_is_refused(
         with pytest.raises(InputError, match="no attribute is taught yet"):
             shop.explain([examples / "red" / "100.jpg"])
         shop.teach("colour", examples)
-        with pytest.raises(InputError, match="'fake' gives no maps, only features"):
+        with pytest.raises(InputError, match="'fake' gives features but no maps"):
             shop.explain([examples / "red" / "100.jpg"])
 
 
 def test_a_value_that_there_is_not(drawn: tuple[Path, Catalogue]) -> None:
     _, shop = drawn
-    voter = shop._attributes.get("colour").voter
+    voter = shop._attributes.taught_attribute("colour").voter
     with pytest.raises(InputError, match="unknown value 'mauve'; known: black, blue"):
         value_direction(voter, "mauve")
 
@@ -508,21 +512,14 @@ def test_grad_cam_of_many_views_adds_what_each_adds() -> None:
     assert np.abs(found - first).max() > 0.05
 
 
-@dataclass(frozen=True)
-class Output:
-    name: str
-    kind: str
-    values: tuple[str, ...]
-
-
 class SmallVocabulary:
     all = (
-        Output("colour", "single", ("red", "green", "blue")),
-        Output("plain", "binary", ("yes",)),
+        ModelAttribute("colour", "single", ("red", "green", "blue")),
+        ModelAttribute("plain", "binary", ("yes",)),
     )
     columns: ClassVar[dict[str, slice]] = {"colour": slice(0, 3), "plain": slice(3, 4)}
 
-    def chosen(self, names: Sequence[str] | None) -> list[Output]:
+    def chosen(self, names: Sequence[str] | None) -> list[ModelAttribute]:
         known = {one.name: one for one in self.all}
         if wrong := [name for name in names or () if name not in known]:
             raise InputError(f"the model has no attribute {wrong[0]!r}")
@@ -530,7 +527,9 @@ class SmallVocabulary:
 
 
 class SmallModel:
-    """A trained model as `gingham.explaining.trained` asks for it, of eight channels."""
+    """A trained model of eight channels, as `TrainedAttribute` asks it."""
+
+    fingerprint = "small"
 
     def __init__(self) -> None:
         self.network, self.last_convolution = small_network()
@@ -538,12 +537,16 @@ class SmallModel:
         self.views = VIEWS
         self.vocabulary = SmallVocabulary()
 
+    @property
     def torch_model(self) -> SmallModel:
         return self
 
-    def logits(
-        self, images: Iterable[ImageSource], *, options: ReadOptions
-    ) -> Iterator[tuple[str, np.ndarray | None, str | None]]:
+    def attributes(self, names: Sequence[str] | None = None) -> list[SmallAttribute]:
+        return [SmallAttribute(self, one) for one in self.vocabulary.chosen(names)]  # type: ignore[arg-type]
+
+    def features_of(
+        self, images: Sequence[ImageSource], layers: tuple[str, ...], options: ReadOptions
+    ) -> Iterator[tuple[str, dict[str, np.ndarray] | None, str | None]]:
         import torch
 
         for image in images:
@@ -555,24 +558,22 @@ class SmallModel:
             square = resize(picture, 16, interpolation="bicubic", crop=0.875)
             planes = torch.tensor(square.transpose(2, 0, 1)[None], dtype=torch.float32)
             with torch.inference_mode():
-                logits = self.network.eval()(planes)[0].numpy()
-            yield str(image), logits, None
+                logits = self.network.eval()(planes).numpy()
+            yield str(image), {OUTPUT: logits}, None
 
-    def predictions(
-        self, logits: np.ndarray, names: Sequence[str] | None
-    ) -> list[dict[str, Prediction]]:
+
+class SmallAttribute(TrainedAttribute):
+    def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
         answers = []
-        for row in logits.astype(np.float64):
+        for row in features[OUTPUT].astype(np.float64):
             share = np.exp(row[:3] - row[:3].max()) / np.exp(row[:3] - row[:3].max()).sum()
-            yes = float(1 / (1 + np.exp(-row[3])))
-            spread = [("colour", dict(zip(("red", "green", "blue"), share.tolist(), strict=True)))]
-            spread.append(("plain", {"yes": yes, "no": 1 - yes}))
-            found = {}
-            for name, values in spread:
-                ordered = dict(sorted(values.items(), key=lambda item: -item[1]))
-                best = next(iter(ordered))
-                found[name] = Prediction(best, ordered[best], ordered, ())
-            answers.append({name: found[name] for name in names or found})
+            values = dict(zip(("red", "green", "blue"), share.tolist(), strict=True))
+            if self.name == "plain":
+                yes = float(1 / (1 + np.exp(-row[3])))
+                values = {"yes": yes, "no": 1 - yes}
+            ordered = dict(sorted(values.items(), key=lambda item: -item[1]))
+            best = next(iter(ordered))
+            answers.append(Prediction(best, ordered[best], ordered, ()))
         return answers
 
 

@@ -45,12 +45,12 @@ def test_a_model_from_its_folder(model: Path, tmp_path: Path, runtime: FakeRunti
         together = list(shop.explain(images, model=trained))
         for image, result in zip(images, together, strict=True):
             (alone,) = shop.explain([image], model=trained)
-            predicted = trained.predictions(next(trained.logits([str(image)]))[1][None])[0]  # type: ignore[index]
+            (answer,) = shop.predict([image], model=trained)
             assert [e.attribute for e in result.explanations] == ["colour", "striped"]
             for one, other in zip(result.explanations, alone.explanations, strict=True):
                 assert one.method == "grad-cam"
                 np.testing.assert_allclose(one.heat, other.heat, atol=1e-4)
-                assert one.prediction.values == predicted[one.attribute].values
+                assert one.prediction.values == answer.predictions[one.attribute].values
                 assert one.confidence == one.prediction.values[one.value]
                 assert len(one.prediction.evidence) == 5
                 assert one.heat.min() >= 0

@@ -34,8 +34,7 @@ from gingham.evaluation.model import evaluate_model
 from gingham.images import load_image, resize
 from gingham.options import ReadOptions
 from gingham.training import TrainedModel, train
-from gingham.training.applying import predict_images, tag_catalogue
-from gingham.training.trained import TorchModel
+from gingham.training.trained import OUTPUT, TorchModel
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +124,17 @@ def planes_of(images: Sequence[str], parts: TorchModel) -> torch.Tensor:
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float()
 
 
+def logits_of(model: TrainedModel, images: list[str]) -> np.ndarray:
+    read = model.features_of(images, (OUTPUT,), ReadOptions())
+    return np.concatenate([row[OUTPUT] for _, row, _ in read if row is not None])
+
+
 def test_the_graph_answers_as_torch_does_and_needs_no_torch(
     trained: TrainedModel, table: Path
 ) -> None:
     images = [str(path) for path in sorted((table.parent / "photos").iterdir())[:5]]
-    graph = np.stack([row for _, row, _ in trained.logits(images) if row is not None])
-    parts = trained.torch_model()
+    graph = logits_of(trained, images)
+    parts = trained.torch_model
     planes = planes_of(images, parts)
     seen = []
     hook = parts.last_convolution.register_forward_hook(lambda *a: seen.append(a[2].shape))
@@ -144,8 +148,9 @@ def test_the_graph_answers_as_torch_does_and_needs_no_torch(
     code = (
         "import sys; from gingham.training import TrainedModel\n"
         f"m = TrainedModel.load({str(trained.folder)!r})\n"
-        f"(image, logits, reason), = m.logits([{images[0]!r}])\n"
-        "m.predictions(logits[None])\n"
+        "from gingham import ReadOptions\n"
+        f"(_, logits, _), = m.features_of([{images[0]!r}], ('logits',), ReadOptions())\n"
+        "[one.answer(logits) for one in m.attributes()]\n"
         "wrong = {'torch', 'sklearn', 'lightning', 'timm'} & set(sys.modules)\n"
         "assert not wrong, wrong"
     )
@@ -161,8 +166,8 @@ def test_the_graph_of_many_views_answers_as_torch_does(
     train(table, tmp_path / "model", replace(config, model=views))
     model = TrainedModel.load(tmp_path / "model")
     images = [str(path) for path in sorted((table.parent / "photos").iterdir())[:5]]
-    graph = np.stack([row for _, row, _ in model.logits(images) if row is not None])
-    parts = model.torch_model()
+    graph = logits_of(model, images)
+    parts = model.torch_model
     with torch.inference_mode():
         straight = parts.network(planes_of(images, parts)).numpy()
         parts.network.network.middle = 0.0  # type: ignore[union-attr]
@@ -180,12 +185,15 @@ def test_the_graph_of_many_views_answers_as_torch_does(
 
 
 def test_predictions_read_as_those_of_a_taught_attribute(
-    trained: TrainedModel, table: Path, tmp_path: Path
+    trained: TrainedModel, table: Path, tmp_path: Path, runtime: FakeRuntime
 ) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no image")
     image = str(table.parent / "photos" / "red2.jpg")
-    good, failed = predict_images(trained, [image, str(bad)])
+    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
+        good, failed = shop.predict([image, str(bad)], model=trained)
+        with pytest.raises(InputError, match="no attribute 'cut'; it has colour, look, striped"):
+            shop.predict([image], model=trained, attributes=["cut"])
     assert set(good.predictions) == {"colour", "striped", "look"}
     colour, striped, look = (good.predictions[name] for name in ("colour", "striped", "look"))
     assert set(colour.values) == set(COLOURS)
@@ -199,8 +207,6 @@ def test_predictions_read_as_those_of_a_taught_attribute(
         == "not an image in a known format: give JPEG, PNG, WebP, GIF, TIFF, BMP or the like"
     )
     json.dumps(good.to_dict())
-    with pytest.raises(InputError, match="no attribute 'cut'; it has colour, look, striped"):
-        next(predict_images(trained, [image], attributes=["cut"]))
 
 
 def test_a_single_image_left_over_of_an_epoch_does_no_harm(
@@ -446,7 +452,10 @@ def test_a_model_tags_filters_and_counts_like_a_taught_attribute(
     photos = table.parent / "photos"
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         shop.index([photos])
-        result = tag_catalogue(shop, trained)
+        attached = shop.attach(trained.folder)
+        assert attached.fingerprint == trained.fingerprint
+        assert set(attached.attributes) == {"colour", "striped", "look"}
+        result = shop.tag()
         assert (result.images, result.failures) == (96, ())
         assert sum(result.attributes["colour"].values()) == 96
         assert shop.facets().attributes["striped"] == {
@@ -459,37 +468,32 @@ def test_a_model_tags_filters_and_counts_like_a_taught_attribute(
             assert "stripes" in hit.attributes["look"]
         info = shop.info().attributes["colour"]
         assert (info.kind, info.examples, info.tagged) == ("single", 0, 96)
+        assert info.model == str(trained.folder)
         assert shop.export(tmp_path / "tags.csv") == 96
-        # The last to tag counts; the taught attribute has a look, the model's has none.
+        assert "attribute:colour" not in shop.info().looks
+        # What is attached answers until it is forgotten; nothing that was taught is lost.
+        with pytest.raises(InputError, match="'colour' is answered by the attached model"):
+            shop.teach("colour", examples)
+        shop.forget("colour")
         shop.teach("colour", examples)
-        assert shop.facets(["colour=red"]).images == result.attributes["colour"]["red"]
         assert "attribute:colour" in shop.info().looks
         taught = shop.tag(["colour"])
         assert shop.facets().attributes["colour"] == {
             k: v for k, v in taught.attributes["colour"].items() if v
         }
-        tag_catalogue(shop, trained, attributes=["colour"])
+        shop.attach(trained.folder, attributes=["colour"])
+        assert "colour" not in shop.facets().attributes
+        shop.tag(["colour"])
         shop.forget("striped")
         assert set(shop.facets().attributes) == {"colour", "look"}
+        shop.rebuild()
         assert shop.verify() == []
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
         assert shop.facets(["colour=red"]).images == result.attributes["colour"]["red"]
-
-
-def test_put_tags_refuses_what_is_not_there(
-    tmp_path: Path, runtime: FakeRuntime, photos: Path
-) -> None:
-    with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
-        shop.index([photos])
-        image = next(iter(shop.images()))
-        with pytest.raises(InputError, match="'mauve' is none of red"):
-            shop.put_tags(
-                "colour", {image: (["mauve"], 1.0)}, kind="single", values=["red"], model="x"
-            )
-        with pytest.raises(InputError, match="is not in catalogue"):
-            shop.put_tags(
-                "colour", {"ab": (["red"], 1.0)}, kind="single", values=["red"], model="x"
-            )
+        shop.forget("colour")
+        assert shop.info().attributes["colour"].examples == 18
+        (answer,) = shop.predict([photos / "red2.jpg"], attributes=["colour"])
+        assert answer.predictions["colour"].evidence
 
 
 def test_evaluation_compares_with_what_was_taught(

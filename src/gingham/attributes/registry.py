@@ -1,24 +1,25 @@
-"""The taught attributes of a catalogue and what they answered: derived, rebuildable."""
+"""The attributes of a catalogue, taught and attached, and the tags that they gave."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from gingham.attributes.attribute import Attribute
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError
+from gingham.store.attached import Attached
 from gingham.store.examples import Taught
 from gingham.store.features import ImageId
-from gingham.store.files import replace_file
+from gingham.store.files import replacing
 from gingham.store.truth import Truth
 
 _PREDICTIONS = pa.schema(
@@ -30,35 +31,35 @@ _PREDICTIONS = pa.schema(
     ]
 )
 
-_TRAINED = b"trained"
-
-Batches = Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]
-"""Ids, the values of each image (none: unknown), and the confidences."""
-
-
-@dataclass(frozen=True)
-class TrainedTags:
-    """What a trained model's tags of an attribute are: `model` is the fingerprint of the model."""
-
-    kind: str
-    values: tuple[str, ...]
-    model: str
+Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]], None]
+"""Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
 
 
 class Attributes:
-    """The attributes of a catalogue: what the log says, what was fitted, what was predicted.
+    """The attributes of a catalogue: those taught by examples and those attached with a model.
 
-    Everything in the folder is derived: an attribute whose file is missing, damaged or older
-    than the examples is refitted.
+    An attached attribute answers in place of a taught one of the same name, until it is detached.
+    Everything in the folder is derived: a taught attribute whose file is missing, damaged or older
+    than the examples is fitted again.
+
+    Parameters
+    ----------
+    folder : of what is derived.
+    truth : of the catalogue.
+    load_model : opens the folder of a trained model and gives its attributes.
     """
 
-    def __init__(self, folder: Path, truth: Truth) -> None:
+    def __init__(
+        self, folder: Path, truth: Truth, load_model: Callable[[str], Sequence[Attribute]]
+    ) -> None:
         self._folder = folder
         self._truth = truth
+        self._load_model = load_model
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
+        self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
-        self._tags: dict[str, tuple[int, dict[bytes, bytes]]] = {}
+        self._tags: dict[str, tuple[int, str]] = {}
 
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
@@ -72,30 +73,23 @@ class Attributes:
         return sorted(self.taught())
 
     def answering(self) -> list[str]:
-        """The attributes that are taught, or tagged by a trained model, sorted."""
-        folders = [unquote(path.parent.name) for path in self._folder.glob("*/predictions.parquet")]
-        return sorted({*self.taught(), *(name for name in folders if self.trained(name))})
+        """All attributes, taught or attached, sorted."""
+        return sorted({*self.taught(), *self.attached})
+
+    @property
+    def attached(self) -> Mapping[str, Attached]:
+        """The attributes that a trained model answers."""
+        return self._truth.attached.current
 
     def kind(self, name: str) -> str:
         """`single` or `multi`."""
-        trained = self.trained(name)
-        return trained.kind if trained else self.taught()[name].kind
+        one = self.attached.get(name)
+        return one.kind if one else self.taught()[name].kind
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values that its tags may be."""
-        trained = self.trained(name)
-        return trained.values if trained else self.get(name).values
-
-    def trained(self, name: str) -> TrainedTags | None:
-        """Say what a trained model tagged; None if the tags are those of the taught attribute.
-
-        The last to tag counts: `gingham tag`, with a model or without.
-        """
-        _, metadata = self._written(name)
-        if _TRAINED not in metadata:
-            return None
-        said = json.loads(metadata[_TRAINED])
-        return TrainedTags(said["kind"], tuple(said["values"]), said["model"])
+        one = self.attached.get(name)
+        return one.values if one else self.taught_attribute(name).values
 
     def check(self, names: Sequence[str] | None) -> list[str]:
         """Return the attributes asked for, or all.
@@ -103,9 +97,9 @@ class Attributes:
         Raises
         ------
         InputError
-            If one is not taught, or none is.
+            If one is not there, or there is none.
         """
-        known = self.names()
+        known = self.answering()
         if not known:
             raise InputError("no attribute is taught yet: run gingham teach first")
         for name in names or ():
@@ -113,10 +107,38 @@ class Attributes:
                 raise InputError(f"unknown attribute {name!r}; taught: {', '.join(known)}")
         return list(dict.fromkeys(names)) if names else known
 
-    def get(self, name: str) -> TaughtAttribute:
-        """Load an attribute, or refit it if its file does not match the examples."""
+    def get(self, name: str) -> Attribute:
+        """Give the attribute that answers: the attached one, or else the taught one.
+
+        Raises
+        ------
+        CatalogueError
+            If its model is not where it was attached, or is another one now.
+        """
+        one = self.attached.get(name)
+        if one is None:
+            return self.taught_attribute(name)
+        if one.fingerprint not in self._models:
+            try:
+                loaded = self._load_model(one.model)
+            except CatalogueError as error:
+                raise CatalogueError(
+                    f"attribute {name!r} is answered by a model that cannot be opened ({error}): "
+                    "attach the model from where it is now, or forget the attribute"
+                ) from None
+            if any(attribute.stamp != one.fingerprint for attribute in loaded):
+                raise CatalogueError(
+                    f"attribute {name!r} was attached with model {one.model} "
+                    f"({one.fingerprint}), which has changed since: attach it again, or forget the "
+                    "attribute"
+                )
+            self._models[one.fingerprint] = {attribute.name: attribute for attribute in loaded}
+        return self._models[one.fingerprint][name]
+
+    def taught_attribute(self, name: str) -> TaughtAttribute:
+        """Load a taught attribute, or fit it again where its file does not match the examples."""
         taught = self.taught()[name]
-        stamp = self.stamp(name)
+        stamp = self._taught_stamp(name)
         if (ready := self._ready.get(name)) and ready.stamp == stamp:
             return ready
         try:
@@ -142,35 +164,34 @@ class Attributes:
         self._ready[attribute.name] = attribute
 
     def forget(self, name: str) -> None:
-        """Delete what was derived of an attribute; examples are kept in the log."""
+        """Delete what was derived of an attribute; its examples are kept in the log."""
         self._ready.pop(name, None)
         self._tags.pop(name, None)
         shutil.rmtree(self._path(name), ignore_errors=True)
 
-    def write_predictions(self, attribute: TaughtAttribute, batches: Batches) -> None:
-        """Replace an attribute's predictions, streaming."""
-        self._write(attribute.name, {b"stamp": attribute.stamp.encode()}, batches)
+    @contextlib.contextmanager
+    def writing_tags(self, attribute: Attribute) -> Iterator[Put]:
+        """Replace an attribute's tags by those that are put, unless an error comes between."""
+        schema = _PREDICTIONS.with_metadata({b"stamp": attribute.stamp.encode()})
+        with (
+            replacing(self._path(attribute.name) / "predictions.parquet") as path,
+            pq.ParquetWriter(path, schema, compression="zstd") as writer,
+        ):
 
-    def write_trained(self, name: str, tags: TrainedTags, batches: Batches) -> None:
-        """Replace an attribute's predictions by those of a trained model, streaming."""
-        said = {"kind": tags.kind, "values": tags.values, "model": tags.model}
-        self._write(name, {_TRAINED: json.dumps(said).encode()}, batches)
+            def put(
+                ids: Sequence[ImageId],
+                values: Sequence[Sequence[str]],
+                confidence: NDArray[np.floating],
+            ) -> None:
+                columns = [ids, values, confidence.astype(np.float32)]
+                arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
-    def _write(self, name: str, metadata: dict[bytes, bytes], batches: Batches) -> None:
-        schema = _PREDICTIONS.with_metadata(metadata)
-
-        def write(path: Path) -> None:
-            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-                for ids, values, confidence in batches:
-                    columns = [ids, values, confidence.astype(np.float32)]
-                    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
-                    writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
-        replace_file(self._path(name) / "predictions.parquet", write)
-        self._tags.pop(name, None)
+            yield put
+        self._tags.pop(attribute.name, None)
 
     def predictions(self, name: str) -> Iterator[tuple[ImageId, list[str], float]]:
-        """Stream (id, values, confidence) of an attribute's predictions; no value: unknown."""
+        """Stream (id, values, confidence) of an attribute's tags; no value: unknown."""
         path = self._path(name) / "predictions.parquet"
         if self.tagged(name) is None:
             return
@@ -179,28 +200,24 @@ class Attributes:
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def tagged(self, name: str) -> str | None:
-        """Name the tags of an attribute; None if it was not tagged since it was last taught."""
-        written, metadata = self._written(name)
-        if trained := self.trained(name):
-            return f"{trained.model}:{written}"
-        if name not in self.taught() or metadata.get(b"stamp", b"").decode() != self.stamp(name):
-            return None
-        return f"{self.stamp(name)}:{written}"
+        """Name the tags of an attribute; None if they are not of the attribute as it is now."""
+        written, stamp = self._written(name)
+        return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
 
-    def _written(self, name: str) -> tuple[int, dict[bytes, bytes]]:
-        """When an attribute's predictions were written, and by what; nothing if they are not."""
+    def _written(self, name: str) -> tuple[int, str]:
+        """When an attribute's tags were written, and by which attribute; (0, "") if never."""
         if name not in self._tags:
             path = self._path(name) / "predictions.parquet"
             try:
                 with pq.ParquetFile(path) as file:
                     metadata = file.schema_arrow.metadata or {}
-                self._tags[name] = path.stat().st_mtime_ns, metadata
+                self._tags[name] = path.stat().st_mtime_ns, metadata.get(b"stamp", b"").decode()
             except (OSError, pa.ArrowException):
-                self._tags[name] = 0, {}
+                self._tags[name] = 0, ""
         return self._tags[name]
 
     def rebuild(self) -> None:
-        """Refit every attribute from the examples; predictions are kept."""
+        """Fit every taught attribute again from its examples; tags are kept."""
         self._ready.clear()
         for name, taught in self.taught().items():
             self._fit(name, taught)
@@ -218,7 +235,11 @@ class Attributes:
         return self._folder / quote(name, safe=" ")
 
     def stamp(self, name: str) -> str:
-        """Name the state of an attribute: its examples and all else that decides its fit."""
+        """Name the state of the attribute that answers: it differs whenever an answer could."""
+        one = self.attached.get(name)
+        return one.fingerprint if one else self._taught_stamp(name)
+
+    def _taught_stamp(self, name: str) -> str:
         taught = self.taught()[name]
         if name not in self._stamps:
             self._stamps[name] = stamp_of(self._truth.config, taught)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.attribute import PROJECTION, Features, HeatMap, Picture
+from gingham.attributes.influence import add_up, position_influence, value_direction
 from gingham.attributes.voters import MultiVoter, MultiVotes, SingleVoter, Votes
-from gingham.backbones.table import FeatureConfig
-from gingham.errors import CatalogueError
+from gingham.backbones.runtime import MapRuntime, Runtime
+from gingham.backbones.table import FOREGROUND, FeatureConfig
+from gingham.errors import CatalogueError, InputError
 from gingham.results import Evidence, Prediction
 from gingham.store.examples import Taught
 from gingham.store.files import replace_file
@@ -50,17 +53,29 @@ class TaughtAttribute:
         return self.voter.layers
 
     @property
+    def needs(self) -> Literal["features"]:
+        """It answers from features that the catalogue keeps."""
+        return "features"
+
+    @property
+    def reader(self) -> None:
+        """The catalogue reads for it."""
+
+    @property
+    def method(self) -> str:
+        """Its own projection explains it."""
+        return PROJECTION
+
+    @property
     def values(self) -> tuple[str, ...]:
         """The values it tells apart."""
         return tuple(str(value) for value in self.voter.classes)
 
-    def project(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
+    def project(self, features: Features) -> NDArray[np.float32]:
         """Map layer -> (N, 2C) to the look `attribute:NAME`: (N, d) float32 unit rows."""
         return self.voter.look(self._columns(features)).astype(np.float32)
 
-    def tags(
-        self, features: Mapping[str, NDArray[np.floating]]
-    ) -> tuple[list[list[str]], NDArray[np.float64]]:
+    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.float64]]:
         """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
         votes = self.voter.vote(self._columns(features), k_evidence=1)
         return [answer or [] for answer in self._answers(votes)], votes.confidence
@@ -75,9 +90,7 @@ class TaughtAttribute:
             for present, unknown in zip(votes.present, votes.unknown, strict=True)
         ]
 
-    def predict(
-        self, features: Mapping[str, NDArray[np.floating]], *, evidence: int = 5
-    ) -> list[Prediction]:
+    def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
         """Answer for N images, with probabilities and the nearest examples."""
         votes = self.voter.vote(self._columns(features), k_evidence=evidence)
         multi = self.kind == "multi"
@@ -97,6 +110,35 @@ class TaughtAttribute:
                 )
             )
         return predictions
+
+    def mapped_layers(self) -> tuple[str, ...]:
+        """The hidden layers of its projection: not those that only tell what is unknown."""
+        blocks = self.voter.projection.space.blocks
+        return tuple(dict.fromkeys(layer.removesuffix(FOREGROUND) for layer, _, _ in blocks))
+
+    def check_explainable(self, runtime: Runtime) -> None:
+        """See `Attribute.check_explainable`."""
+        if not isinstance(runtime, MapRuntime):
+            raise InputError(
+                f"the runtime of backbone {runtime.config.backbone!r} gives features but no maps: "
+                "it cannot show where in an image a value is found"
+            )
+
+    def explain(self, picture: Picture, features: Features, values: Sequence[str]) -> list[HeatMap]:
+        """Say where in a picture its own projection finds each of some values."""
+        scores, influences = position_influence(
+            self.voter.projection.space,
+            dict(picture.maps(self.mapped_layers())),
+            [value_direction(self.voter, value) for value in values],
+        )
+        heats = add_up(influences)
+        found = []
+        for row, value in enumerate(values):
+            shares = {layer: float(np.abs(one[row]).mean()) for layer, one in influences.items()}
+            whole = sum(shares.values()) or 1.0
+            layers = {layer: share / whole for layer, share in shares.items()}
+            found.append(HeatMap(value, float(scores[row]), heats[row], layers))
+        return found
 
     def save(self, path: Path) -> None:
         """Write it to one `.npz` file without pickles."""
@@ -137,7 +179,7 @@ class TaughtAttribute:
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CatalogueError(f"{path} is damaged ({error})") from None
 
-    def _columns(self, features: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
+    def _columns(self, features: Features) -> NDArray[np.floating]:
         """Join the layers that the voter reads, each where it expects it."""
         blocks = self.voter.projection.blocks
         first = features[blocks[0][0]]

@@ -32,6 +32,7 @@ from gingham.cli.options import (
     app,
     look_weights,
     open_catalogue,
+    opened,
     split_names,
     stdin_paths,
 )
@@ -39,7 +40,7 @@ from gingham.errors import InputError
 from gingham.results import shown
 
 if TYPE_CHECKING:
-    from gingham.results import Failure
+    pass
 
 
 @app.command()
@@ -216,25 +217,15 @@ def predict(
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
     with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
-        if model is None:
-            results = shop.predict(paths, attributes=attribute, options=options)
-        else:
-            from gingham.training.applying import predict_images, resolve_images
-            from gingham.training.trained import TrainedModel
-
-            results = predict_images(
-                TrainedModel.load(model),
-                resolve_images(shop, paths),
-                attributes=attribute,
-                options=options,
-            )
+        results = shop.predict(paths, attributes=attribute, model=opened(model), options=options)
         for result in results:
             failed |= result.error is not None
             if as_json:
                 print_json(result.to_dict())
-            elif result.error is not None:
+                continue
+            if result.error is not None:
                 print(f"failed: {result.image}: {result.error}", file=sys.stderr)
-            else:
+            if result.predictions or result.error is None:
                 said = "; ".join(
                     f"{name} {shown(p.value)} ({p.confidence:.2f})"
                     for name, p in result.predictions.items()
@@ -254,28 +245,42 @@ def tag(
 ) -> None:
     """Predict attributes for every image of the catalogue.
 
-    Taught attributes use the stored features; a trained model reads the image files again.
+    Taught attributes use the stored features; a trained model reads the image files again. With
+    --model the model is attached first.
     """
-    failures: tuple[Failure, ...] = ()
     with open_catalogue(catalogue) as shop, reading("tag", as_json) as options:
-        if model is None:
-            result = shop.tag(attributes, options=options)
-        else:
-            from gingham.training.applying import tag_catalogue
-            from gingham.training.trained import TrainedModel
-
-            result = made = tag_catalogue(
-                shop, TrainedModel.load(model), attributes=attributes, options=options
-            )
-            failures = made.failures
+        if model is not None:
+            attributes = list(shop.attach(model, attributes=attributes).attributes)
+        result = shop.tag(attributes, options=options)
     if as_json:
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
         say(f"{result.images} images tagged in {result.seconds:.1f} s")
-        for failure in failures:
+        for failure in result.failures:
             print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
-    raise typer.Exit(1 if failures else 0)
+    raise typer.Exit(1 if result.failures else 0)
+
+
+@app.command()
+def attach(
+    catalogue: CatalogueArgument,
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Make the attributes of a trained model attributes of the catalogue.
+
+    They answer in place of taught attributes of the same name; `forget` detaches them.
+    """
+    with open_catalogue(catalogue) as shop:
+        result = shop.attach(model)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    for name, values in result.attributes.items():
+        say(f"attached {name}: {', '.join(values)}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from gingham.cli.options import (
     ModelOption,
     app,
     open_catalogue,
+    opened,
     stdin_paths,
 )
 from gingham.results import shown
@@ -46,17 +47,12 @@ def explain(
 
     paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     failed = False
-    trained = None
-    if model is not None:
-        from gingham.training.trained import TrainedModel
-
-        trained = TrainedModel.load(model)
     with open_catalogue(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
         results = shop.explain(
             paths,
             attributes=attribute,
             values=value or [],
-            model=trained,
+            model=opened(model),
             options=options,
         )
         page = ExplanationPage(out)

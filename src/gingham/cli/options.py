@@ -14,6 +14,7 @@ from gingham.errors import InputError
 
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
+    from gingham.training.trained import TrainedModel
 
 app = typer.Typer(
     name="gingham",
@@ -100,6 +101,15 @@ def open_catalogue(folder: Path) -> Catalogue:
         raise InputError(f'"{folder}" is a file: give the folder of the catalogue first')
 
     return Catalogue.open(folder)
+
+
+def opened(model: Path | None) -> TrainedModel | None:
+    """Open the model given by `--model`, if there is one."""
+    if model is None:
+        return None
+    from gingham.training.trained import TrainedModel
+
+    return TrainedModel.load(model)
 
 
 def stdin_paths() -> list[str]:

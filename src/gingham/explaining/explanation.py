@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from gingham.images import Box
 from gingham.results import Prediction, Result
 
-PROJECTION = "projection"
-GRAD_CAM = "grad-cam"
-
 
 @dataclass(frozen=True)
 class Explanation(Result):

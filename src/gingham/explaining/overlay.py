@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.explaining.explanation import GRAD_CAM, Explanation
+from gingham.attributes.attribute import GRAD_CAM
+from gingham.explaining.explanation import Explanation
 
 SPEAKS_FOR = ((255, 237, 160), (254, 178, 76), (253, 141, 60), (240, 59, 32), (189, 0, 38))
 SPEAKS_AGAINST = ((222, 235, 247), (158, 202, 225), (107, 174, 214), (49, 130, 189), (8, 81, 156))

@@ -11,13 +11,9 @@ from string import Template
 
 from PIL import Image
 
+from gingham.attributes.attribute import GRAD_CAM, PROJECTION
 from gingham.errors import ImageError, InputError
-from gingham.explaining.explanation import (
-    GRAD_CAM,
-    PROJECTION,
-    Explanation,
-    ImageExplanations,
-)
+from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.images import open_image, read_file
 from gingham.report.frame import STYLE, escaped, html_page

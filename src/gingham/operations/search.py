@@ -180,7 +180,7 @@ class Searcher:
 
     def _sync_look(self, index: VectorIndex, name: str) -> None:
         """Project every image into a taught attribute's space, unless that was done before."""
-        attribute = self._attributes.get(name)
+        attribute = self._attributes.taught_attribute(name)
         stamp = f"{attribute.stamp}:{self._locations.version}"
         note = self._folder / "taught.json"
         try:
@@ -350,7 +350,7 @@ class Searcher:
         self, index: VectorIndex, name: str, examples: Sequence[Example]
     ) -> NDArray[np.float32]:
         """Give vectors of a taught look, (N, d)."""
-        project = self._attributes.get(name).project
+        project = self._attributes.taught_attribute(name).project
         rows = [
             index.look_vectors(name, [example.hex()])
             if isinstance(example, bytes)

@@ -1,86 +1,95 @@
-"""Attributes applied: to single images as they come, and to the whole catalogue as a stream."""
+"""Attributes applied to the whole catalogue, as a stream."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gingham.attributes.attribute import Attribute, Features
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.registry import Attributes
-from gingham.attributes.taught import TaughtAttribute
-from gingham.images import ImageSource
+from gingham.errors import InputError
 from gingham.index.tags import UNKNOWN
 from gingham.options import ReadOptions
-from gingham.results import ImagePredictions, TagResult
+from gingham.results import Failure, TagResult
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
 
+BATCH = 512
+"""Images whose files are read again that are answered together."""
 
-def predict(
-    truth: Truth,
-    attributes: Attributes,
-    paths: Sequence[ImageSource],
-    names: Sequence[str],
-    options: ReadOptions,
-    *,
-    evidence: int = 5,
-) -> Iterator[ImagePredictions]:
-    """Predict images one after another, with so many examples; see `Catalogue.predict`."""
-    taught = [attributes.get(name) for name in names]
-    used = {layer for attribute in taught for layer in attribute.layers}
-    # Without any attribute an image is still read, to say whether it can be.
-    layers = tuple(x for x in truth.layers if x in used) or truth.layers[:1]
-    for done, (image, features, reason) in enumerate(truth.features_of(paths, layers, options), 1):
-        if features is None:
-            yield ImagePredictions(image, error=reason)
-        else:
-            predictions = {a.name: a.predict(features, evidence=evidence)[0] for a in taught}
-            yield ImagePredictions(image, predictions)
-        options.progress("predict", done, len(paths))
+Batch = tuple[list[ImageId], Features]
 
 
 def tag(
-    truth: Truth,
-    attributes: Attributes,
-    names: Sequence[str],
-    options: ReadOptions,
+    truth: Truth, attributes: Attributes, names: Sequence[str], options: ReadOptions
 ) -> TagResult:
-    """Tag every image with the named attributes; see `Catalogue.tag`."""
+    """Tag every image with the named attributes; see `Catalogue.tag`.
+
+    Raises
+    ------
+    InputError
+        If files must be read again and not one can be.
+    """
     started = time.perf_counter()
-    counts: dict[str, dict[str, int]] = {}
-    for number, name in enumerate(names):
-        attribute = attributes.get(name)
-        count = dict.fromkeys((*attribute.values, UNKNOWN), 0)
-        counts[name] = count
-        with blas_threads(1):
-            attributes.write_predictions(
-                attribute, _answers(truth, attribute, count, number, len(names), options)
-            )
-    return TagResult(counts, len(truth.locations.images), time.perf_counter() - started)
+    chosen = [attributes.get(name) for name in names]
+    # What the catalogue keeps is read column by column; a model reads an image once for all.
+    groups = [[one] for one in chosen if one.reader is None]
+    readers = {id(one.reader): one.reader for one in chosen if one.reader is not None}
+    groups += [[one for one in chosen if id(one.reader) == key] for key in readers]
+    counts = {one.name: dict.fromkeys((*one.values, UNKNOWN), 0) for one in chosen}
+    failures: list[Failure] = []
+    total, done = len(groups) * len(truth.locations.images), 0
+    for group in groups:
+        with blas_threads(1), contextlib.ExitStack() as written:
+            puts = [(one, written.enter_context(attributes.writing_tags(one))) for one in group]
+            for ids, features in _batches(truth, group, failures, options):
+                for one, put in puts:
+                    values, confidence = one.tags(features)
+                    put(ids, values, confidence)
+                    for answer in values:
+                        for value in answer or [UNKNOWN]:
+                            counts[one.name][value] += 1
+                done += len(ids)
+                options.progress("tag", done, total)
+    images = len(truth.locations.images) - len({failure.image for failure in failures})
+    return TagResult(counts, images, time.perf_counter() - started, tuple(failures))
 
 
-def _answers(
-    truth: Truth,
-    attribute: TaughtAttribute,
-    count: dict[str, int],
-    number: int,
-    total: int,
-    options: ReadOptions,
-) -> Iterator[tuple[list[ImageId], list[list[str]], NDArray[np.floating]]]:
-    done = number * len(truth.locations.images)
-    for ids, features in truth.features.batches(attribute.layers):
-        live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
-        if not live:
-            continue
-        if len(live) < len(ids):
-            features = {layer: block[live] for layer, block in features.items()}
-        values, confidence = attribute.tags(features)
-        for answer in values:
-            for value in answer or [UNKNOWN]:
-                count[value] += 1
-        done += len(live)
-        options.progress("tag", done, total * len(truth.locations.images))
-        yield [ids[row] for row in live], values, confidence
+def _batches(
+    truth: Truth, group: Sequence[Attribute], failures: list[Failure], options: ReadOptions
+) -> Iterator[Batch]:
+    first = group[0]
+    if first.reader is None:
+        for ids, features in truth.features.batches(first.layers):
+            live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
+            if len(live) == len(ids):
+                yield ids, features
+            elif live:
+                yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
+        return
+    images = {image_id: files[0] for image_id, files in truth.locations.images.items()}
+    read = first.reader.features_of(list(images.values()), first.layers, options.quiet)
+    before, found = len(failures), False
+    ids, rows = [], []
+    for image_id, (image, row, reason) in zip(images, read, strict=True):
+        if row is None:
+            failures.append(Failure(image, reason or "cannot be read"))
+        else:
+            ids.append(image_id)
+            rows.append(row)
+        if len(ids) == BATCH:
+            yield ids, _stacked(rows)
+            ids, rows, found = [], [], True
+    if ids:
+        yield ids, _stacked(rows)
+    elif not found:
+        why = [f": {one.image}: {one.reason}" for one in failures[before:][:1]]
+        raise InputError(f"no image of the catalogue can be read{''.join(why)}")
+
+
+def _stacked(rows: Sequence[Features]) -> Features:
+    return {layer: np.concatenate([row[layer] for row in rows]) for layer in rows[0]}

@@ -64,6 +64,11 @@ def teach(
     """Add examples to an attribute and fit it; see `Catalogue.teach`."""
     started = time.perf_counter()
     check_attribute_name(attribute)
+    if attribute in attributes.attached:
+        raise InputError(
+            f"attribute {attribute!r} is answered by the attached model "
+            f"{attributes.attached[attribute].model}: forget it first, or teach another name"
+        )
     before = attributes.taught().get(attribute)
     kind = _kind(before, attribute, kind)
     chosen: str | tuple[str, ...] = layers if isinstance(layers, str) else tuple(layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -87,12 +88,9 @@ class LocalFiles:
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
     ) -> None:
         """See `Files.put`."""
-
-        def fill(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                write(file)
-
-        _publish(self._path(name), fill, _link if if_absent else Path.replace)
+        place = _link if if_absent else Path.replace
+        with replacing(self._path(name), place) as temporary, temporary.open("wb") as file:
+            write(file)
 
     def delete(self, name: str) -> None:
         """See `Files.delete`."""
@@ -143,12 +141,32 @@ def _is_name(name: str) -> bool:
     )
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a local file under a temporary name beside its place, fsync it, and rename it.
+@contextlib.contextmanager
+def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[Path]:
+    """Give a temporary path beside a local file; fsync it and rename it once it is written.
 
-    Whoever reads `path` sees the old content or the new, never a part, even after a power cut.
+    Whoever reads `path` sees the old content or the new, never a part, even after a power cut; an
+    error in between leaves the old.
     """
-    _publish(path, write, Path.replace)
+    _make_folder(path.parent)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
+    temporary.touch(exist_ok=False)
+    try:
+        mode = temporary.stat().st_mode
+        yield temporary
+        # Some libraries make the file again, readable by its owner alone; it may be shared.
+        temporary.chmod(mode)
+        _fsync(temporary)
+        place(temporary, path)
+        _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a local file under a temporary name; see `replacing`."""
+    with replacing(path) as temporary:
+        write(temporary)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -170,24 +188,6 @@ def read_json(path: Path) -> Any:
         raise CatalogueError(f"{path} is missing") from None
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{path} is damaged ({error})") from None
-
-
-def _publish(
-    path: Path, write: Callable[[Path], object], place: Callable[[Path, Path], object]
-) -> None:
-    _make_folder(path.parent)
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
-    temporary.touch(exist_ok=False)
-    try:
-        mode = temporary.stat().st_mode
-        write(temporary)
-        # Some libraries make the file again, readable by its owner alone; it may be shared.
-        temporary.chmod(mode)
-        _fsync(temporary)
-        place(temporary, path)
-        _fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _link(temporary: Path, path: Path) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.runtime import LazyRuntime, Runtime
-from gingham.backbones.table import FeatureConfig
+from gingham.backbones.table import FeatureConfig, Preprocess
 from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
 from gingham.images import ImageSource, read_source
 from gingham.options import ReadOptions
+from gingham.store.attached import AttachedLog
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
@@ -40,6 +41,7 @@ class Truth:
     views : of the mirrored and cropped views of examples; without descriptors.
     locations : which file holds which image: the images of the catalogue.
     log : the examples.
+    attached : which attributes trained models answer.
     """
 
     def __init__(self, files: Files, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
@@ -50,11 +52,12 @@ class Truth:
         self.views = FeatureStore(files, replace(config, descriptors=()), "views/")
         self.locations = Locations(files)
         self.log = ExampleLog(files)
+        self.attached = AttachedLog(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         # Features last: they are written first, so every image that a log names has its own.
-        parts = (self.log, self.locations, self.views, self.features)
+        parts = (self.log, self.attached, self.locations, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
 
@@ -62,11 +65,16 @@ class Truth:
     def size(self) -> int:
         """The bytes of all its files."""
         size = 0
-        for prefix in (HEADER, "features/", "views/", "locations/", "examples/"):
+        for prefix in (HEADER, "features/", "views/", "locations/", "examples/", "attached/"):
             for name in self._files.list(prefix):
                 with self._files.open(name) as file:
                     size += file.seek(0, os.SEEK_END)
         return size
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How an image becomes the input of the backbone."""
+        return self.config.preprocess
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -112,6 +120,11 @@ class Truth:
         image_id = bytes.fromhex(image)
         return image_id if image_id in self.locations.images else None
 
+    def file_of(self, image: ImageSource) -> ImageSource:
+        """Give the first file of an id in the catalogue; what is not an id is returned as it is."""
+        image_id = self.image_id(image)
+        return image if image_id is None else self.locations.images[image_id][0]
+
     def find(self, image: ImageSource) -> ImageId | None:
         """Find the image of the catalogue that an id or a file refers to; None if there is none.
 
@@ -131,7 +144,7 @@ class Truth:
         """Read every byte; say what is damaged, or which images have no features."""
         problems = [
             problem
-            for store in (self.features, self.views, self.locations, self.log)
+            for store in (self.features, self.views, self.locations, self.log, self.attached)
             for problem in store.verify()
         ]
         return problems or [

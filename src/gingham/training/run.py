@@ -303,17 +303,19 @@ def model_logits(
     """
     found, readable = [], np.zeros(len(samples.images), bool)
     reason: str | None = ""
-    for row, (image, logits, why) in enumerate(model.logits(samples.images, options=options)):
-        if logits is None:
+    for row, (image, features, why) in enumerate(
+        model.features_of(samples.images, (names.OUTPUT,), options)
+    ):
+        if features is None:
             logger.warning("%s: %s", image, why)
             reason = f"{image}: {why}"
         else:
-            found.append(logits)
+            found.append(features[names.OUTPUT])
             readable[row] = True
         options.progress(step, row + 1, len(samples.images))
     if not found:
         raise InputError(f"none of the {len(samples.images)} images can be read; {reason}")
-    return np.stack(found), readable
+    return np.concatenate(found), readable
 
 
 def _brief(metrics: dict[str, Any]) -> dict[str, Any]:

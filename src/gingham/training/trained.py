@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,18 @@ from gingham.backbones.table import FeatureConfig, Layer, Preprocess
 from gingham.errors import CatalogueError
 from gingham.extract import PLAIN, View, extract, identify
 from gingham.images import ImageSource
-from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Prediction
+from gingham.options import ReadOptions
 from gingham.store.files import read_json, write_json
 from gingham.training.calibration import Calibration
 from gingham.training.config import TrainConfig
 from gingham.training.exporting import ExportedRuntime
 from gingham.training.metrics import Answers
-from gingham.training.vocabulary import NO, YES, Vocabulary
+from gingham.training.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from gingham.training.attribute import TrainedAttribute
 
 FORMAT = 1
 OUTPUT = "logits"
@@ -155,20 +157,37 @@ class TrainedModel:
         """Whether the raw outputs are scores to rank by, rather than probabilities."""
         return self.config.model.head != "multi"
 
-    def logits(
-        self, images: Iterable[ImageSource], *, options: ReadOptions = DEFAULTS
-    ) -> Iterator[tuple[str, NDArray[np.float32] | None, str | None]]:
-        """Read image files through the exported graph, in order.
+    @property
+    def preprocess(self) -> Preprocess:
+        """How an image becomes its input."""
+        return self.features.preprocess
+
+    def features_of(
+        self, images: Iterable[ImageSource], layers: tuple[str, ...], options: ReadOptions
+    ) -> Iterator[tuple[str, dict[str, NDArray[np.float32]] | None, str | None]]:
+        """Read image files through the exported graph, in order; its one layer is the logits.
 
         Yields
         ------
-        (image, (V,) logits, None), or (image, None, reason) where it cannot be read.
+        (image, `OUTPUT` -> (1, V) logits, None), or (image, None, reason) if it cannot be read.
         """
-        for item in extract(identify(images), self.runtime(), options=options):
+        for item in extract(identify(images), self.runtime(), layers=layers, options=options):
             if item.features:
-                yield item.image, item.features[PLAIN][OUTPUT], None
+                yield item.image, {k: v[None] for k, v in item.features[PLAIN].items()}, None
             else:
                 yield item.image, None, item.reason
+
+    def attributes(self, names: Sequence[str] | None = None) -> list[TrainedAttribute]:
+        """Give the attributes asked for, or all, as a catalogue asks them.
+
+        Raises
+        ------
+        InputError
+            If the model has no attribute of a name.
+        """
+        from gingham.training.attribute import TrainedAttribute
+
+        return [TrainedAttribute(self, one) for one in self.vocabulary.chosen(names)]
 
     def runtime(self) -> ExportedRuntime:
         """The exported graph, to be run as a backbone of one layer, the logits."""
@@ -184,42 +203,7 @@ class TrainedModel:
         """Decide for (N, V) logits, with the scores that the head is measured by."""
         return self.calibration.answers(logits, ranked=logits if self.ranks else None)
 
-    def predictions(
-        self, logits: NDArray[np.floating], names: Sequence[str] | None = None
-    ) -> list[dict[str, Prediction]]:
-        """Answer for (N, V) logits: attribute -> prediction, as a taught attribute gives them.
-
-        A trained model has no examples to show: `evidence` is empty.
-        """
-        answers = self.calibration.answers(logits)
-        given: list[dict[str, Prediction]] = [{} for _ in logits]
-        for attribute in self.vocabulary.chosen(names):
-            columns = self.vocabulary.columns[attribute.name]
-            confidence = answers.certainty(attribute.kind, columns).mean(1)
-            for row, found in enumerate(given):
-                p = answers.probabilities[row, columns]
-                shown = dict(zip(attribute.values, p.tolist(), strict=True))
-                has = [
-                    value
-                    for value, there in zip(
-                        attribute.values, answers.given[row, columns], strict=True
-                    )
-                    if there
-                ]
-                value: str | list[str] | None = has
-                if attribute.kind == "binary":
-                    value = YES if has else NO
-                    shown[NO] = 1 - shown[YES]
-                elif attribute.kind == "single":
-                    value = has[0] if has else None
-                found[attribute.name] = Prediction(
-                    value,
-                    float(confidence[row]),
-                    dict(sorted(shown.items(), key=lambda item: -item[1])),
-                    (),
-                )
-        return given
-
+    @cached_property
     def torch_model(self) -> TorchModel:
         """Build the network in torch, from the stored weights alone.
 

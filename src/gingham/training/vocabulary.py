@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gingham.errors import InputError
 
 KINDS = ("single", "multi", "binary")
@@ -27,6 +30,17 @@ class ModelAttribute:
     name: str
     kind: str
     values: tuple[str, ...]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every value that an answer may hold."""
+        return (YES, NO) if self.kind == "binary" else self.values
+
+    def answered(self, given: NDArray[np.bool_]) -> list[str]:
+        """Read which of its outputs are given, a (V,) array, as values."""
+        if self.kind == "binary":
+            return [YES if given[0] else NO]
+        return [value for value, there in zip(self.values, given, strict=True) if there]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from gingham.backbones.runtime import MapRuntime, Runtime
+from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
-from gingham.images import Box, frame, open_image, read_file, read_source
+from gingham.images import Box, frame, open_image, read_file, read_source, resize
 from gingham.options import ReadOptions
 from gingham.results import Prediction
 from gingham.store.examples import Taught
@@ -60,6 +65,59 @@ def without_itself(
     own = {example.image for example in taught.examples if example.id == image_id}
     evidence = [one for one in prediction.evidence if one.image not in own]
     return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
+
+
+class CataloguePicture:
+    """One image that is explained: read and sent through the backbone once for all attributes.
+
+    Parameters
+    ----------
+    image : file, or id of an image of the catalogue.
+    truth : of the catalogue.
+    runtime : gives its backbone.
+    layers : the hidden layers whose maps any attribute asks for.
+    options : see `gingham.ReadOptions`.
+    """
+
+    def __init__(
+        self,
+        image: str | bytes,
+        truth: Truth,
+        runtime: Callable[[], Runtime],
+        layers: tuple[str, ...],
+        options: ReadOptions,
+    ) -> None:
+        self._image, self._truth, self._runtime = image, truth, runtime
+        self._layers, self._options = layers, options
+        self._images: dict[int, Image.Image] = {}
+
+    def image(self, size: int) -> Image.Image:
+        """Read the image; a JPEG may be decoded smaller, as for a network's input of this side.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be read, or the file of an id is gone or holds another picture by now.
+        """
+        if size not in self._images:
+            self._images[size] = read_picture(self._truth, self._image, size, self._options)
+        return self._images[size]
+
+    def square(self, preprocess: Preprocess) -> NDArray[np.uint8]:
+        """See `Picture.square`."""
+        image = self.image(preprocess.size)
+        how = preprocess.interpolation
+        return resize(image, preprocess.size, interpolation=how, crop=preprocess.crop)
+
+    def maps(self, layers: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        """See `Picture.maps`."""
+        return {layer: self._maps[layer] for layer in layers}
+
+    @cached_property
+    def _maps(self) -> Mapping[str, NDArray[np.float32]]:
+        runtime = self._runtime()
+        assert isinstance(runtime, MapRuntime)  # checked before the first image was read
+        return runtime.maps(self.square(self._truth.preprocess), self._layers)
 
 
 def read_picture(truth: Truth, image: str | bytes, size: int, options: ReadOptions) -> Image.Image:

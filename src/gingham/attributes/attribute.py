@@ -1,0 +1,136 @@
+"""What every attribute can do, whether it was taught by examples or comes of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.backbones.runtime import Runtime
+from gingham.backbones.table import Preprocess
+from gingham.images import ImageSource
+from gingham.options import ReadOptions
+from gingham.results import Prediction
+
+PROJECTION = "projection"
+GRAD_CAM = "grad-cam"
+
+Features = Mapping[str, NDArray[np.floating]]
+"""Layer -> (N, D) array: what an attribute answers from."""
+
+Read = tuple[str, Features | None, str | None]
+"""(image, its features with N = 1, None), or (image, None, why it cannot be read)."""
+
+
+class Reader(Protocol):
+    """What reads the features of images for attributes: a catalogue's truth, or a trained model."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How an image becomes the input of its network."""
+
+    def features_of(
+        self, images: Sequence[ImageSource], layers: tuple[str, ...], options: ReadOptions
+    ) -> Iterator[Read]:
+        """Read images in order."""
+
+
+class Picture(Protocol):
+    """One image that is explained, read once for all attributes."""
+
+    def square(self, preprocess: Preprocess) -> NDArray[np.uint8]:
+        """The (S, S, 3) uint8 input of a network."""
+
+    def maps(self, layers: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        """The (C, H, W) activations of the catalogue's hidden layers."""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Where one value of an attribute comes from.
+
+    Attributes
+    ----------
+    value : the value that is explained.
+    score : what the map adds up to; see `gingham.explaining.Explanation`.
+    heat : (H, W) float32, positive where the picture speaks for the value.
+    layers : hidden layer -> its share of the map.
+    """
+
+    value: str
+    score: float
+    heat: NDArray[np.float32]
+    layers: dict[str, float]
+
+
+class Attribute(Protocol):
+    """One attribute of a catalogue: taught by examples, or attached with a trained model.
+
+    Attributes
+    ----------
+    name : of the attribute.
+    kind : `single` (at most one value per image) or `multi` (any number).
+    values : all values that its answers may hold.
+    stamp : differs whenever its answers could: what tags were made by it.
+    needs : `features`, which the catalogue keeps, or `pixels`, so that files are read again.
+    reader : reads what it needs; None stands for the catalogue. Attributes that share a reader
+        share one pass over the images.
+    layers : what it reads of the reader's features.
+    method : how it is explained.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def values(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def stamp(self) -> str: ...  # noqa: D102
+    @property
+    def needs(self) -> Literal["features", "pixels"]: ...  # noqa: D102
+    @property
+    def reader(self) -> Reader | None: ...  # noqa: D102
+    @property
+    def layers(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+
+    def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
+        """Answer for N images, with at most so many of the nearest examples each."""
+
+    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.floating]]:
+        """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
+
+    def mapped_layers(self) -> tuple[str, ...]:
+        """The catalogue's hidden layers whose maps `explain` asks the picture for."""
+
+    def check_explainable(self, runtime: Runtime) -> None:
+        """Refuse early what `explain` cannot do.
+
+        Raises
+        ------
+        InputError
+            If the runtime gives no maps.
+        MissingExtraError
+            If a library is not installed.
+        """
+
+    def explain(self, picture: Picture, features: Features, values: Sequence[str]) -> list[HeatMap]:
+        """Say where in a picture, of which these are the features, some values come from."""
+
+
+class Model(Protocol):
+    """A trained model: attributes that share a reader."""
+
+    def attributes(self, names: Sequence[str] | None = None) -> Sequence[Attribute]:
+        """Give the attributes asked for, or all.
+
+        Raises
+        ------
+        InputError
+            If the model has no attribute of a name.
+        """

@@ -1,0 +1,32 @@
+"""Trained models attached to a catalogue: their attributes become attributes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gingham.attributes.attribute import Attribute
+from gingham.errors import InputError
+from gingham.operations.teach import check_attribute_name
+from gingham.results import AttachResult
+from gingham.store.attached import Attached
+from gingham.store.truth import Truth
+
+
+def attach(truth: Truth, model: str, attributes: Sequence[Attribute]) -> AttachResult:
+    """Register the attributes of a model; see `Catalogue.attach`.
+
+    Raises
+    ------
+    InputError
+        If a name is not valid; then nothing is attached.
+    """
+    if not attributes:
+        raise InputError(f"model {model} has no attributes")
+    for one in attributes:
+        check_attribute_name(one.name)
+    truth.attached.attach(
+        [Attached(one.name, one.kind, one.values, model, one.stamp) for one in attributes]
+    )
+    return AttachResult(
+        model, attributes[0].stamp, {one.name: list(one.values) for one in attributes}
+    )

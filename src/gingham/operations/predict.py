@@ -1,0 +1,82 @@
+"""Attributes asked about single images, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gingham.attributes.attribute import Attribute, Features, Read
+from gingham.images import ImageSource, in_memory
+from gingham.options import ReadOptions
+from gingham.results import ImagePredictions
+from gingham.store.truth import Truth
+
+
+@dataclass(frozen=True)
+class Answerable:
+    """What was read of one image.
+
+    Attributes
+    ----------
+    image : its name: the path, or the id where it has none.
+    features : attribute -> what it answers from; without those for which it cannot be read.
+    reason : why it cannot be read for some attribute, or for all; None if it can.
+    """
+
+    image: str
+    features: dict[str, Features]
+    reason: str | None
+
+
+def read_for(
+    attributes: Sequence[Attribute],
+    truth: Truth,
+    images: Sequence[ImageSource],
+    options: ReadOptions,
+) -> Iterator[Answerable]:
+    """Read images for attributes, in order: once for all those that share a reader.
+
+    Without any attribute an image is still read, to say whether it can be.
+    """
+    readers = {id(one.reader): one.reader for one in attributes} or {id(None): None}
+    if len(readers) > 1:
+        images = [in_memory(image) for image in images]
+    passes: list[tuple[list[Attribute], Iterator[Read]]] = []
+    for key, reader in readers.items():
+        members = [one for one in attributes if id(one.reader) == key]
+        used = {layer for one in members for layer in one.layers}
+        if reader is None:
+            layers = tuple(layer for layer in truth.layers if layer in used) or truth.layers[:1]
+            passes.append((members, truth.features_of(images, layers, options.quiet)))
+        else:
+            files = [truth.file_of(image) for image in images]
+            passes.append((members, reader.features_of(files, tuple(used), options.quiet)))
+    for _ in images:
+        features: dict[str, Features] = {}
+        reasons = []
+        for members, found in passes:
+            name, read, reason = next(found)
+            if read is not None:
+                features |= {one.name: read for one in members}
+            elif reason not in reasons:
+                reasons.append(reason or "cannot be read")
+        yield Answerable(name, features, "; ".join(reasons) or None)
+
+
+def predict(
+    attributes: Sequence[Attribute],
+    truth: Truth,
+    images: Sequence[ImageSource],
+    options: ReadOptions,
+    *,
+    evidence: int = 5,
+) -> Iterator[ImagePredictions]:
+    """Predict images one after another, with so many examples; see `Catalogue.predict`."""
+    for done, one in enumerate(read_for(attributes, truth, images, options), 1):
+        predictions = {
+            attribute.name: attribute.answer(one.features[attribute.name], evidence=evidence)[0]
+            for attribute in attributes
+            if attribute.name in one.features
+        }
+        yield ImagePredictions(one.image, predictions, one.reason)
+        options.progress("predict", done, len(images))

@@ -1,0 +1,111 @@
+"""Which attributes are answered by a trained model: an append-only log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from gingham.store.files import Files
+from gingham.store.shards import Log
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("attribute", pa.string(), nullable=False),
+        # Nulls mean: detached.
+        pa.field("kind", pa.string()),
+        pa.field("values", pa.list_(pa.field("element", pa.string()))),
+        pa.field("model", pa.binary()),
+        pa.field("fingerprint", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An attribute that a trained model answers.
+
+    Attributes
+    ----------
+    name : of the attribute.
+    kind, values : `single` or `multi`, and every value that an answer may hold.
+    model : absolute path of the model's folder.
+    fingerprint : of the model that was attached.
+    """
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+    model: str
+    fingerprint: str
+
+
+class AttachedLog:
+    """The attached attributes of a catalogue; a later event about one replaces an earlier one.
+
+    Parameters
+    ----------
+    files : where the log lies.
+    prefix : of the names of its shards.
+
+    Attributes
+    ----------
+    current : attribute -> what is attached.
+    """
+
+    def __init__(self, files: Files, prefix: str = "attached/") -> None:
+        self._log = Log(files, prefix, _SCHEMA)
+        self.current: dict[str, Attached] = {}
+        self._taken = 0
+        self._catch_up()
+
+    def refresh(self) -> bool:
+        """Take in what another process has added; say whether there was any."""
+        self._log.refresh()
+        return self._catch_up()
+
+    def _catch_up(self) -> bool:
+        new = self._log.names()[self._taken :]
+        for shard in new:
+            for row in self._log.table(shard).to_pylist():
+                if row["model"] is None:
+                    self.current.pop(row["attribute"], None)
+                else:
+                    self.current[row["attribute"]] = Attached(
+                        row["attribute"],
+                        row["kind"],
+                        tuple(row["values"]),
+                        os.fsdecode(row["model"]),
+                        row["fingerprint"],
+                    )
+        self._taken += len(new)
+        return bool(new)
+
+    def attach(self, attributes: Sequence[Attached]) -> None:
+        """Add the attributes of a model, all or none; on disk when this returns."""
+        self._append(
+            [
+                {
+                    "attribute": one.name,
+                    "kind": one.kind,
+                    "values": list(one.values),
+                    "model": os.fsencode(one.model),
+                    "fingerprint": one.fingerprint,
+                }
+                for one in attributes
+            ]
+        )
+
+    def detach(self, name: str) -> None:
+        """Take an attribute out; on disk when this returns."""
+        self._append([{"attribute": name}])
+
+    def _append(self, rows: list[dict[str, object]]) -> None:
+        self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        self._catch_up()
+
+    def verify(self) -> list[str]:
+        """Read every byte; say what is wrong, one line per problem."""
+        return self._log.verify()

@@ -300,7 +300,7 @@ def test_what_cannot_be_taught_is_refused_and_nothing_is_kept(
     shop.teach("colour", examples)
     with pytest.raises(InputError, match="of kind single: forget it first"):
         shop.teach("colour", examples, kind="multi")
-    with pytest.raises(InputError, match="unknown attribute 'size'; taught: colour"):
+    with pytest.raises(InputError, match="unknown attribute 'size'; known: colour"):
         shop.tag(["size"])
     with pytest.raises(InputError, match="unknown attribute 'size'"):
         shop.predict([red], attributes=["size"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute, Model
-from gingham.attributes.registry import Attributes
+from gingham.attributes.registry import Attributes, TaughtAttributes
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, ImageError, InputError
@@ -511,20 +511,26 @@ class Catalogue:
         from gingham.operations.attach import attach
 
         folder = absolute(model)
-        return attach(self._truth, folder, load_attributes(folder, attributes))
+        return attach(self._attributes, folder, load_attributes(folder, attributes))
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files."""
         return {i.hex(): tuple(files) for i, files in self._truth.locations.images.items()}
 
     def examples(self) -> dict[str, frozenset[str]]:
-        """Give the ids of the images that each taught attribute that answers was taught with."""
-        attached = self._truth.attached.current
+        """Give the ids of the images that each taught attribute was taught with."""
         return {
             name: frozenset(example.id.hex() for example in taught.examples)
             for name, taught in self._attributes.taught().items()
-            if name not in attached
         }
+
+    @property
+    def taught(self) -> Model:
+        """The taught attributes alone, to be given to `predict` or `explain` as `model`.
+
+        They answer even where a trained model is attached in their place.
+        """
+        return TaughtAttributes(self._attributes)
 
     def search(
         self,

@@ -9,7 +9,7 @@ import stat
 import struct
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,14 @@ from gingham.errors import ImageError, InputError, MissingExtraError
 from gingham.options import MAX_PIXELS
 from gingham.tables import read_embedded
 
-ImageSource = str | os.PathLike[str] | bytes | BinaryIO
+
+class Readable(Protocol):
+    """An open binary file, or whatever else gives the bytes of an image."""
+
+    def read(self) -> bytes: ...  # noqa: D102
+
+
+ImageSource = str | os.PathLike[str] | bytes | Readable
 """An image as it may be given: a path, the encoded bytes, or an open binary file."""
 
 ImageId = bytes
@@ -82,6 +89,8 @@ def read_source(source: ImageSource) -> bytes:
         return read_file(source)
     try:
         data = source if isinstance(source, bytes) else source.read()
+    except ImageError:
+        raise
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be read: {error}") from None
     if not data:

@@ -157,11 +157,13 @@ class AttachResult(Result):
     ----------
     model, fingerprint : its folder, and sixteen hexadecimal digits that name its content.
     attributes : what it answers from now on: attribute -> its values.
+    replaces : those of them that are taught, too; `forget` brings the taught ones back.
     """
 
     model: str
     fingerprint: str
     attributes: dict[str, list[str]]
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

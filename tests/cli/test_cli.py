@@ -127,7 +127,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["teach", "SHOP", "colour", "nowhere.csv"], "do not exist"),
         (["teach", "SHOP", "colour", "PHOTOS"], "a folder for each value"),
         (["teach", "SHOP", "a=b", "PHOTOS"], "without = or !"),
-        (["forget", "SHOP", "size"], "unknown attribute 'size'; taught: colour"),
+        (["forget", "SHOP", "size"], "unknown attribute 'size'; known: colour"),
         (["predict", "SHOP", "x.jpg", "--attribute", "size"], "unknown attribute 'size'"),
         (["tag", "SHOP", "size"], "unknown attribute 'size'"),
         (["search", "SHOP", "nowhere.jpg"], "no such file"),

@@ -514,6 +514,10 @@ def test_evaluation_compares_with_what_was_taught(
         accuracy = next(a.accuracy for a in result.metrics.attributes if a.name == "colour")
         assert one.trained == pytest.approx(accuracy)
         assert one.taught > 0.8
+        # What is attached answers for the catalogue, and is still compared with what was taught.
+        shop.attach(trained.folder)
+        again = evaluate_model(trained, table, tmp_path / "again", catalogue=shop)
+        assert again.comparisons == result.comparisons
         # Images that were taught are no fair test.
         seen = evaluate_model(trained, table, tmp_path / "seen", part="train", catalogue=shop)
         assert seen.comparisons == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,6 +34,15 @@ _PREDICTIONS = pa.schema(
 
 Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]], None]
 """Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
+
+
+def _chosen(known: list[str], names: Sequence[str] | None) -> list[str]:
+    if not known:
+        raise InputError("no attribute is taught yet: run gingham teach or gingham attach first")
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown attribute {name!r}; known: {', '.join(known)}")
+    return list(dict.fromkeys(names)) if names else known
 
 
 class Attributes:
@@ -99,13 +109,7 @@ class Attributes:
         InputError
             If one is not there, or there is none.
         """
-        known = self.answering()
-        if not known:
-            raise InputError("no attribute is taught yet: run gingham teach first")
-        for name in names or ():
-            if name not in known:
-                raise InputError(f"unknown attribute {name!r}; taught: {', '.join(known)}")
-        return list(dict.fromkeys(names)) if names else known
+        return _chosen(self.answering(), names)
 
     def get(self, name: str) -> Attribute:
         """Give the attribute that answers: the attached one, or else the taught one.
@@ -119,21 +123,23 @@ class Attributes:
         if one is None:
             return self.taught_attribute(name)
         if one.fingerprint not in self._models:
-            try:
-                loaded = self._load_model(one.model)
-            except CatalogueError as error:
-                raise CatalogueError(
-                    f"attribute {name!r} is answered by a model that cannot be opened ({error}): "
-                    "attach the model from where it is now, or forget the attribute"
-                ) from None
-            if any(attribute.stamp != one.fingerprint for attribute in loaded):
-                raise CatalogueError(
-                    f"attribute {name!r} was attached with model {one.model} "
-                    f"({one.fingerprint}), which has changed since: attach it again, or forget the "
-                    "attribute"
-                )
-            self._models[one.fingerprint] = {attribute.name: attribute for attribute in loaded}
+            self._models[one.fingerprint] = self._open_model(one)
         return self._models[one.fingerprint][name]
+
+    def _open_model(self, one: Attached) -> dict[str, Attribute]:
+        try:
+            loaded = self._load_model(one.model)
+        except CatalogueError as error:
+            raise CatalogueError(
+                f"attribute {one.name!r} is answered by a model that cannot be opened ({error}): "
+                "attach the model from where it is now, or forget the attribute"
+            ) from None
+        if any(attribute.stamp != one.fingerprint for attribute in loaded):
+            raise CatalogueError(
+                f"attribute {one.name!r} was attached with model {one.model} ({one.fingerprint}), "
+                "which has changed since: attach it again, or forget the attribute"
+            )
+        return {attribute.name: attribute for attribute in loaded}
 
     def taught_attribute(self, name: str) -> TaughtAttribute:
         """Load a taught attribute, or fit it again where its file does not match the examples."""
@@ -162,6 +168,11 @@ class Attributes:
         """Put an attribute on disk."""
         attribute.save(self._path(attribute.name) / "attribute.npz")
         self._ready[attribute.name] = attribute
+
+    def attach(self, attributes: Sequence[Attached]) -> None:
+        """Let a model answer for attributes, all or none; on disk when this returns."""
+        if attributes:
+            self._truth.attached.attach(attributes)
 
     def forget(self, name: str) -> None:
         """Delete what was derived of an attribute; its examples are kept in the log."""
@@ -223,8 +234,14 @@ class Attributes:
             self._fit(name, taught)
 
     def verify(self) -> list[str]:
-        """Say which examples have no features."""
-        return [
+        """Say which examples have no features, and which models have moved or changed."""
+        problems = []
+        for one in {one.fingerprint: one for one in self.attached.values()}.values():
+            try:
+                self._open_model(one)
+            except CatalogueError as error:
+                problems.append(str(error))
+        return problems + [
             f"example {example.image} of {name!r} has no features: teach it again"
             for name, taught in self.taught().items()
             for example in taught.examples
@@ -244,3 +261,15 @@ class Attributes:
         if name not in self._stamps:
             self._stamps[name] = stamp_of(self._truth.config, taught)
         return self._stamps[name]
+
+
+@dataclass(frozen=True)
+class TaughtAttributes:
+    """The taught attributes of a catalogue, also those that a trained model answers in place of."""
+
+    registry: Attributes
+
+    def attributes(self, names: Sequence[str] | None = None) -> list[TaughtAttribute]:
+        """See `gingham.attributes.attribute.Model`."""
+        chosen = _chosen(self.registry.names(), names)
+        return [self.registry.taught_attribute(name) for name in chosen]

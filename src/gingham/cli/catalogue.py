@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -38,9 +38,6 @@ from gingham.cli.options import (
 )
 from gingham.errors import InputError
 from gingham.results import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -188,7 +185,11 @@ def forget(
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete an attribute or a value, with its examples and tags."""
+    """Delete an attribute or a value, with its examples and tags.
+
+    An attached attribute is detached; the model stays, and if an attribute of the same name is
+    taught, that one answers again.
+    """
     with open_catalogue(catalogue) as shop:
         shop.forget(attribute, value)
     if as_json:
@@ -268,19 +269,25 @@ def attach(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
     ],
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the attributes of a trained model attributes of the catalogue.
 
-    They answer in place of taught attributes of the same name; `forget` detaches them.
+    The model stays where it is. Its attributes answer in place of taught attributes of the same
+    name; nothing taught is lost. `gingham forget` detaches an attribute, and the taught one
+    answers again.
     """
     with open_catalogue(catalogue) as shop:
-        result = shop.attach(model)
+        result = shop.attach(model, attributes=attribute)
     if as_json:
         print_json(result.to_dict())
         return
     for name, values in result.attributes.items():
-        say(f"attached {name}: {', '.join(values)}")
+        instead = " (in place of what is taught)" if name in result.replaces else ""
+        say(f"attached {name}: {', '.join(values)}{instead}")
 
 
 @app.command()
@@ -352,9 +359,10 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     say(f"backbone {result.backbone}: {', '.join(result.layers)}")
     say(f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk")
     for name, attribute in result.attributes.items():
+        source = f"model {attribute.model}" if attribute.model else f"{attribute.examples} examples"
         say(
-            f"{name} ({attribute.kind}): {', '.join(attribute.values)}; {attribute.examples} "
-            f"examples; {attribute.tagged} of {result.images} images tagged"
+            f"{name} ({attribute.kind}): {', '.join(attribute.values)}; {source}; "
+            f"{attribute.tagged} of {result.images} images tagged"
         )
 
 

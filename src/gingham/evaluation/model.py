@@ -189,7 +189,9 @@ def _compare(
         right: dict[str, list[bool]] = defaultdict(list)
         pairs: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = defaultdict(list)
         for row, said in zip(
-            asked, catalogue.predict(names, attributes=[attribute.name]), strict=True
+            asked,
+            catalogue.predict(names, attributes=[attribute.name], model=catalogue.taught),
+            strict=True,
         ):
             if said.error is not None:
                 continue

@@ -14,7 +14,7 @@ from PIL import Image
 from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
-from gingham.images import Box, frame, open_image, read_file, read_source, resize
+from gingham.images import Box, frame, open_image, read_source, resize
 from gingham.options import ReadOptions
 from gingham.results import Prediction
 from gingham.store.examples import Taught
@@ -138,14 +138,11 @@ def read_picture(truth: Truth, image: str | bytes, size: int, options: ReadOptio
     image_id = truth.image_id(image)
     if image_id is None:
         return open_image(read_source(image), max_pixels=options.max_pixels, draft=size)
-    file = truth.locations.images[image_id][0]
+    stored = truth.stored(image_id)
     try:
-        data = read_file(file)
-        if hashlib.sha256(data).digest() != image_id:
-            raise ImageError("has changed since it was indexed: index it again")
-        return open_image(data, max_pixels=options.max_pixels, draft=size)
+        return open_image(stored.read(), max_pixels=options.max_pixels, draft=size)
     except ImageError as error:
-        raise ImageError(f"{file}: {error}") from None
+        raise ImageError(f"{stored.files[0]}: {error}") from None
 
 
 def box_read(picture: Image.Image, crop: float | None) -> Box:

@@ -49,9 +49,10 @@ def read_for(
             layers = tuple(layer for layer in truth.layers if layer in used) or truth.layers[:1]
             passes.append((members, truth.features_of(images, layers, options.quiet)))
         else:
-            files = [truth.file_of(image) for image in images]
-            passes.append((members, reader.features_of(files, tuple(used), options.quiet)))
-    for _ in images:
+            sources = [truth.source_of(image) for image in images]
+            passes.append((members, reader.features_of(sources, tuple(used), options.quiet)))
+    for image in images:
+        known = truth.image_id(image)
         features: dict[str, Features] = {}
         reasons = []
         for members, found in passes:
@@ -60,7 +61,11 @@ def read_for(
                 features |= {one.name: read for one in members}
             elif reason not in reasons:
                 reasons.append(reason or "cannot be read")
-        yield Answerable(name, features, "; ".join(reasons) or None)
+        why = "; ".join(reasons) or None
+        if known is not None:
+            name = known.hex()
+            why = why and f"{truth.locations.images[known][0]}: {why}"
+        yield Answerable(name, features, why)
 
 
 def predict(

@@ -71,22 +71,22 @@ def _batches(
             elif live:
                 yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
         return
-    images = {image_id: files[0] for image_id, files in truth.locations.images.items()}
-    read = first.reader.features_of(list(images.values()), first.layers, options.quiet)
+    images = [truth.stored(image_id) for image_id in truth.locations.images]
+    read = first.reader.features_of(images, first.layers, options.quiet)
     before, found = len(failures), False
     ids, rows = [], []
-    for image_id, (image, row, reason) in zip(images, read, strict=True):
+    for image, (_, row, reason) in zip(images, read, strict=True):
         if row is None:
-            failures.append(Failure(image, reason or "cannot be read"))
+            failures.append(Failure(image.files[0], reason or "cannot be read"))
         else:
-            ids.append(image_id)
+            ids.append(image.id)
             rows.append(row)
         if len(ids) == BATCH:
             yield ids, _stacked(rows)
             ids, rows, found = [], [], True
     if ids:
         yield ids, _stacked(rows)
-    elif not found:
+    elif images and not found:
         why = [f": {one.image}: {one.reason}" for one in failures[before:][:1]]
         raise InputError(f"no image of the catalogue can be read{''.join(why)}")
 

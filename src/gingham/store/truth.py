@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from gingham.backbones.runtime import LazyRuntime, Runtime
 from gingham.backbones.table import FeatureConfig, Preprocess
 from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
-from gingham.images import ImageSource, read_source
+from gingham.images import ImageSource, read_file, read_source
 from gingham.options import ReadOptions
 from gingham.store.attached import AttachedLog
 from gingham.store.examples import ExampleLog
@@ -22,6 +22,34 @@ from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image of the catalogue, read from the first of its files that still holds it."""
+
+    id: ImageId
+    files: tuple[str, ...]
+
+    def read(self) -> bytes:
+        """Read its bytes.
+
+        Raises
+        ------
+        ImageError
+            If no file holds it any more; the message says what is wrong with the first.
+        """
+        reasons = []
+        for file in self.files:
+            try:
+                data = read_file(file)
+            except ImageError as error:
+                reasons.append(str(error))
+                continue
+            if hashlib.sha256(data).digest() == self.id:
+                return data
+            reasons.append("has changed since it was indexed: index it again")
+        raise ImageError(reasons[0])
 
 
 class Truth:
@@ -120,10 +148,14 @@ class Truth:
         image_id = bytes.fromhex(image)
         return image_id if image_id in self.locations.images else None
 
-    def file_of(self, image: ImageSource) -> ImageSource:
-        """Give the first file of an id in the catalogue; what is not an id is returned as it is."""
+    def source_of(self, image: ImageSource) -> ImageSource:
+        """Give the files of an id in the catalogue; what is not an id is returned as it is."""
         image_id = self.image_id(image)
-        return image if image_id is None else self.locations.images[image_id][0]
+        return image if image_id is None else self.stored(image_id)
+
+    def stored(self, image_id: ImageId) -> StoredImage:
+        """Give the files of an image of the catalogue, to be read again."""
+        return StoredImage(image_id, tuple(self.locations.images[image_id]))
 
     def find(self, image: ImageSource) -> ImageId | None:
         """Find the image of the catalogue that an id or a file refers to; None if there is none.

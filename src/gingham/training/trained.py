@@ -171,7 +171,7 @@ class TrainedModel:
         ------
         (image, `OUTPUT` -> (1, V) logits, None), or (image, None, reason) if it cannot be read.
         """
-        for item in extract(identify(images), self.runtime(), layers=layers, options=options):
+        for item in extract(identify(images), self._runtime, layers=layers, options=options):
             if item.features:
                 yield item.image, {k: v[None] for k, v in item.features[PLAIN].items()}, None
             else:
@@ -189,7 +189,8 @@ class TrainedModel:
 
         return [TrainedAttribute(self, one) for one in self.vocabulary.chosen(names)]
 
-    def runtime(self) -> ExportedRuntime:
+    @cached_property
+    def _runtime(self) -> ExportedRuntime:
         """The exported graph, to be run as a backbone of one layer, the logits."""
         config = FeatureConfig(
             self.config.model.backbone,

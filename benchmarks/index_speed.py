@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from gingham.attributes.fitting import blocks, join
-from gingham.attributes.single import AttributeClassifier
+from gingham.attributes.single_estimator import AttributeClassifier
 from gingham.catalogue import Catalogue
 from measure import DATA, GINGHAM, machine, rows, run
 

@@ -1,4 +1,4 @@
-"""What every attribute can do, whether it was taught by examples or comes of a trained model."""
+"""What every attribute can do, whether it is taught by examples or comes with a trained model."""
 
 from __future__ import annotations
 

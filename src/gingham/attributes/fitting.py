@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import blas_threads
-from gingham.attributes.multi import MultiAttributeClassifier
-from gingham.attributes.single import AttributeClassifier
+from gingham.attributes.multi_estimator import MultiAttributeClassifier
+from gingham.attributes.single_estimator import AttributeClassifier
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import View
@@ -35,10 +35,10 @@ _CORNERS = (
 
 
 def views_for(examples: int, values: int) -> tuple[View, ...]:
-    """Say how the pictures of examples are read, besides as they are.
+    """Say in which further views the pictures of examples are read.
 
     The fewer examples a value has, the more its views help, and the less they cost:
-    docs/benchmarks.md says how much. Beyond 40 a value they only take time.
+    docs/benchmarks.md says how much. Beyond 40 per value they only take time.
     """
     if examples <= 7 * values:
         return _VIEWS + _CORNERS

@@ -1,6 +1,6 @@
-"""What is left of a taught attribute when it has been learned: all it takes to answer.
+"""What answers for a taught attribute once it is fitted.
 
-Apart from the estimators, so that tagging and predicting never import scikit-learn.
+Separate from the estimators, so that tagging and predicting never import scikit-learn.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class SingleVoter(Voter):
 
 @dataclass(frozen=True)
 class MultiVoter(Voter):
-    """Kind `multi`: one calibrated score a value; the nearest examples are the evidence.
+    """Kind `multi`: one calibrated score per value; the nearest examples are the evidence.
 
     Attributes
     ----------

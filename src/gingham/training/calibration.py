@@ -100,7 +100,7 @@ def calibrate(vocabulary: Vocabulary, logits: Floats, targets: Floats) -> Calibr
     References
     ----------
     Alexandari, Kundaje, Shrikumar, *Maximum Likelihood with Bias-Corrected Calibration is
-    Hard-To-Beat at Label Shift Adaptation* (2020): temperature and an offset a value, of kind
+    Hard-To-Beat at Label Shift Adaptation* (2020): temperature and an offset per value, of kind
     `single`; ours is that the offsets are held near 0, as much however many the images. Platt
     (1999): the sigmoid of slope and offset, of the others. Thresholds of the others are those of
     the best F1 on these images.

@@ -51,8 +51,8 @@ def grad_cam(
         evaluation mode, in which an image's map does not depend on its neighbours.
     layers : the convolutional layers to look into; their maps are averaged.
     images : (N, S, S, 3) uint8.
-    outputs : which of the V to explain, one an image; to explain several of one image, repeat it.
-    signs : 1 to map what speaks for the output, -1 what speaks against it, one an image; None
+    outputs : which of the V to explain, one per image; to explain several of one image, repeat it.
+    signs : 1 to map what speaks for the output, -1 what speaks against it, one per image; None
         means 1.
     views : which parts of each image the network sends through its layers, one after another; each
         adds to the map, where it lies in the image, as much as it adds to the output.
@@ -68,7 +68,7 @@ def grad_cam(
     MissingExtraError
         If `grad-cam` is not installed.
     ShapeError
-        If `images` are not (N, S, S, 3), or `outputs` or `signs` are not one an image.
+        If `images` are not (N, S, S, 3), or `outputs` or `signs` do not have one entry per image.
 
     References
     ----------

@@ -97,7 +97,7 @@ class RankHead(nn.Module):
 
     Parameters
     ----------
-    inputs : numbers an image. VGG16 gives its flattened map (512 x 7 x 7 = 25,088), as its own
+    inputs : numbers per image. VGG16 gives its flattened map (512 x 7 x 7 = 25,088), as its own
         classifier reads it; of other backbones the pooled layers are read (2C), as theirs do.
     outputs : V.
     flatten : whether maps come in, to be flattened, instead of pooled layers.
@@ -175,7 +175,7 @@ def build_head(
     Raises
     ------
     BackboneError
-        If `finetag` is to read a layer that is no map.
+        If `finetag` is to read a layer that is not a map.
     """
     if head == "multi":
         return MultiHead([shape[0] // 2 for shape in shapes], outputs, dropout=dropout)

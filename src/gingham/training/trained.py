@@ -41,7 +41,7 @@ METRICS = "metrics.json"
 CONFIG = "config.json"
 LEARNED = "learned.json"
 FILES = (WEIGHTS, GRAPH, "model.bin", VOCABULARY, THRESHOLDS, METRICS)
-"""What every model's folder holds besides its config, which lists the SHA-256 of each file."""
+"""What every model's folder holds next to its config, which lists the SHA-256 of each file."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TrainedModel:
         Raises
         ------
         CatalogueError
-            If it is no model, a file is missing or is not the one that was written; the message
+            If it is not a model, or a file is missing or not the one that was written; the message
             names it.
         """
         path = Path(folder)

@@ -23,7 +23,7 @@ class ModelAttribute:
     Attributes
     ----------
     name : as in the table.
-    kind : `single`, one value an image; `multi`, any number; `binary`, `yes` or `no`.
+    kind : `single`, one value per image; `multi`, any number; `binary`, `yes` or `no`.
     values : one output each; of kind `binary` there is one output, `yes`.
     """
 

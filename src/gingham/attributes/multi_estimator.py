@@ -1,4 +1,4 @@
-"""An attribute of any number of values an image: one discriminant and one calibration a value."""
+"""The estimator of kind `multi`: one discriminant and one calibration per value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from gingham.attributes.discriminant import Block, Floats, Ridge, Rows
-from gingham.attributes.estimator import (
+from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
     FewShotEstimator,
@@ -26,7 +26,7 @@ SLOPE = 8.0
 
 
 class MultiAttributeClassifier(FewShotEstimator):
-    """Learn which of several values an image has, from examples that need not say of all.
+    """Learn which of several values an image has, from examples that may leave some unsaid.
 
     Layers are joined as in `AttributeClassifier`. For two classes shrinkage LDA is ridge
     regression onto their indicator; here one is solved for each value at once, an unknown entry

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gingham.attributes.multi import MultiAttributeClassifier
+from gingham.attributes.multi_estimator import MultiAttributeClassifier
 from gingham.attributes.voters import MultiVoter
 from gingham.errors import InputError, ShapeError
 

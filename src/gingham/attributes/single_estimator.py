@@ -1,4 +1,4 @@
-"""An attribute taught by a few examples: weighted layers, shrinkage LDA, vote, confidence."""
+"""The estimator of kind `single`: weighted layers, shrinkage LDA, vote, confidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
 from gingham.attributes.discriminant import Block, Floats, Ridge, Rows, optimal_scoring, unit
-from gingham.attributes.estimator import (
+from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
     FewShotEstimator,

@@ -36,7 +36,9 @@ def tile(garment: Garment, attribute: str, prediction: Prediction, photos: Path)
     truth = getattr(garment, attribute)
     said = prediction.value
     tone = "unknown" if said is None else "good" if said == truth else "bad"
-    lines = [f"truth: {truth}", f"confidence {prediction.confidence:.2f}"]
+    lines = [f"truth: {truth}"]
+    if said is not None:
+        lines.append(f"confidence {prediction.confidence:.2f}")
     return Tile(str(photos / garment.image), str(said or "unknown"), lines, tone)  # type: ignore[arg-type]
 
 
@@ -55,12 +57,12 @@ def main(folder: Path, images: int, seed: int) -> None:
     garments = draw_catalogue(photos, images=images, seed=seed)
     print(f"drew {images} garments in {time.perf_counter() - started:.1f} s")
 
-    summary: list[tuple[str, str]] = []
+    summary: list[tuple[str, str, str]] = []
     sections: list[Section] = []
     with gingham.Catalogue.create(folder / "catalogue") as shop:
         indexed = shop.index(images=[photos / garment.image for garment in garments])
         print(f"indexed {indexed.added} images, {indexed.images_per_second:.0f} a second")
-        summary.append(("images", f"{indexed.images}, read once"))
+        summary.append(("images", f"{indexed.images}", "read once"))
         for attribute in ATTRIBUTES:
             examples = split(garments, attribute)
             taught = shop.teach(attribute, {photos / k: v for k, v in examples.items()})
@@ -76,12 +78,10 @@ def main(folder: Path, images: int, seed: int) -> None:
             pairs = list(zip(rest, answers, strict=True))
             right = sum(p.value == getattr(g, attribute) for g, p in pairs)
             unknown = sum(p.value is None for _, p in pairs)
-            score = (
-                f"{right} of {len(rest)} right ({right / len(rest):.1%}), {unknown} unknown, "
-                f"from {TAUGHT} examples per value"
-            )
-            print(f"{attribute} on the rest: {score}")
-            summary.append((attribute, score))
+            score = f"{right} of {len(rest)} right, {unknown} unknown"
+            taught_by = f"from {TAUGHT} examples per value"
+            print(f"{attribute} on the rest: {score} ({right / len(rest):.1%}), {taught_by}")
+            summary.append((attribute, f"{right / len(rest):.1%} right", f"{score}, {taught_by}"))
             shuffled = random.Random(seed).sample(pairs, len(pairs))
             wrong = [pair for pair in shuffled if pair[1].value != getattr(pair[0], attribute)]
             for heading, caption, shown in (

@@ -710,7 +710,7 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     assert "cut.jpg" in text
     assert "damaged &lt;b&gt;" in text
     assert "2 images, 1 of them cannot be explained" in text
-    assert text.count("gone</div>") == 1
+    assert text.count("cannot be read</div>") == 1
     assert "the prediction is red" in text
     assert text.count("no place is evidence for or against it") == 1
     assert [file.name for file in files] == [

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import io
 from pathlib import Path
-from string import Template
+from typing import Any
 
-from PIL import Image
-
-from gingham.errors import ImageError
 from gingham.evaluation.retrieval.measures import COLOUR_FIRST, FIRST
 from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown
-from gingham.images import load_image
-from gingham.report.frame import STYLE, escaped, html_page
+from gingham.report.kit import Cell, counted, figure, percent, short, thumbnail, write_page
 from gingham.store.files import replace_file, write_json
 
 PAGE_NAME = "retrieval.html"
 BASE = "fc"
-_THUMBNAIL = 96
+_THUMBNAIL = 120
 
 
 def write_report(folder: Path, result: RetrievalResult) -> None:
@@ -34,8 +28,7 @@ def write_report(folder: Path, result: RetrievalResult) -> None:
             writer.writerows(rows)
 
     replace_file(folder / "retrieval.csv", write_table)
-    page = render(result)
-    replace_file(folder / PAGE_NAME, lambda path: path.write_text(page, encoding="utf-8"))
+    write_page(folder / PAGE_NAME, "retrieval.html", **_page(result))
 
 
 def flat(method: MethodResult) -> dict[str, str | float]:
@@ -74,154 +67,103 @@ def against_base(result: RetrievalResult) -> dict[str, list[str]]:
     return found
 
 
-def render(result: RetrievalResult) -> str:
-    """Write the page; thumbnails are inside it, and each is there once."""
+def _page(result: RetrievalResult) -> dict[str, Any]:
+    """Prepare what the template shows; thumbnails are there once each."""
     shown = sorted(
         {row for one in result.searches for rows in one.found.values() for row in rows}
         | {one.query for one in result.searches}
     )
-    pictures = [_thumbnail(result.images[row]) for row in shown]
     places = {row: place for place, row in enumerate(shown)}
-    sizes = (
-        f"{len(result.images)} images of {len(set(result.classes))} classes, {result.queries} "
-        f"queries; {result.backbone}; {result.bins} bins a colour"
-    )
-    body = BODY.substitute(
-        sizes=escaped(sizes),
-        drawn=result.drawn,
-        table=_table(result),
-        searches="".join(_search(result, one, places) for one in result.searches),
-    )
-    # In a style sheet a picture that many searches find is written once.
-    drawn = "".join(
-        f".tile .p{place}{{background-image:url({uri})}}"
-        for place, uri in enumerate(pictures)
-        if uri
-    )
-    return html_page("Retrieval", STYLE + PAGE_STYLE + drawn, body)
-
-
-def _table(result: RetrievalResult) -> str:
     changes = against_base(result)
-    heads = ["", *(f"precision @{k}" for k in FIRST), "recall @10", "mAP"]
-    heads += [f"{name} @{k}" for name in ("colours", "drawn") for k in COLOUR_FIRST]
-    heads.append("Lab @10")
-    heads += [f"{name} @10 against {BASE}" for name in changes]
-    rows = []
-    for number, method in enumerate(result.methods):
-        cells = [f"{value:.3f}" for value in method.precision.values()]
-        cells += [f"{method.recall[10]:.3f}", f"{method.mean_average_precision:.3f}"]
-        for spreads in (method.colour, method.colour_drawn):
-            cells += [
-                f"{one.mean:.3f} <small>\N{PLUS-MINUS SIGN} {one.deviation:.3f}</small>"
-                for one in spreads.values()
-            ]
-        cells.append(f"{method.colour_lab[10].mean:.3f}")
-        cells += [change[number] for change in changes.values()]
-        rows.append(
-            f'<tr><th scope="row">{_breakable(method.name)}</th>'
-            + "".join(f"<td>{cell}</td>" for cell in cells)
-            + "</tr>"
-        )
-    head = "".join(f'<th scope="col">{escaped(one)}</th>' for one in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    heads, columns = _columns(result)
+    more_heads, more = _more_columns(result)
+    names = [method.name for method in result.methods]
+    return {
+        "title": "Retrieval",
+        "winner": _winner(result),
+        "sizes": f"{counted(len(result.images), 'image')} of "
+        f"{len(set(result.classes))} classes, "
+        f"{result.queries:,} queries; {result.backbone}; {result.bins} bins per colour",
+        "heads": ["method", *heads],
+        "rows": list(zip(names, *columns, strict=True)),
+        "more_heads": ["method", *more_heads, *(f"{one} @10 against {BASE}" for one in changes)],
+        "more_rows": list(zip(names, *more, *changes.values(), strict=True)),
+        "compared": bool(changes),
+        "base": BASE,
+        "drawn": result.drawn,
+        "pictures": [thumbnail(result.images[row], _THUMBNAIL, quality=80) for row in shown],
+        "most": max((len(r) for one in result.searches for r in one.found.values()), default=1),
+        "searches": [_search(result, one, places) for one in result.searches],
+    }
 
 
-def _search(result: RetrievalResult, one: Shown, places: dict[int, int]) -> str:
+def _winner(result: RetrievalResult) -> str:
+    best = max(result.methods, key=lambda one: one.precision[10])
+    if len(result.methods) == 1:
+        return f"{percent(best.precision[10])} of the first ten results have the query's class."
+    closest = min(result.methods, key=lambda one: one.colour[10].mean)
+    said = (
+        f"{best.name} finds the query's class most often: {percent(best.precision[10])} of its "
+        "first ten results"
+    )
+    base = next((one for one in result.methods if one.name == BASE), best)
+    if base is not best:
+        said += f" ({BASE}: {percent(base.precision[10])})"
+    if closest is best:
+        return f"{said}. Its results are also closest in colour."
+    return f"{said}. The results of {closest.name} are closest in colour."
+
+
+def _columns(result: RetrievalResult) -> tuple[list[str], list[list[Cell]]]:
+    """Write the main figures: head -> a cell per method, the best of them bold."""
+    more, less = " \N{UPWARDS ARROW}", " \N{DOWNWARDS ARROW}"
+    values: dict[str, list[float]] = {
+        f"precision @{k}{more}": [one.precision[k] for one in result.methods] for k in FIRST
+    }
+    values[f"recall @10{more}"] = [one.recall[10] for one in result.methods]
+    values[f"mean average precision{more}"] = [one.mean_average_precision for one in result.methods]
+    values[f"colour distance @10{less}"] = [one.colour[10].mean for one in result.methods]
+    columns = []
+    for head, column in values.items():
+        said = [figure(value) for value in column]
+        best = figure((min if head.endswith(less) else max)(column))
+        columns.append([Cell(one, tone="top" if one == best else "") for one in said])
+    return list(values), columns
+
+
+def _more_columns(result: RetrievalResult) -> tuple[list[str], list[list[Cell]]]:
+    heads, columns = [], []
+    for name, each in (
+        ("RGB", [one.colour for one in result.methods]),
+        ("RGB, sampled,", [one.colour_drawn for one in result.methods]),
+        ("Lab", [one.colour_lab for one in result.methods]),
+    ):
+        for k in COLOUR_FIRST:
+            heads.append(f"{name} @{k} \N{DOWNWARDS ARROW}")
+            columns.append(
+                [
+                    Cell(figure(one[k].mean), f"\N{PLUS-MINUS SIGN} {figure(one[k].deviation)}")
+                    for one in each
+                ]
+            )
+    return heads, columns
+
+
+def _search(result: RetrievalResult, one: Shown, places: dict[int, int]) -> dict[str, Any]:
     value = result.classes[one.query]
+
+    def tile(row: int, tone: str) -> dict[str, Any]:
+        return {
+            "place": places[row],
+            "name": short(result.images[row]),
+            "value": result.classes[row],
+            "tone": tone,
+            "mark": {"good": "same class", "bad": "another class", "query": "query"}[tone],
+        }
+
     strips = []
     for name, rows in one.found.items():
-        same = sum(result.classes[row] == value for row in rows)
-        tiles = "".join(
-            _tile(result, row, places, "good" if result.classes[row] == value else "bad")
-            for row in rows
-        )
-        strips.append(
-            f'<div class="strip"><span>{_breakable(name)} '
-            f"<small>{same} of {len(rows)}</small></span>"
-            f"<ol>{tiles}</ol></div>"
-        )
-    query = _tile(result, one.query, places, "query", tag="div")
-    return f"<section><h2>{escaped(value)}</h2>{query}{''.join(strips)}</section>"
-
-
-def _breakable(name: str) -> str:
-    """Let a long name of a method break between its looks only."""
-    return escaped(name).replace(",", ",<wbr>")
-
-
-def _tile(
-    result: RetrievalResult, row: int, places: dict[int, int], tone: str, tag: str = "li"
-) -> str:
-    said = escaped(result.classes[row])
-    name = escaped(Path(result.images[row]).name)
-    mark = {"good": "same class", "bad": "another class", "query": "query"}[tone]
-    return (
-        f'<{tag} class="tile {tone}"><i role="img" class="p{places[row]}" title="{name}" '
-        f'aria-label="{said}, {mark}"></i><small>{said}</small></{tag}>'
-    )
-
-
-def _thumbnail(image: str) -> str | None:
-    try:
-        picture = Image.fromarray(load_image(image))
-    except ImageError:
-        # It was read a moment ago; a tile without a picture still says its class.
-        return None
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-PAGE_STYLE = """
-p { max-width: 75ch; margin: 0.2rem 0 0.9rem; color: var(--soft); }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
- border-radius: 10px; max-width: max-content; }
-table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.38rem 0.6rem; text-align: right; white-space: nowrap; }
-th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
-thead th { white-space: normal; min-width: 4.2rem; line-height: 1.25; }
-th[scope=row] { color: var(--ink); text-align: left; position: sticky; left: 0;
- background: var(--card); }
-tbody tr { border-top: 1px solid var(--line); }
-tbody th, td { vertical-align: top; line-height: 1.2; }
-td small { display: block; }
-small { color: var(--soft); }
-section { margin-top: 2.5rem; }
-h2 { margin: 0 0 0.5rem; font-size: 1.25rem; overflow-wrap: anywhere; }
-.strip { display: grid; grid-template-columns: 9rem 1fr; gap: 0.4rem 0.8rem; align-items: center;
- margin-top: 0.5rem; }
-.strip > span { font-size: 0.85rem; text-align: right; overflow-wrap: anywhere; line-height: 1.3; }
-.strip > span small { display: block; }
-ol { display: flex; gap: 0.35rem; overflow-x: auto; margin: 0; padding: 0 0 2px;
- list-style: none; }
-.tile { flex: 0 0 76px; width: 76px; font-size: 0.72rem; line-height: 1.25; text-align: center;
- overflow-wrap: anywhere; }
-.tile i { display: block; height: 76px; border-radius: 7px; border: 3px solid var(--tone);
- background: var(--card) center / contain no-repeat; }
-.bad i { border-style: dashed; }
-.good { --tone: var(--good); } .bad { --tone: var(--bad); } .query { --tone: var(--query); }
-div.query, div.query i { width: 110px; } div.query i { height: 110px; }
-@media (max-width: 34rem) { .strip { grid-template-columns: 1fr; }
- .strip > span { text-align: left; } .strip > span small { display: inline; }
- th, td { padding: 0.35rem 0.55rem; }
- th[scope=row] { white-space: normal; max-width: 44vw; overflow-wrap: break-word; } }
-@media print { .tile i { print-color-adjust: exact; } section { break-inside: avoid; } }
-"""
-
-BODY = Template("""
-<header><h1>Retrieval</h1><p>$sizes</p></header>
-<main>
-<p>Every image searches all others. Precision and recall count answers of the query's class;
-mAP is the mean average precision. Colours: the mean distance per bin between the RGB histograms
-of the query and its first 5 or 10 answers, 0 for the same colours, with its deviation over the
-queries; drawn: the same over $drawn queries of different classes, with its deviation over a
-thousand draws; Lab: between the histograms of lightness and the two colours of CIELAB. Against fc,
-precision in points of a hundred.</p>
-<div class="scroll">$table</div>
-<p style="margin-top: 2rem">Below, the first of these draws. A dashed red frame marks an answer
-of another class.</p>
-$searches
-</main>
-""")
+        tiles = [tile(row, "good" if result.classes[row] == value else "bad") for row in rows]
+        same = sum(tile["tone"] == "good" for tile in tiles)
+        strips.append({"name": name, "same": same, "tiles": tiles})
+    return {"value": value, "query": tile(one.query, "query"), "strips": strips}

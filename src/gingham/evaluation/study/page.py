@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from gingham.report.frame import STYLE, escaped, html_page, printable
+from gingham.report.frame import escaped, html_page, printable
 
 
 def sectioned_page(
@@ -23,7 +23,7 @@ def sectioned_page(
     title : text; it is escaped here.
     summary : HTML that stands under the title.
     sections : (title, anchor, HTML) of each.
-    style : CSS besides the frame's and `asset("page.css")`.
+    style : CSS added to that of the kit.
     tail : HTML after the sections; scripts are allowed only where there is some.
 
     Returns
@@ -37,7 +37,8 @@ def sectioned_page(
     )
     head = f"<header><h1>{escaped(title)}</h1>{printable(summary)}<nav>{links}</nav></header>"
     body = f"{head}\n<main>{parts}</main>\n{tail}"
-    return html_page(title, STYLE + asset("page.css") + style, body, scripts=bool(tail))
+    kit = asset("templates/kit.css", "gingham.report")
+    return html_page(title, kit + style, body, scripts=bool(tail))
 
 
 def asset(name: str, package: str = "gingham.evaluation.study") -> str:

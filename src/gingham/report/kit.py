@@ -1,0 +1,121 @@
+"""The kit of every page: templates filled with plain data, one file, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from gingham.errors import ImageError
+from gingham.images import open_image, read_file
+from gingham.options import ReadOptions
+from gingham.report.frame import printable
+from gingham.store.files import replace_file
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table that is more than text: a small note, or the class of its `td`."""
+
+    text: str
+    small: str = ""
+    tone: str = ""
+
+
+def render(template: str, /, **data: Any) -> str:
+    """Fill a template of `gingham/report/templates`.
+
+    All values are escaped, and what a page cannot hold (control characters, odd bytes of file
+    names) is replaced.
+    """
+    return _environment().get_template(template).render(data)
+
+
+def write_page(path: Path, template: str, /, **data: Any) -> None:
+    """Fill a template and write it as UTF-8, whole or not at all."""
+    page = render(template, **data)
+    replace_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def thumbnail(
+    image: str, size: int, *, max_pixels: int = ReadOptions().max_pixels, quality: int = 82
+) -> str | None:
+    """Make a small copy of an image file: a `data:` address, or None if it cannot be read.
+
+    Parameters
+    ----------
+    image : path or name, as everywhere.
+    size : its longest side, in pixels.
+    max_pixels : see `gingham.ReadOptions`.
+    quality : of the JPEG, in percent.
+    """
+    try:
+        picture = open_image(read_file(image), max_pixels=max_pixels, draft=size)
+    except ImageError:
+        return None
+    return data_uri(picture, size, quality=quality)
+
+
+def data_uri(picture: Image.Image, size: int, *, quality: int = 82) -> str:
+    """Write a picture of `size` pixels at most into a `data:` address."""
+    small = picture.copy()
+    small.thumbnail((size, size))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def figure(value: float | None) -> str:
+    """Write a figure with three digits; nothing if there is none."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """Write a share in percent; the ends only where they are reached."""
+    if value is None:
+        return ""
+    if 0 < value < 0.001:
+        return "<0.1 %"
+    if 0.999 < value < 1:
+        return ">99.9 %"
+    return f"{100 * value:.1f} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def short(image: str) -> str:
+    """Cut a file's name off its path."""
+    return image.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    made = Environment(
+        loader=PackageLoader("gingham.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # What a template or macro made is clean already.
+        finalize=lambda value: value if isinstance(value, Markup) else _clean(value),
+    )
+    made.filters |= {"figure": figure, "percent": percent, "counted": counted, "short": short}
+    return made
+
+
+def _clean(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value

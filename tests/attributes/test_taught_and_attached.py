@@ -462,6 +462,11 @@ def test_taught_and_attached_together(
     alone, opened = shop.predict([file]), shop.predict([io.BytesIO(file.read_bytes())])
     for (one,) in (alone, opened):
         assert set(one.predictions) == {"shade", "striped"}
+    # An open file that cannot be read is one failure, however many read it.
+    closed = io.BytesIO()
+    closed.close()
+    failed, good = shop.predict([closed, file])
+    assert (failed.error, good.error) == ("cannot be read: I/O operation on closed file.", None)
     (before,) = shop.predict([file])
     file.unlink()
     # The features of a file that has left the disk are kept; a model reads pixels.

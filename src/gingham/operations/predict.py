@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gingham.attributes.attribute import Attribute, Features, Read
+from gingham.errors import ImageError
 from gingham.images import ImageSource, in_memory
 from gingham.options import ReadOptions
 from gingham.results import ImagePredictions
@@ -28,6 +29,24 @@ class Answerable:
     reason: str | None
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """An open file that could not be read: every reader gets the same reason."""
+
+    reason: str
+
+    def read(self) -> bytes:
+        """Raise `ImageError`."""
+        raise ImageError(self.reason)
+
+
+def _twice(image: ImageSource) -> ImageSource:
+    try:
+        return in_memory(image)
+    except ImageError as error:
+        return Unreadable(str(error))
+
+
 def read_for(
     attributes: Sequence[Attribute],
     truth: Truth,
@@ -40,7 +59,7 @@ def read_for(
     """
     readers = {id(one.reader): one.reader for one in attributes} or {id(None): None}
     if len(readers) > 1:
-        images = [in_memory(image) for image in images]
+        images = [_twice(image) for image in images]
     passes: list[tuple[list[Attribute], Iterator[Read]]] = []
     for key, reader in readers.items():
         members = [one for one in attributes if id(one.reader) == key]

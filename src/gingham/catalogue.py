@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute, Model
-from gingham.attributes.registry import Attributes, TaughtAttributes
-from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
-from gingham.errors import CatalogueError, ImageError, InputError
+from gingham.attributes.registry import TaughtAttributes
+from gingham.errors import InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
+from gingham.operations.attach import attach
 from gingham.operations.export import export_table
+from gingham.operations.forget import forget
+from gingham.operations.info import info
 from gingham.operations.ingest import ingest
+from gingham.operations.opening import OpenCatalogue
 from gingham.operations.predict import predict
-from gingham.operations.search import Searcher
+from gingham.operations.query import read_examples
+from gingham.operations.remove import remove
 from gingham.operations.tag import tag
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
-    AttributeInfo,
     Facets,
     Hit,
     ImagePredictions,
@@ -38,35 +35,19 @@ from gingham.results import (
     TeachResult,
 )
 from gingham.sources import find_images
-from gingham.store.features import ImageId
-from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
-from gingham.store.header import Header, is_catalogue, migrate
-from gingham.store.lease import CatalogueLock
-from gingham.store.truth import Truth
-
-EVIDENCE = 5
-"""Images shown next to the prediction of a model, which has no examples."""
+from gingham.turns import in_turn
 
 
-def _is_foreign(path: Path) -> bool:
-    """Tell whether a file is not just a leftover of a killed `create`."""
-    return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
-
-
-def load_attributes(model: str, names: Sequence[str] | None = None) -> Sequence[Attribute]:
-    """Open the folder of a trained model and give the attributes asked for, or all."""
-    # Only a trained model needs what `training` imports.
-    from gingham.training.trained import TrainedModel
-
-    return TrainedModel.load(model).attributes(names)
-
-
-class Catalogue:
+class Catalogue(OpenCatalogue):
     """A folder with everything about one collection of images.
 
-    Make one with `create`, open it with `open`, and close it (it is a context manager): while
-    it is open no other process can open it. Features, files and examples are append-only and
-    survive a crash; attributes and the index are derived from them.
+    Make one with `create`, open it with `open`, and close it (it is a context manager): while it
+    is open no other process can open it. What is truth is append-only and survives a crash.
+
+    Threads may call all methods together, except `close`. Those that read (`predict`, `explain`,
+    `search`, `facets`, `info`, `export`) do not wait for a running `index`, and see what it has
+    written so far; searches take turns, and so do `teach`, `forget`, `attach`, `tag`, `remove` and
+    `rebuild`, whose effect is that of one after the other.
 
     Examples
     --------
@@ -78,156 +59,12 @@ class Catalogue:
     ...     hits = shop.search("photos/1.jpg", looks={"colour": 1}, where=["colour=red"])
     """
 
-    def __init__(self, folder: Path, lock: CatalogueLock, runtime: Runtime | None) -> None:
-        self.folder = folder
-        self._lock = lock
-        self._loaded = runtime
-        files = LocalFiles(folder)
-        files.sweep()
-        migrate(files)
-        header = Header.read(files)
-        self.config = header.config
-        self._weights = header.weights
-        self._device: str = "auto"
-        if runtime is not None:
-            self._check_runtime(runtime)
-        self._truth = Truth(files, self.config, self._load)
-        self._attributes = Attributes(folder / "attributes", self._truth, load_attributes)
-        self._searcher = Searcher(folder / "index", self._truth, self._attributes)
+    @staticmethod
+    def _load_model(folder: str) -> Sequence[Attribute]:
+        # Only a trained model needs what `training` imports.
+        from gingham.training.trained import TrainedModel
 
-    @classmethod
-    def create(
-        cls,
-        folder: str | os.PathLike[str],
-        *,
-        backbone: str = DEFAULT_BACKBONE,
-        weights: str | os.PathLike[str] | None = None,
-        device: str = "auto",
-        descriptors: Sequence[str] = (),
-        runtime: Runtime | None = None,
-    ) -> Self:
-        """Create an empty catalogue.
-
-        Parameters
-        ----------
-        folder : must not exist, or be empty.
-        backbone, weights, device, descriptors : see `gingham.backbones.runtime.load_runtime`.
-        runtime : used instead of loading one; for other ways to compute features.
-
-        Raises
-        ------
-        CatalogueError
-            If the folder is not empty.
-        BackboneError
-            If the backbone cannot be loaded.
-        """
-        path = Path(folder)
-        if is_catalogue(LocalFiles(path)):
-            raise CatalogueError(
-                f"{path} is already a catalogue: open it, or choose another folder"
-            )
-        if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
-            raise CatalogueError(f"{path} exists but is not a catalogue: choose another folder")
-        weights = None if weights is None else absolute(weights)
-        runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
-        Header(runtime.config, weights).write(LocalFiles(path))
-        return cls.open(path, runtime=runtime)
-
-    @classmethod
-    def open(
-        cls,
-        folder: str | os.PathLike[str],
-        *,
-        backbone: str | None = None,
-        weights: str | os.PathLike[str] | None = None,
-        device: str = "auto",
-        descriptors: Sequence[str] | None = None,
-        runtime: Runtime | None = None,
-    ) -> Self:
-        """Open a catalogue; no other process can open it until it is closed.
-
-        Parameters
-        ----------
-        folder : of the catalogue.
-        backbone, descriptors : if given, must be those of the catalogue.
-        weights : new location of the weights, if they moved since `create`.
-        device, runtime : as for `create`.
-
-        Raises
-        ------
-        CatalogueError
-            If it is missing or damaged, or has another backbone or other settings.
-        CatalogueBusyError
-            If another process has it open.
-        """
-        path = Path(folder)
-        if not is_catalogue(LocalFiles(path)):
-            raise CatalogueError(
-                f"{path} is not a catalogue: create one with gingham index {path} SOURCE"
-            )
-        lock = CatalogueLock(path)
-        try:
-            self = cls(path, lock, runtime)
-            if backbone is not None and backbone != self.config.backbone:
-                raise CatalogueError(
-                    f"catalogue {path} was made with backbone {self.config.backbone}, not "
-                    f"{backbone}: leave --backbone out, or index into a new catalogue"
-                )
-            kept = tuple(x.name for x in self.config.descriptors)
-            if descriptors is not None and check_descriptors(descriptors) != kept:
-                raise CatalogueError(
-                    f"catalogue {path} keeps {', '.join(kept) or 'no'} descriptors, not "
-                    f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
-                    "catalogue"
-                )
-            self._device = device
-            if weights is not None:
-                self._weights = absolute(weights)
-                # Other weights make other features: refused now, not after a long walk.
-                self._load()
-        except BaseException:
-            lock.release()
-            raise
-        return self
-
-    def close(self) -> None:
-        """Close the index and release the lock for other processes."""
-        self._searcher.close()
-        self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __len__(self) -> int:
-        return len(self._truth.locations.images)
-
-    def _load(self) -> Runtime:
-        if self._loaded is None:
-            runtime = load_runtime(
-                self.config.backbone,
-                self._weights,
-                device=self._device,
-                descriptors=[x.name for x in self.config.descriptors],
-            )
-            self._check_runtime(runtime)
-            self._loaded = runtime
-        return self._loaded
-
-    def _check_runtime(self, runtime: Runtime) -> None:
-        if runtime.config != self.config:
-            raise CatalogueError(
-                f"catalogue {self.folder} was made with other settings of {self.config.backbone} "
-                f"(fingerprint {self.config.fingerprint}, now {runtime.config.fingerprint}): give "
-                "the weights it was made with, or index into a new catalogue"
-            )
+        return TrainedModel.load(folder).attributes()
 
     def index(
         self,
@@ -256,8 +93,10 @@ class Catalogue:
             If a source does not exist or contains no files.
         """
         walk = find_images(sources, exclude=self.folder)
-        return ingest(self._truth, walk, list(images), options)
+        with self._indexing:
+            return ingest(self._truth, walk, list(images), options)
 
+    @in_turn
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Remove images from the catalogue; files on disk are not touched.
 
@@ -274,18 +113,9 @@ class Catalogue:
         InputError
             If one is not in the catalogue; then none is removed.
         """
-        names: dict[str, None] = {}
-        for image in images:
-            name = os.fspath(image)
-            if (image_id := self._truth.image_id(name)) is not None:
-                names |= dict.fromkeys(self._truth.locations.images[image_id])
-            elif absolute(name) in self._truth.locations.files:
-                names[absolute(name)] = None
-            else:
-                raise InputError(f"{name} is not in catalogue {self.folder}: nothing was removed")
-        self._truth.locations.append([(name, None) for name in names])
-        return len(names)
+        return remove(self._truth, images, self.folder)
 
+    @in_turn
     def teach(
         self,
         attribute: str,
@@ -336,6 +166,7 @@ class Catalogue:
             options=options,
         )
 
+    @in_turn
     def forget(self, attribute: str, value: str | None = None) -> None:
         """Delete an attribute, or one value of it, with its examples, tags and look.
 
@@ -346,31 +177,8 @@ class Catalogue:
         InputError
             If it is not there, or forgetting the value would leave fewer than two.
         """
-        self._attributes.check([attribute])
-        if attribute in self._truth.attached.current:
-            if value is not None:
-                raise InputError(
-                    f"attribute {attribute!r} is answered by a trained model: its values cannot be "
-                    "forgotten one by one; forget all of it"
-                )
-            self._truth.attached.detach(attribute)
-            if attribute not in self._attributes.taught():
-                self._attributes.forget(attribute)
-            return
-        if value is not None:
-            values = self._attributes.taught()[attribute].values
-            if value not in values:
-                raise InputError(
-                    f"attribute {attribute!r} has no value {value!r}; it has {', '.join(values)}"
-                )
-            if len(values) <= 2:
-                raise InputError(
-                    f"attribute {attribute!r} needs two values: forget all of it, or teach another "
-                    "value first"
-                )
-        self._truth.log.forget(attribute, value)
-        if value is None:
-            self._attributes.forget(attribute)
+        with self._searching:
+            forget(self._truth, self._attributes, attribute, value)
 
     def predict(
         self,
@@ -402,16 +210,10 @@ class Catalogue:
         CatalogueError
             If the model of an attached attribute has moved or changed.
         """
-        # Without any attribute an image is still read, to say whether it can be.
+        # Without attributes an image is still read, to say whether it can be.
         asked = attributes or model or self._attributes.answering()
-        chosen = self._chosen(attributes, model) if asked else []
+        chosen = (model or self._attributes).attributes(attributes) if asked else []
         return predict(chosen, self._truth, list(images), options)
-
-    def _chosen(self, names: Sequence[str] | None, model: Model | None) -> Sequence[Attribute]:
-        """Give the attributes asked for, or all: of a model, or else the catalogue's."""
-        if model is not None:
-            return model.attributes(names)
-        return [self._attributes.get(name) for name in self._attributes.check(names)]
 
     def explain(
         self,
@@ -445,26 +247,20 @@ class Catalogue:
         MissingExtraError
             If a trained model is to be explained and `grad-cam` is not installed.
         """
-        # Explaining is rare, and what draws it is not needed by the rest.
         from gingham.explaining.explain import explain
 
         return explain(
-            self._chosen(attributes, model),
+            (model or self._attributes).attributes(attributes),
             self._truth,
             self._attributes,
             self._load,
-            self._most_alike,
+            self.search,
             [in_memory(image) for image in images],
             values,
             options,
         )
 
-    def _most_alike(self, image: str | bytes) -> list[Hit]:
-        """Find the images most similar to the image, excluding itself."""
-        own = self._truth.find(image)
-        hits = self.search(image, n=EVIDENCE + 1) if len(self) else []
-        return [hit for hit in hits if own is None or hit.id != own.hex()][:EVIDENCE]
-
+    @in_turn
     def tag(
         self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
     ) -> TagResult:
@@ -482,9 +278,9 @@ class Catalogue:
         CatalogueError
             If the model of an attached attribute has moved or changed.
         """
-        names = self._attributes.check(attributes)
-        return tag(self._truth, self._attributes, names, options)
+        return tag(self._truth, self._attributes, attributes, options)
 
+    @in_turn
     def attach(
         self, model: str | os.PathLike[str], *, attributes: Sequence[str] | None = None
     ) -> AttachResult:
@@ -505,17 +301,14 @@ class Catalogue:
         CatalogueError
             If it is not a trained model, or is damaged.
         InputError
-            If the model has no attribute of a name, or a name cannot be used; then nothing is
-            attached.
+            If the model has no such attribute, or a name cannot be used; then none is attached.
         """
-        from gingham.operations.attach import attach
-
         folder = absolute(model)
-        return attach(self._attributes, folder, load_attributes(folder, attributes))
+        return attach(self._attributes, folder, self._load_model(folder), attributes)
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files."""
-        return {i.hex(): tuple(files) for i, files in self._truth.locations.images.items()}
+        return {i.hex(): tuple(files) for i, files in self._truth.locations.image_files()}
 
     def examples(self) -> dict[str, frozenset[str]]:
         """Give the ids of the images that each taught attribute was taught with."""
@@ -551,9 +344,7 @@ class Catalogue:
         looks : look -> weight; by default every built-in look with weight 1. A taught attribute
             NAME is the look `attribute:NAME`.
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
-        unlike : images not to look like.
-        n : how many to find.
-        options : see `index`.
+        unlike, n, options : images not to look like; how many to find; see `index`.
 
         Raises
         ------
@@ -562,38 +353,12 @@ class Catalogue:
         InputError
             If a look, an attribute or a value is not there, or `n` is below 1.
         """
-        given = (
-            list(images)
-            if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
-            else [images]
-        )
-        if not given:
-            raise InputError("search needs at least one image")
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
-        return self._searcher.search(
-            self._examples(given, options),
-            self._examples(unlike, options),
-            weights,
-            where,
-            n,
-        )
-
-    def _examples(
-        self, images: Sequence[ImageSource], options: ReadOptions
-    ) -> list[ImageId | dict[str, NDArray[np.floating]]]:
-        """Turn example images into ids of the catalogue, or into features of all layers."""
-        examples: list[ImageId | dict[str, NDArray[np.floating]]] = []
-        for image in map(in_memory, images):
-            if (known := self._truth.find(image)) is not None:
-                examples.append(known)
-                continue
-            ((name, features, reason),) = self._truth.features_of(
-                [image], tuple(self.config.widths), options
-            )
-            if features is None:
-                raise ImageError(f"{name}: {reason}")
-            examples.append(features)
-        return examples
+        like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
+        if not like:
+            raise InputError("search needs at least one image")
+        with self._searching:
+            return self._searcher.search(like, others, weights, where, n)
 
     def facets(self, where: Sequence[str] = ()) -> Facets:
         """Count images per value, among those that match the filters.
@@ -603,52 +368,24 @@ class Catalogue:
         InputError
             If a filter names an unknown attribute or value.
         """
-        return self._searcher.facets(where)
+        with self._searching:
+            return self._searcher.facets(where)
 
     def info(self) -> Info:
         """Say what the catalogue holds."""
-        taught, attached = self._attributes.taught(), self._truth.attached.current
-        attributes = {
-            name: AttributeInfo(
-                self._attributes.kind(name),
-                self._attributes.values(name),
-                len(taught[name].examples) if name in taught else 0,
-                () if name in attached else self._attributes.get(name).layers,
-                self._tagged(name),
-                attached[name].model if name in attached else None,
-            )
-            for name in self._attributes.answering()
-        }
-        return Info(
-            catalogue=str(self.folder),
-            images=len(self),
-            files=len(self._truth.locations.files),
-            backbone=self.config.backbone,
-            fingerprint=self.config.fingerprint,
-            layers={layer.name: layer.channels for layer in self.config.layers},
-            looks=self._searcher.looks,
-            attributes=attributes,
-            bytes=self._truth.size
-            + sum(
-                path.stat().st_size
-                for derived in ("attributes", "index")
-                for path in (self.folder / derived).rglob("*")
-                if path.is_file()
-            ),
-        )
-
-    def _tagged(self, name: str) -> int:
-        live = self._truth.locations.images
-        return sum(image_id in live for image_id, _, _ in self._attributes.predictions(name))
+        return info(self.folder, self._truth, self._attributes, self._searcher.looks)
 
     def verify(self) -> list[str]:
         """Check every file of the catalogue; return what is damaged or inconsistent."""
-        return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
+        with self._searching:
+            return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
 
+    @in_turn
     def rebuild(self) -> None:
         """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
-        self._searcher.rebuild()
+        with self._searching:
+            self._searcher.rebuild()
 
     def export(self, file: str | os.PathLike[str]) -> int:
         """Write a table of all files with their id, and their tag and confidence per attribute.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from gingham.store.examples import Taught
 from gingham.store.features import ImageId
 from gingham.store.files import replacing
 from gingham.store.truth import Truth
+from gingham.turns import in_turn
 
 _PREDICTIONS = pa.schema(
     [
@@ -49,6 +51,7 @@ class Attributes:
     """The attributes of a catalogue: those taught by examples and those attached with a model.
 
     An attached attribute answers in place of a taught one of the same name, until it is detached.
+    Threads may call all methods together.
     Everything in the folder is derived: a taught attribute whose file is missing, damaged or older
     than the examples is fitted again.
 
@@ -65,12 +68,14 @@ class Attributes:
         self._folder = folder
         self._truth = truth
         self._load_model = load_model
+        self._turn = threading.RLock()
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
         self._tags: dict[str, tuple[int, str]] = {}
 
+    @in_turn
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
         if self._read is None or self._read[0] != self._truth.log.version:
@@ -111,6 +116,11 @@ class Attributes:
         """
         return _chosen(self.answering(), names)
 
+    def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
+        """Give the attributes asked for, or all; see `check` and `get`."""
+        return [self.get(name) for name in self.check(names)]
+
+    @in_turn
     def get(self, name: str) -> Attribute:
         """Give the attribute that answers: the attached one, or else the taught one.
 
@@ -141,6 +151,7 @@ class Attributes:
             )
         return {attribute.name: attribute for attribute in loaded}
 
+    @in_turn
     def taught_attribute(self, name: str) -> TaughtAttribute:
         """Load a taught attribute, or fit it again where its file does not match the examples."""
         taught = self.taught()[name]
@@ -164,6 +175,7 @@ class Attributes:
         self.keep(attribute)
         return attribute
 
+    @in_turn
     def keep(self, attribute: TaughtAttribute) -> None:
         """Put an attribute on disk."""
         attribute.save(self._path(attribute.name) / "attribute.npz")
@@ -174,6 +186,7 @@ class Attributes:
         if attributes:
             self._truth.attached.attach(attributes)
 
+    @in_turn
     def forget(self, name: str) -> None:
         """Delete what was derived of an attribute; its examples are kept in the log."""
         self._ready.pop(name, None)
@@ -215,6 +228,7 @@ class Attributes:
         written, stamp = self._written(name)
         return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
 
+    @in_turn
     def _written(self, name: str) -> tuple[int, str]:
         """When an attribute's tags were written, and by which attribute; (0, "") if never."""
         if name not in self._tags:
@@ -256,6 +270,7 @@ class Attributes:
         one = self.attached.get(name)
         return one.fingerprint if one else self._taught_stamp(name)
 
+    @in_turn
     def _taught_stamp(self, name: str) -> str:
         taught = self.taught()[name]
         if name not in self._stamps:

@@ -11,6 +11,7 @@ import typer
 
 from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue,
+    catalogue_attributes,
     curate,
     explain,
     retrieval,

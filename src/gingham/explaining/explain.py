@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -27,8 +28,12 @@ from gingham.store.truth import Truth
 
 UNTAGGED = "no tag"
 
-Search = Callable[[str | bytes], Sequence[Hit]]
-"""Gives the images of the catalogue that are most similar to one, excluding itself."""
+
+class Search(Protocol):
+    """Finds the images of the catalogue that are most similar to one."""
+
+    def __call__(self, images: str | bytes, *, n: int) -> Sequence[Hit]:
+        """Give at most `n`."""
 
 
 def explain(
@@ -148,7 +153,11 @@ def _evidence(
             others, _ = without_itself(truth, prediction, registry.taught()[name], image)
             shown[name] = others.evidence
     rest = [name for name in names if name not in shown]
-    hits = search(image) if rest else ()
+    hits: Sequence[Hit] = ()
+    if rest and truth.locations.images:
+        own = truth.find(image)
+        found = search(image, n=EVIDENCE + 1)
+        hits = [hit for hit in found if own is None or hit.id != own.hex()][:EVIDENCE]
     for name in rest:
         shown[name] = tuple(
             Evidence(

@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gingham.attributes.attribute import Attribute
+from gingham.attributes.names import check_attribute_name
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
-from gingham.operations.teach import check_attribute_name
 from gingham.results import AttachResult
 from gingham.store.attached import Attached
 
 
-def attach(registry: Attributes, model: str, attributes: Sequence[Attribute]) -> AttachResult:
-    """Register the attributes of a model, unless they are already; see `Catalogue.attach`.
+def attach(
+    registry: Attributes, model: str, attributes: Sequence[Attribute], names: Sequence[str] | None
+) -> AttachResult:
+    """Register attributes of a model, those named or all, unless they are already.
+
+    See `Catalogue.attach`.
 
     Raises
     ------
     InputError
-        If a name is not valid; then nothing is attached.
+        If the model has no attribute of a name, or a name is not valid; then nothing is attached.
     """
-    if not attributes:
-        raise InputError(f"model {model} has no attributes")
+    known = {one.name: one for one in attributes}
+    for name in names or ():
+        if name not in known:
+            raise InputError(
+                f"the model has no attribute {name!r}; it has {', '.join(sorted(known))}"
+            )
+    attributes = [known[name] for name in dict.fromkeys(names or known)]
     for one in attributes:
         check_attribute_name(one.name)
     wanted = [Attached(one.name, one.kind, one.values, model, one.stamp) for one in attributes]

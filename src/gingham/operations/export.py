@@ -35,7 +35,7 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
         columns[f"{name}_confidence"] = pa.float32()
 
     def rows() -> Iterator[dict[str, Any]]:
-        for image, image_id in locations.files.items():
+        for image, image_id in locations.file_ids():
             # A name that is not UTF-8 cannot stand in a table of text as it is.
             name = image.encode(errors="surrogateescape").decode(errors="backslashreplace")
             row: dict[str, Any] = {"image": name, "id": image_id.hex()}

@@ -28,7 +28,7 @@ def ingest(
     images = [*walk.images, *images]
     failed = list(walk.failures)
     added = unchanged = 0
-    live = set(truth.locations.images)
+    live = {image_id for image_id, _ in truth.locations.image_files()}
     events: list[tuple[str, ImageId | None]] = []
 
     def keep(new: dict[ImageId, dict[str, Features]]) -> None:

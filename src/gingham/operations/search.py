@@ -155,7 +155,7 @@ class Searcher:
 
     def _sync_images(self, index: VectorIndex) -> None:
         there = set(index.ids())
-        live = {image_id.hex() for image_id in self._locations.images}
+        live = {image_id.hex() for image_id, _ in self._locations.image_files()}
         index.delete(sorted(there - live))
         missing = live - there
         if not missing:
@@ -381,7 +381,7 @@ class Searcher:
         if not self._read_note():
             return []
         index = self.sync()
-        live = {image_id.hex() for image_id in self._locations.images}
+        live = {image_id.hex() for image_id, _ in self._locations.image_files()}
         there = set(index.ids())
         return [f"image {key} is not in the index: run gingham rebuild" for key in live - there] + [
             f"image {key} is in the index but not in the catalogue: run gingham rebuild"

@@ -25,9 +25,9 @@ Batch = tuple[list[ImageId], Features]
 
 
 def tag(
-    truth: Truth, attributes: Attributes, names: Sequence[str], options: ReadOptions
+    truth: Truth, attributes: Attributes, names: Sequence[str] | None, options: ReadOptions
 ) -> TagResult:
-    """Tag every image with the named attributes; see `Catalogue.tag`.
+    """Tag every image with the named attributes, or all; see `Catalogue.tag`.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def tag(
         If files must be read again and not one can be.
     """
     started = time.perf_counter()
-    chosen = [attributes.get(name) for name in names]
+    chosen = attributes.attributes(names)
     # What the catalogue keeps is read column by column; a model reads an image once for all.
     groups = [[one] for one in chosen if one.reader is None]
     readers = {id(one.reader): one.reader for one in chosen if one.reader is not None}
@@ -71,7 +71,7 @@ def _batches(
             elif live:
                 yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
         return
-    images = [truth.stored(image_id) for image_id in truth.locations.images]
+    images = [truth.stored(image_id) for image_id, _ in truth.locations.image_files()]
     read = first.reader.features_of(images, first.layers, options.quiet)
     before, found = len(failures), False
     ids, rows = [], []

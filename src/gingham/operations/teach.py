@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gingham.attributes.fitting import fit, view_id, views_for
+from gingham.attributes.names import check_attribute_name
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
@@ -32,21 +33,6 @@ class TableColumns:
     image: str
     value: str
     group: str | None = None
-
-
-def check_attribute_name(name: str) -> str:
-    """Return a usable attribute name.
-
-    Raises
-    ------
-    InputError
-        If it is empty, or would not be read back from `--where NAME=VALUE`.
-    """
-    if not name.strip() or name != name.strip() or any(c in name for c in "=!\n\r\0"):
-        raise InputError(
-            f"attribute name {name!r} cannot be used: give a word, without = or ! in it"
-        )
-    return name
 
 
 def teach(

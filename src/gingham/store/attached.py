@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,27 +60,32 @@ class AttachedLog:
         self._log = Log(files, prefix, _SCHEMA)
         self.current: dict[str, Attached] = {}
         self._taken = 0
+        self._changing = threading.RLock()
         self._catch_up()
 
     def refresh(self) -> bool:
         """Take in what another process has added; say whether there was any."""
-        self._log.refresh()
-        return self._catch_up()
+        with self._changing:
+            self._log.refresh()
+            return self._catch_up()
 
     def _catch_up(self) -> bool:
         new = self._log.names()[self._taken :]
+        # A new dict: other threads may be going through the old one.
+        current = dict(self.current)
         for shard in new:
             for row in self._log.table(shard).to_pylist():
                 if row["model"] is None:
-                    self.current.pop(row["attribute"], None)
+                    current.pop(row["attribute"], None)
                 else:
-                    self.current[row["attribute"]] = Attached(
+                    current[row["attribute"]] = Attached(
                         row["attribute"],
                         row["kind"],
                         tuple(row["values"]),
                         os.fsdecode(row["model"]),
                         row["fingerprint"],
                     )
+        self.current = current
         self._taken += len(new)
         return bool(new)
 
@@ -103,8 +109,9 @@ class AttachedLog:
         self._append([{"attribute": name}])
 
     def _append(self, rows: list[dict[str, object]]) -> None:
-        self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
-        self._catch_up()
+        with self._changing:
+            self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            self._catch_up()
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""

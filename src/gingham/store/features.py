@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import count, repeat
 
 import numpy as np
@@ -26,8 +26,8 @@ class FeatureStore:
     Descriptors, where the config has any, are further columns, and count as layers below. A
     few hundred bytes per image are held in memory (its id and its place), the features never.
 
-    Several processes may add to a store at once. An image that two of them added counts once: as
-    it is in the shard whose name comes first.
+    Threads may call all methods together, and several processes may add to a store at once. An
+    image that two of them added counts once: as it is in the shard whose name comes first.
 
     Parameters
     ----------
@@ -46,13 +46,19 @@ class FeatureStore:
         self._shards = Shards(
             files, prefix, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})
         )
+        self._changing = threading.RLock()
+        self._found: dict[ImageId, tuple[str, int]] | None = None
         self._last: tuple[str, tuple[str, ...], dict[str, NDArray[np.float16]]] | None = None
 
-    @cached_property
+    @property
     def _places(self) -> dict[ImageId, tuple[str, int]]:
-        places: dict[ImageId, tuple[str, int]] = {}
-        self._find_ids(places, self._shards.names())
-        return places
+        if self._found is None:
+            with self._changing:
+                if self._found is None:
+                    places: dict[ImageId, tuple[str, int]] = {}
+                    self._find_ids(places, self._shards.names())
+                    self._found = places
+        return self._found
 
     def _find_ids(self, places: dict[ImageId, tuple[str, int]], names: Sequence[str]) -> None:
         for name in names:
@@ -66,10 +72,11 @@ class FeatureStore:
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
-        places = self._places
-        new = self._shards.refresh()
-        self._find_ids(places, new)
-        return bool(new)
+        with self._changing:
+            places = self._places
+            new = self._shards.refresh()
+            self._find_ids(places, new)
+            return bool(new)
 
     def append(
         self, ids: Sequence[ImageId], features: Sequence[Mapping[str, NDArray[np.floating]]]
@@ -87,9 +94,10 @@ class FeatureStore:
         for layer in self.layers:
             block = np.stack([row[layer] for row in features]).astype(np.float16)
             columns.append(pa.FixedSizeListArray.from_arrays(block.ravel(), block.shape[1]))
-        places = self._places
         table = pa.table(dict(zip(("id", *self.layers), columns, strict=True)))
-        _place(places, self._shards.append(table), ids)
+        with self._changing:
+            places = self._places
+            _place(places, self._shards.append(table), ids)
 
     def batches(
         self, layers: Sequence[str] | None = None

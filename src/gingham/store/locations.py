@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -31,6 +32,9 @@ class Locations:
     files : where the log lies.
     prefix : of the names of its shards.
 
+    Threads may call all methods together; while another thread may append, `image_files` and
+    `file_ids` are what to iterate over, not the dicts below.
+
     Attributes
     ----------
     files : file name -> id, in the order they were added.
@@ -43,12 +47,24 @@ class Locations:
         self.files: dict[str, ImageId] = {}
         self.images: dict[ImageId, list[str]] = {}
         self.version = 0
+        self._changing = threading.RLock()
         self._catch_up()
 
     def refresh(self) -> bool:
         """Take in what another process has added; say whether there was any."""
-        self._log.refresh()
-        return self._catch_up()
+        with self._changing:
+            self._log.refresh()
+            return self._catch_up()
+
+    def image_files(self) -> list[tuple[ImageId, list[str]]]:
+        """List every image with its files."""
+        with self._changing:
+            return [(image_id, list(files)) for image_id, files in self.images.items()]
+
+    def file_ids(self) -> list[tuple[str, ImageId]]:
+        """List every file with the id of its image."""
+        with self._changing:
+            return list(self.files.items())
 
     def _catch_up(self) -> bool:
         new = self._log.names()[self.version :]
@@ -68,14 +84,15 @@ class Locations:
             pa.array([os.fsencode(name) for name in names], pa.binary()),
             pa.array(ids, pa.binary(32)),
         ]
-        try:
-            self._log.append(pa.table(columns, schema=_SCHEMA))
-        except BaseException:
-            self._catch_up()
-            raise
-        for name, image_id in events:
-            self._apply(name, image_id)
-        self.version += 1
+        with self._changing:
+            try:
+                self._log.append(pa.table(columns, schema=_SCHEMA))
+            except BaseException:
+                self._catch_up()
+                raise
+            for name, image_id in events:
+                self._apply(name, image_id)
+            self.version += 1
 
     def _apply(self, name: str, image_id: ImageId | None) -> None:
         old = self.files.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -17,8 +18,9 @@ from gingham.store.files import Files
 class Shards:
     """Parquet files that are only ever added, by any number of writers at once.
 
-    A shard becomes visible whole or not at all. It is named by the time (UTC) and a random number,
-    so writers need not agree on names. What `Files.list` shows is what counts, in order of names.
+    Threads may call all methods together. A shard becomes visible whole or not at all. It is named
+    by the time (UTC) and a random number, so writers need not agree on names. What `Files.list`
+    shows is what counts, in order of names.
 
     Parameters
     ----------
@@ -34,18 +36,21 @@ class Shards:
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
+        self._changing = threading.RLock()
 
     def names(self) -> list[str]:
         """Give the names of the shards, sorted; listed once, and again by `refresh`."""
-        if self._names is None:
-            self._names = self._list()
-        return self._names
+        with self._changing:
+            if self._names is None:
+                self._names = self._list()
+            return self._names
 
     def refresh(self) -> list[str]:
         """List the shards again; give the names that are new since the last time, sorted."""
-        known = set(self._names or ())
-        self._names = self._list()
-        return [name for name in self._names if name not in known]
+        with self._changing:
+            known = set(self._names or ())
+            self._names = self._list()
+            return [name for name in self._names if name not in known]
 
     def _list(self) -> list[str]:
         start = len(self._prefix)
@@ -53,27 +58,28 @@ class Shards:
 
     def append(self, table: pa.Table) -> str:
         """Add one shard and give its name; it is durable when this returns."""
-        names = self.names()
-        table = table.cast(self.schema)
-        name = f"{self._prefix}{self._new_stem()}.parquet"
-        split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
-        self._files.put(
-            name,
-            lambda file: pq.write_table(
-                table,
-                file,
-                compression="zstd",
-                use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
-                # Exponents beside exponents compress; the same size without it is 7 % more.
-                use_byte_stream_split=split,
-                write_statistics=False,
-                write_page_checksum=True,
-            ),
-            if_absent=True,
-        )
-        # A new list: whoever is reading goes through the old one.
-        self._names = sorted([*names, name])
-        return name
+        with self._changing:
+            names = self.names()
+            table = table.cast(self.schema)
+            name = f"{self._prefix}{self._new_stem()}.parquet"
+            split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
+            self._files.put(
+                name,
+                lambda file: pq.write_table(
+                    table,
+                    file,
+                    compression="zstd",
+                    use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
+                    # Exponents beside exponents compress; the same size without it is 7 % more.
+                    use_byte_stream_split=split,
+                    write_statistics=False,
+                    write_page_checksum=True,
+                ),
+                if_absent=True,
+            )
+            # A new list: whoever is reading goes through the old one.
+            self._names = sorted([*names, name])
+            return name
 
     def _new_stem(self) -> str:
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"

@@ -181,6 +181,6 @@ class Truth:
         ]
         return problems or [
             f"image {image_id.hex()} ({files[0]}) has no features: index it again"
-            for image_id, files in self.locations.images.items()
+            for image_id, files in self.locations.image_files()
             if image_id not in self.features
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,8 @@ from gingham.training.vocabulary import NO, YES, ModelAttribute
 if TYPE_CHECKING:
     from gingham.backbones.runtime import Runtime
     from gingham.training.trained import TrainedModel
+
+_LOOKING = threading.Lock()  # Grad-CAM hooks into the network while it looks
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,15 @@ class TrainedAttribute:
         first, binary = self._columns.start, self.outputs.kind == "binary"
         outputs = [first + (0 if binary else self.values.index(value)) for value in values]
         signs = [-1 if binary and value == NO else 1 for value in values]
-        heats = grad_cam(
-            parts.network,
-            [parts.last_convolution],
-            np.repeat(square[None], len(values), axis=0),
-            outputs,
-            signs=signs,
-            views=parts.views,
-        )
+        with _LOOKING:
+            heats = grad_cam(
+                parts.network,
+                [parts.last_convolution],
+                np.repeat(square[None], len(values), axis=0),
+                outputs,
+                signs=signs,
+                views=parts.views,
+            )
         return [
             HeatMap(value, float(sign * features[OUTPUT][0, output]), heat, {})
             for value, output, sign, heat in zip(values, outputs, signs, heats, strict=True)

@@ -1,0 +1,143 @@
+"""Commands that give a catalogue its attributes: teach, forget, attach."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gingham.cli.console import (
+    print_json,
+    reading,
+    say,
+)
+from gingham.cli.options import (
+    CatalogueArgument,
+    JsonOption,
+    MegapixelsOption,
+    app,
+    open_catalogue,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def teach(
+    catalogue: CatalogueArgument,
+    attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
+    examples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EXAMPLES", help="A folder with one subfolder per value, or a table."
+        ),
+    ],
+    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
+    value_column: Annotated[
+        str | None, typer.Option(help="Column of the values.  [default: ATTRIBUTE]")
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Images with the same value in this column stay in the same cross-validation fold."
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="single or multi.  [default: single, or as taught before]")
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(metavar="auto|NAME,..", help="Hidden layers to read.")
+    ] = "auto",
+    views: Annotated[
+        bool,
+        typer.Option(help="If there are few examples, also learn from mirrored and cropped views."),
+    ] = True,
+    max_megapixels: MegapixelsOption = 100.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach an attribute from examples, or add examples to it."""
+    with open_catalogue(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
+        result = shop.teach(
+            attribute,
+            examples,
+            image_column=image_column,
+            value_column=value_column,
+            group_column=group_column,
+            kind=kind,
+            layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
+            views=views,
+            options=options,
+        )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        accuracy = "unknown (too few examples to hold any out)"
+        if result.accuracy is not None:
+            accuracy = (
+                f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
+            )
+        say(
+            f"{result.attribute}: {len(result.values)} values from {result.examples} examples; "
+            f"{result.seconds:.1f} s"
+        )
+        say(f"cross-validated accuracy: {accuracy}")
+        if result.unlabelled:
+            say(f"{result.unlabelled} rows without a value skipped")
+        for pair in result.contradictions:
+            say(
+                f"check: {pair.image} is labelled {pair.value} but looks like {pair.against}, "
+                f"labelled {pair.against_value}"
+            )
+        for failure in result.failures:
+            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+    raise typer.Exit(1 if result.failures else 0)
+
+
+@app.command()
+def forget(
+    catalogue: CatalogueArgument,
+    attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete an attribute or a value, with its examples and tags.
+
+    An attached attribute is detached; the model stays, and if an attribute of the same name is
+    taught, that one answers again.
+    """
+    with open_catalogue(catalogue) as shop:
+        shop.forget(attribute, value)
+    if as_json:
+        print_json({"attribute": attribute, "value": value})
+    else:
+        say(f"forgotten: {attribute}" + (f" = {value}" if value else ""))
+
+
+@app.command()
+def attach(
+    catalogue: CatalogueArgument,
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
+    ],
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the attributes of a trained model attributes of the catalogue.
+
+    The model stays where it is. Its attributes answer in place of taught attributes of the same
+    name; nothing taught is lost. `gingham forget` detaches an attribute, and the taught one
+    answers again.
+    """
+    with open_catalogue(catalogue) as shop:
+        result = shop.attach(model, attributes=attribute)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    for name, values in result.attributes.items():
+        instead = " (in place of what is taught)" if name in result.replaces else ""
+        say(f"attached {name}: {', '.join(values)}{instead}")

@@ -1,0 +1,47 @@
+"""What a catalogue holds, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gingham.attributes.registry import Attributes
+from gingham.results import AttributeInfo, Info
+from gingham.store.truth import Truth
+
+DERIVED = ("attributes", "index")
+"""Folders of a catalogue besides its truth."""
+
+
+def info(folder: Path, truth: Truth, attributes: Attributes, looks: Sequence[str]) -> Info:
+    """Summarise a catalogue; see `Catalogue.info`."""
+    return Info(
+        catalogue=str(folder),
+        images=len(truth.locations.images),
+        files=len(truth.locations.files),
+        backbone=truth.config.backbone,
+        fingerprint=truth.config.fingerprint,
+        layers={layer.name: layer.channels for layer in truth.config.layers},
+        looks=tuple(looks),
+        attributes={name: _attribute(name, truth, attributes) for name in attributes.answering()},
+        bytes=truth.size
+        + sum(
+            path.stat().st_size
+            for derived in DERIVED
+            for path in (folder / derived).rglob("*")
+            if path.is_file()
+        ),
+    )
+
+
+def _attribute(name: str, truth: Truth, attributes: Attributes) -> AttributeInfo:
+    taught, attached = attributes.taught().get(name), attributes.attached.get(name)
+    live = truth.locations.images
+    return AttributeInfo(
+        attributes.kind(name),
+        attributes.values(name),
+        len(taught.examples) if taught else 0,
+        () if attached else attributes.get(name).layers,
+        sum(image_id in live for image_id, _, _ in attributes.predictions(name)),
+        attached.model if attached else None,
+    )

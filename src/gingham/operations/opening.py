@@ -1,0 +1,196 @@
+"""A catalogue's folder, created or opened: the lock, the truth, the backbone, what is derived."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+from gingham.attributes.attribute import Attribute
+from gingham.attributes.registry import Attributes
+from gingham.backbones.runtime import Runtime, load_runtime
+from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
+from gingham.errors import CatalogueError
+from gingham.extract import absolute
+from gingham.operations.search import Searcher
+from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
+from gingham.store.header import Header, is_catalogue, migrate
+from gingham.store.lease import CatalogueLock
+from gingham.store.truth import Truth
+
+
+def _is_foreign(path: Path) -> bool:
+    """Tell whether a file is not just a leftover of a killed `create`."""
+    return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
+
+
+class OpenCatalogue:
+    """What every method of `gingham.Catalogue` works on.
+
+    Attributes
+    ----------
+    folder : of the catalogue.
+    config : what made its features.
+    """
+
+    _load_model: Callable[[str], Sequence[Attribute]]
+    """Opens the folder of a trained model; set by the class above, which may import `training`."""
+
+    def __init__(self, folder: Path, lock: CatalogueLock, runtime: Runtime | None) -> None:
+        self.folder = folder
+        self._lock = lock
+        # Taken in this order; `_turn` by what changes the catalogue, `_searching` by what asks the
+        # index.
+        self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
+        self._loaded = runtime
+        files = LocalFiles(folder)
+        files.sweep()
+        migrate(files)
+        header = Header.read(files)
+        self.config = header.config
+        self._weights = header.weights
+        self._device: str = "auto"
+        if runtime is not None:
+            self._check_runtime(runtime)
+        self._truth = Truth(files, self.config, self._load)
+        self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
+        self._searcher = Searcher(folder / "index", self._truth, self._attributes)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        backbone: str = DEFAULT_BACKBONE,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        descriptors: Sequence[str] = (),
+        runtime: Runtime | None = None,
+    ) -> Self:
+        """Create an empty catalogue.
+
+        Parameters
+        ----------
+        folder : must not exist, or be empty.
+        backbone, weights, device, descriptors : see `gingham.backbones.runtime.load_runtime`.
+        runtime : used instead of loading one; for other ways to compute features.
+
+        Raises
+        ------
+        CatalogueError
+            If the folder is not empty.
+        BackboneError
+            If the backbone cannot be loaded.
+        """
+        path = Path(folder)
+        if is_catalogue(LocalFiles(path)):
+            raise CatalogueError(
+                f"{path} is already a catalogue: open it, or choose another folder"
+            )
+        if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
+            raise CatalogueError(f"{path} exists but is not a catalogue: choose another folder")
+        weights = None if weights is None else absolute(weights)
+        runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
+        Header(runtime.config, weights).write(LocalFiles(path))
+        return cls.open(path, runtime=runtime)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        backbone: str | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        descriptors: Sequence[str] | None = None,
+        runtime: Runtime | None = None,
+    ) -> Self:
+        """Open a catalogue; no other process can open it until it is closed.
+
+        Parameters
+        ----------
+        folder : of the catalogue.
+        backbone, descriptors : if given, must be those of the catalogue.
+        weights : new location of the weights, if they moved since `create`.
+        device, runtime : as for `create`.
+
+        Raises
+        ------
+        CatalogueError
+            If it is missing or damaged, or has another backbone or other settings.
+        CatalogueBusyError
+            If another process has it open.
+        """
+        path = Path(folder)
+        if not is_catalogue(LocalFiles(path)):
+            raise CatalogueError(
+                f"{path} is not a catalogue: create one with gingham index {path} SOURCE"
+            )
+        lock = CatalogueLock(path)
+        try:
+            self = cls(path, lock, runtime)
+            if backbone is not None and backbone != self.config.backbone:
+                raise CatalogueError(
+                    f"catalogue {path} was made with backbone {self.config.backbone}, not "
+                    f"{backbone}: leave --backbone out, or index into a new catalogue"
+                )
+            kept = tuple(x.name for x in self.config.descriptors)
+            if descriptors is not None and check_descriptors(descriptors) != kept:
+                raise CatalogueError(
+                    f"catalogue {path} keeps {', '.join(kept) or 'no'} descriptors, not "
+                    f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
+                    "catalogue"
+                )
+            self._device = device
+            if weights is not None:
+                self._weights = absolute(weights)
+                # Other weights make other features: refused now, not after a long walk.
+                self._load()
+        except BaseException:
+            lock.release()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Close the index and release the lock for other processes."""
+        with self._searching:
+            self._searcher.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._truth.locations.images)
+
+    def _load(self) -> Runtime:
+        with self._loading:
+            if self._loaded is None:
+                runtime = load_runtime(
+                    self.config.backbone,
+                    self._weights,
+                    device=self._device,
+                    descriptors=[x.name for x in self.config.descriptors],
+                )
+                self._check_runtime(runtime)
+                self._loaded = runtime
+            return self._loaded
+
+    def _check_runtime(self, runtime: Runtime) -> None:
+        if runtime.config != self.config:
+            raise CatalogueError(
+                f"catalogue {self.folder} was made with other settings of {self.config.backbone} "
+                f"(fingerprint {self.config.fingerprint}, now {runtime.config.fingerprint}): give "
+                "the weights it was made with, or index into a new catalogue"
+            )

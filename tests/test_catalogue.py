@@ -358,6 +358,18 @@ def test_search_finds_itself_and_scores_are_the_weighted_sum(shop: Catalogue, ph
             assert hit.score == pytest.approx(expected, abs=1e-4)
 
 
+def test_minimum_score_leaves_out_the_rest(shop: Catalogue, photos: Path) -> None:
+    image = photos / "green4.jpg"
+    hits = shop.search(image, n=36)
+    for limit in (hits[0].score, hits[7].score, hits[-1].score, hits[0].score + 0.1, -100.0):
+        expected = [(hit.id, hit.score) for hit in hits if hit.score >= limit]
+        for n in (36, 3):
+            found = shop.search(image, n=n, min_score=limit)
+            assert [(hit.id, hit.score) for hit in found] == expected[:n]
+    with pytest.raises(InputError, match="min_score must be a finite number, got nan"):
+        shop.search(image, min_score=float("nan"))
+
+
 def test_search_by_colour_and_by_taught_look(shop: Catalogue, photos: Path, examples: Path) -> None:
     assert {colour_of(h.image) for h in shop.search(photos / "red0.jpg", looks={"colour": 1})} == {
         "red"

@@ -333,6 +333,7 @@ class Catalogue(OpenCatalogue):
         where: Sequence[str] = (),
         unlike: Sequence[ImageSource] = (),
         n: int = 10,
+        min_score: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
         """Find the images most similar to the given ones, best first.
@@ -345,20 +346,22 @@ class Catalogue(OpenCatalogue):
             NAME is the look `attribute:NAME`.
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
         unlike, n, options : images not to look like; how many to find; see `index`.
+        min_score : leave out what scores less; None for no limit.
 
         Raises
         ------
         ImageError
             If an example image cannot be read.
         InputError
-            If a look, an attribute or a value is not there, or `n` is below 1.
+            If a look, an attribute or a value is not there, `n` is below 1, or `min_score` is
+            not a finite number.
         """
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
         if not like:
             raise InputError("search needs at least one image")
         with self._searching:
-            return self._searcher.search(like, others, weights, where, n)
+            return self._searcher.search(like, others, weights, where, n, min_score)
 
     def facets(self, where: Sequence[str] = ()) -> Facets:
         """Count images per value, among those that match the filters.

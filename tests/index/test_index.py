@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError, InputError, ShapeError
 from gingham.index.embedded.index import VectorIndex
-from gingham.index.tags import Condition, Where, parse_where
+from gingham.index.filters import Condition, Where, parse_where
 
 WIDTH = 12
 BIG = 3000
@@ -226,7 +226,7 @@ def test_taught_look_follows_its_images(tmp_path: Path) -> None:
     with VectorIndex.open(tmp_path) as index:
         assert index.query(zero, 1, taught={"../ткань": look[2]}).ids == (KEYS[2],)
         index.drop_look("../ткань")
-        with pytest.raises(InputError, match=r"no taught look '../ткань'; there are none"):
+        with pytest.raises(InputError, match=r"unknown taught look '../ткань'; known: none"):
             index.query(zero, 1, taught={"../ткань": look[2]})
 
 

@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from gingham.errors import InputError, ShapeError
-from gingham.index.looks import Look, LookSpace, builtin_looks, direction, parse_look, unit
+from gingham.index.looks import Look, LookSpace, builtin_looks, direction, unit
+from gingham.index.sliders import parse_look
 
 LAYERS = [
     ("stem", 4),

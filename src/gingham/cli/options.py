@@ -128,6 +128,6 @@ def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:
     """Read `--look LOOK=WEIGHT` options; None if there are none."""
     if not looks:
         return None
-    from gingham.index.looks import parse_looks
+    from gingham.index.sliders import parse_looks
 
     return parse_looks(looks)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
-from gingham.index.tags import UNKNOWN
+from gingham.index.filters import UNKNOWN
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
 from gingham.store.locations import Locations

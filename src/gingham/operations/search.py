@@ -14,6 +14,7 @@ from gingham.attributes.registry import Attributes
 from gingham.backbones.table import DESCRIPTORS, FeatureConfig
 from gingham.errors import CatalogueError, InputError
 from gingham.index.embedded.scan import DescriptorScan
+from gingham.index.filters import UNKNOWN, Where, parse_where
 from gingham.index.looks import (
     NEGATIVE_FACTOR,
     TAUGHT_PREFIX,
@@ -23,7 +24,6 @@ from gingham.index.looks import (
     direction,
     unit,
 )
-from gingham.index.tags import UNKNOWN, Where, parse_where
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
 from gingham.store.files import read_json, write_json
@@ -254,6 +254,7 @@ class Searcher:
         weights: Mapping[str, float],
         where: Sequence[str],
         n: int,
+        min_score: float | None = None,
     ) -> list[Hit]:
         """Find the images that look most like some and least like others.
 
@@ -261,14 +262,17 @@ class Searcher:
         ----------
         like, unlike : example images.
         weights : look -> slider.
-        where : filters, see `gingham.index.tags.parse_where`.
+        where : filters, see `gingham.index.filters.parse_where`.
         n : how many to find.
+        min_score : the lowest score of an answer; None for any.
 
         Raises
         ------
         InputError
-            If a look, an attribute or a value is not there.
+            If a look, an attribute or a value is not there, or `min_score` is no number.
         """
+        if min_score is not None and not np.isfinite(min_score):
+            raise InputError(f"min_score must be a finite number, got {min_score}")
         described = descriptor_looks(self._config)
         for name in weights:
             if name in (*DESCRIPTORS, JOINED) and name not in described:
@@ -320,12 +324,15 @@ class Searcher:
         for row, (key, score, tags) in enumerate(
             zip(found.ids, found.scores.tolist(), index.tags(found.ids), strict=True)
         ):
+            score += offset
+            if min_score is not None and score < min_score:
+                break  # best first
             files = self._locations.images[bytes.fromhex(key)]
             hits.append(
                 Hit(
                     image=files[0],
                     id=key,
-                    score=score + offset,
+                    score=score,
                     looks={name: float(values[row]) for name, values in looks.items()},
                     attributes={
                         name: list(values) if self._attributes.kind(name) == "multi" else values[0]

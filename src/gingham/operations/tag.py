@@ -12,7 +12,7 @@ from gingham.attributes.attribute import Attribute, Features
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
-from gingham.index.tags import UNKNOWN
+from gingham.index.filters import UNKNOWN
 from gingham.options import ReadOptions
 from gingham.results import Failure, TagResult
 from gingham.store.features import ImageId

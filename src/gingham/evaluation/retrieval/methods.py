@@ -12,7 +12,8 @@ from gingham.backbones.descriptors import l1_distances
 from gingham.backbones.table import DESCRIPTORS, FeatureConfig
 from gingham.errors import InputError
 from gingham.index.embedded.scan import typical_distance
-from gingham.index.looks import TAUGHT_PREFIX, LookSpace, parse_looks, unit
+from gingham.index.looks import TAUGHT_PREFIX, LookSpace, unit
+from gingham.index.sliders import parse_looks
 from gingham.operations.search import JOINED, descriptor_looks
 from gingham.store.features import FeatureStore, ImageId
 

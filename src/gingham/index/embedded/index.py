@@ -9,66 +9,25 @@ filters and facets are then a look-up, exact by construction.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from gingham.errors import CatalogueBusyError, CatalogueError, InputError, ShapeError
 from gingham.index.embedded.graph import Floats, Graph, Rows
+from gingham.index.embedded.hits import Hits, best_hits
 from gingham.index.embedded.rows import Table
-from gingham.index.tags import TagValue, Where
-from gingham.store.files import replace_file
+from gingham.index.embedded.taught import TaughtLooks, damage_named
+from gingham.index.filters import Where
+from gingham.index.tags import TagValue
 
 EVERYWHERE = Where()
 _FEW = 1_000  # so many images or fewer are scored one by one (1 ms), never by the graph
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Answers of a query, best first; equal scores are in the order of their ids.
-
-    Attributes
-    ----------
-    ids : the images.
-    scores : (N,) float32 array, the dot products summed over the looks; see `VectorIndex.query`.
-    """
-
-    ids: tuple[str, ...]
-    scores: Floats
-
-
-class SearchIndex(Protocol):
-    """What search needs of an index: `VectorIndex` here, a Qdrant cluster where there is one."""
-
-    # ruff: disable[D102]
-    def upsert(self, ids: Sequence[str], vectors: Floats) -> None: ...
-    def delete(self, ids: Sequence[str]) -> None: ...
-    def set_tags(self, attribute: str, tags: Mapping[str, TagValue]) -> None: ...
-    def clear_tags(self, attribute: str) -> None: ...
-    def set_look(self, name: str, ids: Sequence[str], vectors: Floats) -> None: ...
-    def drop_look(self, name: str) -> None: ...
-    def query(
-        self,
-        vector: Floats,
-        n: int,
-        where: Where,
-        *,
-        taught: Mapping[str, Floats],
-        added: Floats | None,
-    ) -> Hits: ...
-    def rows_of(self, ids: Sequence[str]) -> Rows: ...
-    def vectors(self, ids: Sequence[str]) -> Floats: ...
-    def facets(self, where: Where) -> dict[str, dict[str, int]]: ...
-    def count(self, where: Where) -> int: ...
-
-    # ruff: enable[D102]
 
 
 class VectorIndex:
@@ -92,7 +51,7 @@ class VectorIndex:
         except Timeout:
             raise CatalogueBusyError(f"another process holds the index {folder} open") from None
         self._mark = folder / "changed"
-        self._looks: dict[str, Floats] = {}
+        self._looks = TaughtLooks(folder / "looks")
         self._table: Table
         self._graph: Graph
         self._changed = self.interrupted = False
@@ -170,8 +129,7 @@ class VectorIndex:
     @property
     def looks(self) -> tuple[str, ...]:
         """Names of the taught looks, sorted."""
-        files = (self._folder / "looks").glob("[0-9a-f]*.npy")
-        return tuple(sorted(bytes.fromhex(file.stem).decode() for file in files))
+        return self._looks.names
 
     def close(self) -> None:
         """Make all changes durable and let go of the folder; closing again does nothing."""
@@ -278,23 +236,15 @@ class VectorIndex:
             If `vectors` is not (len(ids), d).
         """
         _check(vectors, "vectors", (len(ids), max(1, vectors.shape[-1])))
-        path = self._look_path(name)
         rows = self._table.rows_of(ids)
         self.flush()  # the file counts on row numbers: they must be durable before it is
         full = np.zeros((len(self._table), vectors.shape[1]), np.float32)
         full[rows] = vectors
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.save(file, full)
-
-        replace_file(path, write)
-        self._looks[name] = full
+        self._looks.put(name, full)
 
     def drop_look(self, name: str) -> None:
         """Forget a taught look; nothing happens if it is not there."""
-        self._looks.pop(name, None)
-        self._look_path(name).unlink(missing_ok=True)
+        self._looks.drop(name)
 
     def look_vectors(self, name: str, ids: Sequence[str]) -> Floats:
         """Give the (N, d) vectors of a taught look; zero where an image was left out.
@@ -304,7 +254,7 @@ class VectorIndex:
         InputError
             If there is no such look, or an id is not in the index.
         """
-        rows, stored = self._table.rows_of(ids), self._look(name)
+        rows, stored = self._table.rows_of(ids), self._looks.get(name)
         found = np.zeros((len(rows), stored.shape[1]), np.float32)
         inside = rows < len(stored)
         found[inside] = stored[rows[inside]]
@@ -378,13 +328,13 @@ class VectorIndex:
             _check(added, "added", (len(mask),))
             extra += added
         for name, part in (taught or {}).items():
-            stored = self._look(name)
+            stored = self._looks.get(name)
             _check(part, f"taught[{name!r}]", stored.shape[1:])
             extra[: len(stored)] += stored @ part.astype(np.float32)
         matching = np.flatnonzero(mask)
         n = min(n, len(matching))
         if not n or not vector.any():
-            return self._best(matching, extra[matching], n)
+            return best_hits(self._table.ids_of, matching, extra[matching], n)
         width = (n + 16) * len(mask) // len(matching)
         while True:
             exact = len(matching) <= max(_FEW, 4 * width)
@@ -404,42 +354,14 @@ class VectorIndex:
             totals = scores + extra[rows]
             # At equality, an image not seen could come first by its id.
             if exact or (len(rows) >= n and np.partition(totals, -n)[-n] > bound):
-                return self._best(rows, totals, n)
+                return best_hits(self._table.ids_of, rows, totals, n)
             width *= 4
-
-    def _best(self, rows: Rows, scores: Floats, n: int) -> Hits:
-        if len(rows) > n > 0:
-            kept = scores >= np.partition(scores, -n)[-n]
-            rows, scores = rows[kept], scores[kept]
-        pairs = zip(scores.tolist(), self._table.ids_of(rows), strict=True)
-        best = sorted(pairs, key=lambda pair: (-pair[0], pair[1]))[:n]
-        return Hits(tuple(key for _, key in best), np.array([s for s, _ in best], np.float32))
 
     def _touch(self) -> None:
         """Note on disk, before the first change, that what follows is not yet flushed."""
         if not self._changed:
             self._mark.touch()
             self._changed = True
-
-    def _look_path(self, name: str) -> Path:
-        # Hex is safe in any file system and keeps case and script apart.
-        try:
-            stem = name.encode().hex()
-        except UnicodeEncodeError:
-            raise InputError(f"the name {name!r} is not valid text") from None
-        if not 0 < len(stem) <= 240:
-            raise InputError(f"a name must be 1 to 120 bytes of UTF-8, got {name!r}")
-        return self._folder / "looks" / f"{stem}.npy"
-
-    def _look(self, name: str) -> Floats:
-        if name not in self._looks:
-            path = self._look_path(name)
-            if not path.is_file():
-                known = ", ".join(map(repr, self.looks)) or "none"
-                raise InputError(f"unknown taught look {name!r}; known: {known}")
-            with _damage_named(path):
-                self._looks[name] = np.load(path, mmap_mode="r")
-        return self._looks[name]
 
     def _make(self, width: int) -> None:
         (self._folder / "table.npz").unlink(missing_ok=True)
@@ -451,7 +373,7 @@ class VectorIndex:
         self.flush()
 
     def _load(self) -> None:
-        with _damage_named(self._folder):
+        with damage_named(self._folder):
             self._table = Table.load(self._folder / "table.npz")
             self._graph = Graph(self._folder / "graph")
             same = len(self._graph) == len(self._table.rows)
@@ -461,18 +383,6 @@ class VectorIndex:
                 # what the table does not name cannot be trusted to be dropped.
                 self._graph.close()
                 self._make(self._table.width)
-
-
-@contextlib.contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic in Rust is no Exception
-        raise CatalogueError(
-            f"the index in {path} cannot be read ({error}); run: gingham rebuild CATALOGUE"
-        ) from error
 
 
 def _check(array: Floats, name: str, shape: tuple[int, ...]) -> None:

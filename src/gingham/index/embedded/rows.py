@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
-from gingham.index.tags import Tags, Where
+from gingham.index.filters import Where
+from gingham.index.tags import Tags
 from gingham.store.files import replace_file
 
 Rows = NDArray[np.int64]

@@ -1,0 +1,74 @@
+"""Filters on tags: conditions, and how a user writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from gingham.errors import InputError
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One filter: the image has this value of the attribute, or (negated) has not."""
+
+    attribute: str
+    value: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Where:
+    """A filter on tags.
+
+    Values asked of one attribute are alternatives; attributes, and all negated conditions, must
+    hold together. An image without a tag for an attribute satisfies no ``=`` and every ``!=``.
+    ``unknown`` is a value like any other. An empty `Where` is satisfied by every image.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+
+
+def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> Where:
+    """Read filters such as ``colour=red`` and ``colour!=red``.
+
+    Parameters
+    ----------
+    texts : what the user wrote.
+    known : attribute -> its values (facets will do); ``unknown`` is always allowed. Where the
+        names of two attributes fit a text, the longer one counts.
+
+    Raises
+    ------
+    InputError
+        If a text is no filter, or the attribute or the value is not there.
+    """
+    conditions = []
+    for text in texts:
+        for attribute in sorted(known, key=len, reverse=True):
+            rest = text.removeprefix(attribute)
+            if text.startswith(attribute) and rest.startswith(("=", "!=")):
+                break
+        else:
+            if "=" not in text:
+                raise InputError(
+                    "a filter is written ATTRIBUTE=VALUE or ATTRIBUTE!=VALUE, as in colour=red; "
+                    f"got {text!r}"
+                )
+            name = text.partition("=")[0].removesuffix("!")
+            raise InputError(f"unknown attribute {name!r}; known: {_quoted(known)}")
+        value = rest.partition("=")[2]
+        if value != UNKNOWN and value not in known[attribute]:
+            raise InputError(
+                f"no image has {attribute} {value!r}; there are {_quoted(known[attribute])}"
+            )
+        conditions.append(Condition(attribute, value, rest.startswith("!")))
+    return Where(tuple(conditions))
+
+
+def _quoted(names: Collection[str]) -> str:
+    shown = sorted(names)
+    more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
+    return (", ".join(map(repr, shown[:20])) or "none") + more

@@ -44,10 +44,9 @@ class Catalogue(OpenCatalogue):
     Make one with `create`, open it with `open`, and close it (it is a context manager): while it
     is open no other process can open it. What is truth is append-only and survives a crash.
 
-    Threads may call all methods together, except `close`. Those that read (`predict`, `explain`,
-    `search`, `facets`, `info`, `export`) do not wait for a running `index`, and see what it has
-    written so far; searches take turns, and so do `teach`, `forget`, `attach`, `tag`, `remove` and
-    `rebuild`, whose effect is that of one after the other.
+    Threads may call all methods together, except `close`. Those that read do not wait for `index`,
+    and see what it has written so far. Searches take turns, and so do `teach`, `forget`, `attach`,
+    `tag`, `remove` and `rebuild`, whose effect is that of one after the other.
 
     Examples
     --------
@@ -266,15 +265,13 @@ class Catalogue(OpenCatalogue):
     ) -> TagResult:
         """Apply attributes to every image of the catalogue.
 
-        Taught attributes answer from the stored features, without reading an image; for attached
-        ones the files are read again, once per model. Images indexed later have no tag until the
-        next call.
+        Taught attributes answer from the stored features; for attached ones the files are read
+        again, once per model. Images indexed later have no tag until the next call.
 
         Raises
         ------
         InputError
-            If there is no attribute, or one asked for is not there; or if files must be read again
-            and not one can be.
+            If an attribute is not there, or files must be read again and not one can be.
         CatalogueError
             If the model of an attached attribute has moved or changed.
         """
@@ -319,10 +316,7 @@ class Catalogue(OpenCatalogue):
 
     @property
     def taught(self) -> Model:
-        """The taught attributes alone, to be given to `predict` or `explain` as `model`.
-
-        They answer even where a trained model is attached in their place.
-        """
+        """The taught attributes, even where a model answers: a `model` to `predict`, `explain`."""
         return TaughtAttributes(self._attributes)
 
     def search(

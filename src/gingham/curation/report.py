@@ -1,9 +1,7 @@
-"""The page of a curation: distributions before and after, and pictures of what was flagged."""
+"""The page of a curation: what was flagged, with pictures, and distributions before and after."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -13,13 +11,8 @@ from typing import Any
 from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
 from gingham.curation.table import Records, Stage, TableRows
-from gingham.errors import ImageError
-from gingham.evaluation.study.markup import table
-from gingham.evaluation.study.page import asset, sectioned_page
-from gingham.images import open_image, read_file
 from gingham.options import ReadOptions
-from gingham.report.frame import escaped
-from gingham.store.files import replace_file
+from gingham.report.kit import percent, short, thumbnail, write_page
 
 THUMBNAIL = 136
 MOST_CARDS = 24
@@ -53,45 +46,52 @@ def write_report(
     """
     page = _Page(samples, options.max_pixels)
     done = {stage.name: stage for stage in stages}
-    made: list[tuple[str, str, str]] = []
-    sections: list[tuple[str, str, Callable[[], str]]] = [
-        ("Distributions", "distributions", lambda: page.distributions(before, done)),
-    ]
-    for name, title, make in (
+    makers: list[tuple[str, str, Callable[[Stage], dict[str, Any]]]] = [
+        ("label_errors", "Probable label errors", page.label_errors),
         ("invalid", "Invalid images", page.invalid),
         ("duplicates", "Duplicates", lambda stage: page.duplicates(stage, labels)),
         ("pictures", "Small, blank, extreme", page.pictures),
-        ("values", "Values", page.values),
         ("unknown", "Missing labels", page.unknown),
-        ("label_errors", "Probable label errors", page.label_errors),
+        ("values", "Values", page.values),
         ("split", "Split", page.split),
         ("balance", "Balance", page.balance),
-    ):
-        if name in done:
-            sections.append((title, name, lambda make=make, name=name: make(done[name])))  # type: ignore[misc]
-    for number, (title, anchor, build) in enumerate(sections, 1):
-        made.append((title, anchor, build()))
-        options.progress("report", number, len(sections))
-    title = f"{Path(summary['table']).name or summary['table']}, curated"
-    html = sectioned_page(
-        title, _figures(summary), made, style=asset("page.css", "gingham.curation")
+    ]
+    made = [(title, name, make) for name, title, make in makers if name in done]
+    parts = {}
+    for number, (_, name, make) in enumerate(made, 1):
+        parts[name] = make(done[name])
+        options.progress("report", number, len(made) + 1)
+    parts["distributions"] = page.distributions(before, balanced="balance" in done)
+    sections = [(title, name) for title, name, _ in made]
+    after_news = sum(name not in ("split", "balance") for _, name in sections)
+    sections.insert(after_news, ("Distributions", "distributions"))
+    options.progress("report", len(made) + 1, len(made) + 1)
+    write_page(
+        path,
+        "curation.html",
+        title=f"{Path(summary['table']).name or summary['table']}, curated",
+        shown=_figures(summary),
+        off=summary["turned_off"],
+        ignored=list(summary["ignored_columns"].items()),
+        sections=sections,
+        parts=parts,
+        most=MOST_CARDS,
     )
-    replace_file(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))
 
 
 class _Page:
-    """The sections; each is HTML."""
+    """The sections; each is what the template shows."""
 
     def __init__(self, samples: TableRows, max_pixels: int) -> None:
         self.samples, self.max_pixels = samples, max_pixels
 
-    def distributions(self, before: Mapping[str, Counter[str]], done: Mapping[str, Stage]) -> str:
-        """Draw each attribute's values before, after, and as training sees them."""
-        balanced = "balance" in done
-        keys = [("before", "in the table as it came"), ("after", "in the clean table")]
+    def distributions(
+        self, before: Mapping[str, Counter[str]], *, balanced: bool
+    ) -> dict[str, Any]:
+        """Count each attribute's values before, after, and as training sees them."""
+        key = [("before", "in the original table"), ("after", "in the clean table")]
         if balanced:
-            keys.append(("shown", "shown per training epoch"))
-        key = "".join(f'<span><i class="{name}"></i>{what}</span>' for name, what in keys)
+            key.append(("shown", "shown per training epoch"))
         rows = self.samples.rows
         training = [row for row in rows if self.samples.split[row] == 0]
         spreads = []
@@ -101,32 +101,18 @@ class _Page:
                 for value in column[row] or ():
                     shown[value] += int(self.samples.repeat[row])
             unknown = sum(column[row] is None for row in rows)
-            spreads.append(
-                spread(name, before[name], self.samples.counts(name, rows), shown, unknown)
-            )
-        return (
-            f'<p class="key">{key}</p><p>Bars are shares of all labels of an attribute; numbers '
-            f"are labels.</p><div class='spreads'>{''.join(spreads)}</div>"
-        )
+            after = self.samples.counts(name, rows)
+            spreads.append(spread(name, before[name], after, shown, unknown))
+        return {"key": key, "spreads": spreads}
 
-    def invalid(self, stage: Stage) -> str:
+    def invalid(self, stage: Stage) -> dict[str, Any]:
         """List the files that could not be read."""
-        if not stage.records:
-            return "<p>Every picture can be read.</p>"
-        rows = [
-            [escaped(r["image"]), escaped(r["reason"])] for r in islice(stage.records, MOST_CARDS)
-        ]
-        return f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>" + table(
-            ["image", "reason"], rows
-        )
+        rows = [[r["image"], r["reason"]] for r in islice(stage.records, MOST_CARDS)]
+        return {"total": len(stage.records), "rows": rows}
 
-    def duplicates(self, stage: Stage, labels: Records) -> str:
+    def duplicates(self, stage: Stage, labels: Records) -> dict[str, Any]:
         """Show copies beside what they are copies of, and the contradictions among their labels."""
-        found = stage.summary
-        parts = [
-            f"<p>Removed for having the same pixels as another: {found['removed_exact']}; for "
-            f"being a re-encoded, resized or turned copy: {found['removed_near']}.</p>"
-        ]
+        kinds = []
         for reason, heading in (
             ("a re-encoded, resized or turned copy", "Near copies"),
             ("the same pixels", "The same pixels"),
@@ -134,127 +120,95 @@ class _Page:
         ):
             records = [r for r in stage.records if r["reason"] == reason]
             if records:
-                cards = "".join(map(self._pair, islice(records, MOST_CARDS)))
-                parts.append(
-                    f"<h3>{heading}: {len(records)}</h3>{_more(records)}"
-                    f'<div class="cards">{cards}</div>'
-                )
-        if found["filled_labels"]:
-            parts.append(
-                "<p>Unknown labels filled from copies that were removed: "
-                f"{found['filled_labels']}; each is in <code>stages/2_labels.csv</code>.</p>"
-            )
+                cards = [self._pair(r) for r in records[:MOST_CARDS]]
+                kinds.append({"heading": heading, "total": len(records), "cards": cards})
         conflicts = conflicts_of(labels)
-        if conflicts:
-            rows = [
+        return {
+            "exact": stage.summary["removed_exact"],
+            "near": stage.summary["removed_near"],
+            "kinds": kinds,
+            "filled": stage.summary["filled_labels"],
+            "conflicts": len(conflicts),
+            "rows": [
                 [
-                    escaped(case[0]["attribute"]),
-                    "; ".join(
-                        f"{escaped(_short(r['image']))}: {escaped(r['value'])}" for r in case
-                    ),
-                    "; ".join(dict.fromkeys(escaped(r["resolved"]) for r in case)),
+                    case[0]["attribute"],
+                    "; ".join(f"{short(r['image'])}: {r['value']}" for r in case),
+                    "; ".join(dict.fromkeys(r["resolved"] for r in case)),
                 ]
                 for case in islice(conflicts, MOST_CARDS)
-            ]
-            parts.append(
-                f"<h3>Copies labelled differently: {len(conflicts)}</h3>{_more(conflicts)}"
-                + table(["attribute", "labels", "stands now"], rows)
-            )
-        return "".join(parts)
+            ],
+        }
 
-    def _pair(self, record: Mapping[str, Any]) -> str:
-        turn = str(record["turn"]).replace("_", " ")
-        far = (
-            f"largest local difference: {record['block']} (of 255)" if record["block"] != "" else ""
-        )
-        lines = "".join(f"<span>{escaped(line)}</span>" for line in (turn, far) if line)
-        return (
-            f'<figure class="card pair"><div>{self._picture(record["of_row"])}'
-            f"{self._picture(record['row'])}</div><figcaption>"
-            f"<b>{escaped(_short(record['image']))}</b>"
-            f"<span>of {escaped(_short(record['of_image']))}; {escaped(record['action'])}</span>"
-            f"{lines}</figcaption></figure>"
-        )
+    def _pair(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        lines = [f"of {short(record['of_image'])}; {record['action']}"]
+        if record["turn"]:
+            lines.append(str(record["turn"]).replace("_", " "))
+        if record["block"] != "":
+            lines.append(f"largest local difference: {record['block']} (of 255)")
+        other = {
+            "name": short(record["of_image"]),
+            "picture": self._picture(record["of_row"]),
+        }
+        return self._card(record["row"], lines) | {"of": other}
 
-    def pictures(self, stage: Stage) -> str:
+    def pictures(self, stage: Stage) -> dict[str, Any]:
         """Show the pictures that show too little."""
-        if not stage.records:
-            return "<p>No picture is too small, blank or extremely long.</p>"
-        cards = "".join(
-            self._card(r["row"], f"<span>{escaped(r['reason'])}</span>")
-            for r in islice(stage.records, MOST_CARDS)
-        )
-        return (
-            f"<p>{len(stage.records)} removed.{_more(stage.records)}</p>"
-            f'<div class="cards">{cards}</div>'
-        )
+        cards = [self._card(r["row"], [r["reason"]]) for r in islice(stage.records, MOST_CARDS)]
+        return {"total": len(stage.records), "cards": cards}
 
-    def values(self, stage: Stage) -> str:
+    def values(self, stage: Stage) -> dict[str, Any]:
         """Say what the rules did, and which values were too rare."""
         found = stage.summary
-        parts = [f"<p>{found['changed']} labels changed.</p>"]
-        if found["rules"]:
-            rows = [[escaped(rule), str(count)] for rule, count in found["rules"].items()]
-            parts.append(table(["rule", "images"], rows))
-        rare = [
-            [escaped(name), ", ".join(f"{escaped(v)} ({n})" for v, n in one.items())]
-            for name, one in found["too_rare"].items()
-        ]
-        if rare:
-            items = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in rare)
-            parts.append(f'<h3>Too rare, now unknown</h3><ul class="plain">{items}</ul>')
-        return "".join(parts)
+        return {
+            "changed": found["changed"],
+            "rules": [[rule, str(count)] for rule, count in found["rules"].items()],
+            "rare": [
+                (name, ", ".join(f"{v} ({n})" for v, n in one.items()))
+                for name, one in found["too_rare"].items()
+                if one
+            ],
+        }
 
-    def unknown(self, stage: Stage) -> str:
+    def unknown(self, stage: Stage) -> dict[str, Any]:
         """Say what is unknown of each attribute."""
         found = stage.summary
         rows = [
             [
-                escaped(name),
+                name,
                 str(count),
                 ", ".join(
-                    f"{escaped(word) or 'empty'} ({n})"
-                    for word, n in found["spelled"].get(name, {}).items()
+                    f"{word or 'empty'} ({n})" for word, n in found["spelled"].get(name, {}).items()
                 ),
             ]
             for name, count in found["unknown"].items()
         ]
-        return (
-            "<p>A missing label is unknown: never a value, and never a negative. Rows are in "
-            "<code>stages/5_unknown.csv</code>. "
-            f"{found['unlabelled_rows']} rows have no label at all.</p>"
-            + table(["attribute", "unknown in the clean table", "spelled, in the table"], rows)
-        )
+        return {"unlabelled": found["unlabelled_rows"], "rows": rows}
 
-    def label_errors(self, stage: Stage) -> str:
-        """Show the most doubtful labels of each attribute."""
-        parts = [
-            "<p>Each label's probability by a model that never saw it or its copies. "
-            "<s>What the table says</s>, and <em>what the model says</em>.</p>"
-        ]
-        for name, one in stage.summary["attributes"].items():
-            top = islice((r for r in stage.records if r["attribute"] == name), MOST_CARDS)
-            cards = "".join(
-                self._card(
-                    r["row"],
-                    f"<b><s>{escaped(r['value'])}</s> <em>{escaped(r['suggested'])}</em></b>"
-                    f"<span>{r['probability']:.2g} against {r['suggested_probability']:.2g}</span>",
-                )
-                for r in top
-            )
-            parts.append(
-                f"<h3>{escaped(name)}: {one['flagged']} of {one['labels']} labels flagged</h3>"
-                + (f'<div class="cards">{cards}</div>' if cards else "")
-                + (
-                    f'<p class="soft">{one["not_judged"]} could not be judged: their value '
-                    "has no second group of images.</p>"
-                    if one["not_judged"]
-                    else ""
-                )
-            )
-        return "".join(parts)
+    def label_errors(self, stage: Stage) -> dict[str, Any]:
+        """Show the most doubtful of each attribute's flagged labels."""
+        judged = stage.summary["attributes"]
+        attributes = []
+        for name, one in judged.items():
+            flagged = (r for r in stage.records if r["attribute"] == name and r["flagged"])
+            cards = [self._doubtful(r) for r in islice(flagged, MOST_CARDS)]
+            if cards:
+                about = {"name": name, "flagged": one["flagged"], "labels": one["labels"]}
+                attributes.append(about | {"cards": cards})
+        return {
+            "attributes": attributes,
+            "clean": [name for name, one in judged.items() if not one["flagged"]],
+            "not_judged": [
+                (n, one["not_judged"]) for n, one in judged.items() if one["not_judged"]
+            ],
+        }
 
-    def split(self, stage: Stage) -> str:
+    def _doubtful(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        own, other = percent(record["probability"]), percent(record["suggested_probability"])
+        card = self._card(record["row"], [f"{own} against {other}"])
+        card["lines"].append(card["name"])
+        return card | {"says": record["value"], "suggested": record["suggested"]}
+
+    def split(self, stage: Stage) -> dict[str, Any]:
         """Say how many rows and values each set got."""
         names = ("train", "validation", "test")
         rows = [["images", *(str(stage.summary[name]) for name in names)]]
@@ -268,78 +222,47 @@ class _Page:
                 }
                 for i in range(len(names))
             ]
-            rows.append([f"values of {escaped(attribute)}", *(str(len(one)) for one in have)])
+            rows.append([f"values of {attribute}", *(str(len(one)) for one in have)])
         lost = stage.summary["values_without_training"]
-        note = f"<p>No training image has {escaped(', '.join(lost))}.</p>" if lost else ""
-        return table(["", *names], rows) + note
+        return {"heads": ["", *names], "rows": rows, "lost": lost}
 
-    def balance(self, stage: Stage) -> str:
+    def balance(self, stage: Stage) -> dict[str, Any]:
         """Say how much each value is repeated, the most first."""
-        found = stage.summary
         most = sorted(stage.records, key=lambda r: -r["shown"] / r["images"])
-        rows = [
-            [
-                f"{escaped(r['attribute'])}: {escaped(r['value'])}",
-                str(r["images"]),
-                str(r["shown"]),
-                f"{r['shown'] / r['images']:.2f}",
-            ]
-            for r in islice(most, MOST_CARDS)
-        ]
-        return (
-            f"<p>{found['training_rows']} training images are shown {found['shown_an_epoch']} "
-            "times an epoch; repeats are other views of an image, as many as training makes: its "
-            "mirror image, and random boxes if asked for. The values repeated most:</p>"
-            + table(["value", "images", "shown an epoch", "times"], rows)
-        )
+        return {
+            "training": stage.summary["training_rows"],
+            "shown": stage.summary["shown_an_epoch"],
+            "rows": [
+                [
+                    f"{r['attribute']}: {r['value']}",
+                    str(r["images"]),
+                    str(r["shown"]),
+                    f"{r['shown'] / r['images']:.2f}",
+                ]
+                for r in islice(most, MOST_CARDS)
+            ],
+        }
 
-    def _card(self, row: int, words: str) -> str:
-        name = escaped(_short(self.samples.names[row]))
-        return (
-            f'<figure class="card">{self._picture(row)}<figcaption>{words}'
-            f"<span>{name}</span></figcaption></figure>"
-        )
+    def _card(self, row: int, lines: list[str]) -> dict[str, Any]:
+        name = short(self.samples.names[row])
+        return {"name": name, "picture": self._picture(row), "lines": lines}
 
-    def _picture(self, row: int) -> str:
-        name = escaped(_short(self.samples.names[row]))
-        try:
-            data = read_file(self.samples.paths[row])
-            picture = open_image(data, max_pixels=self.max_pixels, draft=THUMBNAIL)
-        except ImageError:
-            return '<div class="gone">cannot be read</div>'
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=72, optimize=True)
-        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return f'<img src="data:image/jpeg;base64,{encoded}" alt="{name}">'
+    def _picture(self, row: int) -> str | None:
+        path = self.samples.paths[row]
+        return thumbnail(path, THUMBNAIL, max_pixels=self.max_pixels, quality=72)
 
 
-def _figures(summary: Mapping[str, Any]) -> str:
+def _figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     stages = summary["stages"]
-    shown = [("rows in the table", summary["rows"]), ("in the clean table", summary["kept"])]
+    shown = [("rows in the clean table", summary["kept"], f"of {summary['rows']:,} in the table")]
+    if "label_errors" in stages:
+        flagged = sum(one["flagged"] for one in stages["label_errors"]["attributes"].values())
+        shown.insert(0, ("labels flagged", flagged, "probably wrong"))
     for name, what in (
-        ("invalid", "invalid"),
+        ("invalid", "invalid images"),
         ("duplicates", "duplicates removed"),
         ("pictures", "poor pictures removed"),
     ):
         if name in stages:
-            shown.append((what, stages[name]["removed"]))
-    if "label_errors" in stages:
-        flagged = sum(one["flagged"] for one in stages["label_errors"]["attributes"].values())
-        shown.append(("labels flagged", flagged))
-    items = "".join(f"<div><dt>{what}</dt><dd>{count:,}</dd></div>" for what, count in shown)
-    off = summary["turned_off"]
-    left = "".join(
-        f"<p>Column {escaped(name)} is not used as an attribute: {escaped(why)}.</p>"
-        for name, why in summary["ignored_columns"].items()
-    )
-    said = f"<p>Turned off: {', '.join(off)}.</p>" if off else ""
-    return f'<dl class="figures">{items}</dl>{said}{left}'
-
-
-def _more(records: Sequence[Any] | Mapping[Any, Any]) -> str:
-    return f" The first {MOST_CARDS} are shown." if len(records) > MOST_CARDS else ""
-
-
-def _short(image: str) -> str:
-    return image.replace("\\", "/").rsplit("/", 1)[-1]
+            shown.append((what, stages[name]["removed"], ""))
+    return [(name, f"{count:,}", what) for name, count, what in shown]

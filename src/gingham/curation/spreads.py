@@ -1,10 +1,9 @@
-"""The distribution of one attribute's values, before and after, as bars of HTML."""
+"""The distribution of one attribute's values, before and after curation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from gingham.report.frame import escaped
+from collections.abc import Mapping
+from typing import Any
 
 MOST_VALUES = 18
 
@@ -15,8 +14,8 @@ def spread(
     after: Mapping[str, int],
     shown: Mapping[str, int],
     unknown: int,
-) -> str:
-    """Draw the distribution of one attribute: a few bars a value, the rarest values folded.
+) -> dict[str, Any]:
+    """Prepare the bars of one attribute; the rarest values are one row.
 
     Bars are shares, so that a table, the clean one and its training part can be compared.
     """
@@ -30,24 +29,16 @@ def spread(
         others = [sum(counts) for counts in zip(*rest, strict=True)]
         rows = [*rows[: MOST_VALUES - 1], (f"{len(rest)} others", others)]
     totals = [sum(column.values()) or 1 for column in columns]
-    most = max(
-        (count / total for _, counts in rows for count, total in zip(counts, totals, strict=True)),
-        default=1.0,
-    )
-    bars = "".join(_bar(value, counts, totals, most or 1.0) for value, counts in rows)
-    return (
-        f'<div class="spread"><h3>{escaped(name)}</h3><p class="soft">'
-        f"{len(before)} values before, {len(after)} after; {unknown} images unknown</p>"
-        f"{bars}</div>"
-    )
-
-
-def _bar(value: str, counts: Sequence[int], totals: Sequence[int], most: float) -> str:
-    drawn = "".join(
-        f'<i class="{kind}" style="width:{100 * count / total / most:.1f}%" '
-        f'title="{count / total:.1%}"></i>'
-        for kind, count, total in zip(("before", "after", "shown"), counts, totals, strict=False)
-    )
-    said = " / ".join(f"{count:,}" for count in counts)
-    words = f"<span>{escaped(value)}</span><span>{said}</span>"
-    return f'<div class="bars">{words}<div>{drawn}</div></div>'
+    shares = [[n / total for n, total in zip(counts, totals, strict=True)] for _, counts in rows]
+    most = max((share for row in shares for share in row), default=0.0) or 1.0
+    kinds = ("before", "after", "shown")
+    bars = []
+    for (value, (came, stayed, *_)), row in zip(rows, shares, strict=True):
+        change = "" if came == stayed else f" \N{RIGHTWARDS ARROW} {stayed:,} ({stayed - came:+,})"
+        drawn = [
+            (kind, f"{100 * share / most:.1f}", f"{kind} {share:.1%}")
+            for kind, share in zip(kinds, row, strict=False)
+        ]
+        bars.append((value, f"{came:,}{change}", drawn))
+    about = {"name": name, "before": len(before), "after": len(after), "unknown": unknown}
+    return about | {"rows": bars}

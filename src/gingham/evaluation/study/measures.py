@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,11 +59,16 @@ def reduction(found: Found) -> str:
                         f"{some['neighbours_per_second']:,}",
                     ]
                 )
-            heads = ["dimensions", *(_SAID[m] for m in used), "bytes an image", "searches a second"]
+            heads = [
+                "dimensions",
+                *(_SAID[m] for m in used),
+                "bytes per image",
+                "searches per second",
+            ]
             series = [
                 Series(
                     _SAID[m],
-                    [dimensions.index(d) for d in dimensions if (m, d) in by],
+                    [math.log2(d) for d in dimensions if (m, d) in by],
                     [by[m, d]["accuracy"] for d in dimensions if (m, d) in by],
                     (),
                     [
@@ -76,15 +82,25 @@ def reduction(found: Found) -> str:
             plot = line_plot(
                 series,
                 title=f"Accuracy for {name} over dimensions, {backbone}",
-                x_name="dimensions",
+                x_name="dimensions; the dashed line is the layer as it is",
                 y_name="accuracy",
-                ticks={i: str(d) for i, d in enumerate(dimensions)},
+                ticks=_ticks(dimensions),
             )
             parts.append(
                 f"<h3>{text(name)}, {text(backbone)} {text(rows[0]['layer'])}</h3>"
                 f'<div class="beside">{plot}{table(heads, body)}</div>'
             )
     return "".join(parts)
+
+
+def _ticks(dimensions: Sequence[int]) -> dict[float, str]:
+    """Place dimensions on a logarithmic axis; labels that would touch are left out."""
+    ticks: dict[float, str] = {}
+    for d in dimensions:
+        place = math.log2(d)
+        near = any(label and place - at < 0.5 for at, label in ticks.items())
+        ticks[place] = "" if near else str(d)
+    return ticks
 
 
 def retrieval(found: Found) -> str:
@@ -120,7 +136,12 @@ def retrieval(found: Found) -> str:
         own = values.get(sheet["query"], [])
         strips = []
         for search, rows in sheet["found"].items():
-            words = [", ".join(v for _, v in values.get(row, [])) for row in rows]
+            asked = {name for name, _ in own}
+            words = [
+                ", ".join(v for name, v in values.get(row, []) if name in asked)
+                or f"no {' or '.join(sorted(asked))} label"
+                for row in rows
+            ]
             tones = [answer_tone(own, values.get(row, [])) for row in rows]
             strips.append(
                 f'<div class="strip"><span>by {text(search)}</span>'
@@ -146,14 +167,14 @@ def answer_tone(own: Sequence[tuple[str, str]], other: Sequence[tuple[str, str]]
 def cost(found: Found) -> str:
     """Accuracy against time and bytes."""
     parts = [
-        "<p>Milliseconds an image through the network cut after each layer, decoding not counted, "
+        "<p>Milliseconds per image through the network cut after each layer, decoding not counted, "
         "measured on the machine named above; bytes of the channel means as float16.</p>"
     ]
     costs = {(row["backbone"], row["layer"]): row for row in found["tables"]["cost"]}
     most = max(row["milliseconds_an_image"] for row in costs.values())
     step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, most) if most / s <= 6)
     ticks = {i * step: f"{i * step:g}" for i in range(int(-(-most // step)) + 1)}
-    plots, body, heads = [], {}, ["layer", "milliseconds an image", "bytes a vector"]
+    plots, body, heads = [], {}, ["layer", "milliseconds per image", "bytes per vector"]
     for key, row in costs.items():
         body[key] = [
             text(" ".join(key)),
@@ -186,7 +207,7 @@ def cost(found: Found) -> str:
             line_plot(
                 series,
                 title=f"Accuracy for {name} against time",
-                x_name="milliseconds an image",
+                x_name="milliseconds per image",
                 y_name=f"accuracy, {name}",
                 ticks=ticks,
             )

@@ -95,6 +95,11 @@ def line_plot(
             upper = [f"{px(x):.1f} {py(y):.1f}" for x, (_, y) in zip(one.x, bands[i], strict=True)]
             lower = [f"{px(x):.1f} {py(y):.1f}" for x, (y, _) in zip(one.x, bands[i], strict=True)]
             parts.append(f'<path class="band s{i % 8}" d="M{"L".join(upper + lower[::-1])}Z"/>')
+        if len(points) == 1 and len(ticks) > 1:
+            parts.append(
+                f'<path class="line level s{i % 8}" d="M{LEFT} {points[0][1]:.1f}'
+                f'H{WIDTH - RIGHT}"/>'
+            )
         if len(points) > 1:
             path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
             parts.append(f'<path class="line s{i % 8}" d="M{path}"/>')
@@ -163,7 +168,13 @@ def matrix_plot(counts: NDArray[np.intp], names: Sequence[str], *, title: str) -
 
 
 def map_plot(
-    x: Sequence[float], y: Sequence[float], labels: Sequence[int], *, title: str, number: int
+    x: Sequence[float],
+    y: Sequence[float],
+    labels: Sequence[int],
+    names: Sequence[str],
+    *,
+    title: str,
+    number: int,
 ) -> str:
     """Draw a map of points coloured by value: one path a value, so that thousands stay light.
 
@@ -171,6 +182,7 @@ def map_plot(
     ----------
     x, y : from 0 to 1.
     labels : index of each point's value; its colour is the page's variable `--v0`, `--v1`, ...
+    names : of the values; each stands in the middle of its points.
     title : read out, and shown.
     number : by which the page's script finds the points of this map.
     """
@@ -184,6 +196,15 @@ def map_plot(
         parts.append(
             f'<g data-value="{label}"><path class="rim" d="{path}"/>'
             f'<path class="point" style="stroke:var(--v{label})" d="{path}"/></g>'
+        )
+    for label in paths:
+        own = np.array(
+            [at for at, one in zip(zip(x, y, strict=True), labels, strict=True) if one == label]
+        )
+        a, b = np.median(own, axis=0)
+        parts.append(
+            f'<text class="name" x="{8 + a * 284:.1f}" y="{292 - b * 284:.1f}" '
+            f'text-anchor="middle">{_text(names[label])}</text>'
         )
     body = "".join(parts) + '<circle class="found" r="6" cx="-20" cy="-20"/>'
     return _figure(

@@ -59,7 +59,8 @@ def summary(found: Found) -> str:
             f'<div class="choice"><h3>For {text(name)}, {counted(images, "image")} of '
             f"{counted(len(about['counts']), 'value')}, take</h3><b>{text(choice['backbone'])}, "
             f"{text(choice['layer'])}</b><p>{choice['accuracy']:.3f} right by nearest neighbours, "
-            f"{choice['milliseconds']:g} ms an image, {choice['bytes']} bytes a vector. {why}</p>"
+            f"{choice['milliseconds']:g} ms per image, {choice['bytes']} bytes per vector. "
+            f"{why}</p>"
             f"<p class=soft>Taught on all layers: {text(recipe)}.</p></div>"
         )
     return lead + f'<div class="choices">{"".join(cards)}</div>' + _notes(found)
@@ -116,12 +117,12 @@ def accuracy(found: Found) -> str:
         "colours, and learns a projection inside each training part.</p>"
     ]
     for name in found["attributes"]:
-        parts.append(f"<h3>{text(name)}</h3>{_accuracy_table(found, name)}")
         plots = "".join(
             _accuracy_plot(found, name, backbone, layers)
             for backbone, layers in found["backbones"].items()
         )
-        parts.append(f'<div class="grid">{plots}</div>')
+        shown = _accuracy_table(found, name)
+        parts.append(f'<h3>{text(name)}</h3><div class="beside">{plots}{shown}</div>')
     return "".join(parts)
 
 
@@ -226,8 +227,7 @@ def clustering(found: Found) -> str:
         heads = ["layer", "adjusted Rand", "adjusted mutual information", "clusters", "in none"]
         parts.append(
             f"<h3>{text(name)}</h3><p class=soft>{said}</p>"
-            f'<div class="grid">{plots}</div><details><summary>The figures</summary>'
-            f"{table(heads, body)}</details>"
+            f'<div class="beside">{plots}{table(heads, body)}</div>'
         )
     return "".join(parts)
 
@@ -274,6 +274,7 @@ def maps(found: Found) -> str:
                     one["x"],
                     one["y"],
                     [number[about["values"][row]] for row in one["rows"]],
+                    values,
                     title=f"{backbone}, {one['layer']}",
                     number=k,
                 )

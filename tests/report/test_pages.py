@@ -1,0 +1,203 @@
+"""Every page in a browser: wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from conftest import COLOURS, FakeRuntime, draw
+from gingham.curation import curate
+from gingham.curation.config import CurationConfig, PicturesSection
+from gingham.evaluation.model_page import write_page
+from gingham.evaluation.retrieval.report import write_report
+from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown, Spread
+from gingham.evaluation.study import Setting, study
+from gingham.explaining import Explanation, ExplanationPage, ImageExplanations
+from gingham.report.kit import percent, render
+from gingham.report.sheet import Section, Tile, write_contact_sheet
+from gingham.results import Evidence, Prediction
+from helpers import CHROMIUM, FLAGS, Loader
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed", allow_module_level=True)
+
+ODD = '<i>odd & "quoted"</i> \x07'
+SMALL = CurationConfig(pictures=PicturesSection(min_side=8))
+PAGES = ("sheet", "retrieval", "model", "explain", "curation", "study")
+
+
+def fake(*args: Any, **options: Any) -> FakeRuntime:
+    return FakeRuntime()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pages") / "photos"
+    for colour in COLOURS:
+        for seed in range(6):
+            draw(folder / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+    return sorted(folder.rglob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def pages(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    out = tmp_path_factory.mktemp("made")
+    tiles = [Tile(str(one), ODD, ["red 0.97"], "good") for one in photos]
+    sections = [Section(ODD, "Two of each.", [*tiles, Tile("gone.jpg", "gone", (), "unknown")])]
+    summary = (("images", "18"), ("colour", "95.5 % right", "of 12"))
+    write_contact_sheet(out / "sheet.html", title=ODD, summary=summary, sections=sections)
+
+    spread = {5: Spread(0.5, 0.1), 10: Spread(0.6, 0.1)}
+    methods = tuple(
+        MethodResult(name, {}, dict.fromkeys((1, 5, 10), 0.5), {10: 0.4}, 0.3, *[spread] * 3)
+        for name in ("fc", "conv", "semantic=1,colour=0.5")
+    )
+    found = {one.name: list(range(1, 11)) for one in methods}
+    names = tuple(map(str, photos))
+    classes = tuple(one.parent.name for one in photos)
+    searches = (Shown(0, found), Shown(7, found))
+    result = RetrievalResult(
+        "fake", names, classes, 18, 16, 3, 0, methods, searches, 0, 0, 0, (), 1.0
+    )
+    write_report(out, result)
+
+    rng = np.random.default_rng(0)
+    sizes = {"colour": 4, "article": 30}
+    scores = {"macro_f1": 0.8, "micro_f1": 0.8, "w_map": 0.7}
+    attributes = [
+        {
+            "name": name,
+            "kind": "single",
+            "images": 90,
+            "accuracy": 0.9,
+            "answered": 0.95,
+            "summary": scores,
+            "calibration_error": 0.02,
+            "names": [f"{ODD} {i}" for i in range(size)],
+            "confusion": rng.integers(0, 5, (size + 1, size + 1)).tolist(),
+        }
+        for name, size in sizes.items()
+    ]
+    metrics = {"images": 90, "overall": scores, "avgprec": 0.8, "calibration_error": 0.02}
+    told = {
+        "part": "test",
+        "learned": 3,
+        "table": "labels.csv",
+        "model": "abc",
+        "comparisons": [],
+        "dropped": {"colour": {ODD: 2}},
+        "failed": ["x.jpg"],
+        "metrics": metrics | {"attributes": attributes, "values": []},
+    }
+    model = SimpleNamespace(
+        folder=out / "model",
+        config=SimpleNamespace(model=SimpleNamespace(head="multi", backbone="fake")),
+        features=SimpleNamespace(preprocess=SimpleNamespace(size=224)),
+    )
+    write_page(out / "model.html", told, cast(Any, model))
+
+    evidence = tuple(Evidence(str(one), ODD, 0.1) for one in photos[:5])
+    prediction = Prediction(ODD, 0.9, {ODD: 0.9, "blue": 0.1}, evidence)
+    page = ExplanationPage(out / "explain")
+    for name in ("a.jpg", "b.jpg"):
+        maps = tuple(
+            Explanation(
+                attribute, ODD, 0.9, prediction, "projection", 2.0, {"stem": 1.0},
+                np.eye(8, dtype=np.float32), (0.0, 0.0, 1.0, 1.0), False,
+            )
+            for attribute in ("colour", "pattern")
+        )  # fmt: skip
+        page.add(ImageExplanations(name, maps, np.full((300, 200, 3), 90, np.uint8)))
+    explain = page.close()
+
+    table = photos[0].parent.parent / "table.csv"
+    rows = [f"{one},{one.parent.name}" for one in photos]
+    table.write_text("\n".join(["image,hue", *rows, "gone.jpg,red"]) + "\n")
+    return {
+        "sheet": out / "sheet.html",
+        "retrieval": out / "retrieval.html",
+        "model": out / "model.html",
+        "explain": explain,
+        "curation": Path(curate(table, out / "curated", SMALL, load=fake).report),
+    }
+
+
+@pytest.fixture(scope="module")
+def study_page(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
+    out = tmp_path_factory.mktemp("study")
+    study([f"colour={photos[0].parent.parent}"], out, setting=Setting(folds=3), load=Loader())
+    return out / "report.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 420])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits(
+    browser: Any, name: str, width: int, scheme: str, request: pytest.FixtureRequest
+) -> None:
+    file = (
+        request.getfixturevalue("study_page")
+        if name == "study"
+        else request.getfixturevalue("pages")[name]
+    )
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda sent: asked.append(sent.url))
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('body *')].filter((one) => {
+          const box = one.getBoundingClientRect();
+          if (!box.width || box.right <= innerWidth + 1) return false;
+          for (let up = one.parentElement; up; up = up.parentElement)
+            if (['auto', 'scroll'].includes(getComputedStyle(up).overflowX)) return false;
+          return true;
+        }).map((one) => one.outerHTML.slice(0, 120))"""
+    )
+    assert cut == []
+    used = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll('main img, main td, main i, main svg')]
+          .map((one) => Math.min(one.getBoundingClientRect().right, innerWidth)))"""
+    )
+    assert used / width > 0.85
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
+    assert page.query_selector("i i, b > i, h1 i, h2 i, h3 i") is None
+    policy = page.get_attribute("meta[http-equiv=Content-Security-Policy]", "content")
+    assert policy.startswith("default-src 'none'; img-src data:")
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+def test_text_is_escaped_and_what_a_page_cannot_hold_replaced() -> None:
+    page = render("sheet.html", title=ODD, summary=[], sections=[], marks={}, pictures={})
+    assert "<i>" not in page
+    assert page.count("&lt;i&gt;odd &amp; &#34;quoted&#34;&lt;/i&gt; \ufffd") == 2
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, "0.0 %"), (7e-5, "<0.1 %"), (0.5, "50.0 %"), (0.99999, ">99.9 %"), (1.0, "100.0 %")],
+)
+def test_a_share_reaches_its_ends_only_where_it_does(share: float, said: str) -> None:
+    assert percent(share) == said

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
 from gingham.attributes.registry import TaughtAttributes
-from gingham.errors import InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
@@ -347,13 +346,10 @@ class Catalogue(OpenCatalogue):
         ImageError
             If an example image cannot be read.
         InputError
-            If a look, an attribute or a value is not there, `n` is below 1, or `min_score` is
-            not a finite number.
+            If no image is given, a look, attribute or value is not there, or a number is wrong.
         """
         weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
-        if not like:
-            raise InputError("search needs at least one image")
         with self._searching:
             return self._searcher.search(like, others, weights, where, n, min_score)
 

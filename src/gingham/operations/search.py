@@ -273,6 +273,8 @@ class Searcher:
         """
         if min_score is not None and not np.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
+        if not like:
+            raise InputError("search needs at least one image")
         described = descriptor_looks(self._config)
         for name in weights:
             if name in (*DESCRIPTORS, JOINED) and name not in described:

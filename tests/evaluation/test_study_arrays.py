@@ -218,7 +218,7 @@ def test_pca_of_a_fold_never_sees_its_test_rows() -> None:
         axes = np.linalg.svd(X[train] - mean, full_matrices=False)[2][:2]
         plain = knn_accuracy((X - mean) @ axes.T, y, [test])
         assert (plain.predicted[test] == results["pca", 2].predicted[test]).all()
-    with pytest.raises(InputError, match="no method 'tsne'"):
+    with pytest.raises(InputError, match="unknown method 'tsne'"):
         reduced_accuracy(X, y, folds, methods=["tsne"])
 
 

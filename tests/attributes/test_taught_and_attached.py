@@ -360,7 +360,7 @@ def test_a_model_that_moved_is_refused_until_it_is_attached_again(
 
 def reseal(folder: Path) -> None:
     """Write the config of a model whose vocabulary was edited, as training would have."""
-    said = json.loads((folder / CONFIG).read_text())
+    said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     said["files"][VOCABULARY] = file_digest(folder / VOCABULARY)
     (folder / CONFIG).write_text(json.dumps(said | {"fingerprint": fingerprint_of(said)}))
 
@@ -368,9 +368,9 @@ def reseal(folder: Path) -> None:
 def rename(folder: Path, old: str, new: str) -> None:
     """Give an attribute or a value of a model another name, everywhere in its folder."""
     for name in (VOCABULARY, "thresholds.json"):
-        text = (folder / name).read_text()
+        text = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(text.replace(json.dumps(old), json.dumps(new)))
-    said = json.loads((folder / CONFIG).read_text())
+    said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     said["files"]["thresholds.json"] = file_digest(folder / "thresholds.json")
     (folder / CONFIG).write_text(json.dumps(said))
     reseal(folder)

@@ -149,7 +149,7 @@ def test_every_fault_is_found_and_written_down(shop: Path) -> None:
     assert {r["split"] for r in clean} == {"train", "validation", "test"}
     table = pq.read_table(out / "clean.parquet")
     assert [str(v or "") for v in table["hue"].to_pylist()] == [r["hue"] for r in clean]
-    summary = json.loads((out / "summary.json").read_text())
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert summary["splits"] == result.splits
     assert sum(result.splits.values()) == result.kept
     assert CurationConfig.read(out / "curate.toml") == SMALL
@@ -193,7 +193,7 @@ def test_stages_that_are_off_leave_things_alone_and_no_old_lines(shop: Path) -> 
     assert loader.loaded == []
     assert sorted(p.name for p in (out / "stages").iterdir()) == ["5_unknown.csv", "8_balance.csv"]
     assert {r["split"] for r in read(out / "clean.csv")} == {"train"}
-    assert "Turned off: invalid, duplicates" in (out / "report.html").read_text()
+    assert "Turned off: invalid, duplicates" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_copies_can_stay_and_then_share_a_group(shop: Path) -> None:

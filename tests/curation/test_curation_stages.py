@@ -147,7 +147,7 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
     samples.repeat[1] = 3
     samples.group[2] = 1
     written = write_clean(tmp_path, samples)
-    assert written[0].read_text().splitlines() == [
+    assert written[0].read_text(encoding="utf-8").splitlines() == [
         "image,colour,wear,group,split,repeat",
         "1.jpg,,b,1,test,3",
         "2.jpg,blue,,1,validation,1",
@@ -167,7 +167,7 @@ def test_what_curate_writes_is_what_train_reads_whatever_the_separator(tmp_path:
     path.write_text("image,wear\na.jpg,hat;scarf\nb.jpg,scarf\n")
     section = TableSection(multi=("wear",), separator=";")
     clean, _ = write_clean(tmp_path, read_samples(path, section, UnknownSection()))
-    assert clean.read_text().splitlines()[1].split(",")[1] == "hat|scarf"
+    assert clean.read_text(encoding="utf-8").splitlines()[1].split(",")[1] == "hat|scarf"
     learned = read_learned(clean, DataConfig(min_count=1, validation=0.5), seed=0)
     assert [(a.name, a.kind) for a in learned.vocabulary.attributes] == [("wear", "multi")]
 
@@ -222,7 +222,7 @@ def test_none_of_them_stays_and_is_no_unknown(tmp_path: Path) -> None:
     assert (told["before"], told["reason"]) == ("none of them", NONE_IN_CSV)
     written = write_clean(tmp_path, samples)
     assert pq.read_table(written[1])["wear"].to_pylist() == [["hat"], []]
-    assert written[0].read_text().splitlines()[2].startswith("1.jpg,,")
+    assert written[0].read_text(encoding="utf-8").splitlines()[2].startswith("1.jpg,,")
 
 
 def test_rules_merge_in_order_and_rare_values_become_unknown() -> None:

@@ -172,9 +172,9 @@ def test_a_folder_is_indexed_and_everything_is_compared(
     with (tmp_path / "out" / "retrieval.csv").open() as file:
         (first, *_) = csv.DictReader(file)
     assert float(first["precision@10"]) == result.methods[0].precision[10]
-    stored = json.loads((tmp_path / "out" / "retrieval.json").read_text())
+    stored = json.loads((tmp_path / "out" / "retrieval.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(result.to_dict()))
-    page = (tmp_path / "out" / "retrieval.html").read_text()
+    page = (tmp_path / "out" / "retrieval.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") >= 3
     again = run(photos, labels, tmp_path / "out", descriptors=["fc"])
     assert again.methods == result.methods[:1]
@@ -217,7 +217,9 @@ def test_what_cannot_be_compared_is_said(photos: Path, labels: Path, tmp_path: P
     shutil.copy(photos / "red4.jpg", photos / "other.jpg")
     more = ["odd.jpg,red", "odd.jpg,red", "gone.jpg,red", "half.jpg,red", "red0.jpg,blue"]
     more += ["red1.jpg,", "again.jpg,red", "red5.jpg,red", "other.jpg,green"]
-    labels.write_text("\n".join([labels.read_text(), *(f"photos/{row}" for row in more)]))
+    labels.write_text(
+        "\n".join([labels.read_text(encoding="utf-8"), *(f"photos/{row}" for row in more)])
+    )
     result = run(photos, labels, tmp_path / "out", descriptors=["fc"])
     reasons = {Path(f.image).name: f.reason for f in result.failures}
     assert len(reasons) == result.failed == 6
@@ -358,7 +360,7 @@ def test_a_damaged_scan_is_rewritten(photos: Path, tmp_path: Path) -> None:
         shop.index([photos])
         expected = shop.search(image, looks={"fc+conv": 1})
         (note,) = (tmp_path / "shop").rglob("descriptors.json")
-        sound = json.loads(note.read_text())
+        sound = json.loads(note.read_text(encoding="utf-8"))
         assert sound.keys() == {"fc", "conv"}
         file = note.with_name("fc.f32")
         damages: list[Any] = [
@@ -371,7 +373,7 @@ def test_a_damaged_scan_is_rewritten(photos: Path, tmp_path: Path) -> None:
         for damaged in damages:
             note.write_text(json.dumps(damaged))
             assert shop.search(image, looks={"fc+conv": 1}) == expected
-            assert json.loads(note.read_text()) == sound
+            assert json.loads(note.read_text(encoding="utf-8")) == sound
         whole = file.read_bytes()
         for content in (whole[:-5], whole[:-48], whole + whole[:4], b""):
             file.write_bytes(content)
@@ -478,7 +480,7 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert [method["name"] for method in said["methods"]] == ["fc+conv", "colour=1"]
-    assert said == json.loads((tmp_path / "o" / "retrieval.json").read_text())
+    assert said == json.loads((tmp_path / "o" / "retrieval.json").read_text(encoding="utf-8"))
     (photos / "red0.jpg").unlink()
     done = gingham(*asked, "--bins", "8")
     assert done.returncode == 1

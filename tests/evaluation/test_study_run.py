@@ -95,7 +95,7 @@ def test_a_study_writes_page_tables_and_json(
     assert result.attributes["colour"].values == dict.fromkeys(sorted(COLOURS), 12)
     assert result.attributes["colour"].best_accuracy > 0.9
     assert loader.read == 72
-    found = json.loads((out / "results.json").read_text())
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert found["choices"]["colour"]["backbone"] == result.attributes["colour"].backbone
     for name in ("accuracy", "clustering", "reduction", "retrieval", "confusions", "cost"):
         assert len(rows_of(out / "tables" / f"{name}.csv")) == len(found["tables"][name]) > 0
@@ -116,7 +116,7 @@ def test_a_study_writes_page_tables_and_json(
         "pattern",
         "colour + pattern",
     }
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     for word in ("http://", "https://", "<link", 'src="/'):
         assert word not in page
     assert len(page) < 15e6
@@ -253,7 +253,7 @@ def test_bad_images_and_rare_values_are_reported_by_name(
     assert result.attributes["colour"].left_out == {"rare": 1}
     assert result.attributes["colour"].images == 36
     assert result.unlabelled == 1
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "nan.png" in page
     assert "left out" in page
 
@@ -296,7 +296,7 @@ def test_what_is_too_few_is_told_before_images_are_read(
     tables: tuple[Path, Path], tmp_path: Path
 ) -> None:
     few = tmp_path / "few.csv"
-    lines = tables[0].read_text().splitlines()
+    lines = tables[0].read_text(encoding="utf-8").splitlines()
     for rows, said in (
         ([*range(1, 4), *range(13, 16)], "5 neighbours vote, and of its 6 images in 3 folds .* 4"),
         ([1, 2, 13, 14], r"it has 'red' \(2\), 'green' \(2\)"),
@@ -324,13 +324,15 @@ def test_a_query_is_no_answer_and_counts_once(examples: Path, tmp_path: Path) ->
         load=Loader(),
     )
     assert result.images == 18
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    found = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert found["images"] == 18
     row = found["files"].index(query)
     assert [sheet["query"] == row for sheet in found["sheets"]] == [True, False]
     for sheet in found["sheets"]:
         assert all(row not in rows for rows in sheet["found"].values())
-    assert "<p class=soft>18 images;" in (tmp_path / "out" / "report.html").read_text()
+    assert "<p class=soft>18 images;" in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_damaged_shard_is_mended_by_the_advice_given(examples: Path, tmp_path: Path) -> None:

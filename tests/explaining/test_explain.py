@@ -250,7 +250,10 @@ def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -
 def test_of_kind_multi_the_score_is_the_log_odds(drawn: tuple[Path, Catalogue]) -> None:
     folder, shop = drawn
     photos = folder / "photos"
-    rows = [line.split(",") for line in (photos / "labels.csv").read_text().splitlines()[1:]]
+    rows = [
+        line.split(",")
+        for line in (photos / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
     shop.teach("look", {photos / r[0]: [r[2], r[3]] for r in rows[:88]}, kind="multi", views=False)
     try:
         (result,) = shop.explain(
@@ -332,7 +335,7 @@ def test_an_example_is_no_evidence_of_itself(tmp_path: Path, examples: Path, pho
         assert taught.to_dict()["explanations"][0]["example"] is True
         page = ExplanationPage(tmp_path / "out")
         page.add(taught)
-        text = page.close().read_text()
+        text = page.close().read_text(encoding="utf-8")
         assert "this picture was used for teaching" in text
         assert "<span>0.00</span>" not in text
 
@@ -349,7 +352,7 @@ def test_unknown_stays_unknown_and_the_best_value_is_explained(
     assert one.confidence == max(one.prediction.values.values())
     page = ExplanationPage(tmp_path / "out")
     page.add(result)
-    assert "the prediction is unknown" in page.close().read_text()
+    assert "the prediction is unknown" in page.close().read_text(encoding="utf-8")
 
 
 def test_ids_and_files_that_changed_or_left(tmp_path: Path) -> None:
@@ -616,7 +619,7 @@ def test_a_trained_model_is_explained(
         page = ExplanationPage(tmp_path / "out")
         for result in results:
             page.add(result)
-        text = page.close().read_text()
+        text = page.close().read_text(encoding="utf-8")
         assert "Where the trained model found it (Grad-CAM)" in text
         assert "Nearest in the catalogue" in text
 
@@ -789,7 +792,9 @@ def test_the_command_writes_pictures_and_a_page(shop: Path, tmp_path: Path) -> N
     assert one["method"] == "projection"
     assert len(one["prediction"]["evidence"]) == 5
     assert load_image(one["overlay"]).shape == (24, 20, 3)
-    assert (out / "index.html").read_text().count("data:image/jpeg") == 1 + 2 * (1 + 5) - 3
+    assert (out / "index.html").read_text(encoding="utf-8").count("data:image/jpeg") == 1 + 2 * (
+        1 + 5
+    ) - 3
 
     bad = tmp_path / "bad.jpg"
     bad.write_text("no picture")

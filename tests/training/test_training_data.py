@@ -254,7 +254,9 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
 
 def test_the_page_shows_every_default() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "training.md"
-    (text,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(
+        r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     said = tomllib.loads(text)
     assert TrainConfig.from_dict(said) == TrainConfig()
     assert {name: set(keys) for name, keys in said.items()} == {

@@ -352,7 +352,7 @@ def test_images_that_cannot_be_read_are_left_out_and_told(
     shutil.copytree(table.parent, folder)
     gone = next(
         row["image"]
-        for row in csv.DictReader(table.read_text().splitlines())
+        for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines())
         if row["split"] == "train"
     )
     (folder / gone).unlink()
@@ -384,7 +384,7 @@ def test_a_missing_or_changed_file_is_refused_by_name(
 
 def test_a_wrong_fingerprint_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
     folder = copy(trained, tmp_path)
-    said = json.loads((folder / "config.json").read_text())
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     said["config"]["model"]["both_sides"] = True
     (folder / "config.json").write_text(json.dumps(said))
     with pytest.raises(CatalogueError, match=f"does not fit its fingerprint {trained.fingerprint}"):
@@ -502,7 +502,9 @@ def test_evaluation_compares_with_what_was_taught(
     photos = table.parent / "photos"
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         train_rows = [
-            r for r in csv.DictReader(table.read_text().splitlines()) if r["split"] == "train"
+            r
+            for r in csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+            if r["split"] == "train"
         ]
         shop.teach(
             "colour",
@@ -521,7 +523,7 @@ def test_evaluation_compares_with_what_was_taught(
         # Images that were taught are no fair test.
         seen = evaluate_model(trained, table, tmp_path / "seen", part="train", catalogue=shop)
         assert seen.comparisons == ()
-    said = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    said = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert said["part"] == "test"
     assert said["metrics"]["attributes"] == trained.metrics["test"]["attributes"]
     with (tmp_path / "out" / "metrics.csv").open() as file:
@@ -532,7 +534,7 @@ def test_evaluation_compares_with_what_was_taught(
 def test_a_table_without_split_is_judged_on_what_was_not_learned(
     trained: TrainedModel, table: Path, tmp_path: Path, runtime: FakeRuntime
 ) -> None:
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     whole, known = tmp_path / "whole.csv", tmp_path / "known.csv"
     for file, kept in ((whole, rows), (known, [row for row in rows if row["split"] != "test"])):
         with file.open("w", newline="") as opened:
@@ -549,7 +551,7 @@ def test_a_table_without_split_is_judged_on_what_was_not_learned(
     assert (result.part, result.learned, result.metrics.images) == ("all", 72, 24)
     assert json.loads(json.dumps(result.metrics.to_dict())) == trained.metrics["test"]
     assert result.comparisons[0].images == 19 - len(taught)
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Left out: 72 images that the model learned from." in page
     with pytest.raises(InputError, match=f"learned from all 72 images of table {known}: give"):
         evaluate_model(trained, known, tmp_path / "out")
@@ -565,13 +567,13 @@ def test_a_model_that_does_not_say_what_it_learned_from(
     (folder / "learned.json").unlink()
     with pytest.raises(CatalogueError, match=r"lacks learned\.json"):
         TrainedModel.load(folder)
-    said = json.loads((folder / "config.json").read_text())
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del said["files"]["learned.json"]
     said["fingerprint"] = fingerprint_of(said)
     (folder / "config.json").write_text(json.dumps(said))
     result = evaluate_model(TrainedModel.load(folder), table, tmp_path / "out")
     assert (result.learned, result.metrics.images) == (None, 24)
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "does not say which images it learned from" in page
 
 

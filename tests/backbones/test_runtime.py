@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import locale
 import os
 import subprocess
 import sys
@@ -189,8 +190,10 @@ def test_threads_may_share_a_runtime() -> None:
     alone = OpenVinoRuntime("efficientnet_lite0")
     expected = [read(alone, image) for image in images]
     shared = OpenVinoRuntime("efficientnet_lite0")
+    before = locale.setlocale(locale.LC_ALL)
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda image: read(shared, image), images))
+    assert locale.setlocale(locale.LC_ALL) == before
     for ours, theirs in zip(got, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
             assert np.array_equal(a, b)

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,6 +43,10 @@ logger = logging.getLogger(__name__)
 
 BUILD = 3
 """Bump when what is kept of a converted network changes; older conversions are ignored."""
+
+
+_COMPILING = threading.RLock()
+"""OpenVINO sets the C locale while it compiles; of two at once the later would leave it set."""
 
 
 def cache_folder() -> Path:
@@ -106,29 +111,31 @@ class OpenVinoRuntime:
         return self._graph().features(names)
 
     def _compile(self, names: tuple[str, ...]) -> Any:
-        if names not in self._compiled:
-            self._compiled[names] = self._core.compile_model(
-                self._features(names),
-                "CPU",
-                {
-                    # Some CPUs would pick bfloat16 by themselves.
-                    "INFERENCE_PRECISION_HINT": "f32",
-                    "PERFORMANCE_HINT": "THROUGHPUT",
-                    "NUM_STREAMS": str(cpu_count()),
-                    "INFERENCE_NUM_THREADS": str(cpu_count()),
-                },
-            )
-        return self._compiled[names]
+        with _COMPILING:
+            if names not in self._compiled:
+                self._compiled[names] = self._core.compile_model(
+                    self._features(names),
+                    "CPU",
+                    {
+                        # Some CPUs would pick bfloat16 by themselves.
+                        "INFERENCE_PRECISION_HINT": "f32",
+                        "PERFORMANCE_HINT": "THROUGHPUT",
+                        "NUM_STREAMS": str(cpu_count()),
+                        "INFERENCE_NUM_THREADS": str(cpu_count()),
+                    },
+                )
+            return self._compiled[names]
 
     def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """See `MapRuntime.maps`; the same graph, before it pools."""
         wanted = check_layers(self.config, layers)
-        if wanted not in self._unpooled:
-            self._unpooled[wanted] = self._core.compile_model(
-                self._graph().maps(wanted),
-                "CPU",
-                {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
-            )
+        with _COMPILING:
+            if wanted not in self._unpooled:
+                self._unpooled[wanted] = self._core.compile_model(
+                    self._graph().maps(wanted),
+                    "CPU",
+                    {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+                )
         # A request of its own: threads may ask at once.
         given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})
         return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}

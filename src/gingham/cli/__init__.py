@@ -6,8 +6,10 @@ import contextlib
 import os
 import sys
 import warnings
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue,
@@ -19,11 +21,24 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     training,
 )
 from gingham.cli.options import app, evaluate_app
-from gingham.cli.usage import Command, usage_message
 from gingham.errors import GinghamError
 
 INTERRUPTED = 130
 """The exit status that shells know for Ctrl-C."""
+
+
+class Command(TyperCommand):
+    """A command with a plain usage line: `gingham predict [OPTIONS] CATALOGUE IMAGE...`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Give the parts of the usage line."""
+        return ["[OPTIONS]", *_arguments(self)]
+
+
+def _arguments(command: Any) -> list[str]:
+    """Give the arguments of a command as its help writes them."""
+    return [str(one.metavar) for one in command.params if one.param_type_name == "argument"]
+
 
 for group in (app, evaluate_app):
     for command in group.registered_commands:
@@ -45,7 +60,7 @@ def main() -> None:
         if error.message.startswith("Usage: "):  # the help, where no command was given
             print(error.message, file=sys.stderr)
             sys.exit(2)
-        _fail(usage_message(error))
+        _fail(_usage(error))
     except Exception as error:
         if os.environ.get("GINGHAM_DEBUG"):
             raise
@@ -53,6 +68,25 @@ def main() -> None:
     if status == INTERRUPTED:
         print("interrupted: everything done so far is kept", file=sys.stderr)
     sys.exit(status)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Say in one sentence what is wrong with a command line, and what to write instead."""
+    context: Any = getattr(error, "ctx", None)
+    if context is None:
+        return error.format_message()
+    missing = getattr(error, "param", None) if type(error).__name__ == "MissingParameter" else None
+    if missing is None:
+        said = error.format_message().rstrip(".")
+        return f"{said[0].lower()}{said[1:]}; see {context.command_path} --help"
+    usage = " ".join([context.command_path, *_arguments(context.command)])
+    if missing.param_type_name == "option":
+        return f"{missing.opts[0]} is missing: {usage} {missing.opts[0]} ..."
+    first = context.params.get("catalogue")
+    if first is not None and missing.name in ("image", "images") and not first.is_dir():
+        kind = "an image" if first.suffix else "not a folder"
+        return f'no catalogue given: {usage} ("{first}" is {kind})'
+    return f"no {missing.metavar} given: {usage}"
 
 
 def _fail(message: str) -> None:

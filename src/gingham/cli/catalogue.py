@@ -11,25 +11,29 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import (
+    answer,
     print_counts,
+    print_failures,
     print_json,
     print_table,
     reading,
-    say,
     spinner,
     table,
 )
 from gingham.cli.options import (
+    AttributeOption,
     BackboneOption,
     CatalogueArgument,
     DescriptorsOption,
     DeviceOption,
+    ImagesArgument,
     JsonOption,
     MegapixelsOption,
     ModelOption,
     WeightsOption,
     WhereOption,
     app,
+    image_paths,
     look_weights,
     open_catalogue,
     opened,
@@ -95,27 +99,22 @@ def index(
     if as_json:
         print_json(result.to_dict())
     else:
-        say(
+        print(
             f"{result.added} added, {result.unchanged} unchanged, {result.failed} failed; "
             f"{result.images} images in {catalogue}; "
             f"{result.seconds:.1f} s, {result.images_per_second:.0f} images/s"
         )
         if result.ignored:
-            say(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
-        for failure in result.failures:
-            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+            print(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
+        print_failures(result.failures)
     raise typer.Exit(1 if result.failed else 0)
 
 
 @app.command()
 def predict(
     catalogue: CatalogueArgument,
-    images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
-    ],
-    attribute: Annotated[
-        list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
-    ] = None,
+    images: ImagesArgument,
+    attribute: AttributeOption = None,
     model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
@@ -124,7 +123,7 @@ def predict(
 
     The images may be in the catalogue or not.
     """
-    paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
+    paths = image_paths(images)
     failed = False
     with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
         results = shop.predict(paths, attributes=attribute, model=opened(model), options=options)
@@ -140,7 +139,7 @@ def predict(
                     f"{name} {shown(p.value)} ({p.confidence:.2f})"
                     for name, p in result.predictions.items()
                 )
-                say(f"{result.image}: {said}")
+                print(f"{result.image}: {said}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -166,9 +165,8 @@ def tag(
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
-        say(f"{result.images} images tagged in {result.seconds:.1f} s")
-        for failure in result.failures:
-            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+        print(f"{result.images} images tagged in {result.seconds:.1f} s")
+        print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
 
@@ -212,7 +210,7 @@ def search(
         attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
         similarities = (f"{value:.3f}" for value in hit.looks.values())
         found.add_row(f"{hit.score:.3f}", *similarities, hit.image, attributes)
-    print_table(found) if hits else say("no image matches the filters")
+    print_table(found) if hits else print("no image matches the filters")
 
 
 @app.command()
@@ -226,7 +224,7 @@ def facets(
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
-        say(f"{result.images} images")
+        print(f"{result.images} images")
 
 
 @app.command()
@@ -234,18 +232,18 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     """Summarise a catalogue: images, attributes, looks, size."""
     with open_catalogue(catalogue) as shop:
         result = shop.info()
-    if as_json:
-        print_json(result.to_dict())
-        return
-    say(f"{result.catalogue}: {result.images} images in {result.files} files")
-    say(f"backbone {result.backbone}: {', '.join(result.layers)}")
-    say(f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk")
-    for name, attribute in result.attributes.items():
-        source = f"model {attribute.model}" if attribute.model else f"{attribute.examples} examples"
-        say(
-            f"{name} ({attribute.kind}): {', '.join(attribute.values)}; {source}; "
-            f"{attribute.tagged} of {result.images} images tagged"
+    lines = [
+        f"{result.catalogue}: {result.images} images in {result.files} files",
+        f"backbone {result.backbone}: {', '.join(result.layers)}",
+        f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk",
+    ]
+    for name, one in result.attributes.items():
+        source = f"model {one.model}" if one.model else f"{one.examples} examples"
+        lines.append(
+            f"{name} ({one.kind}): {', '.join(one.values)}; {source}; "
+            f"{one.tagged} of {result.images} images tagged"
         )
+    answer(as_json, result.to_dict(), *lines)
 
 
 @app.command()
@@ -259,7 +257,7 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems and not as_json:
-        say(f"OK: {images} images checked, no problems")
+        print(f"OK: {images} images checked, no problems")
     raise typer.Exit(2 if problems else 0)
 
 
@@ -269,10 +267,7 @@ def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     with open_catalogue(catalogue) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
-    if as_json:
-        print_json({"images": images})
-    else:
-        say(f"rebuilt: {images} images")
+    answer(as_json, {"images": images}, f"rebuilt: {images} images")
 
 
 @app.command()
@@ -285,14 +280,11 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove images from the catalogue, without touching their files."""
-    names = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
     with open_catalogue(catalogue) as shop:
-        removed = shop.remove(names)
+        removed = shop.remove(image_paths(images))
         left = len(shop)
-    if as_json:
-        print_json({"removed": removed, "images": left})
-    else:
-        say(f"{removed} files removed; {left} images remain")
+    counts = {"removed": removed, "images": left}
+    answer(as_json, counts, f"{removed} files removed; {left} images remain")
 
 
 @app.command()
@@ -304,7 +296,4 @@ def export(
     """Write a table of all files with their tags and confidences."""
     with open_catalogue(catalogue) as shop:
         rows = shop.export(file)
-    if as_json:
-        print_json({"file": str(file), "rows": rows})
-    else:
-        say(f"{rows} rows written to {file}")
+    answer(as_json, {"file": str(file), "rows": rows}, f"{rows} rows written to {file}")

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from gingham.cli.console import (
-    print_json,
-    reading,
-    say,
-)
+from gingham.cli.console import answer, print_failures, reading
 from gingham.cli.options import (
+    AttributeOption,
     CatalogueArgument,
+    ImageColumnOption,
     JsonOption,
     MegapixelsOption,
     app,
     open_catalogue,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -35,7 +29,7 @@ def teach(
             metavar="EXAMPLES", help="A folder with one subfolder per value, or a table."
         ),
     ],
-    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
+    image_column: ImageColumnOption = "image",
     value_column: Annotated[
         str | None, typer.Option(help="Column of the values.  [default: ATTRIBUTE]")
     ] = None,
@@ -71,28 +65,24 @@ def teach(
             views=views,
             options=options,
         )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        accuracy = "unknown (too few examples to hold any out)"
-        if result.accuracy is not None:
-            accuracy = (
-                f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
-            )
-        say(
-            f"{result.attribute}: {len(result.values)} values from {result.examples} examples; "
-            f"{result.seconds:.1f} s"
-        )
-        say(f"cross-validated accuracy: {accuracy}")
-        if result.unlabelled:
-            say(f"{result.unlabelled} rows without a value skipped")
-        for pair in result.contradictions:
-            say(
-                f"check: {pair.image} is labelled {pair.value} but looks like {pair.against}, "
-                f"labelled {pair.against_value}"
-            )
-        for failure in result.failures:
-            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+    accuracy = "unknown (too few examples to hold any out)"
+    if result.accuracy is not None:
+        accuracy = f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
+    lines = [
+        f"{result.attribute}: {len(result.values)} values from {result.examples} examples; "
+        f"{result.seconds:.1f} s",
+        f"cross-validated accuracy: {accuracy}",
+    ]
+    if result.unlabelled:
+        lines.append(f"{result.unlabelled} rows without a value skipped")
+    lines += [
+        f"check: {pair.image} is labelled {pair.value} but looks like {pair.against}, "
+        f"labelled {pair.against_value}"
+        for pair in result.contradictions
+    ]
+    answer(as_json, result.to_dict(), *lines)
+    if not as_json:
+        print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
 
@@ -110,10 +100,8 @@ def forget(
     """
     with open_catalogue(catalogue) as shop:
         shop.forget(attribute, value)
-    if as_json:
-        print_json({"attribute": attribute, "value": value})
-    else:
-        say(f"forgotten: {attribute}" + (f" = {value}" if value else ""))
+    line = f"forgotten: {attribute}" + (f" = {value}" if value else "")
+    answer(as_json, {"attribute": attribute, "value": value}, line)
 
 
 @app.command()
@@ -122,9 +110,7 @@ def attach(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
     ],
-    attribute: Annotated[
-        list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
-    ] = None,
+    attribute: AttributeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the attributes of a trained model attributes of the catalogue.
@@ -135,9 +121,9 @@ def attach(
     """
     with open_catalogue(catalogue) as shop:
         result = shop.attach(model, attributes=attribute)
-    if as_json:
-        print_json(result.to_dict())
-        return
-    for name, values in result.attributes.items():
-        instead = " (in place of what is taught)" if name in result.replaces else ""
-        say(f"attached {name}: {', '.join(values)}{instead}")
+    lines = [
+        f"attached {name}: {', '.join(values)}"
+        + (" (in place of what is taught)" if name in result.replaces else "")
+        for name, values in result.attributes.items()
+    ]
+    answer(as_json, result.to_dict(), *lines)

@@ -6,10 +6,11 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gingham.options import ReadOptions
+from gingham.results import Failure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,9 +22,18 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
-def say(text: str) -> None:
-    """Print a line for a person."""
-    print(text)
+def answer(as_json: bool, value: dict[str, Any], *lines: str) -> None:
+    """Print a result as JSON, or as lines for a person."""
+    if as_json:
+        print_json(value)
+    else:
+        print(*lines, sep="\n")
+
+
+def print_failures(failures: Iterable[Failure]) -> None:
+    """Print on stderr which images could not be read, and why."""
+    for failure in failures:
+        print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
 
 
 def table(*columns: str) -> Table:

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, reading, say
+from gingham.cli.console import print_json, reading
 from gingham.cli.options import (
     CatalogueArgument,
+    ImagesArgument,
     JsonOption,
     MegapixelsOption,
     ModelOption,
     app,
+    image_paths,
     open_catalogue,
     opened,
-    stdin_paths,
 )
 from gingham.results import shown
 
@@ -25,9 +26,7 @@ from gingham.results import shown
 @app.command()
 def explain(
     catalogue: CatalogueArgument,
-    images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
-    ],
+    images: ImagesArgument,
     attribute: Annotated[
         list[str] | None, typer.Option(help="Only this attribute; repeat for more.  [default: all]")
     ] = None,
@@ -45,7 +44,7 @@ def explain(
     """Show where in an image a value was found, and similar examples."""
     from gingham.explaining import ExplanationPage
 
-    paths = [p for image in images for p in (stdin_paths() if image == "-" else [image])]
+    paths = image_paths(images)
     failed = False
     with open_catalogue(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
         results = shop.explain(
@@ -72,8 +71,8 @@ def explain(
                     "" if why.answered else f", but the prediction is {shown(why.prediction.value)}"
                 )
                 said = f"{why.attribute} {why.value} ({why.confidence:.2f}{answer})"
-                say(f"{result.image}: {said}: {path}")
+                print(f"{result.image}: {said}: {path}")
         page.close()
     if not as_json:
-        say(f"page: {page.path}")
+        print(f"page: {page.path}")
     raise typer.Exit(1 if failed else 0)

@@ -55,6 +55,13 @@ def of_the_program(
 CatalogueArgument = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
 ]
+ImagesArgument = Annotated[
+    list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
+]
+AttributeOption = Annotated[
+    list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
+]
+ImageColumnOption = Annotated[str, typer.Option(help="Column of the image paths.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 WhereOption = Annotated[
     list[str] | None,
@@ -117,6 +124,11 @@ def stdin_paths() -> list[str]:
     from gingham.sources import iterate_stdin
 
     return list(iterate_stdin(sys.stdin.buffer.read()))
+
+
+def image_paths(images: Sequence[str]) -> list[str]:
+    """Replace `-` by the paths given on stdin."""
+    return [path for image in images for path in (stdin_paths() if image == "-" else [image])]
 
 
 def split_names(names: str) -> list[str]:

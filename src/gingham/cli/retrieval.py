@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, reading, say, table
+from gingham.cli.console import print_failures, print_json, print_table, reading, table
 from gingham.cli.options import (
     BackboneOption,
     DeviceOption,
+    ImageColumnOption,
     JsonOption,
     MegapixelsOption,
     WeightsOption,
@@ -45,7 +45,7 @@ def retrieval(
         ),
     ] = None,
     class_column: Annotated[str, typer.Option(help="Column of the classes.")] = "class",
-    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
+    image_column: ImageColumnOption = "image",
     group_column: Annotated[
         str | None,
         typer.Option(
@@ -103,11 +103,10 @@ def retrieval(
                 *(change[number] for change in changes.values()),
             )
         print_table(found)
-        say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
+        print(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
         if result.unlabelled:
-            say(f"{result.unlabelled} rows without a class skipped")
+            print(f"{result.unlabelled} rows without a class skipped")
         if result.copies:
-            say(f"{result.copies} rows with copies skipped")
-        for failure in result.failures:
-            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+            print(f"{result.copies} rows with copies skipped")
+        print_failures(result.failures)
     raise typer.Exit(1 if result.failed else 0)

@@ -10,6 +10,7 @@ import typer
 from gingham.cli.console import print_json, reading
 from gingham.cli.options import (
     DeviceOption,
+    ImageColumnOption,
     JsonOption,
     MegapixelsOption,
     app,
@@ -47,7 +48,7 @@ def study(
             help="Column of the tables; images with the same value stay in the same fold."
         ),
     ] = None,
-    image_column: Annotated[str, typer.Option(help="Column of the image paths.")] = "image",
+    image_column: ImageColumnOption = "image",
     queries: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, reading, say, table
+from gingham.cli.console import print_failures, print_json, print_table, reading, table
 from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
@@ -52,22 +52,21 @@ def train(
     if as_json:
         print_json(result.to_dict())
     else:
-        say(
+        print(
             f"{result.model}: {result.head} on {result.backbone}; "
             + ", ".join(f"{count} {part}" for part, count in result.images.items())
             + f" images; {result.seconds:.0f} s"
         )
         for part, found in result.metrics.items():
-            say(f"{part}: W_MAP {_figure(found['w_map'])}, AVGPREC {_figure(found['avgprec'])}")
+            print(f"{part}: W_MAP {_figure(found['w_map'])}, AVGPREC {_figure(found['avgprec'])}")
         shown = table("attribute", "values", *(f"{part} accuracy" for part in result.metrics))
         for name, values in result.attributes.items():
             accuracies = (found["accuracy"][name] for found in result.metrics.values())
             shown.add_row(name, str(len(values)), *map(_figure, accuracies))
         print_table(shown)
         for name, rare in result.dropped.items():
-            say(f"not learned (too few images): {name}: {', '.join(rare)}")
-        for failure in result.failures:
-            print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+            print(f"not learned (too few images): {name}: {', '.join(rare)}")
+        print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
 
@@ -115,23 +114,23 @@ def model(
         print_json(result.to_dict())
     else:
         metrics = result.metrics
-        say(
+        print(
             f"{metrics.images} images ({result.part}): W_MAP {_figure(metrics.overall.w_map)}, "
             f"AVGPREC {_figure(metrics.avgprec)}, macro F1 {_figure(metrics.overall.macro_f1)}"
         )
         if told := of_learned(result.part, result.learned):
-            say(told)
+            print(told)
         shown = table("attribute", "images", "accuracy", "macro F1", "W_MAP")
         for one in metrics.attributes:
             figures = (one.accuracy, one.summary.macro_f1, one.summary.w_map)
             shown.add_row(one.name, str(one.images), *map(_figure, figures))
         print_table(shown)
         for pair in result.comparisons:
-            say(
+            print(
                 f"{pair.attribute}: trained {pair.trained:.3f}, taught {pair.taught:.3f} on "
                 f"{pair.images} images; better: {pair.better}"
             )
-        say(f"report: {out / 'report.html'}")
+        print(f"report: {out / 'report.html'}")
         for image in result.failed:
             print(f"failed: {image}", file=sys.stderr)
     raise typer.Exit(1 if result.failed else 0)

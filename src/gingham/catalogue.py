@@ -245,18 +245,15 @@ class Catalogue(OpenCatalogue):
         MissingExtraError
             If a trained model is to be explained and `grad-cam` is not installed.
         """
-        from gingham.explaining.explain import explain
+        from gingham.explaining.explain import Explainer
 
-        return explain(
-            (model or self._attributes).attributes(attributes),
-            self._truth,
-            self._attributes,
-            self._load,
-            self.search,
-            [in_memory(image) for image in images],
-            values,
-            options,
+        chosen = (model or self._attributes).attributes(attributes)
+        explainer = Explainer(
+            chosen, self._truth, self._attributes, self._load, self.search, options
         )
+        given = [in_memory(image) for image in images]
+        explainer.check(values)
+        return explainer.explain(given, values)
 
     @in_turn
     def tag(

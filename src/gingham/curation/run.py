@@ -35,13 +35,12 @@ from gingham.curation.table import (
     TableRows,
     read_samples,
     write_clean,
-    write_records,
 )
 from gingham.errors import CatalogueBusyError, InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
 from gingham.store.features import FeatureStore
-from gingham.store.files import LocalFiles, write_json
+from gingham.store.files import LocalFiles, write_csv, write_json
 from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
 
@@ -328,7 +327,7 @@ def _write_stages(folder: Path, stages: Sequence[Stage], labels: Records) -> Non
             if records is None:
                 (folder / file).unlink(missing_ok=True)
             else:
-                write_records(folder / file, heads, records)
+                write_csv(folder / file, heads, records)
 
 
 def _summary(

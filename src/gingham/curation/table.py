@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.labels import SEPARATOR, group_of, read_cell
-from gingham.store.files import replace_file
+from gingham.store.files import replace_file, write_csv
 from gingham.tables import read_table, resolve
 
 Values = tuple[str, ...] | None
@@ -195,38 +194,26 @@ def write_clean(folder: Path, samples: TableRows) -> tuple[Path, Path]:
                     f"value {value!r} of {name} holds {SEPARATOR!r}, which parts the values of a "
                     f"cell of the clean table: a rule in [values] can rename it"
                 )
-    names = list(samples.values)
-    csv_path, parquet_path = folder / "clean.csv", folder / "clean.parquet"
-
-    def write_csv(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", *names, *WRITTEN])
-            for row in rows:
-                cells = (SEPARATOR.join(samples.values[name][row] or ()) for name in names)
-                end = (samples.group[row], SPLITS[samples.split[row]], samples.repeat[row])
-                writer.writerow([samples.paths[row], *cells, *end])
-
-    columns: dict[str, pa.Array] = {
-        # A name that is not UTF-8 cannot stand in a column of text as it is.
-        "image": pa.array([_printable(samples.paths[row]) for row in rows], pa.string())
-    }
-    for name in names:
-        cells = [samples.values[name][row] for row in rows]
+    paths = [samples.paths[row] for row in rows]
+    known = {name: [column[row] for row in rows] for name, column in samples.values.items()}
+    splits = [SPLITS[samples.split[row]] for row in rows]
+    end = {"group": samples.group[rows], "split": splits, "repeat": samples.repeat[rows]}
+    # A name that is not UTF-8 cannot stand in a column of text as it is.
+    raw = (path.encode(errors="surrogateescape") for path in paths)
+    columns = {"image": pa.array([x.decode(errors="backslashreplace") for x in raw], pa.string())}
+    for name, cells in known.items():
         if name in samples.multi:
             columns[name] = pa.array(cells, pa.list_(pa.string()))
         else:
             columns[name] = pa.array([c[0] if c else None for c in cells], pa.string())
-    columns["group"] = pa.array(samples.group[rows], pa.int64())
-    columns["split"] = pa.array([SPLITS[samples.split[row]] for row in rows], pa.string())
-    columns["repeat"] = pa.array(samples.repeat[rows], pa.int64())
-    replace_file(csv_path, write_csv)
+    columns |= {name: pa.array(cells) for name, cells in end.items()}
+    joined = ([SEPARATOR.join(cell or ()) for cell in cells] for cells in known.values())
+    lines = zip(paths, *joined, *end.values(), strict=True)
+    heads = ["image", *known, *end]
+    csv_path, parquet_path = folder / "clean.csv", folder / "clean.parquet"
+    write_csv(csv_path, heads, (dict(zip(heads, line, strict=True)) for line in lines))
     replace_file(parquet_path, lambda path: pq.write_table(pa.table(columns), path))
     return csv_path, parquet_path
-
-
-def _printable(path: str) -> str:
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 Records = list[dict[str, Any]]
@@ -239,15 +226,3 @@ class Stage:
     name: str
     records: Records
     summary: Mapping[str, Any]
-
-
-def write_records(path: Path, columns: Sequence[str], records: Records) -> None:
-    """Write a stage's lines as CSV; the header alone says that there was nothing."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.DictWriter(file, list(columns))
-            writer.writeheader()
-            writer.writerows(records)
-
-    replace_file(path, write)

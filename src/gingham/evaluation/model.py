@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
@@ -17,14 +16,13 @@ from gingham.errors import InputError
 from gingham.evaluation.model_page import write_page
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
-from gingham.store.files import replace_file, write_json
+from gingham.store.files import write_csv, write_json
 from gingham.tables import columns
 from gingham.training.data import read_samples
 from gingham.training.metrics import Metrics, ValueMetrics, measure
 from gingham.training.run import model_logits
 from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel
-from gingham.training.vocabulary import NO, YES, ModelAttribute
 
 COLUMNS = tuple(one.name for one in fields(ValueMetrics))
 
@@ -154,18 +152,10 @@ def _write(result: EvaluateResult, out: Path, model: TrainedModel) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "metrics.json", result.to_dict())
-        replace_file(out / "metrics.csv", lambda path: _write_csv(path, result.metrics))
+        write_csv(out / "metrics.csv", COLUMNS, map(asdict, result.metrics.values))
         write_page(out / "report.html", result.to_dict(), model)
     except OSError as error:
         raise InputError(f"the evaluation cannot be written to {out}: {error.strerror}") from None
-
-
-def _write_csv(path: Path, metrics: Metrics) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for value in metrics.values:
-            writer.writerow(asdict(value))
 
 
 def _compare(
@@ -197,35 +187,21 @@ def _compare(
                 continue
             value = said.predictions[attribute.name].value
             other = frozenset([value] if isinstance(value, str) else value or ())
-            truth = _values(attribute, samples.targets[row, columns] == 1)
-            for who, answer in (
-                ("trained", _values(attribute, given[row, columns])),
-                ("taught", other),
-            ):
+            truth = frozenset(attribute.answered(samples.targets[row, columns] == 1))
+            ours = frozenset(attribute.answered(given[row, columns]))
+            for who, answer in (("trained", ours), ("taught", other)):
                 right[who].append(answer == truth)
                 pairs[who].append((truth, answer))
         if not right["trained"]:
             continue
-        accuracy = {who: float(np.mean(those)) for who, those in right.items()}
-        better = max(accuracy, key=lambda who: accuracy[who])
+        trained, taught_ = (float(np.mean(right[who])) for who in ("trained", "taught"))
+        better = "equal" if trained == taught_ else "trained" if trained > taught_ else "taught"
+        f1, taught_f1 = (_macro_f1(pairs[who]) for who in ("trained", "taught"))
+        count = len(right["trained"])
         comparisons.append(
-            Comparison(
-                attribute.name,
-                len(right["trained"]),
-                accuracy["trained"],
-                accuracy["taught"],
-                _macro_f1(pairs["trained"]),
-                _macro_f1(pairs["taught"]),
-                "equal" if accuracy["trained"] == accuracy["taught"] else better,
-            )
+            Comparison(attribute.name, count, trained, taught_, f1, taught_f1, better)
         )
     return tuple(comparisons)
-
-
-def _values(attribute: ModelAttribute, there: Any) -> frozenset[str]:
-    if attribute.kind == "binary":
-        return frozenset([YES if there[0] else NO])
-    return frozenset(v for v, has in zip(attribute.values, there, strict=True) if has)
 
 
 def _macro_f1(pairs: list[tuple[frozenset[str], frozenset[str]]]) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -172,6 +173,21 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a local file by `value` as JSON."""
     replace_file(path, lambda p: p.write_text(json.dumps(value, indent=1) + "\n"))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Replace a local file by a CSV of rows, column -> cell; odd bytes of file names stay.
+
+    Without rows it is the header alone.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    replace_file(path, write)
 
 
 def read_json(path: Path) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ COLOUR_FIRST = (5, 10)
 """How many answers the paper's measure looks at."""
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """What came of B searches.
 
     Attributes

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from gingham.evaluation.retrieval.measures import COLOUR_FIRST, FIRST
 from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown
 from gingham.report.kit import Cell, counted, figure, percent, short, thumbnail, write_page
-from gingham.store.files import replace_file, write_json
+from gingham.store.files import write_csv, write_json
 
 PAGE_NAME = "retrieval.html"
 BASE = "fc"
@@ -19,15 +18,8 @@ _THUMBNAIL = 120
 def write_report(folder: Path, result: RetrievalResult) -> None:
     """Write `retrieval.json`, `retrieval.csv` and `retrieval.html`, each whole or not at all."""
     write_json(folder / "retrieval.json", result.to_dict())
-
-    def write_table(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            rows = [flat(method) for method in result.methods]
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-
-    replace_file(folder / "retrieval.csv", write_table)
+    rows = [flat(method) for method in result.methods]
+    write_csv(folder / "retrieval.csv", list(rows[0]), rows)
     write_page(folder / PAGE_NAME, "retrieval.html", **_page(result))
 
 

@@ -154,7 +154,9 @@ def evaluate_retrieval(
     queries, judged = _search(gallery, methods, classes, groups, options.progress)
     if not len(queries):
         raise InputError(f"no two images of {table} share a value of {class_column!r}")
-    draws = _draw(classes[queries], seed)
+    # (draws, 10) places among the queries.
+    rng = np.random.default_rng(seed)
+    draws = np.stack([draw_queries(classes[queries], DRAWN, rng) for _ in range(DRAWS)])
     result = RetrievalResult(
         backbone=name,
         images=tuple(row.image for row in labelled),
@@ -278,22 +280,11 @@ def _search(
         for method in methods:
             parts[method.name].append(judge(mix(method, similarities), relevant, allowed))
         progress("search", start + len(batch), len(queries))
-    return queries, {name: _join(some) for name, some in parts.items() if some}
-
-
-def _join(parts: Sequence[Judged]) -> Judged:
-    return Judged(
-        np.concatenate([part.best for part in parts]),
-        np.concatenate([part.precision for part in parts]),
-        np.concatenate([part.recall for part in parts]),
-        np.concatenate([part.average_precision for part in parts]),
-    )
-
-
-def _draw(classes: NDArray[np.intp], seed: int) -> Rows:
-    """Draw ten queries of different classes, many times: (draws, 10) places among the queries."""
-    rng = np.random.default_rng(seed)
-    return np.stack([draw_queries(classes, DRAWN, rng) for _ in range(DRAWS)])
+    return queries, {
+        name: Judged(*(np.concatenate(arrays) for arrays in zip(*some, strict=True)))
+        for name, some in parts.items()
+        if some
+    }
 
 
 def _summarise(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -74,8 +73,7 @@ def judge_labels(
         X = reduced[known] * np.float32(scale)
         if section.context:
             X = np.concatenate([X, _others(samples, name, known)], axis=1)
-        groups = np.unique(samples.group[known], return_inverse=True)[1]
-        one = _judge(samples, name, known, X, groups, section, seed)
+        one = _judge(samples, name, known, X, section, seed)
         judged[name] = {
             "labels": len(one),
             "flagged": sum(record["flagged"] for record in one),
@@ -107,10 +105,10 @@ def _judge(
     name: str,
     known: NDArray[np.int64],
     X: NDArray[np.float32],
-    groups: NDArray[np.intp],
     section: LabelErrorsSection,
     seed: int,
 ) -> Records:
+    """Score what is known of one attribute, learned from X (N, D); the most doubtful first."""
     column = [samples.values[name][row] or () for row in known]
     multi = name in samples.multi
     values = sorted({value for said in column for value in said})
@@ -118,67 +116,58 @@ def _judge(
     has = np.zeros((len(column), len(values)), bool)
     for row, said in enumerate(column):
         has[row, [place[value] for value in said]] = True
+    groups = np.unique(samples.group[known], return_inverse=True)[1]
     probabilities, seen = _probabilities(has, X, groups, section.folds, seed, multi=multi)
     found: Records = []
     if multi:
         # Each value on its own: whether an image that is labelled at all has it or not.
         for i, value in enumerate(values):
-            p = probabilities[:, i]
-            asked = (f"not {value}", value), has[:, i].astype(np.intp), np.stack([1 - p, p], axis=1)
-            found += _doubts(samples, name, known, *asked, seen[:, i], section.max_probability)
+            p, judged = probabilities[seen[:, i], i], seen[:, i]
+            asked = has[judged, i].astype(np.intp), np.stack([1 - p, p], axis=1)
+            found += _doubts([f"not {value}", value], known[judged], *asked, section)
     elif len(values) > 1:
         labels = has.argmax(axis=1)
-        asked = tuple(values), labels, probabilities
-        mine = seen[np.arange(len(labels)), labels]
-        found = _doubts(samples, name, known, *asked, mine, section.max_probability)
+        judged = seen[np.arange(len(labels)), labels]
+        found = _doubts(values, known[judged], labels[judged], probabilities[judged], section)
     found.sort(key=lambda record: (record["probability"], record["row"]))
     for rank, record in enumerate(found, 1):
-        record["attribute_rank"] = rank
+        image = samples.names[record["row"]]
+        record |= {"attribute_rank": rank, "image": image, "attribute": name, "became": ""}
     return found
 
 
 def _doubts(
-    samples: TableRows,
-    name: str,
-    known: NDArray[np.int64],
-    values: tuple[str, ...],
+    values: list[str],
+    rows: NDArray[np.int64],
     labels: NDArray[np.intp],
     probabilities: NDArray[np.float32],
-    seen: NDArray[np.bool_],
-    most: float,
+    section: LabelErrorsSection,
 ) -> Records:
-    """Score the labels that were judged, unless all are of one value; say which are errors."""
+    """Score labels, unless all are of one value, by (N, V) probabilities; say which are errors."""
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    known, labels, probabilities = known[seen], labels[seen], probabilities[seen]
     if len(np.unique(labels)) < 2:
         return []
     own = get_label_quality_scores(
         labels, probabilities, method="self_confidence", adjust_pred_probs=False
     )
-    with warnings.catch_warnings():
-        # Of values with few images it flags fewer; they are ranked all the same.
-        warnings.simplefilter("ignore", UserWarning)
-        flagged = find_label_issues(labels, probabilities, n_jobs=1)
-    flagged &= (own <= most) & (probabilities.argmax(axis=1) != labels)
+    # cleanlab flags nothing of a value with one image, and warns; here it is asked all the same.
+    flagged = find_label_issues(labels, probabilities, n_jobs=1, min_examples_per_class=-1)
+    flagged &= np.bincount(labels)[labels] > 1
+    flagged &= (own <= section.max_probability) & (probabilities.argmax(axis=1) != labels)
     probabilities[np.arange(len(labels)), labels] = -1
     best = probabilities.argmax(axis=1)
-    columns = (known, labels, best, own, probabilities.max(axis=1), flagged)
+    columns = (rows, labels, best, own, probabilities.max(axis=1), flagged)
     return [
         {
-            "rank": 0,
-            "attribute_rank": 0,
             "row": row,
-            "image": samples.names[row],
-            "attribute": name,
             "value": values[label],
             "suggested": values[other],
             "probability": float(f"{probability:.4g}"),
             "suggested_probability": float(f"{suggested:.4g}"),
             "flagged": error,
             "action": "reported" if error else "kept",
-            "became": "",
         }
         for row, label, other, probability, suggested, error in zip(
             *(column.tolist() for column in columns), strict=True
@@ -195,23 +184,22 @@ def _probabilities(
     *,
     multi: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Cross-validate.
-
-    Parameters
-    ----------
-    has : (N, V) which values each row has; one each unless `multi`.
-    X : (N, D) what to learn from.
-    groups : (N,) rows that are on one side.
-    folds, seed : of the cross-validation.
-    multi : values do not exclude each other.
+    """Learn (N, V) values, one a row unless `multi`, from (N, D) features by cross-validation.
 
     Returns
     -------
     (N, V) out-of-sample probabilities, and (N, V) which of them were learned at all: a value of one
     group only cannot be judged, nor wrongly suggested to its own images.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
+
+    class Network(MLPClassifier):  # type: ignore[misc]
+        # Stopped early on purpose, for what it would learn from then on is each label's noise; the
+        # last epoch ends it as one without improvement would, which is no reason to warn.
+        def _update_no_improvement_count(self, *args: Any) -> None:
+            super()._update_no_improvement_count(*args)
+            if self.n_iter_ == self.max_iter:
+                self._no_improvement_count = self.n_iter_no_change + 1
 
     probabilities = np.zeros(has.shape, np.float32)
     seen = np.zeros(has.shape, bool)
@@ -223,7 +211,7 @@ def _probabilities(
         target = has[rest][:, learned].astype(np.int8) if multi else has[rest].argmax(axis=1)
         one = multi and learned.sum() == 1
         batch = min(BATCH, len(rest))
-        model = MLPClassifier(
+        model = Network(
             (HIDDEN,),
             alpha=0.01,
             learning_rate_init=0.002,
@@ -232,9 +220,7 @@ def _probabilities(
             random_state=seed,
         )
         # A step is small: two threads at one would wait for each other longer than they work.
-        with blas_threads(1), warnings.catch_warnings():
-            # Stopped early on purpose: what it would learn from then on is each label's noise.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with blas_threads(1):
             model.fit(X[rest], target[:, 0] if one else target)
         found = model.predict_proba(X[part])
         probabilities[np.ix_(part, learned)] = found[:, 1:] if one else found

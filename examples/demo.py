@@ -1,12 +1,12 @@
 """Draw a catalogue of garments, index it, teach colour and pattern, tag, search, and show it all.
 
-Run by `make demo`; leaves build/demo/index.html to look at.
+Run by `make demo`; leaves pages to look at in build/demo: index.html with what is not right and
+searches, colour.html and pattern.html with the images by value.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import gingham
 from garments import Garment, draw_catalogue
+from gingham.report.kit import percent
 from gingham.report.sheet import Section, Tile, write_contact_sheet
 from gingham.results import Hit, Prediction
 
@@ -32,14 +33,13 @@ def split(garments: Sequence[Garment], attribute: str) -> dict[str, str]:
 
 
 def tile(garment: Garment, attribute: str, prediction: Prediction, photos: Path) -> Tile:
-    """Show one answer beside the truth."""
+    """Show one answer that is not right beside the truth."""
     truth = getattr(garment, attribute)
     said = prediction.value
-    tone = "unknown" if said is None else "good" if said == truth else "bad"
-    lines = [f"truth: {truth}"]
-    if said is not None:
-        lines.append(f"confidence {prediction.confidence:.2f}")
-    return Tile(str(photos / garment.image), str(said or "unknown"), lines, tone)  # type: ignore[arg-type]
+    if said is None:
+        return Tile(str(photos / garment.image), "unknown", [f"truth: {truth}"], "unknown")
+    lines = [f"truth: {truth}", f"confidence {percent(prediction.confidence)}"]
+    return Tile(str(photos / garment.image), str(said), lines, "bad")
 
 
 def hit_tile(hit: Hit) -> Tile:
@@ -82,19 +82,13 @@ def main(folder: Path, images: int, seed: int) -> None:
             taught_by = f"from {TAUGHT} examples per value"
             print(f"{attribute} on the rest: {score} ({right / len(rest):.1%}), {taught_by}")
             summary.append((attribute, f"{right / len(rest):.1%} right", f"{score}, {taught_by}"))
-            shuffled = random.Random(seed).sample(pairs, len(pairs))
-            wrong = [pair for pair in shuffled if pair[1].value != getattr(pair[0], attribute)]
-            for heading, caption, shown in (
-                (
-                    f"Tagged: {attribute}",
-                    "Drawn at random, with the calibrated confidence.",
-                    shuffled,
-                ),
-                (f"Not right: {attribute}", "The answer, and the truth under it.", wrong),
-            ):
-                tiles = [tile(g, attribute, p, photos) for g, p in shown[:18]]
-                sections.append(Section(heading, caption, tiles))
+            wrong = [pair for pair in pairs if pair[1].value != getattr(pair[0], attribute)]
+            tiles = [tile(g, attribute, p, photos) for g, p in wrong[:16]]
+            caption = "The answer, and the truth under it."
+            sections.append(Section(f"Not right: {attribute}", caption, tiles))
         tagged = shop.tag()
+        for attribute in ATTRIBUTES:
+            shop.sheet(folder / f"{attribute}.html", attribute)
         print(
             f"tagged {tagged.images} images with {len(ATTRIBUTES)} attributes "
             f"in {tagged.seconds:.1f} s"
@@ -117,7 +111,7 @@ def main(folder: Path, images: int, seed: int) -> None:
     write_contact_sheet(
         page, title="gingham: the demo catalogue", summary=summary, sections=sections
     )
-    print(f"look at {page}")
+    print(f"look at {page}, and at colour.html and pattern.html beside it")
 
 
 if __name__ == "__main__":

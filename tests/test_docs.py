@@ -99,5 +99,6 @@ def test_links_and_pictures_of_the_pages_exist() -> None:
 def test_make_demo_runs(tmp_path: Path) -> None:
     script = f"{sys.executable} -W error {ROOT / 'examples' / 'demo.py'} --folder demo --images 176"
     shell(script, tmp_path)
-    page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg") > 60
+    for name, least in (("index", 40), ("colour", 100), ("pattern", 60)):
+        page = (tmp_path / "demo" / f"{name}.html").read_text(encoding="utf-8")
+        assert page.count("data:image/jpeg") > least

@@ -21,6 +21,7 @@ from gingham.operations.opening import OpenCatalogue
 from gingham.operations.predict import predict
 from gingham.operations.query import read_examples
 from gingham.operations.remove import remove
+from gingham.operations.sheet import write_sheet
 from gingham.operations.tag import tag
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
@@ -46,15 +47,6 @@ class Catalogue(OpenCatalogue):
     Threads may call all methods together, except `close`. Those that read do not wait for `index`,
     and see what it has written so far. Searches take turns, and so do `teach`, `forget`, `attach`,
     `tag`, `remove` and `rebuild`, whose effect is that of one after the other.
-
-    Examples
-    --------
-    >>> import gingham
-    >>> with gingham.Catalogue.create("shop") as shop:  # doctest: +SKIP
-    ...     shop.index(["photos"])
-    ...     shop.teach("colour", "examples")
-    ...     shop.tag()
-    ...     hits = shop.search("photos/1.jpg", looks={"colour": 1}, where=["colour=red"])
     """
 
     @staticmethod
@@ -96,15 +88,11 @@ class Catalogue(OpenCatalogue):
 
     @in_turn
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
-        """Remove images from the catalogue; files on disk are not touched.
+        """Remove images, not their files on disk; return the number of files removed.
 
         Parameters
         ----------
         images : files as they were indexed, or ids (64 hexadecimal digits: all files of it).
-
-        Returns
-        -------
-        The number of files removed.
 
         Raises
         ------
@@ -229,13 +217,9 @@ class Catalogue(OpenCatalogue):
 
         Parameters
         ----------
-        images : paths, bytes or open files, in the catalogue or not, or ids of images in it whose
-            files are there.
-        attributes : only these; None means all.
+        images, attributes, options : see `predict`; the files of ids must be there.
         values : explain these instead, each of every attribute that has it.
-        model : its attributes are explained instead of the catalogue's. Grad-CAM explains the
-            attributes of a trained model, their own projection those that are taught.
-        options : see `index`.
+        model : its attributes are explained instead of the catalogue's.
 
         Raises
         ------
@@ -247,10 +231,8 @@ class Catalogue(OpenCatalogue):
         """
         from gingham.explaining.explain import Explainer
 
-        chosen = (model or self._attributes).attributes(attributes)
-        explainer = Explainer(
-            chosen, self._truth, self._attributes, self._load, self.search, options
-        )
+        chosen, truth = (model or self._attributes).attributes(attributes), self._truth
+        explainer = Explainer(chosen, truth, self._attributes, self._load, self.search, options)
         given = [in_memory(image) for image in images]
         explainer.check(values)
         return explainer.explain(given, values)
@@ -279,10 +261,9 @@ class Catalogue(OpenCatalogue):
     ) -> AttachResult:
         """Make the attributes of a trained model attributes of this catalogue.
 
-        They are tagged, predicted, explained, searched by filter, counted and exported like taught
-        ones. Where an attribute of the same name is taught, the attached one answers in its place;
-        nothing that was taught is lost: `forget` detaches, and the taught one answers again.
-        Attaching a newer model replaces what an earlier one brought.
+        They are used like taught ones, and answer in place of taught ones of the same name; nothing
+        taught is lost: `forget` detaches, and the taught one answers again. Attaching a newer model
+        replaces what an earlier one brought.
 
         Parameters
         ----------
@@ -378,15 +359,11 @@ class Catalogue(OpenCatalogue):
             self._searcher.rebuild()
 
     def export(self, file: str | os.PathLike[str]) -> int:
-        """Write a table of all files with their id, and their tag and confidence per attribute.
+        """Write a table of all files with id, tags and confidences; return the number of rows.
 
         Parameters
         ----------
         file : `.parquet`, or `.csv` (where several values are joined by `|`).
-
-        Returns
-        -------
-        The number of rows.
 
         Raises
         ------
@@ -394,3 +371,29 @@ class Catalogue(OpenCatalogue):
             If the suffix is another, or the file cannot be written.
         """
         return export_table(Path(file), self._truth.locations, self._attributes)
+
+    def sheet(
+        self,
+        file: str | os.PathLike[str],
+        attribute: str,
+        *,
+        where: Sequence[str] = (),
+        n: int = 16,
+    ) -> int:
+        """Write a page of images grouped by their tag of an attribute; return how many it shows.
+
+        Parameters
+        ----------
+        file : `.html`; a file that is there is replaced.
+        attribute, where : its name; filters, see `search`.
+        n : images to show per value, from most to least confident.
+
+        Raises
+        ------
+        InputError
+            If the attribute is not there or not tagged, a filter fits no attribute or no image, or
+            the file cannot be written.
+        """
+        with self._searching:
+            matching = self._searcher.matching(where) if where else None
+        return write_sheet(Path(file), self._truth, self._attributes, attribute, matching, n)

@@ -17,7 +17,7 @@ from helpers import CLI, run, weights_of
 
 COMMANDS = (
     *("index", "teach", "forget", "predict", "tag", "search", "facets"),
-    *("attach", "info", "verify", "rebuild", "remove", "export", "explain", "study"),
+    *("sheet", "attach", "info", "verify", "rebuild", "remove", "export", "explain", "study"),
 )
 
 
@@ -81,6 +81,7 @@ def test_json_is_all_there_is_on_stdout_and_people_get_tables(shop: Path) -> Non
         ("predict", shop, image),
         ("search", shop, image, "-n", "1"),
         ("export", shop, shop.parent / "out.csv"),
+        ("sheet", shop, "--attribute", "colour", "--out", shop.parent / "sheet.html"),
         ("rebuild", shop),
     ):
         done = run(*command, "--json")
@@ -139,6 +140,13 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["facets", "SHOP", "--where", "size=1"], "unknown attribute 'size'"),
         (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
         (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
+        (["sheet", "SHOP", "--attribute", "size", "--out", "a.html"], "unknown attribute 'size'"),
+        (
+            ["sheet", "SHOP", "--attribute", "colour", "--out", "nowhere/a.html"],
+            "no folder nowhere",
+        ),
+        (["sheet", "SHOP", "--attribute", "colour", "--out", "a.jpg"], "ends in .html"),
+        (["sheet", "SHOP"], "gingham sheet CATALOGUE --attribute ... --out ..."),
         (["info", "nowhere"], "is not a catalogue"),
         (
             ["predict", "photo.jpg"],

@@ -190,7 +190,9 @@ def test_a_page_fits(
 
 
 def test_text_is_escaped_and_what_a_page_cannot_hold_replaced() -> None:
-    page = render("sheet.html", title=ODD, summary=[], sections=[], marks={}, pictures={})
+    page = render(
+        "sheet.html", title=ODD, summary=[], sections=[], anchors=[], marks={}, pictures={}
+    )
     assert "<i>" not in page
     assert page.count("&lt;i&gt;odd &amp; &#34;quoted&#34;&lt;/i&gt; \ufffd") == 2
 

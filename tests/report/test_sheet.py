@@ -4,13 +4,18 @@ import base64
 import io
 import os
 import re
+import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from conftest import FakeRuntime
+from gingham import Catalogue
 from gingham.errors import InputError
 from gingham.report.sheet import Section, Tile, write_contact_sheet
 
@@ -141,3 +146,124 @@ def test_refusals_name_what_came(tmp_path: Path) -> None:
         Tile("a.jpg", "a", tone="purple")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="got 0"):
         write_contact_sheet(tmp_path / "x", title="", summary=[], sections=[], thumbnail=0)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, photos: Path) -> Iterator[Catalogue]:
+    """Thirty-six images, fifteen of them taught and one of these wrongly; tagged."""
+    for copy in range(3):
+        again = shutil.copy(photos / "red0.jpg", photos / f"red0-{copy}.jpg")
+        with Path(again).open("ab") as file:
+            file.write(bytes([copy]))  # other bytes, the same picture
+    with Catalogue.create(tmp_path / "shop", runtime=FakeRuntime()) as shop:
+        shop.index([photos])
+        taught = {
+            str(photos / f"{colour}{i}.jpg"): colour
+            for colour in ("red", "green", "blue")
+            for i in range(5)
+        }
+        taught |= {str(photos / f"red0-{copy}.jpg"): "red" for copy in range(2)}
+        shop.teach("colour", taught | {str(photos / "red0-2.jpg"): "blue"})
+        shop.tag()
+        yield shop
+
+
+def sheet(shop: Catalogue, **options: Any) -> tuple[Page, int]:
+    path = shop.folder.parent / "sheet.html"
+    shown = shop.sheet(path, "colour", **options)
+    return Page(path), shown
+
+
+def headings(page: Page) -> list[str]:
+    return [word for word in page.words if re.fullmatch(r"[\w ]+: \d+ images?", word)]
+
+
+def test_the_images_of_a_catalogue_are_grouped_by_value(shop: Catalogue) -> None:
+    page, shown = sheet(shop, n=100)
+    counts = shop.facets().attributes["colour"]
+    assert shown == len(shop) == 39
+    groups = {h.split(":")[0]: int(h.split()[-2]) for h in headings(page)}
+    assert groups.pop("Not as taught") == 1
+    assert groups == counts
+    wrong = page.words.index("wrong")
+    assert page.words[wrong : wrong + 4] == [
+        "wrong",
+        "red0-2.jpg",
+        "tagged as red",
+        "taught as blue",
+    ]
+    assert page.words.count("right") == 17
+    assert "17 of 18" in page.words
+    confidences = [float(w.split()[1]) for w in page.words if w.startswith("confidence")]
+    assert len(confidences) == 39 + 1 - counts.get("unknown", 0)
+
+
+def test_unknown_is_the_last_group_and_has_no_number(shop: Catalogue, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(3):
+        noise = rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"noise{seed}.png")
+    shop.index(images=sorted(tmp_path.glob("noise*.png")))
+    assert "indexed after the last gingham tag" in sheet(shop)[0].words
+    shop.tag()
+    page, _ = sheet(shop)
+    count = shop.facets().attributes["colour"]["unknown"]
+    assert headings(page)[-1] == f"unknown: {count} images"
+    last = page.words[max(i for i, w in enumerate(page.words) if w.startswith("unknown: ")) :]
+    assert last.count("unknown") == count
+    assert not [word for word in last if "confidence" in word]
+
+
+def test_filters_and_the_number_per_value(shop: Catalogue) -> None:
+    page, shown = sheet(shop, where=["colour=green"], n=4)
+    green = shop.facets().attributes["colour"]["green"]
+    assert shown == 4
+    assert set(headings(page)) == {f"green: {green} images"}
+    assert "4 shown, from most to least confident" in page.words
+    assert "without images: blue, red" in page.words
+    scores = [float(w.split()[1]) for w in page.words if w.startswith("confidence")]
+    assert scores == sorted(scores, reverse=True)
+    assert sheet(shop, n=1)[1] <= 5
+
+
+def test_a_file_that_has_moved_is_shown(shop: Catalogue, photos: Path) -> None:
+    (photos / "green9.jpg").rename(photos / "moved.jpg")
+    shop.index([photos])
+    page, _ = sheet(shop, n=100)
+    assert "cannot be read" not in page.words
+
+
+def test_several_values_are_all_said(shop: Catalogue, photos: Path, tmp_path: Path) -> None:
+    taught = {
+        str(photos / f"{colour}{i}.jpg"): [colour, *(["striped"] if i % 2 else ["!striped"])]
+        for colour in ("red", "green")
+        for i in range(8)
+    }
+    shop.teach("look", taught, kind="multi")
+    shop.tag(["look"])
+    shop.sheet(tmp_path / "look.html", "look", n=100)
+    words = Page(tmp_path / "look.html").words
+    both = {w for w in words if w.startswith("tagged as") and "striped" in w}
+    assert both & {"tagged as red+striped", "tagged as green+striped"}
+    assert "any number per image" in words
+
+
+def test_what_a_sheet_refuses(shop: Catalogue, tmp_path: Path) -> None:
+    taught = [files[0] for files in shop.images().values()]
+    shop.teach("red", {k: "yes" if "red" in k else "no" for k in taught})
+    for arguments, options, message in (
+        (("a.html", "size"), {}, "unknown attribute 'size'; known: colour, red"),
+        (("a.html", "red"), {}, "'red' is not tagged yet: run gingham tag first"),
+        (("a.txt", "colour"), {}, "ends in .html"),
+        (("none/a.html", "colour"), {}, "no folder"),
+        (("a.html", "colour"), {"n": 0}, "at least 1, got 0"),
+        (("a.html", "colour"), {"where": ["colour=mauve"]}, "'mauve'"),
+        (("a.html", "colour"), {"where": ["colour=red", "colour!=red"]}, "no image matches"),
+    ):
+        file, attribute = arguments
+        with pytest.raises(InputError, match=message):
+            shop.sheet(tmp_path / file, attribute, **options)
+    (tmp_path / "taken.html").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        shop.sheet(tmp_path / "taken.html", "colour")
+    assert not (tmp_path / "a.html").exists()

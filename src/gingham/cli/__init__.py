@@ -81,7 +81,12 @@ def _usage(error: typer.TyperException) -> str:
         return f"{said[0].lower()}{said[1:]}; see {context.command_path} --help"
     usage = " ".join([context.command_path, *_arguments(context.command)])
     if missing.param_type_name == "option":
-        return f"{missing.opts[0]} is missing: {usage} {missing.opts[0]} ..."
+        needed = [
+            f"{one.opts[0]} ..."
+            for one in context.command.params
+            if one.param_type_name == "option" and one.required
+        ]
+        return f"{missing.opts[0]} is missing: {' '.join([usage, *needed])}"
     first = context.params.get("catalogue")
     if first is not None and missing.name in ("image", "images") and not first.is_dir():
         kind = "an image" if first.suffix else "not a folder"

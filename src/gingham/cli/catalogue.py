@@ -214,6 +214,21 @@ def search(
 
 
 @app.command()
+def sheet(
+    catalogue: CatalogueArgument,
+    attribute: Annotated[str, typer.Option(help="Attribute to group the images by.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page to write.")],
+    where: WhereOption = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="Images to show per value.")] = 16,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page of images grouped by their value of an attribute."""
+    with open_catalogue(catalogue) as shop, spinner("reading images", as_json):
+        images = shop.sheet(out, attribute, where=where or [], n=number)
+    answer(as_json, {"file": str(out), "images": images}, f"{images} images shown: {out}")
+
+
+@app.command()
 def facets(
     catalogue: CatalogueArgument, where: WhereOption = None, as_json: JsonOption = False
 ) -> None:

@@ -56,12 +56,7 @@ class Searcher:
     cover is inserted again, so a crash at any moment costs nothing but time.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        truth: Truth,
-        attributes: Attributes,
-    ) -> None:
+    def __init__(self, folder: Path, truth: Truth, attributes: Attributes) -> None:
         self._folder = folder
         self._note = folder / "synced.json"
         self._features = truth.features
@@ -374,6 +369,11 @@ class Searcher:
         index = self.sync()
         condition = self._where(index, where)
         return Facets(index.count(condition), index.facets(condition))
+
+    def matching(self, where: Sequence[str]) -> set[str]:
+        """Give the ids of the images that pass the filters, in hexadecimal."""
+        index = self.sync()
+        return set(index.ids(self._where(index, where)))
 
     def _where(self, index: VectorIndex, where: Sequence[str]) -> Where:
         if not where:

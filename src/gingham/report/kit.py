@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gingham.errors import ImageError
-from gingham.images import open_image, read_file
+from gingham.images import ImageSource, open_image, read_source
 from gingham.options import ReadOptions
 from gingham.report.frame import printable
 from gingham.store.files import replace_file
@@ -46,19 +46,19 @@ def write_page(path: Path, template: str, /, **data: Any) -> None:
 
 
 def thumbnail(
-    image: str, size: int, *, max_pixels: int = ReadOptions().max_pixels, quality: int = 82
+    image: ImageSource, size: int, *, max_pixels: int = ReadOptions().max_pixels, quality: int = 82
 ) -> str | None:
-    """Make a small copy of an image file: a `data:` address, or None if it cannot be read.
+    """Make a small copy of an image: a `data:` address, or None if it cannot be read.
 
     Parameters
     ----------
-    image : path or name, as everywhere.
+    image : as everywhere.
     size : its longest side, in pixels.
     max_pixels : see `gingham.ReadOptions`.
     quality : of the JPEG, in percent.
     """
     try:
-        picture = open_image(read_file(image), max_pixels=max_pixels, draft=size)
+        picture = open_image(read_source(image), max_pixels=max_pixels, draft=size)
     except ImageError:
         return None
     return data_uri(picture, size, quality=quality)

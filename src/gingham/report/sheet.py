@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gingham.errors import InputError
+from gingham.images import ImageSource
 from gingham.report.kit import thumbnail as small
 from gingham.report.kit import write_page
 
@@ -26,12 +27,16 @@ MARKS: dict[Tone, str] = {"good": "right", "bad": "wrong", "unknown": "unknown",
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture: its path, a name, a few lines under it, and a tone that is shown and said."""
+    """One picture: its path, a name, a few lines under it, and a tone that is shown and said.
+
+    `source` is read in place of the file at `image`.
+    """
 
     image: str
     title: str
     lines: Sequence[str] = ()
     tone: Tone = "plain"
+    source: ImageSource | None = None
 
     def __post_init__(self) -> None:
         if self.tone not in get_args(Tone):
@@ -40,7 +45,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence under it, and tiles."""
+    """A heading, a sentence under it (or none), and tiles."""
 
     heading: str
     caption: str
@@ -80,16 +85,17 @@ def write_contact_sheet(
         title=title,
         summary=[(*one, "")[:3] for one in summary],
         sections=sections,
+        anchors=[(part.heading, f"s{i}") for i, part in enumerate(sections, 1)],
         marks=MARKS,
         pictures={
-            image: _thumbnail(image, thumbnail)
-            for image in dict.fromkeys(tile.image for part in sections for tile in part.tiles)
+            image: _thumbnail(tile, thumbnail)
+            for image, tile in {t.image: t for part in sections for t in part.tiles}.items()
         },
     )
 
 
-def _thumbnail(image: str, size: int) -> str | None:
-    made = small(image, size)
+def _thumbnail(tile: Tile, size: int) -> str | None:
+    made = small(tile.image if tile.source is None else tile.source, size)
     if made is None:
-        logger.warning("not shown on the sheet: %s cannot be read", image)
+        logger.warning("not shown on the sheet: %s cannot be read", tile.image)
     return made

@@ -31,6 +31,44 @@ ODD = '<i>odd & "quoted"</i> \x07'
 SMALL = CurationConfig(pictures=PicturesSection(min_side=8))
 PAGES = ("sheet", "retrieval", "model", "explain", "curation", "study")
 
+CUT = """() => {
+  // What is not whole: elements and lines of text beyond the edge of the page or of a box that
+  // hides what is beyond it. What can be scrolled to is whole.
+  const cut = (rect, inside) => {
+    for (let up = inside; up; up = up.parentElement) {
+      const { overflowX, overflowY, position } = getComputedStyle(up);
+      const box = up.getBoundingClientRect();
+      if (["hidden", "clip"].includes(overflowX)
+          && (rect.left < box.left - 2 || rect.right > box.right + 2)) return true;
+      if (["hidden", "clip"].includes(overflowY)
+          && (rect.top < box.top - 2 || rect.bottom > box.bottom + 2)) return true;
+      if (["auto", "scroll"].includes(overflowX) || position === "fixed") return false;
+    }
+    return rect.left < -1 || rect.right > innerWidth + 1;
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ALL);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const text = node.nodeType === Node.TEXT_NODE;
+    if (text && !node.data.trim()) continue;
+    if (!text && node.nodeType !== Node.ELEMENT_NODE) continue;
+    if (node.parentElement.closest("svg [class=found]") || node.className?.baseVal === "found")
+      continue;
+    const range = document.createRange();
+    if (text) range.selectNodeContents(node);
+    const rects = text ? range.getClientRects() : [node.getBoundingClientRect()];
+    for (const rect of rects)
+      if (rect.width && rect.height && cut(rect, node.parentElement))
+        found.push((text ? node.data : node.outerHTML).slice(0, 120));
+  }
+  return found;
+}"""
+HINTS = """() => [...document.querySelectorAll(".scroll")].map((one) => ({
+  label: one.ariaLabel,
+  wider: one.scrollWidth > one.clientWidth,
+  said: parseFloat(getComputedStyle(one, "::after").height) > 10,
+}))"""
+
 
 def fake(*args: Any, **options: Any) -> FakeRuntime:
     return FakeRuntime()
@@ -164,16 +202,10 @@ def test_a_page_fits(
     page.goto(file.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll('body *')].filter((one) => {
-          const box = one.getBoundingClientRect();
-          if (!box.width || box.right <= innerWidth + 1) return false;
-          for (let up = one.parentElement; up; up = up.parentElement)
-            if (['auto', 'scroll'].includes(getComputedStyle(up).overflowX)) return false;
-          return true;
-        }).map((one) => one.outerHTML.slice(0, 120))"""
-    )
-    assert cut == []
+    assert page.evaluate(CUT) == []
+    # A table that is wider than its place says so.
+    for hint in page.evaluate(HINTS):
+        assert hint["said"] == hint["wider"], hint
     used = page.evaluate(
         """() => Math.max(...[...document.querySelectorAll('main img, main td, main i, main svg')]
           .map((one) => Math.min(one.getBoundingClientRect().right, innerWidth)))"""
@@ -186,6 +218,27 @@ def test_a_page_fits(
     assert policy.startswith("default-src 'none'; img-src data:")
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("part", "cut"),
+    [
+        ("<p>short</p>", False),
+        ("<p style='width: 2000px'>wide</p>", True),
+        ("<p style='white-space: nowrap'>LONG</p>", True),
+        ("<p style='margin-left: -99px'>left</p>", True),
+        ("<div style='overflow: hidden; width: 9em'><p style='width: 99em'>LONG</p></div>", True),
+        ("<p style='overflow: hidden; height: 2em'>LONG</p>", True),
+        ("<p style='overflow: hidden; white-space: nowrap'>LONG</p>", True),
+        ("<div style='overflow: auto'><p style='width: 2000px'>LONG</p></div>", False),
+        ("<svg viewBox='0 0 9 9' width=90><text x=0 y=8>LONG</text></svg>", True),
+    ],
+)
+def test_what_is_cut_is_found(browser: Any, part: str, cut: bool) -> None:
+    page = browser.new_page(viewport={"width": 420, "height": 900})
+    page.set_content(part.replace("LONG", "a long line of text " * 20))
+    assert bool(page.evaluate(CUT)) == cut
     page.close()
 
 

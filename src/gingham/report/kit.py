@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,11 +15,13 @@ from PIL import Image
 from gingham.errors import ImageError
 from gingham.images import ImageSource, open_image, read_source
 from gingham.options import ReadOptions
-from gingham.report.frame import printable
 from gingham.store.files import replace_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a page cannot hold: control characters, and odd bytes of file names."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,12 @@ def _environment() -> Environment:
         # What a template or macro made is clean already.
         finalize=lambda value: value if isinstance(value, Markup) else _clean(value),
     )
+    made.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     made.filters |= {"figure": figure, "percent": percent, "counted": counted, "short": short}
     return made
 
 
 def _clean(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value)

@@ -150,12 +150,11 @@ def _search(result: RetrievalResult, one: Shown, places: dict[int, int]) -> dict
             "name": short(result.images[row]),
             "value": result.classes[row],
             "tone": tone,
-            "mark": {"good": "same class", "bad": "another class", "query": "query"}[tone],
         }
 
     strips = []
     for name, rows in one.found.items():
         tiles = [tile(row, "good" if result.classes[row] == value else "bad") for row in rows]
         same = sum(tile["tone"] == "good" for tile in tiles)
-        strips.append({"name": name, "same": same, "tiles": tiles})
-    return {"value": value, "query": tile(one.query, "query"), "strips": strips}
+        strips.append({"name": name, "note": f"{same} of {len(tiles)}", "tiles": tiles})
+    return {"query": tile(one.query, "query"), "strips": strips}

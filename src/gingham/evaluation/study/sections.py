@@ -1,8 +1,10 @@
-"""The sections of the page, each from the study's results."""
+"""What the page of a study shows, section by section, as plain data for its template."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,370 +12,352 @@ import numpy as np
 from gingham.evaluation.study.accuracy import least_difference
 from gingham.evaluation.study.bench import PAPER, deciding_protocol
 from gingham.evaluation.study.clustering import PAPER as PAPER_CLUSTERS
-from gingham.evaluation.study.markup import cell, counted, pictures, table, text
-from gingham.evaluation.study.plots import Series, line_plot, map_plot, matrix_plot
 from gingham.evaluation.study.reading import POOLINGS
+from gingham.evaluation.study.reduction import METHODS
 from gingham.evaluation.study.tables import TAUGHT, Row
 from gingham.evaluation.study.tints import tints
+from gingham.report.charts import Series, line_chart, map_chart, mark
+from gingham.report.kit import Cell, counted, figure, short
 
-Found = Mapping[str, Any]
+Shown = dict[str, Any]
 
-
-def summary(found: Found) -> str:
-    """What was studied, and which layer the study would choose."""
-    images, machine = found["images"], found["machine"]
-    lead = (
-        f"<p class=soft>{counted(images, 'image')}; {text(', '.join(found['backbones']))}; "
-        f"{found['setting']['folds']}-fold cross-validation; {text(machine['processor'])}, "
-        f"{counted(machine['cores'], 'core')}.</p>"
-    )
-    cards = []
-    for name, choice in found["choices"].items():
-        about = found["attributes"][name]
-        equals = len(choice["no_worse"]) - 1
-        margin, level = found["setting"]["margin"], found["setting"]["level"]
-        why = f"It is the most accurate of {choice['compared']} layers, and " + (
-            f"of those statistically no worse ({equals}) none is clearly cheaper and loses "
-            f"{margin:g} at most."
-            if equals
-            else "every other is statistically worse."
-        )
-        if (choice["backbone"], choice["layer"]) != (choice["best_backbone"], choice["best_layer"]):
-            why = (
-                f"The best is {text(choice['best_backbone'])} {text(choice['best_layer'])} with "
-                f"{choice['best_accuracy']:.3f}, in {choice['best_milliseconds']:g} ms and "
-                f"{choice['best_bytes']} bytes; this one is no worse in McNemar's test "
-                f"(p = {choice['p']:.2f}), and the cheapest of those that are no worse and lose "
-                f"{margin:g} at most; of about equal times, the most accurate."
-            )
-        least, images = least_difference(level), len(about["rows"])
-        if least > margin * images:
-            why += (
-                f" On so few images the test is weak: layers that differ by fewer than {least} "
-                f"images of {images} ({least / images:.3f}) always count as no worse."
-            )
-        recipe = ", ".join(
-            f"{backbone} {value:.3f}" for backbone, value in found["taught"][name].items()
-        )
-        cards.append(
-            f'<div class="choice"><h3>For {text(name)}, {counted(images, "image")} of '
-            f"{counted(len(about['counts']), 'value')}, take</h3><b>{text(choice['backbone'])}, "
-            f"{text(choice['layer'])}</b><p>{choice['accuracy']:.3f} right by nearest neighbours, "
-            f"{choice['milliseconds']:g} ms per image, {choice['bytes']} bytes per vector. "
-            f"{why}</p>"
-            f"<p class=soft>Taught on all layers: {text(recipe)}.</p></div>"
-        )
-    return lead + f'<div class="choices">{"".join(cards)}</div>' + _notes(found)
+CLUSTERS = {
+    "adjusted_rand": "adjusted Rand index",
+    "adjusted_mutual_information": "adjusted mutual information",
+}
+REDUCED = {
+    "umap on all": "UMAP on all data (as in the paper)",
+    "umap in fold": "UMAP in fold",
+    "pca": "PCA in fold",
+    "taught": "taught projection in fold",
+}
 
 
-def _notes(found: Found) -> str:
-    notes = [
-        f"{text(name)}: {text(repr(value))} has "
-        f"{counted(count, 'group' if about['grouped'] else 'image')}, fewer than folds, and is "
-        "left out"
-        for name, about in found["attributes"].items()
-        for value, count in about["left_out"].items()
-    ]
-    notes += [
-        f"{text(name)}: copies of other files, byte for byte, which count once: {about['copies']}"
-        for name, about in found["attributes"].items()
-        if about["copies"]
-    ]
-    notes += [f"{text(one['image'])}: {text(one['reason'])}" for one in found["failures"]]
-    if found["unlabelled"]:
-        notes.append(f"rows of the tables that say nothing: {found['unlabelled']}")
-    if not notes:
-        return ""
-    more = f"<li>and {len(notes) - 20} more, in results.json</li>" if len(notes) > 20 else ""
-    items = "".join(f"<li>{note}</li>" for note in notes[:20])
-    return f'<div class="note">Skipped<ul class="plain">{items}{more}</ul></div>'
+@dataclass(frozen=True)
+class Panel:
+    """A chart beside its table."""
+
+    title: str
+    chart: Shown
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+    note: str = ""
 
 
-def _pairs(found: Found) -> Iterable[tuple[str, str, Sequence[str]]]:
-    """Each attribute with each backbone and its layers."""
-    for name in found["attributes"]:
-        for backbone, layers in found["backbones"].items():
-            yield name, backbone, layers
+class Sections:
+    """The sections of a study's page.
 
+    Parameters
+    ----------
+    found : see `gingham.evaluation.study.experiments.run_experiments`.
+    places : image -> its place among the page's pictures.
+    """
 
-def _rows(found: Found, table_name: str, name: str, backbone: str) -> list[Row]:
-    return [
-        row
-        for row in found["tables"][table_name]
-        if row["attribute"] == name and row["backbone"] == backbone
-    ]
+    def __init__(self, found: Mapping[str, Any], places: Mapping[int, int]) -> None:
+        self.found, self.places = found, places
+        self.tables: Mapping[str, list[Row]] = found["tables"]
+        self.about: Mapping[str, Any] = found["attributes"]
 
+    def choices(self) -> list[Shown]:
+        """Which layer the study would choose for each attribute, and why."""
+        setting, made = self.found["setting"], []
+        for name, choice in self.found["choices"].items():
+            images, least = len(self.about[name]["rows"]), least_difference(setting["level"])
+            own = {key: choice[f"best_{key}"] for key in ("backbone", "layer")}
+            more = {
+                "name": name,
+                "images": images,
+                "values": len(self.about[name]["counts"]),
+                "best": own.items() <= choice.items(),
+                "least": least,
+                "weak": least > setting["margin"] * images,
+                "taught": self.found["taught"][name],
+            }
+            made.append(choice | more)
+        return made
 
-def accuracy(found: Found) -> str:
-    """Table 1."""
-    setting = found["setting"]
-    parts = [
-        f"<p>The share of images whose value the {setting['neighbours']} nearest others name "
-        f"(Euclidean, stratified {setting['folds']}-fold, shuffled with seed {setting['seed']}), "
-        "mean &plusmn; deviation over the folds. &#9733; is the best layer of its column and "
-        "backbone, = one that is statistically no worse: McNemar's exact test on the held-out "
-        f"predictions gives p &ge; {setting['level']:g} against the best. The last line is "
-        "gingham's own recipe, which weighs means and deviations of all layers and of the pixels' "
-        "colours, and learns a projection inside each training part.</p>"
-    ]
-    for name in found["attributes"]:
-        plots = "".join(
-            _accuracy_plot(found, name, backbone, layers)
-            for backbone, layers in found["backbones"].items()
-        )
-        shown = _accuracy_table(found, name)
-        parts.append(f'<h3>{text(name)}</h3><div class="beside">{plots}{shown}</div>')
-    return "".join(parts)
-
-
-def _accuracy_table(found: Found, name: str) -> str:
-    protocol = deciding_protocol(found["attributes"][name]["grouped"])
-    columns = [(pooling, protocol) for pooling in POOLINGS]
-    heads = ["layer", *POOLINGS]
-    if protocol != PAPER:
-        columns.insert(0, ("mean", PAPER))
-        heads[1:2] = ["mean, duplicates not grouped (as in the paper)", "mean"]
-    body = []
-    for backbone, layers in found["backbones"].items():
-        rows = {
-            (row["layer"], row["pooling"], row["protocol"]): row
-            for row in _rows(found, "accuracy", name, backbone)
-        }
-        body.append(
-            f'<tr class="group"><th scope="row">{text(backbone)}</th>'
-            f'<td colspan="{len(columns)}"></td></tr>'
-        )
-        for layer in (*layers, TAUGHT):
-            kind = ' class="taught"' if layer == TAUGHT else ""
-            cells = "".join(_accuracy_cell(rows.get((layer, *column))) for column in columns)
-            body.append(f'<tr{kind}><th scope="row">{text(layer)}</th>{cells}</tr>')
-    head = "".join(f'<th scope="col">{text(one)}</th>' for one in heads)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}' + (
-        "</tbody></table></div>"
-    )
-
-
-def _accuracy_cell(row: Row | None) -> str:
-    if row is None:
-        return "<td></td>"
-    mark = ' class="best"' if row["best"] else ' class="equal"' if row["no_worse"] else ""
-    return f"<td{mark}>{row['accuracy']:.3f} <small>&plusmn; {row['deviation']:.3f}</small></td>"
-
-
-def _accuracy_plot(found: Found, name: str, backbone: str, layers: Sequence[str]) -> str:
-    protocol = deciding_protocol(found["attributes"][name]["grouped"])
-    rows = _rows(found, "accuracy", name, backbone)
-    series = []
-    for pooling in POOLINGS:
-        chosen = {
-            row["layer"]: row
-            for row in rows
-            if row["pooling"] == pooling and row["protocol"] == protocol
-        }
-        series.append(
-            Series(
-                pooling,
-                range(len(layers)),
-                [chosen[layer]["accuracy"] for layer in layers],
-                [chosen[layer]["deviation"] for layer in layers] if pooling == "mean" else (),
-                [f"{pooling}, {layer}: {chosen[layer]['accuracy']:.3f}" for layer in layers],
-            )
-        )
-    return line_plot(
-        series,
-        title=f"Accuracy for {name} over the layers of {backbone}",
-        x_name=f"layers of {backbone}",
-        y_name="accuracy",
-        ticks=dict(enumerate(layers)),
-    )
-
-
-def clustering(found: Found) -> str:
-    """Figures 2 and 3."""
-    parts = [
-        "<p>HDBSCAN looks for dense groups in each layer without being told the values. The "
-        "adjusted Rand index and the adjusted mutual information say how far its clusters are the "
-        "values: 0 by chance, 1 if they are the same. Images in no cluster count as one more."
-        "</p>"
-    ]
-    paper = PAPER_CLUSTERS
-    for name in found["attributes"]:
-        first = next(row for row in found["tables"]["clustering"] if row["attribute"] == name)
-        used = (
-            f"min_cluster_size {first['min_cluster_size']} and min_samples {first['min_samples']}"
-        )
-        if first["min_cluster_size"] == paper.min_cluster_size:
-            said = f"With the paper's parameters: {used}."
-        else:
-            said = (
-                f"The paper's min_cluster_size {paper.min_cluster_size} and min_samples "
-                f"{paper.min_samples} are too large for this set: scaled to {used}."
-            )
-        plots = "".join(
-            _cluster_plot(found, name, backbone, layers)
-            for backbone, layers in found["backbones"].items()
-        )
-        body = [
-            [
-                text(f"{row['backbone']} {row['layer']}"),
-                cell(row["adjusted_rand"]),
-                cell(row["adjusted_mutual_information"]),
-                str(row["clusters"]),
-                f"{row['noise']:.0%}",
+    def notes(self) -> list[str]:
+        """What was skipped, and why."""
+        said = []
+        for name, about in self.about.items():
+            unit = "group" if about["grouped"] else "image"
+            said += [
+                f"{name}: {value!r} has only {counted(n, unit)}, fewer than folds, and is left out"
+                for value, n in about["left_out"].items()
             ]
-            for row in found["tables"]["clustering"]
-            if row["attribute"] == name
-        ]
-        heads = ["layer", "adjusted Rand", "adjusted mutual information", "clusters", "in none"]
-        parts.append(
-            f"<h3>{text(name)}</h3><p class=soft>{said}</p>"
-            f'<div class="beside">{plots}{table(heads, body)}</div>'
-        )
-    return "".join(parts)
+            if about["copies"]:
+                said.append(f"{name}: exact copies of other files, counted once: {about['copies']}")
+        said += [f"{one['image']}: {one['reason']}" for one in self.found["failures"]]
+        if self.found["unlabelled"]:
+            said.append(f"rows without a label: {self.found['unlabelled']}")
+        return said
+
+    def accuracy(self) -> Iterator[Panel]:
+        """Table 1."""
+        for name, backbone, layers in self._pairs():
+            own = self._rows("accuracy", name, backbone)
+            rows = {(row["layer"], row["pooling"], row["protocol"]): row for row in own}
+            protocol = deciding_protocol(self.about[name]["grouped"])
+            columns = {pooling: (pooling, protocol) for pooling in POOLINGS}
+            series = []
+            for head, column in columns.items():
+                line = [rows[layer, *column] for layer in layers]
+                spread = [row["deviation"] for row in line] if head == "mean" else ()
+                accuracies = [row["accuracy"] for row in line]
+                series.append(Series(head, range(len(layers)), accuracies, layers, spread))
+            if protocol != PAPER:
+                paper = {"mean, duplicates not grouped (as in the paper)": ("mean", PAPER)}
+                columns = paper | columns
+            table: list[list[str | Cell]] = []
+            for layer in (*layers, TAUGHT):
+                first = Cell(layer, tone="taught" if layer == TAUGHT else "")
+                table.append([first, *(_cell(rows.get((layer, *one))) for one in columns.values())])
+            chart = _by_layer(series, f"Accuracy for {name}", "accuracy", backbone, layers)
+            yield Panel(f"{name}, {backbone}", chart, ["layer", *columns], table)
+
+    def clusters(self) -> Iterator[Panel]:
+        """Figures 2 and 3."""
+        paper = PAPER_CLUSTERS
+        for name, backbone, layers in self._pairs():
+            rows = self._rows("clustering", name, backbone)
+            size = rows[0]["min_cluster_size"]
+            note = f"min_cluster_size {size} and min_samples {rows[0]['min_samples']}."
+            if size == paper.min_cluster_size:
+                note = f"Parameters as in the paper: {note}"
+            else:
+                note = (
+                    f"The paper's min_cluster_size {paper.min_cluster_size} and min_samples "
+                    f"{paper.min_samples} are too large for this data: scaled to {note}"
+                )
+            series = [
+                Series(said, range(len(layers)), [row[key] for row in rows], layers)
+                for key, said in CLUSTERS.items()
+            ]
+            table = [
+                [
+                    row["layer"],
+                    *(figure(row[key]) for key in CLUSTERS),
+                    str(row["clusters"]),
+                    f"{row['noise']:.0%}",
+                ]
+                for row in rows
+            ]
+            title = f"Agreement of clusters with {name}"
+            chart = _by_layer(series, title, "agreement", backbone, layers)
+            heads = ["layer", *CLUSTERS.values(), "clusters", "in no cluster"]
+            yield Panel(f"{name}, {backbone}", chart, heads, table, note)
+
+    def maps(self) -> Iterator[Shown]:
+        """Figures 4 and 5."""
+        for name, about in self.about.items():
+            number = {value: i for i, value in enumerate(sorted(about["counts"]))}
+            colours = enumerate(tints(list(number)))
+            charts = []
+            for k, one in enumerate(self.found["maps"]):
+                if one["attribute"] == name:
+                    labels = [number[about["values"][row]] for row in one["rows"]]
+                    chart = map_chart(one["x"], one["y"], labels, list(number))
+                    charts.append((chart, f"{one['backbone']}, {one['layer']}", k))
+            yield {
+                "name": name,
+                "style": "; ".join(f"--v{i}: {colour}" for i, colour in colours),
+                "values": [(value, about["counts"][value], mark(i)) for value, i in number.items()],
+                "charts": charts,
+            }
+
+    def points(self) -> Iterator[Shown]:
+        """The points of each map, for the page's script."""
+        for one in self.found["maps"]:
+            about = self.about[one["attribute"]]
+            yield {
+                "x": one["x"],
+                "y": one["y"],
+                "places": [self.places[about["rows"][row]] for row in one["rows"]],
+                "values": [about["values"][row] for row in one["rows"]],
+            }
+
+    def dimensions(self) -> Iterator[Panel]:
+        """Table 2."""
+        for name, backbone, _ in self._pairs():
+            rows = self._rows("reduction", name, backbone)
+            by = {(row["method"], row["dimensions"]): row for row in rows}
+            ladder = {row["dimensions"]: row for row in sorted(rows, key=lambda r: r["dimensions"])}
+            whole = next(row["dimensions"] for row in rows if row["method"] == "none")
+            said = {"none": f"the layer itself, all {whole} dimensions", **REDUCED}
+            said = {m: said[m] for m in METHODS if any(row["method"] == m for row in rows)}
+            series, table = [], []
+            for method, label in said.items():
+                own = [d for d in ladder if (method, d) in by]
+                accuracies = [by[method, d]["accuracy"] for d in own]
+                series.append(Series(label, [math.log2(d) for d in own], accuracies, own))
+            for d, row in ladder.items():
+                speed = f"{row['bytes_an_image']:,}", f"{row['neighbours_per_second']:,}"
+                table.append([str(d), *(_cell(by.get((m, d))) for m in said), *speed])
+            chart = line_chart(
+                series,
+                title=f"Accuracy for {name} by number of dimensions, {backbone}",
+                x_name="dimensions, on a logarithmic scale",
+                y_name="accuracy",
+                ticks=_logarithmic(ladder),
+            )
+            heads = ["dimensions", *said.values(), "bytes per image", "searches per second"]
+            yield Panel(f"{name}, {backbone} {rows[0]['layer']}", chart, heads, table)
+
+    def retrieval(self) -> Iterator[list[str]]:
+        """Figure 6 in numbers."""
+        for row in self.tables["retrieval"]:
+            measures = figure(row["mean_average_precision"]), figure(row["precision_at_10"])
+            said = f"{row['attribute']} by {row['search']}, {row['backbone']}"
+            yield [said, *measures, f"{row['queries']:,}"]
+
+    def searches(self) -> Iterator[Shown]:
+        """Figure 6: what each look finds for a few queries."""
+        values: dict[int, dict[str, str]] = {}
+        for name, about in self.about.items():
+            for row, value in zip(about["rows"], about["values"], strict=True):
+                values.setdefault(row, {})[name] = value
+        for sheet in self.found["sheets"]:
+            own = values.get(sheet["query"], {})
+            said = ", ".join(own.values()) or "query"
+            strips = []
+            for search, rows in sheet["found"].items():
+                tiles = []
+                for row in rows:
+                    other = values.get(row, {})
+                    words = ", ".join(value for name, value in other.items() if name in own)
+                    words = words or f"no {' or '.join(own)} label"
+                    tiles.append(self._tile(row, words, answer_tone(own, other)))
+                tones = [tile["tone"] for tile in tiles if tile["tone"]]
+                note = f"{tones.count('good')} of {len(tones)}" if tones else ""
+                strips.append({"name": f"by {search}", "note": note, "tiles": tiles})
+            query = self._tile(sheet["query"], said, "query")
+            yield {"title": f"{said}, {sheet['backbone']}", "query": query, "strips": strips}
+
+    def confusions(self) -> Iterator[Shown]:
+        """Confusions, the pictures behind them, and the examples that look mislabelled."""
+        for name, backbone, layers in self._pairs():
+            means = self._means(name)
+            best = next(layer for layer in layers if means[backbone, layer]["best"])
+            suspects = [
+                self._tile(
+                    one["image"],
+                    f"{one['value']} ({one['probability']:.2f}); looks {one['other']} "
+                    f"({one['other_probability']:.2f})",
+                )
+                for one in _of(self.found["suspects"], name, backbone)
+            ]
+            yield {
+                "title": f"{name}, {backbone}",
+                "names": sorted(self.about[name]["counts"]),
+                "shown": [self._confusion(name, backbone, layer, 5) for layer in (best, TAUGHT)],
+                "others": [
+                    self._confusion(name, backbone, layer, 2) for layer in layers if layer != best
+                ],
+                "suspects": suspects,
+            }
+
+    def cost(self) -> Iterator[Panel]:
+        """Accuracy against time and bytes."""
+        rows = self.tables["cost"]
+        most = max(row["milliseconds_an_image"] for row in rows)
+        step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, most) if most / s <= 6)
+        ticks = {i * step: f"{i * step:g}" for i in range(math.ceil(most / step) + 1)}
+        for name in self.about:
+            means, series, table = self._means(name), [], []
+            for backbone, layers in self.found["backbones"].items():
+                times = [r["milliseconds_an_image"] for r in rows if r["backbone"] == backbone]
+                accuracies = [means[backbone, layer]["accuracy"] for layer in layers]
+                series.append(Series(backbone, times, accuracies, layers))
+            for row in rows:
+                time, size = f"{row['milliseconds_an_image']:.2f}", f"{row['bytes_a_vector']:,}"
+                layer = row["backbone"], row["layer"]
+                table.append([" ".join(layer), figure(means[layer]["accuracy"]), time, size])
+            chart = line_chart(
+                series,
+                title=f"Accuracy for {name} against time",
+                x_name="milliseconds per image",
+                y_name="accuracy",
+                ticks=ticks,
+            )
+            heads = ["layer", "accuracy", "milliseconds per image", "bytes per vector"]
+            yield Panel(name, chart, heads, table)
+
+    def _pairs(self) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """Each attribute with each backbone and its layers."""
+        for name in self.about:
+            for backbone, layers in self.found["backbones"].items():
+                yield name, backbone, layers
+
+    def _rows(self, table: str, name: str, backbone: str) -> list[Row]:
+        return _of(self.tables[table], name, backbone)
+
+    def _means(self, name: str) -> dict[tuple[str, str], Row]:
+        """Accuracies by channel means, of the protocol that decides: (backbone, layer) -> row."""
+        wanted = name, "mean", deciding_protocol(self.about[name]["grouped"])
+        return {
+            (row["backbone"], row["layer"]): row
+            for row in self.tables["accuracy"]
+            if (row["attribute"], row["pooling"], row["protocol"]) == wanted
+        }
+
+    def _confusion(self, name: str, backbone: str, layer: str, most: int) -> Shown:
+        """One layer's matrix, and pictures of the pairs most confused."""
+        number = {value: i for i, value in enumerate(sorted(self.about[name]["counts"]))}
+        counts = np.zeros((len(number), len(number)), np.intp)
+        for row in self._rows("confusions", name, backbone):
+            if row["layer"] == layer:
+                counts[number[row["value"]], number[row["taken_for"]]] = row["images"]
+        strips = []
+        pairs = [one for one in _of(self.found["pairs"], name, backbone) if one["layer"] == layer]
+        for pair in pairs[:most]:
+            first, second = pair["first"], pair["second"]
+            words = f"{first} taken for {second}", f"{second} taken for {first}"
+            sides = zip(pair["images"], words, strict=True)
+            tiles = [self._tile(row, said) for rows, said in sides for row in rows]
+            note = counted(pair["count"], "image")
+            strips.append({"name": f"{first} / {second}", "note": note, "tiles": tiles})
+        return {"layer": layer, "counts": counts.tolist(), "strips": strips}
+
+    def _tile(self, row: int, words: str, tone: str = "") -> Shown:
+        name = short(self.found["files"][row])
+        return {"place": self.places[row], "name": name, "value": words, "tone": tone}
 
 
-def _cluster_plot(found: Found, name: str, backbone: str, layers: Sequence[str]) -> str:
-    rows = _rows(found, "clustering", name, backbone)
-    series = [
-        Series(said, range(len(layers)), [row[key] for row in rows])
-        for said, key in (
-            ("adjusted Rand index", "adjusted_rand"),
-            ("adjusted mutual information", "adjusted_mutual_information"),
-        )
-    ]
-    return line_plot(
+def answer_tone(own: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Mark an answer; without a value of the query's attributes it is neither right nor wrong."""
+    if own.items() & other.items():
+        return "good"
+    return "bad" if own.keys() & other.keys() else ""
+
+
+def _of(rows: Iterable[Row], name: str, backbone: str) -> list[Row]:
+    return [row for row in rows if (row["attribute"], row["backbone"]) == (name, backbone)]
+
+
+def _by_layer(
+    series: Sequence[Series], title: str, y_name: str, backbone: str, layers: Sequence[str]
+) -> Shown:
+    return line_chart(
         series,
-        title=f"Clusters and {name} over the layers of {backbone}",
+        title=f"{title} by layer of {backbone}",
         x_name=f"layers of {backbone}",
-        y_name="agreement",
+        y_name=y_name,
         ticks=dict(enumerate(layers)),
     )
 
 
-def maps(found: Found) -> str:
-    """Figures 4 and 5."""
-    parts = [
-        "<p>Each point is an image, laid out by UMAP so that neighbours in the layer are "
-        "neighbours on the map. Point at one to see it; press a value to see it alone.</p>"
-    ]
-    for name, about in found["attributes"].items():
-        values = sorted(about["counts"])
-        number = {value: i for i, value in enumerate(values)}
-        colours = tints(values)
-        style = ";".join(f"--v{i}:{colour}" for i, colour in enumerate(colours))
-        buttons = "".join(
-            f'<button type="button" data-value="{i}" aria-pressed="false">'
-            f'<i style="background:{colour}"></i>{text(value)} '
-            f"<small>{about['counts'][value]}</small></button>"
-            for i, (value, colour) in enumerate(zip(values, colours, strict=True))
-        )
-        body = []
-        for backbone in found["backbones"]:
-            plots = "".join(
-                map_plot(
-                    one["x"],
-                    one["y"],
-                    [number[about["values"][row]] for row in one["rows"]],
-                    values,
-                    title=f"{backbone}, {one['layer']}",
-                    number=k,
-                )
-                for k, one in enumerate(found["maps"])
-                if one["attribute"] == name and one["backbone"] == backbone
-            )
-            body.append(f'<div class="maps">{plots}</div>')
-        parts.append(
-            f'<div class="attribute" style="{style}"><h3>{text(name)}</h3>'
-            f'<div class="values">{buttons}</div>{"".join(body)}</div>'
-        )
-    return "".join(parts)
-
-
-def confusion(found: Found) -> str:
-    """Confusions, the pictures behind them, and the examples that look mislabelled."""
-    parts = [
-        "<p>A row is a value, and its cells what it was taken for while held out. The taught "
-        "recipe and each backbone's best layer are shown; the other layers unfold.</p>"
-    ]
-    for name, backbone, layers in _pairs(found):
-        parts.append(f"<h3>{text(name)}, {text(backbone)}</h3>")
-        protocol = deciding_protocol(found["attributes"][name]["grouped"])
-        best = next(
-            row["layer"]
-            for row in _rows(found, "accuracy", name, backbone)
-            if row["best"] and row["pooling"] == "mean" and row["protocol"] == protocol
-        )
-        shown = "".join(_matrix(found, name, backbone, layer) for layer in (best, TAUGHT))
-        others = "".join(
-            _matrix(found, name, backbone, layer)
-            + _pair_tiles(found, name, backbone, layer, most=2)
-            for layer in layers
-            if layer != best
-        )
-        parts.append(
-            f'<div class="grid">{shown}</div>'
-            + _pair_tiles(found, name, backbone, best, most=5)
-            + "<details><summary>Other layers</summary>"
-            + f'<div class="grid">{others}</div></details>'
-            + _suspects(found, name, backbone)
-        )
-    return "".join(parts)
-
-
-def _matrix(found: Found, name: str, backbone: str, layer: str) -> str:
-    values = sorted(found["attributes"][name]["counts"])
-    number = {value: i for i, value in enumerate(values)}
-    counts = np.zeros((len(values), len(values)), np.intp)
-    for row in _rows(found, "confusions", name, backbone):
-        if row["layer"] == layer:
-            counts[number[row["value"]], number[row["taken_for"]]] = row["images"]
-    title = f"{name}, {backbone}, {layer}"
-    return matrix_plot(counts, values, title=title).replace(
-        "<svg", f"<figcaption>{text(layer)}</figcaption><svg", 1
-    )
-
-
-def _pair_tiles(found: Found, name: str, backbone: str, layer: str, *, most: int) -> str:
-    chosen = [
-        pair
-        for pair in found["pairs"]
-        if (pair["attribute"], pair["backbone"], pair["layer"]) == (name, backbone, layer)
-    ][:most]
-    if not chosen:
+def _cell(row: Row | None) -> str | Cell:
+    if row is None:
         return ""
-    strips = []
-    for pair in chosen:
-        tiles = "".join(
-            pictures(found, rows, [f"{own} taken for {taken}"] * len(rows))
-            for rows, own, taken in zip(
-                pair["images"],
-                (pair["first"], pair["second"]),
-                (pair["second"], pair["first"]),
-                strict=True,
-            )
-        )
-        strips.append(
-            f'<div class="strip"><span>{text(pair["first"])} / {text(pair["second"])}<br>'
-            f'{counted(pair["count"], "image")}</span><div class="row">{tiles}</div></div>'
-        )
-    head = f"<p class=soft>Most confused in {text(layer)}</p>"
-    return f'<div class="sheet">{head}{"".join(strips)}</div>'
+    tone = "best" if row.get("best") else "equal" if row.get("no_worse") else ""
+    return Cell(figure(row["accuracy"]), f"\N{PLUS-MINUS SIGN} {figure(row['deviation'])}", tone)
 
 
-def _suspects(found: Found, name: str, backbone: str) -> str:
-    chosen = [
-        one for one in found["suspects"] if one["attribute"] == name and one["backbone"] == backbone
-    ]
-    if not chosen:
-        return ""
-    words = [
-        f"{one['value']} ({one['probability']:.2f}); looks {one['other']} "
-        f"({one['other_probability']:.2f})"
-        for one in chosen
-    ]
-    tiles = pictures(found, [one["image"] for one in chosen], words)
-    return (
-        '<div class="sheet"><p class=soft>Examples that look mislabelled: held out, another value '
-        "is as probable for them as it is for its own examples (confident learning). Look at "
-        f'these first.</p><div class="tiles">{tiles}</div></div>'
-    )
+def _logarithmic(dimensions: Iterable[int]) -> dict[float, str]:
+    """Place dimensions on a logarithmic axis; labels that would touch are left out."""
+    ticks: dict[float, str] = {}
+    for d in dimensions:
+        place = math.log2(d)
+        near = any(label and place - at < 0.5 for at, label in ticks.items())
+        ticks[place] = "" if near else str(d)
+    return ticks

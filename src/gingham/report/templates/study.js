@@ -1,14 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
-for (const image of document.querySelectorAll("img[data-t]")) {
-  const thumbnail = data.thumbnails[image.dataset.t];
-  if (thumbnail) image.src = "data:image/jpeg;base64," + thumbnail;
-  else image.alt = "cannot be read";
-}
-
 const tip = document.getElementById("tip");
-const picture = tip.querySelector("img");
-const words = tip.querySelector("span");
+const [picture, words] = tip.children;
 
 function nearest(map, x, y) {
   let best = -1;
@@ -40,10 +33,8 @@ function show(svg, event) {
   const ring = svg.querySelector(".found");
   ring.setAttribute("cx", 8 + map.x[i] * 284);
   ring.setAttribute("cy", 292 - map.y[i] * 284);
-  const thumbnail = data.thumbnails[map.images[i]];
-  picture.hidden = !thumbnail;
-  if (thumbnail) picture.src = "data:image/jpeg;base64," + thumbnail;
-  words.textContent = map.values[map.labels[i]] + " \u00b7 " + data.names[map.images[i]];
+  picture.className = "p" + map.places[i];
+  words.textContent = map.values[i] + " \u00b7 " + data.names[map.places[i]];
   tip.hidden = false;
   const left = Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8);
   const below = event.clientY + 14 + tip.offsetHeight < window.innerHeight;
@@ -62,13 +53,13 @@ for (const button of document.querySelectorAll("button[data-value]")) {
   button.addEventListener("click", () => {
     const box = button.closest(".attribute");
     const on = button.getAttribute("aria-pressed") !== "true";
-    for (const other of box.querySelectorAll("button[data-value]")) {
+    for (const other of box.querySelectorAll("button")) {
       other.setAttribute("aria-pressed", other === button && on);
     }
     for (const svg of box.querySelectorAll("[data-map]")) {
       svg.classList.toggle("picked", on);
-      for (const group of svg.querySelectorAll("g[data-value]")) {
-        group.classList.toggle("on", group.dataset.value === button.dataset.value);
+      for (const path of svg.querySelectorAll("[data-value]")) {
+        path.classList.toggle("on", path.dataset.value === button.dataset.value);
       }
     }
   });

@@ -29,7 +29,7 @@ if CHROMIUM is None:
 
 ODD = '<i>odd & "quoted"</i> \x07'
 SMALL = CurationConfig(pictures=PicturesSection(min_side=8))
-PAGES = ("sheet", "retrieval", "model", "explain", "curation", "study")
+PAGES = ("sheet", "retrieval", "model", "explain", "one map", "curation", "study")
 
 CUT = """() => {
   // What is not whole: elements and lines of text beyond the edge of the page or of a box that
@@ -150,17 +150,18 @@ def pages(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[
 
     evidence = tuple(Evidence(str(one), ODD, 0.1) for one in photos[:5])
     prediction = Prediction(ODD, 0.9, {ODD: 0.9, "blue": 0.1}, evidence)
-    page = ExplanationPage(out / "explain")
+    maps = [
+        Explanation(
+            attribute, ODD, 0.9, prediction, "projection", 2.0, {"stem": 1.0},
+            np.eye(8, dtype=np.float32), (0.0, 0.0, 1.0, 1.0), False,
+        )
+        for attribute in ("colour", "pattern")
+    ]  # fmt: skip
+    picture = np.full((300, 200, 3), 90, np.uint8)
+    one, both = ExplanationPage(out / "one"), ExplanationPage(out / "both")
+    one.add(ImageExplanations("a.jpg", (maps[0],), picture))
     for name in ("a.jpg", "b.jpg"):
-        maps = tuple(
-            Explanation(
-                attribute, ODD, 0.9, prediction, "projection", 2.0, {"stem": 1.0},
-                np.eye(8, dtype=np.float32), (0.0, 0.0, 1.0, 1.0), False,
-            )
-            for attribute in ("colour", "pattern")
-        )  # fmt: skip
-        page.add(ImageExplanations(name, maps, np.full((300, 200, 3), 90, np.uint8)))
-    explain = page.close()
+        both.add(ImageExplanations(name, tuple(maps), picture))
 
     table = photos[0].parent.parent / "table.csv"
     rows = [f"{one},{one.parent.name}" for one in photos]
@@ -169,7 +170,8 @@ def pages(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[
         "sheet": out / "sheet.html",
         "retrieval": out / "retrieval.html",
         "model": out / "model.html",
-        "explain": explain,
+        "explain": both.close(),
+        "one map": one.close(),
         "curation": Path(curate(table, out / "curated", SMALL, load=fake).report),
     }
 

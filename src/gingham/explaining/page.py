@@ -13,12 +13,12 @@ from gingham.attributes.attribute import GRAD_CAM, PROJECTION
 from gingham.errors import InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
-from gingham.report.kit import counted, data_uri, thumbnail, write_page
+from gingham.report.kit import counted, data_uri, percent, thumbnail, write_page
 from gingham.results import Evidence, shown
 from gingham.store.files import replace_file
 
 PICTURE = 480
-EXAMPLE = 200
+EXAMPLE = 240
 
 METHODS = {
     PROJECTION: "Where the evidence was found",
@@ -90,7 +90,6 @@ class ExplanationPage:
             title=f"Why {names}, and where?" if names else "Nothing to explain",
             count=images,
             parts=self._parts,
-            few=len(self._attributes) < 2,
             ramp=_ramp(),
         )
         return self.path
@@ -114,7 +113,7 @@ class ExplanationPage:
         return {
             "attribute": explanation.attribute,
             "value": explanation.value,
-            "confidence": f"{explanation.confidence:.0%}",
+            "confidence": f"confidence {percent(explanation.confidence)}",
             "notes": notes,
             "overlay": data_uri(overlay, PICTURE, quality=85),
             "method": METHODS[explanation.method],

@@ -23,7 +23,7 @@ from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.catalogue import Catalogue
 from gingham.evaluation.retrieval.methods import Gallery, Method, mix
 from gingham.images import open_image, read_file, resize
-from gingham.index.embedded.scan import DescriptorScan
+from gingham.index.embedded.further import FurtherLooks
 from measure import DATA, machine
 
 VGG16 = ((64, 112), (128, 56), (256, 28), (512, 14), (512, 7))
@@ -101,10 +101,12 @@ def function(runs: int) -> None:
         rows = rng.normal(size=(16_000, width)).astype(np.float32)
         held = min(timed(lambda rows=rows: l1_distances(rows[0], rows)) for _ in range(runs))
         with tempfile.TemporaryDirectory() as folder:
-            scan = DescriptorScan(Path(folder))
-            blocks = [(np.arange(len(rows)), rows.astype(np.float16))]
-            written = timed(lambda: scan.write("conv", "", rows.shape, blocks))  # noqa: B023
-            read = min(timed(lambda: scan.distances("conv", rows[0])) for _ in range(runs))  # noqa: B023
+            looks, every = FurtherLooks(Path(folder), {}), np.arange(len(rows))
+            written = timed(lambda: looks.fill("conv", "l1", every, rows))  # noqa: B023
+            read = min(
+                timed(lambda: looks.compare("conv", rows[0], len(rows)))  # noqa: B023
+                for _ in range(runs)
+            )
         print(
             f"L1 to 16,000 x {width}: {held * 1e3:.0f} ms in memory, {read * 1e3:.0f} ms from the "
             f"file, which took {written:.1f} s to write"

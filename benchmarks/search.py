@@ -18,6 +18,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from gingham.catalogue import Catalogue
+from gingham.index.filters import Condition, Where
+from gingham.index.looks import unit
 from measure import DATA, machine, rows
 
 SLIDERS: tuple[dict[str, float], ...] = (
@@ -49,14 +51,19 @@ def main(queries: int, seed: int) -> None:
         files = shop._truth.locations.files
         ids = list(dict.fromkeys(files.values()))
         started = time.perf_counter()
-        index = shop._searcher.sync()
+        index = shop._searcher.synced.get()
         print(f"first search brings the index up to date: {time.perf_counter() - started:.1f} s")
         shop.search(next(iter(files)), looks={"attribute:baseColour": 1})
         space = shop._searcher.space
         keys = [i.hex() for i in ids]
-        vectors = index.vectors(keys)
-        taught = index.look_vectors("baseColour", keys)
-        tags = [t["baseColour"][0] for t in index.tags(keys)]
+        looks = [*space.names, "attribute:baseColour"]
+        stored = index.vectors(keys, looks)
+        units = {look: unit(stored[look]) for look in looks}
+        vectors = np.concatenate([stored[look] for look in space.names], axis=1)
+        place, tags = {key: i for i, key in enumerate(keys)}, [""] * len(keys)
+        for value in shop.facets().attributes["baseColour"]:
+            for key in index.ids(Where((Condition("baseColour", value),))):
+                tags[place[key]] = value
         asked = rng.choice(len(ids), queries, replace=False)
         first = {i: name for name, i in reversed(files.items())}
         for weights in SLIDERS:
@@ -75,12 +82,9 @@ def main(queries: int, seed: int) -> None:
                     hits = shop.search(first[ids[row]], looks=weights, where=where, n=N)
                     times.append(time.perf_counter() - started)
                     scores = np.zeros(len(ids))
-                    similar = space.similarities(space.directions(vectors[row : row + 1]), vectors)
                     for name, weight in weights.items():
-                        part = similar.get(name)
-                        if part is None:
-                            part = space.similarity(name, taught @ taught[row])
-                        scores += weight * part
+                        cosines = units[name] @ units[name][row]
+                        scores += weight * space.similarity(name, cosines)
                     scores[~allowed] = -np.inf
                     worst = np.sort(scores)[-N]
                     # Whoever scores no less than the N-th best belongs, ties included.

@@ -356,7 +356,7 @@ class Catalogue(OpenCatalogue):
         """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
         with self._searching:
-            self._searcher.rebuild()
+            self._searcher.synced.rebuild()
 
     def export(self, file: str | os.PathLike[str]) -> int:
         """Write a table of all files with id, tags and confidences; return the number of rows.

@@ -353,34 +353,31 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
             shop.search(outside, looks={"conv": 1e39})
 
 
-def test_a_damaged_scan_is_rewritten(photos: Path, tmp_path: Path) -> None:
+def test_a_damaged_look_is_made_again(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     runtime = DescribingRuntime()
-    image = photos / "red0.jpg"
+    image, looks = photos / "red0.jpg", {"fc+conv": 1.0}
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         shop.index([photos])
-        expected = shop.search(image, looks={"fc+conv": 1})
-        (note,) = (tmp_path / "shop").rglob("descriptors.json")
-        sound = json.loads(note.read_text(encoding="utf-8"))
-        assert sound.keys() == {"fc", "conv"}
-        file = note.with_name("fc.f32")
-        damages: list[Any] = [
-            [],
-            {"fc": []},
-            {"fc": {"stamp": sound["fc"]["stamp"]}},
-            sound | {"fc": sound["fc"] | {"typical": float("nan")}},
-            sound | {"fc": sound["fc"] | {"width": 3}},
-        ]
-        for damaged in damages:
-            note.write_text(json.dumps(damaged))
-            assert shop.search(image, looks={"fc+conv": 1}) == expected
-            assert json.loads(note.read_text(encoding="utf-8")) == sound
-        whole = file.read_bytes()
-        for content in (whole[:-5], whole[:-48], whole + whole[:4], b""):
-            file.write_bytes(content)
-            assert shop.search(image, looks={"fc+conv": 1}) == expected
-            assert file.read_bytes() == whole
-        file.unlink()
-        assert shop.search(image, looks={"fc+conv": 1}) == expected
+        expected = shop.search(image, looks=looks)
+    for damage in (lambda b: b[:-5], lambda b: b[:-48], lambda b: b + b[:4], lambda _: b"", None):
+        file = sorted((tmp_path / "shop").rglob("*.f32"))[0]
+        if damage is None:
+            file.unlink()
+        else:
+            file.write_bytes(damage(file.read_bytes()))
+        with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
+            caplog.clear()
+            assert shop.search(image, looks=looks) == expected
+            assert f"{file.name} cannot be read" in caplog.text
+    with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
+        assert shop.search(image, looks=looks) == expected
+        sorted((tmp_path / "shop").rglob("*.f32"))[0].write_bytes(b"")
+        with pytest.raises(CatalogueError, match="run: gingham rebuild"):
+            shop.search(image, looks=looks)
+        shop.rebuild()
+        assert shop.search(image, looks=looks) == expected
 
 
 def test_descriptors_are_a_part_of_the_catalogue(

@@ -306,9 +306,13 @@ def test_looks_weigh_a_search() -> None:
     space = LookSpace(builtin_looks(list(channels.items())))
     weights = {"colour": 1.0, "texture": 0.5}
     queries, gallery = look_vectors(space, features, weights)
-    said = space.similarities(space.directions(gallery[2:3]), gallery)
-    expected = sum(weights[name] * said[name] for name in weights)
-    np.testing.assert_allclose(gallery @ queries[2] + space.offset(weights), expected, atol=1e-5)
+    units = {look.name: look.embed(features) for look in space.looks}
+    cosines = {name: rows @ rows[2] for name, rows in units.items()}
+    expected = sum(
+        weight * space.similarity(name, cosines[name]) for name, weight in weights.items()
+    )
+    offset = sum(weight * (1 - space.scale(name)) for name, weight in weights.items())
+    np.testing.assert_allclose(gallery @ queries[2] + offset, expected, atol=1e-5)
     excluded = np.arange(9) == 2
     order = most_alike(queries[2], gallery, excluded, count=3)
     assert order.tolist() == [i for i in np.argsort(-expected) if i != 2][:3]

@@ -31,6 +31,9 @@ class Where:
     conditions: tuple[Condition, ...] = ()
 
 
+EVERYWHERE = Where()
+
+
 def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> Where:
     """Read filters such as ``colour=red`` and ``colour!=red``.
 

@@ -159,16 +159,16 @@ def builtin_looks(
 
 
 class LookSpace:
-    """The looks of a catalogue, joined in one stored vector.
+    """The built-in looks of a catalogue.
 
     The similarity of two images in look k is ``1 - scale_k * (1 - cos_k)``: 1 for the same image,
     and spread alike in every look. The score of an image is ``sum_k w_k * similarity_k`` with the
-    sliders' weights w. A stored vector holds, look after look, ``scale_k * unit vector``, a query
-    vector ``w_k * direction_k``; their dot product is the score up to a constant of the query.
+    sliders' weights w. Stored vectors are ``scale_k * unit vector``, so that their dot product with
+    a unit vector is the similarity up to a constant.
 
     Parameters
     ----------
-    looks : the looks, in the order in which they are stored.
+    looks : the looks.
 
     Raises
     ------
@@ -180,16 +180,16 @@ class LookSpace:
         if not looks or len({look.name for look in looks}) < len(looks):
             raise InputError(f"looks must be different, at least one; got {list(looks)!r}")
         self.looks = tuple(looks)
-        ends = np.cumsum([look.width for look in looks]).tolist()
-        self._blocks = {
-            look.name: slice(end - look.width, end) for look, end in zip(looks, ends, strict=True)
-        }
-        self.width: int = ends[-1]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the looks, in stored order."""
-        return tuple(self._blocks)
+        """Names of the looks."""
+        return tuple(look.name for look in self.looks)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Look -> length of its vectors."""
+        return {look.name: look.width for look in self.looks}
 
     @property
     def fingerprint(self) -> str:
@@ -197,17 +197,15 @@ class LookSpace:
         config = {"version": 1, "looks": [asdict(look) for look in self.looks]}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
-    def embed(self, features: Mapping[str, AnyFloats]) -> Floats:
-        """Map pooled features (see `Look.embed`) to (N, width) float32 stored vectors.
+    def embed(self, features: Mapping[str, AnyFloats]) -> dict[str, Floats]:
+        """Map pooled features (see `Look.embed`) to stored vectors: look -> (N, width) float32.
 
         Raises
         ------
         InputError, ShapeError
             As `Look.embed`.
         """
-        return np.concatenate(
-            [look.embed(features) * np.float32(look.scale) for look in self.looks], axis=1
-        )
+        return {look.name: look.embed(features) * np.float32(look.scale) for look in self.looks}
 
     def check(self, weights: Mapping[str, float], others: Collection[str] = ()) -> dict[str, float]:
         """Return the sliders that count, those above 0.
@@ -225,9 +223,9 @@ class LookSpace:
             If a look is unknown, a weight is negative or too large, or all are zero.
         """
         for name, weight in weights.items():
-            known = name in self._blocks or name in others or name.startswith(TAUGHT_PREFIX)
+            known = name in self.names or name in others or name.startswith(TAUGHT_PREFIX)
             if not known:
-                there = [*self._blocks, *others]
+                there = [*self.names, *others]
                 raise InputError(f"unknown look {name!r}; known: {_quoted(there)}")
             if not 0 <= weight <= MAX_WEIGHT:
                 raise InputError(
@@ -243,59 +241,6 @@ class LookSpace:
         """Say how fast similarity falls with the cosine in a look, built-in or taught."""
         scales = {look.name: look.scale for look in self.looks}
         return scales.get(name, TAUGHT_SCALE)
-
-    def offset(self, weights: Mapping[str, float]) -> float:
-        """Give the part of the score that is the same for every image: sum w (1 - scale)."""
-        return sum(weight * (1 - self.scale(name)) for name, weight in weights.items())
-
-    def directions(self, positives: Floats, negatives: Floats | None = None) -> dict[str, Floats]:
-        """Join example images into one unit direction a look (see `direction`).
-
-        Parameters
-        ----------
-        positives, negatives : (P, width) and (M, width) stored vectors.
-
-        Raises
-        ------
-        ShapeError
-            If an array has another width, or there is no positive.
-        """
-        for name, array in (("positives", positives), ("negatives", negatives)):
-            if array is not None and (array.ndim != 2 or array.shape[1] != self.width):
-                raise ShapeError(name, expected=f"(N, {self.width})", got=array.shape)
-        return {
-            name: direction(positives[:, block], None if negatives is None else negatives[:, block])
-            for name, block in self._blocks.items()
-        }
-
-    def query_vector(
-        self, directions: Mapping[str, Floats], weights: Mapping[str, float]
-    ) -> Floats:
-        """Weigh the directions: `offset` plus the dot product with a stored vector is the score.
-
-        Taught looks in `weights` are left to the index, which holds their vectors.
-
-        Returns
-        -------
-        (width,) float32 array; all zero if only taught looks have a weight.
-        """
-        vector = np.zeros(self.width, np.float32)
-        for name, block in self._blocks.items():
-            vector[block] = directions[name] * np.float32(weights.get(name, 0.0))
-        return vector
-
-    def similarities(self, directions: Mapping[str, Floats], vectors: Floats) -> dict[str, Floats]:
-        """Say how alike each stored vector is in each look.
-
-        Returns
-        -------
-        look -> (N,) float32, `1 - scale * (1 - cosine)`: at most 1; the cosine counts as 0 for an
-        image that activates nothing.
-        """
-        return {
-            name: self.similarity(name, unit(vectors[:, block]) @ directions[name])
-            for name, block in self._blocks.items()
-        }
 
     def similarity(self, name: str, cosines: Floats) -> Floats:
         """Turn cosines in one look into similarities."""

@@ -15,6 +15,7 @@ from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError
 from gingham.extract import absolute
+from gingham.index.index import Index
 from gingham.operations.search import Searcher
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
 from gingham.store.header import Header, is_catalogue, migrate
@@ -57,7 +58,7 @@ class OpenCatalogue:
             self._check_runtime(runtime)
         self._truth = Truth(files, self.config, self._load)
         self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
-        self._searcher = Searcher(folder / "index", self._truth, self._attributes)
+        self._searcher = Searcher(self._open_index, self._truth, self._attributes)
 
     @classmethod
     def create(
@@ -157,7 +158,7 @@ class OpenCatalogue:
     def close(self) -> None:
         """Close the index and release the lock for other processes."""
         with self._searching:
-            self._searcher.close()
+            self._searcher.synced.close()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -173,6 +174,12 @@ class OpenCatalogue:
 
     def __len__(self) -> int:
         return len(self._truth.locations.images)
+
+    def _open_index(self) -> Index:
+        # What it imports takes time that teaching and tagging need not spend.
+        from gingham.index.embedded.index import EmbeddedIndex
+
+        return EmbeddedIndex(self.folder / "index")
 
     def _load(self) -> Runtime:
         with self._loading:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from gingham.backbones.descriptors import l1_distances
 from gingham.backbones.table import DESCRIPTORS, FeatureConfig
 from gingham.errors import InputError
-from gingham.index.embedded.scan import typical_distance
+from gingham.index.descriptor_looks import JOINED, descriptor_looks, typical_distance
 from gingham.index.looks import TAUGHT_PREFIX, LookSpace, unit
 from gingham.index.sliders import parse_looks
-from gingham.operations.search import JOINED, descriptor_looks
 from gingham.store.features import FeatureStore, ImageId
 
 Floats = NDArray[np.float32]
@@ -109,8 +108,10 @@ class Gallery:
         self._units = {name: np.concatenate(rows) for name, rows in parts.items()}
         kept = sorted({name for looks in self._joined.values() for name in looks})
         self._vectors = features.get(ids, kept) if kept else {}
-        rows = np.arange(len(ids))
-        self._typical = {name: typical_distance(v, rows) for name, v in self._vectors.items()}
+        self._typical = {
+            name: typical_distance(len(ids), rows.__getitem__)
+            for name, rows in self._vectors.items()
+        }
 
     def similarities(self, queries: Sequence[int]) -> dict[str, Floats]:
         """Compare some of the images with all, as `Catalogue.search` does.
@@ -127,17 +128,11 @@ class Gallery:
             name: np.stack([l1_distances(rows[query], rows) for query in queries])
             for name, rows in self._vectors.items()
         }
-        for look, names in self._joined.items():
-            widths = np.array([self._vectors[name].shape[1] for name in names], np.float32)
-            shares = widths / widths.sum()
-            typical = sum(
-                float(share) * self._typical[name]
-                for share, name in zip(shares, names, strict=True)
-            )
-            total = np.zeros_like(distances[names[0]])
-            for share, name in zip(shares, names, strict=True):
-                total += share * distances[name]
-            found[look] = 1 - total / np.float32(typical)
+        for look, shares in self._joined.items():
+            typical = sum(share * self._typical[name] for name, share in shares.items())
+            found[look] = np.ones_like(next(iter(distances.values())))
+            for name, share in shares.items():
+                found[look] -= np.float32(share / typical) * distances[name]
         return found
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from gingham.errors import InputError, ShapeError
 from gingham.evaluation.study.checks import Floats, Rows, check, check_features, check_groups
-from gingham.index.looks import LookSpace
+from gingham.index.looks import LookSpace, unit
 
 CHUNK = 512
 
@@ -53,9 +53,9 @@ def look_vectors(
         See `LookSpace.check` and `LookSpace.embed`.
     """
     wanted = space.check(weights)
-    gallery = space.embed(features)
-    queries = np.stack([space.query_vector(space.directions(row[None]), wanted) for row in gallery])
-    return queries, gallery
+    vectors = space.embed(features)
+    queries = [unit(vectors[look]) * np.float32(weight) for look, weight in wanted.items()]
+    return np.concatenate(queries, axis=1), np.concatenate([vectors[k] for k in wanted], axis=1)
 
 
 def value_agreement(

@@ -1,48 +1,69 @@
-"""The vector index: graph search by Qdrant Edge, tags and taught looks beside it, in a folder.
+"""The index in a folder: graph search by Qdrant Edge, with tags and further looks beside it.
 
-Everything here is derived and can be rebuilt. Edge holds the vectors and nothing else: to set a
-payload on a point of a finished segment, it copies the vector to a new segment and drops it from
-the graph (16,000 x 1,808: 2.3 s, then 13 s to build the graph again); a vector added under a new
-name does the same. So tags and taught looks are arrays in the order of Edge's point numbers;
-filters and facets are then a look-up, exact by construction.
+Edge holds the vectors of the built-in looks, joined, and nothing else: to set a payload on a point
+of a finished segment, it copies the vector to a new segment and drops it from the graph
+(16,000 x 1,808: 2.3 s, then 13 s to build the graph again); a vector added under a new name does
+the same. So tags and further looks are arrays in the order of Edge's point numbers; filters and
+facets are then a look-up, exact by construction.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from gingham.errors import CatalogueBusyError, CatalogueError, InputError, ShapeError
+from gingham.errors import CatalogueBusyError, InputError, ShapeError
+from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.graph import Floats, Graph, Rows
-from gingham.index.embedded.hits import Hits, best_hits
 from gingham.index.embedded.rows import Table
-from gingham.index.embedded.taught import TaughtLooks, damage_named
-from gingham.index.filters import Where
-from gingham.index.tags import TagValue
+from gingham.index.embedded.tags import check_text
+from gingham.index.filters import EVERYWHERE, Where
+from gingham.index.index import (
+    Change,
+    Delete,
+    Drop,
+    Fill,
+    Match,
+    Metric,
+    Query,
+    State,
+    Tag,
+    Term,
+    Untag,
+    Upsert,
+)
+from gingham.results import Facets
 
-EVERYWHERE = Where()
+logger = logging.getLogger(__name__)
+
 _FEW = 1_000  # so many images or fewer are scored one by one (1 ms), never by the graph
 
 
-class VectorIndex:
-    """An index in a folder; one process at a time. Use `create` or `open`, then `close`.
+class EmbeddedIndex:
+    """An `Index` in a folder, held by one process at a time until `close`.
 
-    Changes are durable after `flush` or `close`. The index of a process killed before opens empty:
-    `interrupted` is then true, and images, tags and taught looks are to be put again from where
-    the truth is.
+    A process that ends between a change of vectors and `commit` leaves an empty index behind, as
+    does damage (a warning says so); changes of tags and further looks are undone.
 
-    Attributes
+    Parameters
     ----------
-    interrupted : whether the last process to change this index ended without `flush`.
+    folder : made if it is not there.
+
+    Raises
+    ------
+    CatalogueBusyError
+        If another process holds the index.
     """
 
-    def __init__(self, folder: Path, *, create_width: int | None) -> None:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         # Without its log, Edge lets a second process in.
         self._lock = FileLock(folder / "lock", thread_local=False)
@@ -51,290 +72,156 @@ class VectorIndex:
         except Timeout:
             raise CatalogueBusyError(f"another process holds the index {folder} open") from None
         self._mark = folder / "changed"
-        self._looks = TaughtLooks(folder / "looks")
-        self._table: Table
-        self._graph: Graph
-        self._changed = self.interrupted = False
+        self._graph: Graph | None = None
+        self._changed = False
         try:
-            if create_width is None:
-                self._load()
-            else:
-                self._make(create_width)
+            self._load()
         except BaseException:
             self._lock.release()
             raise
 
-    @classmethod
-    def create(cls, folder: str | Path, width: int) -> Self:
-        """Make an empty index of vectors of `width` numbers, in place of one that is there.
+    def state(self) -> State:
+        """Give what was committed last."""
+        return self._table.state
 
-        Raises
-        ------
-        InputError
-            If `width` is below 1.
-        CatalogueBusyError
-            If another process holds it open.
+    def reset(self, looks: Mapping[str, int]) -> None:
+        """Forget everything and be an index of these looks, see `Index.reset`."""
+        if not looks or min(looks.values()) < 1:
+            raise InputError(f"an index needs looks, each of width 1 or more; got {dict(looks)}")
+        self._empty()
+        self._take(Table(looks))
+        self._graph = Graph.create(self._folder / "graph", sum(looks.values()))
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make changes, see `Index.apply`."""
+        for change in changes:
+            match change:
+                case Upsert(ids, vectors):
+                    self._upsert(ids, vectors)
+                case Delete(ids):
+                    self._delete(ids)
+                case Tag(attribute, tags):
+                    rows = self._table.rows_of(list(tags))
+                    self._table.tags.put(attribute, rows, list(tags.values()))
+                case Untag(attribute):
+                    self._table.tags.clear(attribute)
+                case Fill(look, metric, ids, vectors):
+                    self._fill(look, metric, ids, vectors)
+                case Drop(look):
+                    self._further.drop(look)
+
+    def commit(self, state: State) -> None:
+        """Make all changes durable together with what they amount to, and quick to search.
+
+        While the graph is built over what was added, it takes the memory and the disk of the new
+        segment beside the old one.
         """
-        if width < 1:
-            raise InputError(f"width must be at least 1, got {width}")
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        return cls(Path(folder), create_width=width)
+        if self._changed and self._graph is not None:
+            self._graph.optimise()
+            self._graph.flush()
+        self._further.sync()
+        self._table.state = dict(state)
+        self._table.further = self._further.listed
+        self._table.save(self._folder / "table.npz")
+        self._mark.unlink(missing_ok=True)
+        self._changed = False
+        self._further.clear_up()
 
-    @classmethod
-    def open(cls, folder: str | Path) -> Self:
-        """Open the index in `folder`.
+    def query(self, query: Query) -> list[Match]:
+        """Find the images of the largest score, see `Index.query`.
 
-        Raises
-        ------
-        CatalogueError
-            If there is none, or it cannot be read.
-        CatalogueBusyError
-            If another process holds it open.
+        Candidates come from the graph by the built-in looks and from a full scan by the further
+        ones; as long as an image in neither list could score as high as the n-th best, both are
+        widened.
         """
-        if not Path(folder, "table.npz").is_file():
-            raise CatalogueError(f"there is no index in {folder}; run: gingham rebuild CATALOGUE")
-        return cls(Path(folder), create_width=None)
+        self._check(query)
+        mask = self._table.mask(query.where)
+        vector = np.zeros(self._width, np.float32)
+        extra = np.zeros(len(mask), np.float32)
+        scanned: dict[int, Floats] = {}
+        for i, term in enumerate(query.terms):
+            if term.look in self._blocks:
+                vector[self._blocks[term.look]] += np.float32(term.weight) * term.vector
+            elif term.weight:
+                scanned[i] = self._further.compare(term.look, term.vector, len(mask))
+                extra += np.float32(term.weight) * scanned[i]
+        rows, scores = self._best(vector, extra, bool(scanned), mask, query.n)
+        kept = scores >= query.min_score
+        rows, scores = rows[kept], scores[kept]
+        return self._matches(query.terms, rows, scores, scanned)
 
-    def __enter__(self) -> Self:
-        return self
+    def facets(self, where: Where = EVERYWHERE) -> Facets:
+        """Count images and values, see `Index.facets`."""
+        mask = self._table.mask(where)
+        return Facets(int(mask.sum()), self._table.tags.facets(mask))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def ids(self, where: Where = EVERYWHERE) -> list[str]:
+        """List images, sorted."""
+        return sorted(self._table.ids_of(np.flatnonzero(self._table.mask(where))))
 
-    @property
-    def width(self) -> int:
-        """Length of the stored vectors."""
-        return self._table.width
-
-    @property
-    def rows(self) -> int:
-        """The number of rows, those of removed images too."""
-        return len(self._table)
-
-    def rows_of(self, ids: Sequence[str]) -> Rows:
-        """Say in which row each image stands.
-
-        Raises
-        ------
-        InputError
-            If an id is not in the index.
-        """
-        return self._table.rows_of(ids)
-
-    @property
-    def looks(self) -> tuple[str, ...]:
-        """Names of the taught looks, sorted."""
-        return self._looks.names
+    def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
+        """Give stored vectors, see `Index.vectors`."""
+        return self._vectors(self._table.rows_of(ids), looks)
 
     def close(self) -> None:
-        """Make all changes durable and let go of the folder; closing again does nothing."""
+        """Let go of the folder; closing again does nothing."""
         if self._lock.is_locked:
             try:
-                self.flush()
-                self._graph.close()
+                if self._graph is not None:
+                    self._graph.close()
             finally:
                 self._lock.release()
 
-    def flush(self) -> None:
-        """Make all changes durable."""
-        if self._changed:
-            self._graph.flush()
-            self._table.save(self._folder / "table.npz")
-            self._mark.unlink(missing_ok=True)
-            self._changed = False
+    @property
+    def _width(self) -> int:
+        return sum(self._table.looks.values())
 
-    def optimise(self) -> bool:
-        """Flush, and build the graph over what was added.
-
-        Meanwhile it takes the memory and the disk of the new segment beside the old one.
-
-        Returns
-        -------
-        Whether there was something to do.
-        """
-        self._touch()
-        changed = self._graph.optimise()
-        self.flush()
-        return changed
-
-    def upsert(self, ids: Sequence[str], vectors: Floats) -> None:
-        """Add images, or replace the vectors of those that are there; their tags stay.
-
-        Parameters
-        ----------
-        ids : SHA-256 of each image, 64 lower-case hex characters.
-        vectors : (N, width) array, finite.
-
-        Raises
-        ------
-        InputError
-            If an id is no SHA-256 or comes twice, or a vector is not finite.
-        ShapeError
-            If `vectors` has another shape.
-        """
-        _check(vectors, "vectors", (len(ids), self.width))
+    def _upsert(self, ids: Sequence[str], vectors: Mapping[str, Floats]) -> None:
+        if vectors.keys() != self._blocks.keys() or self._graph is None:
+            raise InputError(f"vectors must be of {list(self._blocks)}, got {list(vectors)}")
+        for look, width in self._table.looks.items():
+            _check_array(vectors[look], f"vectors[{look!r}]", (len(ids), width))
         if len(set(ids)) < len(ids):
             raise InputError(f"ids must be different, {len(ids) - len(set(ids))} are repeated")
         self._touch()
         self._table.add(ids)
-        self._graph.put(self._table.rows_of(ids), vectors)
+        joined = np.concatenate([vectors[look] for look in self._blocks], axis=1)
+        self._graph.put(self._table.rows_of(ids), joined)
 
-    def delete(self, ids: Sequence[str]) -> None:
-        """Remove images with their tags; ids that are not there are passed over."""
-        self._touch()
-        self._graph.delete(self._table.remove(ids))
+    def _delete(self, ids: Sequence[str]) -> None:
+        if self._graph is not None:
+            self._touch()
+            self._graph.delete(self._table.remove(ids))
 
-    def set_tags(self, attribute: str, tags: Mapping[str, TagValue]) -> None:
-        """Set the value (or, of kind multi, the values) that images have of an attribute.
+    def _fill(self, look: str, metric: Metric, ids: Sequence[str], vectors: Floats) -> None:
+        if look in self._blocks:
+            raise InputError(f"the look {look!r} is built in: its vectors come with the images")
+        check_text("a look", look)
+        width = self._further.width(look) if look in self._further else max(1, vectors.shape[-1])
+        _check_array(vectors, "vectors", (len(ids), width))
+        self._further.fill(look, metric, self._table.rows_of(ids), vectors)
 
-        Parameters
-        ----------
-        tags : id -> a value, several values, or no value at all (which clears).
+    def _check(self, query: Query) -> None:
+        if query.n < 1:
+            raise InputError(f"n must be at least 1, got {query.n}")
+        if not query.terms:
+            raise InputError("a query needs at least one term")
+        if np.isnan(query.min_score):
+            raise InputError("min_score must be a number, got nan")
+        for term in query.terms:
+            width = self._table.looks.get(term.look) or self._further.width(term.look)
+            _check_array(term.vector, f"the vector of {term.look!r}", (width,))
+            if not np.isfinite(term.weight):
+                raise InputError(f"the weight of {term.look!r} must be finite, got {term.weight}")
 
-        Raises
-        ------
-        InputError
-            If an id is not in the index, or a name or value is not valid text.
-        """
-        rows = self._table.rows_of(list(tags))
-        self._touch()
-        self._table.tags.put(attribute, rows, list(tags.values()))
-
-    def clear_tags(self, attribute: str) -> None:
-        """Forget an attribute's tags on every image; nothing happens if there are none."""
-        self._touch()
-        self._table.tags.clear(attribute)
-
-    def tags(self, ids: Sequence[str]) -> list[dict[str, tuple[str, ...]]]:
-        """Give the tags of images: attribute -> values, attributes without a tag left out.
-
-        Raises
-        ------
-        InputError
-            If an id is not in the index.
-        """
-        return [self._table.tags.of(row) for row in self._table.rows_of(ids).tolist()]
-
-    def set_look(self, name: str, ids: Sequence[str], vectors: Floats) -> None:
-        """Store a taught look, in place of all the vectors it had; no rebuild follows.
-
-        Parameters
-        ----------
-        ids : images in the index; those left out score 0 in this look.
-        vectors : (N, d) array, finite; stored as it is (give unit rows).
-
-        Raises
-        ------
-        InputError
-            If an id is not in the index, or a vector is not finite.
-        ShapeError
-            If `vectors` is not (len(ids), d).
-        """
-        _check(vectors, "vectors", (len(ids), max(1, vectors.shape[-1])))
-        rows = self._table.rows_of(ids)
-        self.flush()  # the file counts on row numbers: they must be durable before it is
-        full = np.zeros((len(self._table), vectors.shape[1]), np.float32)
-        full[rows] = vectors
-        self._looks.put(name, full)
-
-    def drop_look(self, name: str) -> None:
-        """Forget a taught look; nothing happens if it is not there."""
-        self._looks.drop(name)
-
-    def look_vectors(self, name: str, ids: Sequence[str]) -> Floats:
-        """Give the (N, d) vectors of a taught look; zero where an image was left out.
-
-        Raises
-        ------
-        InputError
-            If there is no such look, or an id is not in the index.
-        """
-        rows, stored = self._table.rows_of(ids), self._looks.get(name)
-        found = np.zeros((len(rows), stored.shape[1]), np.float32)
-        inside = rows < len(stored)
-        found[inside] = stored[rows[inside]]
-        return found
-
-    def vectors(self, ids: Sequence[str]) -> Floats:
-        """Give the stored (N, width) vectors.
-
-        Raises
-        ------
-        InputError
-            If an id is not in the index.
-        """
-        rows = self._table.rows_of(ids)
-        return self._graph.vectors(rows) if len(rows) else np.zeros((0, self.width), np.float32)
-
-    def ids(self, where: Where = EVERYWHERE) -> list[str]:
-        """List the images that satisfy `where`, sorted."""
-        return sorted(self._table.ids_of(np.flatnonzero(self._table.mask(where))))
-
-    def count(self, where: Where = EVERYWHERE) -> int:
-        """Count the images that satisfy `where`."""
-        return int(self._table.mask(where).sum())
-
-    def facets(self, where: Where = EVERYWHERE) -> dict[str, dict[str, int]]:
-        """Count the images of each value among those that satisfy `where`.
-
-        Returns
-        -------
-        attribute -> value -> count above zero, most frequent first; exact, all values.
-        """
-        return self._table.tags.facets(self._table.mask(where))
-
-    def query(
-        self,
-        vector: Floats,
-        n: int,
-        where: Where = EVERYWHERE,
-        *,
-        taught: Mapping[str, Floats] | None = None,
-        added: Floats | None = None,
-    ) -> Hits:
-        """Find the images of the largest score.
-
-        The score is ``vector @ stored + sum_k taught[k] @ look_k + added``.
-
-        Candidates come from the graph by the first part and from a full scan by the second; as
-        long as an image in neither list could score as high as the n-th best, both are widened.
-
-        Parameters
-        ----------
-        vector : (width,) array; all zero to search by taught looks alone.
-        n : at most so many answers.
-        where : only images that satisfy it.
-        taught : taught look -> (d,) array.
-        added : (rows,) array: what each row scores besides, in looks that others keep.
-
-        Raises
-        ------
-        InputError
-            If `n` is below 1, a vector is not finite, or a taught look is not there.
-        ShapeError
-            If a vector has another length.
-        """
-        if n < 1:
-            raise InputError(f"n must be at least 1, got {n}")
-        _check(vector, "vector", (self.width,))
-        mask = self._table.mask(where)
-        extra = np.zeros(len(mask), np.float32)
-        if added is not None:
-            _check(added, "added", (len(mask),))
-            extra += added
-        for name, part in (taught or {}).items():
-            stored = self._looks.get(name)
-            _check(part, f"taught[{name!r}]", stored.shape[1:])
-            extra[: len(stored)] += stored @ part.astype(np.float32)
+    def _best(
+        self, vector: Floats, extra: Floats, scanned: bool, mask: NDArray[np.bool_], n: int
+    ) -> tuple[Rows, Floats]:
+        """Give the n rows of `mask` of the largest ``vector @ stored + extra``, best first."""
         matching = np.flatnonzero(mask)
         n = min(n, len(matching))
-        if not n or not vector.any():
-            return best_hits(self._table.ids_of, matching, extra[matching], n)
+        if not n or not vector.any() or self._graph is None:
+            return self._first(matching, extra[matching], n)
         width = (n + 16) * len(mask) // len(matching)
         while True:
             exact = len(matching) <= max(_FEW, 4 * width)
@@ -346,7 +233,7 @@ class VectorIndex:
                 rows, scores = self._graph.nearest(vector, width)
                 bound = scores[-1]
             rows, scores = rows[mask[rows]], scores[mask[rows]]
-            if (taught or added is not None) and not exact:
+            if scanned and not exact:
                 order = matching[np.argpartition(-extra[matching], width)]
                 more, more_scores = self._graph.score(vector, np.setdiff1d(order[:width], rows))
                 rows, scores = np.append(rows, more), np.append(scores, more_scores)
@@ -354,38 +241,98 @@ class VectorIndex:
             totals = scores + extra[rows]
             # At equality, an image not seen could come first by its id.
             if exact or (len(rows) >= n and np.partition(totals, -n)[-n] > bound):
-                return best_hits(self._table.ids_of, rows, totals, n)
+                return self._first(rows, totals, n)
             width *= 4
 
+    def _first(self, rows: Rows, scores: Floats, n: int) -> tuple[Rows, Floats]:
+        """Give the n rows of the largest scores, equals in the order of their ids."""
+        if len(rows) > n > 0:
+            kept = scores >= np.partition(scores, -n)[-n]
+            rows, scores = rows[kept], scores[kept]
+        ids = np.array(self._table.ids_of(rows), dtype=str)
+        order = np.lexsort((ids, -scores))[:n]
+        return rows[order], scores[order]
+
+    def _matches(
+        self, terms: Sequence[Term], rows: Rows, scores: Floats, scanned: Mapping[int, Floats]
+    ) -> list[Match]:
+        unscanned = {term.look for i, term in enumerate(terms) if i not in scanned}
+        stored = self._vectors(rows, sorted(unscanned))
+        compared = [
+            scanned[i][rows]
+            if i in scanned
+            else compare(self._further.metric(term.look), term.vector, stored[term.look])
+            for i, term in enumerate(terms)
+        ]
+        return [
+            Match(key, score, parts, self._table.tags.of(row))
+            for key, score, parts, row in zip(
+                self._table.ids_of(rows),
+                scores.tolist(),
+                zip(*(part.tolist() for part in compared), strict=True),
+                rows.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _vectors(self, rows: Rows, looks: Sequence[str]) -> dict[str, Floats]:
+        joined = np.zeros((0, self._width), np.float32)
+        if len(rows) and self._graph is not None and any(look in self._blocks for look in looks):
+            joined = self._graph.vectors(rows)
+        return {
+            look: joined[:, self._blocks[look]]
+            if look in self._blocks
+            else self._further.get(look, rows)
+            for look in looks
+        }
+
     def _touch(self) -> None:
-        """Note on disk, before the first change, that what follows is not yet flushed."""
+        """Note on disk, before the first change of vectors, that they are not yet committed."""
         if not self._changed:
             self._mark.touch()
             self._changed = True
 
-    def _make(self, width: int) -> None:
-        (self._folder / "table.npz").unlink(missing_ok=True)
-        for name in ("graph", "looks"):
-            shutil.rmtree(self._folder / name, ignore_errors=True)
-        self._table = Table(width)
-        self._graph = Graph.create(self._folder / "graph", width)
-        self._touch()
-        self.flush()
-
     def _load(self) -> None:
-        with damage_named(self._folder):
-            self._table = Table.load(self._folder / "table.npz")
-            self._graph = Graph(self._folder / "graph")
-            same = len(self._graph) == len(self._table.rows)
-            self.interrupted = self._mark.exists() or not same
-            if self.interrupted:
-                # A shard killed while it was written may find points that it does not list:
-                # what the table does not name cannot be trusted to be dropped.
-                self._graph.close()
-                self._make(self._table.width)
+        path = self._folder / "table.npz"
+        if path.is_file() and not self._mark.exists():
+            try:
+                self._take(Table.load(path))
+                self._further.check()
+                self._graph = Graph(self._folder / "graph")
+                if len(self._graph) == len(self._table.rows):
+                    return
+                raise ValueError(f"{len(self._graph)} vectors of {len(self._table.rows)} images")
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # a panic in Rust is no Exception
+                logger.warning("%s: rebuilding it now", unreadable(self._folder, error))
+        # A shard killed while it was written may find points that it does not list: what the
+        # table does not name cannot be trusted to be dropped.
+        self._empty()
+
+    def _empty(self) -> None:
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+        for path in self._folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
+                path.unlink()
+        self._take(Table({}))
+
+    def _take(self, table: Table) -> None:
+        ends = list(accumulate(table.looks.values()))
+        self._table = table
+        self._blocks = {
+            look: slice(end - width, end)
+            for (look, width), end in zip(table.looks.items(), ends, strict=True)
+        }
+        self._further = FurtherLooks(self._folder / "looks", table.further)
+        self._changed = False
 
 
-def _check(array: Floats, name: str, shape: tuple[int, ...]) -> None:
+def _check_array(array: Floats, name: str, shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise ShapeError(name, expected=str(shape), got=array.shape)
     if not np.isfinite(array).all():

@@ -1,21 +1,23 @@
-"""Which image stands in which row of the index, and its tags: one file, replaced whole."""
+"""Which image stands in which row of the index, its tags, its state: one file, replaced whole."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
+from gingham.index.embedded.tags import Tags
 from gingham.index.filters import Where
-from gingham.index.tags import Tags
 from gingham.store.files import replace_file
 
 Rows = NDArray[np.int64]
+
+_VERSION = 2
 
 
 class Table:
@@ -23,16 +25,19 @@ class Table:
 
     Parameters
     ----------
-    width : of the vectors that the rows stand for; kept here so that it is saved too.
+    looks : built-in look -> width of its vectors, in the order in which they are joined.
 
     Attributes
     ----------
     rows : image -> row, of the images that are there.
     tags : their tags.
+    further, state : JSON that is saved with the rest.
     """
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, looks: Mapping[str, int]) -> None:
+        self.looks = dict(looks)
+        self.further: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
         self.rows: dict[str, int] = {}
         self.tags = Tags()
         self._ids: list[str] = []
@@ -44,9 +49,12 @@ class Table:
         # Opened here: numpy leaves a file that is no archive open.
         with path.open("rb") as raw, np.load(raw) as file:
             head = json.loads(file["head"].tobytes())
+            if head.get("version") != _VERSION:
+                raise ValueError("another version of gingham wrote it")
             codes = [file[f"codes{i}"] for i in range(len(head["attributes"]))]
             hexed, live = file["ids"].tobytes().hex(), file["live"]
-        table = cls(head["width"])
+        table = cls(head["looks"])
+        table.further, table.state = head["further"], head["state"]
         table._ids = [hexed[i : i + 64] for i in range(0, len(hexed), 64)]
         table._live = live
         table.rows = {table._ids[row]: row for row in np.flatnonzero(live).tolist()}
@@ -56,9 +64,15 @@ class Table:
     def save(self, path: Path) -> None:
         """Write everything; `path` holds the old state or the new, even after a power cut."""
         attributes, codes = self.tags.dump()
-        head = json.dumps({"width": self.width, "attributes": attributes}).encode()
+        head = {
+            "version": _VERSION,
+            "looks": self.looks,
+            "further": self.further,
+            "state": self.state,
+            "attributes": attributes,
+        }
         arrays = {
-            "head": np.frombuffer(head, np.uint8),
+            "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
             "ids": np.frombuffer(bytes.fromhex("".join(self._ids)), np.uint8),
             "live": self._live,
         } | {f"codes{i}": column for i, column in enumerate(codes)}

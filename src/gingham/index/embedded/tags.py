@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import InputError
 from gingham.index.filters import Where
-
-TagValue = str | Collection[str]
+from gingham.index.index import TagValue
 
 
 class Tags:
@@ -62,7 +61,7 @@ class Tags:
         InputError
             If the attribute or a value is empty or not valid text.
         """
-        _check_text("an attribute", attribute)
+        check_text("an attribute", attribute)
         sets = dict(self._sets.get(attribute, {(): 0}))
         new = np.empty(len(rows), np.int32)
         # Thousands of images share a value: what is checked and sorted once is looked up after.
@@ -73,7 +72,7 @@ class Tags:
             if code is None:
                 members = (value,) if isinstance(value, str) else tuple(sorted(set(value)))
                 for member in members:
-                    _check_text(f"a value of {attribute!r}", member)
+                    check_text(f"a value of {attribute!r}", member)
                 code = seen[key] = sets.setdefault(members, len(sets))
             new[i] = code
         self._sets[attribute] = sets
@@ -131,7 +130,14 @@ class Tags:
         return matches[self._codes[attribute]]
 
 
-def _check_text(what: str, text: object) -> None:
+def check_text(what: str, text: object) -> None:
+    """Refuse what is no text, or cannot be written.
+
+    Raises
+    ------
+    InputError
+        See above.
+    """
     if not isinstance(text, str) or not text:
         raise InputError(f"{what} must be text, not empty; got {text!r}")
     try:

@@ -1,0 +1,266 @@
+"""What is particular to the index in a folder: its graph, its files, its lock, and being killed."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.index.embedded.index import EmbeddedIndex
+from gingham.index.filters import parse_where
+from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
+
+BIG = 3000
+KEYS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(6000)]
+
+
+def vectors(n: int, width: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+
+
+# Low rank, as real features are: in 1,920 dimensions at random no graph leads anywhere.
+LARGE = vectors(BIG, 16, 1) @ vectors(16, 1920, 2)
+LARGE[2000:2010] = LARGE[17]
+SHAPE = vectors(BIG, 3, 3)
+SHAPE[2900:] = 0
+COLOURS = ["rare" if i % 100 == 0 else ("red", "green", "unknown")[i % 3] for i in range(BIG)]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedIndex]:
+    """Three thousand images of 1,920 numbers: enough for a graph."""
+    index = EmbeddedIndex(tmp_path_factory.mktemp("large"))
+    index.reset({"near": 1000, "far": 920})
+    index.apply(
+        [
+            Upsert(KEYS[:BIG], {"near": LARGE[:, :1000], "far": LARGE[:, 1000:]}),
+            Tag("colour", dict(zip(KEYS[:BIG], COLOURS, strict=True))),
+            Fill("shape", "dot", KEYS[:1500], SHAPE[:1500]),
+            Fill("shape", "dot", KEYS[2899:1499:-1], SHAPE[2899:1499:-1]),
+            Fill("rgb", "l1", KEYS[:BIG], SHAPE),
+        ]
+    )
+    index.commit({})
+    yield index
+    index.close()
+
+
+def terms(vector: NDArray[np.float32], weight: float = 1) -> list[Term]:
+    return [Term("near", vector[:1000], weight), Term("far", vector[1000:], weight)]
+
+
+def scan(scores: NDArray[np.floating], n: int, keep: NDArray[np.bool_]) -> list[tuple[str, float]]:
+    pairs = [(KEYS[i], float(s)) for i, s in enumerate(scores) if keep[i]]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:n]
+
+
+@pytest.mark.parametrize("where", ["", "colour=red", "colour=rare", "colour!=red"])
+@pytest.mark.parametrize("mixture", [(1, 0, 0), (0, 300, 0), (1, 300, 0), (1, 0, 600), (0, 9, 9)])
+def test_query_equals_a_full_scan(
+    large: EmbeddedIndex, where: str, mixture: tuple[float, float, float]
+) -> None:
+    filters = parse_where([where] if where else [], large.facets().attributes)
+    keep = np.array([not where or (c == where.split("=")[1]) != ("!" in where) for c in COLOURS])
+    built_in, shape, rgb = mixture
+    for seed in range(4):
+        apart = -np.abs(SHAPE - SHAPE[seed]).mean(axis=1)
+        scores = built_in * (LARGE @ LARGE[seed]) + shape * (SHAPE @ SHAPE[seed]) + rgb * apart
+        asked = [
+            *terms(LARGE[seed], built_in),
+            Term("shape", SHAPE[seed], shape),
+            Term("rgb", SHAPE[seed], rgb),
+        ]
+        expected = scan(scores, 10, keep)
+        found = large.query(Query(asked, 10, filters))
+        np.testing.assert_allclose([m.score for m in found], [s for _, s in expected], rtol=1e-4)
+        assert {match.id for match in found} == {key for key, _ in expected}
+        for match in found:
+            row = KEYS.index(match.id)
+            parts = (
+                LARGE[row, :1000] @ LARGE[seed, :1000],
+                LARGE[row, 1000:] @ LARGE[seed, 1000:],
+                SHAPE[row] @ SHAPE[seed],
+                apart[row],
+            )
+            np.testing.assert_allclose(match.compared, parts, rtol=1e-4, atol=1e-4)
+
+
+def names(found: list[Match]) -> list[str]:
+    return [match.id for match in found]
+
+
+def test_equal_scores_come_in_the_order_of_ids(large: EmbeddedIndex) -> None:
+    same = sorted([KEYS[17], *KEYS[2000:2010]])
+    assert names(large.query(Query(terms(LARGE[17]), 5))) == same[:5]
+    assert names(large.query(Query(terms(LARGE[17]), 11))) == same
+
+
+def test_fewer_matches_than_asked_for(large: EmbeddedIndex) -> None:
+    where = parse_where(["colour=rare"], {"colour": ["rare"]})
+    assert len(large.query(Query(terms(LARGE[0]), 100, where))) == 30
+    where = parse_where(["colour=blue"], {"colour": ["blue"]})
+    assert large.query(Query(terms(LARGE[0]), 5, where)) == []
+
+
+def test_vectors_come_back(large: EmbeddedIndex) -> None:
+    found = large.vectors([KEYS[5], KEYS[2950], KEYS[5]], ["far", "shape"])
+    np.testing.assert_array_equal(found["far"], LARGE[[5, 2950, 5], 1000:])
+    np.testing.assert_array_equal(found["shape"], SHAPE[[5, 2950, 5]])
+    assert large.vectors([], ["near"])["near"].shape == (0, 1000)
+
+
+def filled(folder: Path, count: int, width: int = 2) -> EmbeddedIndex:
+    index = EmbeddedIndex(folder)
+    index.reset({"look": width})
+    index.apply([Upsert(KEYS[:count], {"look": vectors(count, width)})])
+    index.apply([Fill("rgb", "l1", KEYS[:count], vectors(count, 3))])
+    index.commit({"count": count})
+    return index
+
+
+def test_thousands_of_values(tmp_path: Path) -> None:
+    index = filled(tmp_path, 4000)
+    index.apply([Tag("sku", {k: f"v{i % 3000}" for i, k in enumerate(KEYS[:4000])})])
+    facets = index.facets().attributes["sku"]
+    index.close()
+    assert len(facets) == 3000
+    assert list(facets.values()) == [2] * 1000 + [1] * 2000
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    index = EmbeddedIndex(tmp_path)
+    with pytest.raises(CatalogueBusyError, match="another process"):
+        EmbeddedIndex(tmp_path)
+    code = f"""
+    from pathlib import Path
+    from gingham.index.embedded.index import EmbeddedIndex
+    EmbeddedIndex(Path({str(tmp_path)!r}))
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert "CatalogueBusyError" in done.stderr
+    index.close()
+    EmbeddedIndex(tmp_path).close()
+
+
+@pytest.mark.parametrize("damage", ["table.npz", "graph"])
+def test_a_damaged_index_warns_and_is_empty(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path, 9).close()
+    if damage == "table.npz":
+        (tmp_path / damage).write_bytes(b"PK\x03\x04")
+    for file in (tmp_path / damage).rglob("*.*"):
+        file.write_bytes(b"{")
+    index = EmbeddedIndex(tmp_path)
+    assert "cannot be read" in caplog.text
+    assert str(tmp_path) in caplog.text
+    assert dict(index.state()) == {}
+    assert index.facets().images == 0
+    index.close()
+
+
+def test_a_damaged_look_says_what_to_do(tmp_path: Path) -> None:
+    index = filled(tmp_path, 9)
+    (file,) = tmp_path.glob("looks/*")
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CatalogueError, match=r"107 bytes instead of 108.+ rebuild CATALOGUE"):
+        index.query(Query([Term("rgb", vectors(1, 3)[0], 1)], 1))
+    index.close()
+
+
+def test_no_file_is_left_behind(tmp_path: Path) -> None:
+    index = filled(tmp_path, 9)
+    for seed in range(3):
+        index.apply([Fill("rgb", "l1", KEYS[:9], vectors(9, 3, seed))])
+    index.commit({})
+    assert len(list(tmp_path.glob("looks/*"))) == 1
+    index.apply([Fill("rgb", "l1", KEYS[:9], vectors(9, 3, 5))])
+    index.close()
+    index = EmbeddedIndex(tmp_path)
+    assert len(list(tmp_path.glob("looks/*"))) == 1
+    np.testing.assert_array_equal(index.vectors(KEYS[:9], ["rgb"])["rgb"], vectors(9, 3, 2))
+    index.close()
+
+
+def test_prints_nothing_and_exits_quietly(tmp_path: Path) -> None:
+    code = f"""
+    from pathlib import Path
+    import numpy as np
+    from gingham.index.embedded.index import EmbeddedIndex
+    from gingham.index.index import Upsert
+    index = EmbeddedIndex(Path({str(tmp_path)!r}))
+    index.reset({{"look": 2}})
+    index.apply([Upsert(["{KEYS[0]}"], {{"look": np.ones((1, 2), np.float32)}})])
+    index.commit({{}})
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from test_embedded_index import KEYS, vectors
+from gingham.index.embedded.index import EmbeddedIndex
+from gingham.index.index import Delete, Fill, Tag, Upsert
+
+index = EmbeddedIndex(Path(sys.argv[1]))
+index.reset({"look": 256})
+print("ready", flush=True)
+stored = vectors(6000, 256)
+for start in range(0, 6000, 100):
+    batch = slice(start, start + 100)
+    index.apply([
+        Upsert(KEYS[batch], {"look": stored[batch]}),
+        Tag("colour", dict.fromkeys(KEYS[batch], "red")),
+        Fill("shape", "dot", KEYS[batch], stored[batch, :2]),
+        Delete(KEYS[start : start + 5]),
+    ])
+    if start % 500 == 0:
+        index.commit({"done": start + 100})
+"""
+
+
+def test_kill_at_any_moment(tmp_path: Path) -> None:
+    """After SIGKILL the index is as it was committed, or empty; and takes everything again."""
+    folder = tmp_path / "index"
+    stored = vectors(6000, 256)
+    outcomes = set()
+    for moment in np.random.default_rng(0).uniform(0, 0.8, 6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        time.sleep(moment)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        index = EmbeddedIndex(folder)
+        done = index.state().get("done", 0)
+        outcomes.add(bool(done))
+        expected = [i for i in range(done) if i % 100 >= 5]
+        assert index.ids() == sorted(KEYS[i] for i in expected)
+        if done:
+            found = index.vectors([KEYS[i] for i in expected], ["look", "shape"])
+            np.testing.assert_array_equal(found["look"], stored[expected])
+            np.testing.assert_array_equal(found["shape"], stored[expected, :2])
+            assert index.facets().attributes == {"colour": {"red": len(expected)}}
+        index.reset({"look": 256})
+        index.apply([Upsert(KEYS[:1500], {"look": stored[:1500]})])
+        index.commit({})
+        assert names(index.query(Query([Term("look", stored[7], 1)], 1))) == [KEYS[7]]
+        index.close()
+    assert False in outcomes

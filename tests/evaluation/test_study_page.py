@@ -68,6 +68,14 @@ def test_every_plot_is_drawn_and_nothing_complains(
         )
         assert len(tiles) > 24
         assert all(said and uri.startswith('url("data:image/jpeg') for said, uri in tiles)
+        # No section leaves the right side of the page empty.
+        reached = page.evaluate(
+            """() => [...document.querySelectorAll("section")].map((one) => Math.max(
+              ...[...one.querySelectorAll("figure, .scroll, .search, .tiles")]
+                .map((part) => part.getBoundingClientRect().right)))"""
+        )
+        assert len(reached) == 7
+        assert min(reached) > 0.85 * width
         # Wide tables scroll inside themselves, never the page.
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -330,9 +330,10 @@ def test_a_query_is_no_answer_and_counts_once(examples: Path, tmp_path: Path) ->
     assert [sheet["query"] == row for sheet in found["sheets"]] == [True, False]
     for sheet in found["sheets"]:
         assert all(row not in rows for rows in sheet["found"].values())
-    assert '<p class="soft">18 images;' in (tmp_path / "out" / "report.html").read_text(
-        encoding="utf-8"
-    )
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert '<p class="soft">18 images;' in page
+    assert page.count('aria-label="query.jpg, query"') == 1
+    assert "no  label" not in page
 
 
 def test_a_damaged_shard_is_mended_by_the_advice_given(examples: Path, tmp_path: Path) -> None:

@@ -184,17 +184,17 @@ def study_page(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
     return out / "report.html"
 
 
+@pytest.fixture
+def file(name: str, request: pytest.FixtureRequest) -> Path:
+    if name == "study":
+        return cast(Path, request.getfixturevalue("study_page"))
+    return cast(Path, request.getfixturevalue("pages")[name])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 420])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits(
-    browser: Any, name: str, width: int, scheme: str, request: pytest.FixtureRequest
-) -> None:
-    file = (
-        request.getfixturevalue("study_page")
-        if name == "study"
-        else request.getfixturevalue("pages")[name]
-    )
+def test_a_page_fits(browser: Any, name: str, file: Path, width: int, scheme: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
     asked: list[str] = []
@@ -220,6 +220,16 @@ def test_a_page_fits(
     assert policy.startswith("default-src 'none'; img-src data:")
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_printed_page_is_whole(browser: Any, name: str, file: Path) -> None:
+    # A4 without its margins; on paper nobody scrolls.
+    page = browser.new_page(viewport={"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    page.goto(file.as_uri())
+    assert page.evaluate(CUT.replace('["auto", "scroll"].includes(overflowX)', "false")) == []
     page.close()
 
 

@@ -11,7 +11,7 @@ from gingham.evaluation.study.sections import Sections
 from gingham.options import ReadOptions
 from gingham.report.kit import short, thumbnail, write_page
 
-THUMBNAIL = 96
+THUMBNAIL = 112
 MOST_THUMBNAILS = 4000
 MOST_NOTES = 20
 

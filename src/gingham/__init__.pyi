@@ -1,7 +1,7 @@
 """The public names and where each lives; `__init__.py` imports one when it is first asked for."""
 
-from .attributes.multi_estimator import MultiAttributeClassifier as MultiAttributeClassifier
-from .attributes.single_estimator import AttributeClassifier as AttributeClassifier
+from .attributes.estimators import AttributeClassifier as AttributeClassifier
+from .attributes.estimators import MultiAttributeClassifier as MultiAttributeClassifier
 from .backbones.descriptors import significant_activations as significant_activations
 from .backbones.runtime import load_runtime as load_runtime
 from .backbones.table import BACKBONES as BACKBONES

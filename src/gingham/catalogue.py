@@ -23,6 +23,7 @@ from gingham.operations.query import read_examples
 from gingham.operations.remove import remove
 from gingham.operations.sheet import write_sheet
 from gingham.operations.tag import tag
+from gingham.operations.teach import TableColumns, teach
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -137,9 +138,6 @@ class Catalogue(OpenCatalogue):
             If there are fewer than two values or two examples, or a column, layer or file is
             missing; then nothing is stored.
         """
-        # Only teaching needs scikit-learn, which takes a second to import.
-        from gingham.operations.teach import TableColumns, teach
-
         return teach(
             self._truth,
             self._attributes,

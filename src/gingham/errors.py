@@ -44,7 +44,12 @@ class MissingExtraError(GinghamError, ImportError):
         super().__init__(f"{missing} not installed; run: pip install 'gingham[{extra}]'")
 
 
-_PACKAGES = {"faiss": "faiss-cpu", "pytorch_grad_cam": "grad-cam", "umap": "umap-learn"}
+_PACKAGES = {
+    "faiss": "faiss-cpu",
+    "pytorch_grad_cam": "grad-cam",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+}
 
 
 def require_extra(extra: str, *modules: str, purpose: str = "") -> None:

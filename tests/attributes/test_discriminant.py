@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import eigh
+from scipy.linalg import cho_solve, eigh
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from gingham.attributes.discriminant import (
@@ -13,6 +13,7 @@ from gingham.attributes.discriminant import (
     Ridge,
     Rows,
     check_blocks,
+    cholesky_solve,
     chunks,
     learn_space,
     optimal_scoring,
@@ -70,6 +71,17 @@ def test_leaving_rows_out_equals_fitting_without_them(width: int, dtype: type[np
             X[rest].T @ X[rest] + 2.0 * np.eye(width), X[rest].T @ targets[rest]
         )
         np.testing.assert_allclose(ridge.without(np.array(out)), slow, atol=tolerance)
+
+
+@pytest.mark.parametrize("width", [1, 64, 65, 200])
+def test_the_blockwise_solution_is_that_of_scipy(width: int) -> None:
+    rng = np.random.default_rng(width)
+    points, right = rng.normal(size=(width, width)), rng.normal(size=(width, 7))
+    factor = np.linalg.cholesky(points @ points.T / width + 0.3 * np.eye(width))
+    given_right = right.copy()
+    solved = cholesky_solve(factor, right)
+    np.testing.assert_allclose(solved, cho_solve((factor, True), right), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(right, given_right)
 
 
 def test_a_value_without_rows_gets_no_say() -> None:

@@ -1,10 +1,15 @@
 """Splits and measures beside plain loops."""
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedGroupKFold
 
-from gingham.attributes.measures import brier_score, calibration_error, grouped_folds, macro_f1
+from gingham.attributes.measures import calibration_error, grouped_folds, macro_f1
 from gingham.attributes.novelty import novelty_limit, principal_directions
 from gingham.attributes.vote_rule import VoteRule, fit_vote_rule, log_shares, nearest
 from gingham.errors import ShapeError
@@ -26,6 +31,26 @@ def test_folds_are_as_many_as_the_groups_allow() -> None:
     assert grouped_folds(np.array([0, 0, 1]), np.array([7, 7, 8]), folds=5, seed=0) == []
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(-3, 30)), min_size=2, max_size=90),
+    st.integers(2, 10),
+    st.integers(0, 2**32 - 1),
+)
+def test_folds_are_those_of_scikit_learn(rows: list[tuple[int, int]], most: int, seed: int) -> None:
+    labels, groups = np.array(rows).T
+    folds = grouped_folds(labels, groups, folds=most, seed=seed)
+    count = min(most, max(len(set(groups[labels == value])) for value in labels))
+    if count < 2:
+        assert folds == []
+        return
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        theirs = [test.tolist() for _, test in splitter.split(labels, labels, groups)]
+    assert [fold.tolist() for fold in folds] == [test for test in theirs if test]
+
+
 def test_calibration_error_matches_a_loop_over_bins() -> None:
     rng = np.random.default_rng(0)
     confidence = np.append(rng.random(200), [0.0, 1.0])
@@ -40,14 +65,6 @@ def test_calibration_error_matches_a_loop_over_bins() -> None:
     assert calibration_error(np.ones(3), np.ones(3, bool)) == 0
     with pytest.raises(ShapeError, match="not empty"):
         calibration_error(np.empty(0), np.empty(0, bool))
-
-
-def test_brier_score_is_the_squared_distance_from_the_truth() -> None:
-    probabilities = np.array([[0.7, 0.3], [0.5, 0.5]])
-    expected = (0.3**2 + 0.3**2 + 0.5**2 + 0.5**2) / 2
-    assert brier_score(probabilities, np.array([0, 1])) == pytest.approx(expected)
-    with pytest.raises(ShapeError, match=r"labels must have shape \(2,\)"):
-        brier_score(probabilities, np.array([0]))
 
 
 def test_macro_f1_is_scikit_learns() -> None:

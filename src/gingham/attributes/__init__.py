@@ -1,1 +1,1 @@
-"""Attributes: estimators that learn one from examples, and what each of them answers."""
+"""Attributes: learners of one from examples, and what each of them answers."""

@@ -159,23 +159,16 @@ class Ridge:
     """
 
     def __init__(self, X: NDArray[np.floating], T: Floats, penalty: float) -> None:
-        # Only learning needs it: predicting starts the sooner.
-        from scipy.linalg import cho_factor, cho_solve
-
-        self._cho_solve = cho_solve
         self.X, self.T, self.penalty = X, T, penalty
         self.dual = len(X) <= X.shape[1]
         if self.dual:
-            gram = (X @ X.T).astype(np.float64)
-            factor = cho_factor(gram + penalty * np.eye(len(T)), lower=True)
-            self._inverse: Floats = cho_solve(factor, np.eye(len(T)))
+            gram = (X @ X.T).astype(np.float64) + penalty * np.eye(len(T))
+            self._inverse = np.asarray(np.linalg.inv(gram), np.float64)
             self.alpha = self._inverse @ T
         else:
-            scatter = (X.T @ X).astype(np.float64)
-            self._factor = cho_factor(scatter + penalty * np.eye(X.shape[1]), lower=True)
-            self.coef: Floats = cho_solve(
-                self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64)
-            )
+            scatter = (X.T @ X).astype(np.float64) + penalty * np.eye(X.shape[1])
+            self._factor = np.linalg.cholesky(scatter)
+            self.coef = cholesky_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
             self.alpha = (T - X @ self.coef) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
@@ -189,7 +182,7 @@ class Ridge:
     def _columns(self, rows: Rows) -> Floats:
         if self.dual:
             return self._inverse[:, rows]
-        solved = self._cho_solve(self._factor, self.X[rows].T.astype(np.float64))
+        solved = cholesky_solve(self._factor, self.X[rows].T.astype(np.float64))
         columns: Floats = -(self.X @ solved.astype(self.X.dtype)).astype(np.float64)
         columns[rows, np.arange(len(rows))] += 1
         return columns / self.penalty
@@ -201,6 +194,19 @@ class Ridge:
         scores: Floats = self.fitted + self.penalty * (columns @ change)
         scores[rows] -= change
         return scores
+
+
+def cholesky_solve(factor: NDArray[np.floating], right: Floats) -> Floats:
+    """Solve L L' x = right, block by block; L is (D, D) lower triangular, right (D, k)."""
+    solved = right.copy()
+    blocks = list(chunks(len(factor), 64))
+    for b in blocks:
+        known = factor[b, : b.start] @ solved[: b.start]
+        solved[b] = np.linalg.solve(factor[b, b], solved[b] - known)
+    for b in reversed(blocks):
+        known = factor[b.stop :, b].T @ solved[b.stop :]
+        solved[b] = np.linalg.solve(factor[b, b].T, solved[b] - known)
+    return solved
 
 
 def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:

@@ -1,17 +1,15 @@
-"""What the estimators of kind `single` and `multi` share: examples in, one projection out."""
+"""What the learners of kind `single` and `multi` share: examples in, one projection out."""
 
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gingham.attributes.discriminant import (
     Block,
@@ -23,7 +21,6 @@ from gingham.attributes.discriminant import (
 )
 from gingham.attributes.measures import grouped_folds
 from gingham.attributes.novelty import novelty_limit, principal_directions
-from gingham.attributes.voters import MultiVoter, SingleVoter
 from gingham.errors import InputError, ShapeError
 
 CHOICE_ROWS = 1000
@@ -172,35 +169,25 @@ def layer_weights(errors: Floats) -> Floats:
     return normalised
 
 
-class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(kw_only=True, eq=False)
+class Learner(ABC):
     """Base: parameters, layers' weights, the projection, and what is unknown.
 
-    A subclass says how well one layer tells the values apart (`_error`) and fits the rest.
+    A subclass says how well one layer tells the values apart (`_error`) and fits the rest. What it
+    is given is finite and of one width; `gingham.attributes.estimators`, where the parameters are
+    explained, sees to it.
     """
 
-    blocks: Sequence[Block] | None
-    layers: str | Sequence[str]
-    shrinkage: float
-    folds: int
-    unknown_sigmas: float
-    random_state: int
-    voter_: SingleVoter | MultiVoter
+    blocks: Sequence[Block] | None = None
+    layers: str | Sequence[str] = "auto"
+    shrinkage: float = 0.3
+    folds: int = 5
+    unknown_sigmas: float = 3.0
+    random_state: int = 0
 
-    def _features(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
-        """Validate (N, D) features: finite, float32 or float64 (float16 becomes float32)."""
-        if getattr(X, "dtype", None) == np.float16:
-            X = np.asarray(X, dtype=np.float32)
-        checked: NDArray[Any] = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-        )
-        bad = np.flatnonzero(~np.isfinite(checked).all(axis=1))
-        if len(bad):
-            more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
-            raise InputError(
-                f"X holds NaN or infinity in rows {bad[:5].tolist()}{more}; "
-                "extract these images again or leave them out"
-            )
-        return checked
+    def _given(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Take what `fit` is given as arrays; an estimator checks them, too."""
+        return np.asarray(X), np.asarray(y)
 
     def _chosen_blocks(self, n_columns: int) -> list[Block]:
         if self.shrinkage <= 0 or self.folds < 2:
@@ -274,10 +261,3 @@ class FewShotEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         count = len(names) if len(names) <= SINGLE_OUT else 30
         pieces = np.array_split(names, count)
         return folds, [np.flatnonzero(np.isin(group, piece)) for piece in pieces]
-
-    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Return the look: (N, d) unit rows of X's precision, whose dot product is similarity."""
-        check_is_fitted(self)
-        X = self._features(X, reset=False)
-        looks: NDArray[np.floating] = self.voter_.look(X).astype(X.dtype)
-        return looks

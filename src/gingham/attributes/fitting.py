@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import blas_threads
-from gingham.attributes.multi_estimator import MultiAttributeClassifier
-from gingham.attributes.single_estimator import AttributeClassifier
+from gingham.attributes.multi_learner import MultiLearner
+from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import View
@@ -77,12 +77,12 @@ class Fitted:
     Attributes
     ----------
     attribute : ready to predict.
-    classifier : the estimator behind it, with what was measured on the examples.
+    learner : what made it, with what was measured on the examples.
     contradictions : pairs of examples to look at.
     """
 
     attribute: TaughtAttribute
-    classifier: AttributeClassifier | MultiAttributeClassifier
+    learner: SingleLearner | MultiLearner
     contradictions: tuple[Contradiction, ...]
 
 
@@ -103,21 +103,21 @@ def fit(truth: Truth, name: str, taught: Taught) -> Fitted:
     groups = [rows[number].group for number in numbers]
     is_view = np.arange(len(numbers)) >= len(rows)
     chosen = taught.layers if isinstance(taught.layers, str) else list(taught.layers)
-    make = MultiAttributeClassifier if taught.kind == "multi" else AttributeClassifier
-    classifier = make(blocks=blocks(truth.config, truth.layers), layers=chosen)
+    make = MultiLearner if taught.kind == "multi" else SingleLearner
+    learner = make(blocks=blocks(truth.config, truth.layers), layers=chosen)
     with blas_threads(None if len(X) > SMALL else 1):
-        if isinstance(classifier, MultiAttributeClassifier):
+        if isinstance(learner, MultiLearner):
             values = taught.values
             table = [[_said_of(rows[number], value) for value in values] for number in numbers]
-            classifier.fit(X, np.array(table, float), classes=values, groups=groups, views=is_view)
+            learner.fit(X, np.array(table, float), classes=values, groups=groups, views=is_view)
         else:
             y = np.array([labels[number] for number in numbers], dtype=np.str_)
-            classifier.fit(X, y, groups=groups, views=is_view)
+            learner.fit(X, y, groups=groups, views=is_view)
     attribute = TaughtAttribute(
         name,
         taught.kind,
         stamp_of(truth.config, taught),
-        classifier.voter_,
+        learner.voter_,
         tuple(
             (example.image, tuple(v for v, there in example.values.items() if there))
             if taught.kind == "multi"
@@ -126,14 +126,14 @@ def fit(truth: Truth, name: str, taught: Taught) -> Fitted:
         ),
         len(taught.examples),
     )
-    return Fitted(attribute, classifier, _contradictions(attribute, classifier))
+    return Fitted(attribute, learner, _contradictions(attribute, learner))
 
 
 def _contradictions(
-    attribute: TaughtAttribute, classifier: AttributeClassifier | MultiAttributeClassifier
+    attribute: TaughtAttribute, learner: SingleLearner | MultiLearner
 ) -> tuple[Contradiction, ...]:
     found = []
-    for item in classifier.contradictions_:
+    for item in learner.contradictions_:
         against = item.against[0] if item.against else item.row
         found.append(
             Contradiction(

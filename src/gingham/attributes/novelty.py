@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from gingham.attributes.discriminant import Floats, Rows
 
@@ -21,7 +20,8 @@ def principal_directions(points: NDArray[np.floating], most: int = DIRECTIONS) -
     if count < 1:
         return np.zeros((points.shape[1], 0))
     gram = (points @ points.T).astype(np.float64)
-    value, vector = eigh(gram, subset_by_index=(n - count, n - 1))
+    value, vector = np.linalg.eigh(gram)
+    value, vector = value[-count:], vector[:, -count:]
     good = value > 1e-9 * max(float(value[-1]), 1e-12)
     directions: Floats = (points.T @ (vector[:, good] / np.sqrt(value[good]))).astype(np.float64)
     return directions

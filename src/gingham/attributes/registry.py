@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute
+from gingham.attributes.fitting import fit
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError
 from gingham.store.attached import Attached
@@ -168,9 +169,6 @@ class Attributes:
         return attribute
 
     def _fit(self, name: str, taught: Taught) -> TaughtAttribute:
-        # scikit-learn, which only fitting needs, takes a second to import.
-        from gingham.attributes.fitting import fit
-
         attribute = fit(self._truth, name, taught).attribute
         self.keep(attribute)
         return attribute

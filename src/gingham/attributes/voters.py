@@ -1,6 +1,6 @@
 """What answers for a taught attribute once it is fitted.
 
-Separate from the estimators, so that tagging and predicting never import scikit-learn.
+Separate from the learners, which tagging and predicting do not need.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from gingham.attributes.discriminant import unit
 from gingham.curation.config import DuplicatesSection
@@ -271,6 +269,9 @@ def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
 
 def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
     """Number the rows that pairs connect alike, by their first row."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ends = np.array(pairs, np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
     _, numbers = connected_components(graph, directed=False)

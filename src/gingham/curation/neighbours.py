@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
 from gingham.curation.copies import COLOURED, GREY, TURNS, turned
 from gingham.errors import require_extra
@@ -81,6 +80,8 @@ def perceptual_points(pixels: NDArray[np.uint8], rows: Rows, *, turns: bool) -> 
     a cosine transform. It keeps of each of these numbers only whether it exceeds their median;
     photos of products on white then share most bits, and what differs is lost.
     """
+    from scipy.fft import dctn
+
     n = FREQUENCIES
     points = np.empty((len(rows), n * n), np.float32)
     high, low = np.triu_indices(n, 1)

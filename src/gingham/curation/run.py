@@ -130,7 +130,7 @@ def curate(
     config = config or CurationConfig()
     source, folder = Path(table), Path(out)
     if config.duplicates.enabled:
-        require_extra("train", "faiss")
+        require_extra("train", "faiss", "sklearn")
     if config.label_errors.enabled:
         require_extra("train", "cleanlab")
     in_catalogue = is_catalogue(LocalFiles(source))

@@ -94,7 +94,7 @@ def teach(
     fitted = fit(truth, attribute, taught)
     truth.log.append(attribute, kind, chosen, fresh)
     attributes.keep(fitted.attribute)
-    scores = fitted.classifier
+    scores = fitted.learner
     return TeachResult(
         attribute=attribute,
         kind=kind,

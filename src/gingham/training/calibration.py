@@ -205,6 +205,4 @@ def _softmax(x: Floats) -> NDArray[np.float64]:
 
 
 def _sigmoid(x: Floats) -> NDArray[np.float64]:
-    from scipy.special import expit
-
-    return np.asarray(expit(x), np.float64)
+    return np.asarray(np.exp(-np.logaddexp(0, -x)), np.float64)

@@ -171,12 +171,13 @@ def average_precision(scores: Floats, truth: Floats) -> float | None:
     scores : (N,) float; images of equal score are found together.
     truth : (N,) of 1, 0 and NaN (left out).
     """
-    from sklearn.metrics import average_precision_score
-
-    known = ~np.isnan(truth)
     if not (truth == 1).any():
         return None
-    return float(average_precision_score(truth[known] == 1, scores[known]))
+    known = ~np.isnan(truth)
+    _, place = np.unique(-scores[known], return_inverse=True)
+    hits = np.bincount(place, truth[known])
+    precision = hits.cumsum() / np.bincount(place).cumsum()
+    return float(hits @ precision / hits.sum())
 
 
 def ranking_precision(scores: Floats, targets: Floats) -> float | None:
@@ -194,15 +195,17 @@ def ranking_precision(scores: Floats, targets: Floats) -> float | None:
     Zakizadeh et al., *FineTag*, arXiv:1806.07124, section 4; Zhang and Zhou, *A Review on
     Multi-Label Learning Algorithms* (2014), average precision.
     """
-    from sklearn.metrics import label_ranking_average_precision_score
-
     rows = (targets == 1).any(1)
     if not rows.any():
         return None
     truth, ranked = targets[rows], np.array(scores[rows], np.float64)
     # Ranks alone count, and what is unknown comes after all else, where it moves nothing.
     ranked[np.isnan(truth)] = ranked.min() - 1
-    return float(label_ranking_average_precision_score(truth == 1, ranked))
+    precision = []
+    for row, holds in zip(ranked, truth == 1, strict=True):
+        before = row >= row[holds, None]
+        precision.append((before[:, holds].sum(1) / before.sum(1)).mean())
+    return float(np.mean(precision))
 
 
 def weighted_mean_precision(scores: Floats, targets: Floats) -> float | None:

@@ -14,4 +14,7 @@ of a Residual ConvNet* (2021): Table 1 `knn_accuracy`, Figures 2 and 3 `cluster_
 
 import lazy_loader
 
+from gingham.errors import require_extra
+
+require_extra("study", "sklearn")
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
-from gingham.attributes.single_estimator import AttributeClassifier
+from gingham.attributes.estimators import AttributeClassifier
 from gingham.errors import InputError, ShapeError
 from gingham.evaluation.study.checks import Rows, check, check_groups, check_labels
 
@@ -172,7 +172,7 @@ def taught_accuracy(
     Raises
     ------
     ShapeError, InputError
-        As `knn_accuracy`, and as `gingham.attributes.single_estimator.AttributeClassifier.fit`.
+        As `knn_accuracy`, and as `gingham.attributes.estimators.AttributeClassifier.fit`.
 
     References
     ----------

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from gingham.attributes.single_estimator import AttributeClassifier
+from gingham.attributes.estimators import AttributeClassifier
 from gingham.errors import InputError, require_extra
 from gingham.evaluation.study.accuracy import Accuracy, knn_accuracy
 from gingham.evaluation.study.checks import Floats, Rows, check, check_features, check_groups

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gingham.attributes.discriminant import Ridge, optimal_scoring, unit
+from gingham.attributes.estimators import AttributeClassifier
 from gingham.attributes.few_shot import evenly, layer_weights
 from gingham.attributes.measures import macro_f1
-from gingham.attributes.single_estimator import AttributeClassifier
 from gingham.attributes.vote_rule import nearest
 from gingham.attributes.voters import SingleVoter
 from gingham.errors import InputError

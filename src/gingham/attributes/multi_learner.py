@@ -1,78 +1,43 @@
-"""The estimator of kind `multi`: one discriminant and one calibration per value."""
+"""The learner of kind `multi`: one discriminant and one calibration per value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from gingham.attributes.discriminant import Block, Floats, Ridge, Rows
+from gingham.attributes.discriminant import Floats, Ridge, Rows
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
-    FewShotEstimator,
+    Learner,
     exemplars,
     same_image,
 )
-from gingham.attributes.voters import MultiVoter, MultiVotes, logistic, unit_looks
+from gingham.attributes.voters import MultiVoter, logistic, unit_looks
 from gingham.errors import InputError, ShapeError
 
 SLOPE = 8.0
 """Slope of a value's calibration where nothing of it can be held out."""
 
 
-class MultiAttributeClassifier(FewShotEstimator):
+@dataclass(kw_only=True, eq=False)
+class MultiLearner(Learner):
     """Learn which of several values an image has, from examples that may leave some unsaid.
 
-    Layers are joined as in `AttributeClassifier`. For two classes shrinkage LDA is ridge
-    regression onto their indicator; here one is solved for each value at once, an unknown entry
-    standing at the value's mean, so that it pulls neither way. Held-out scores calibrate each
-    value by a logistic curve.
-
-    Parameters
-    ----------
-    blocks, layers, shrinkage, folds, unknown_sigmas, random_state : see `AttributeClassifier`
-
-    Attributes
-    ----------
-    classes_ : (V,) names of the values
-    assumed_ : values that no example is said to lack; for them, examples known for other values
-        only are taken to lack it
-    layers_, layer_weights_, layer_accuracy_ : see `AttributeClassifier`
-    cv_accuracy_ : share of known entries that held-out examples get right, nan if `folds_` is 0
-    cv_macro_f1_ : mean over the values of F1 on the known entries
-    contradictions_ : examples that share a group or all features, one said to have a value and the
-        other not
-    voter_ : `gingham.attributes.voters.MultiVoter`, all it takes to answer
+    Layers are joined as in `SingleLearner`. For two classes shrinkage LDA is ridge regression onto
+    their indicator; here one is solved for each value at once, an unknown entry standing at the
+    value's mean, so that it pulls neither way. Held-out scores calibrate each value by a logistic
+    curve.
 
     References
     ----------
     Platt, *Probabilistic outputs for support vector machines* (1999), section 2.2, for the targets
     of the logistic curve.
     """
-
-    voter_: MultiVoter
-
-    def __init__(
-        self,
-        *,
-        blocks: Sequence[Block] | None = None,
-        layers: str | Sequence[str] = "auto",
-        shrinkage: float = 0.3,
-        folds: int = 5,
-        unknown_sigmas: float = 3.0,
-        random_state: int = 0,
-    ) -> None:
-        self.blocks = blocks
-        self.layers = layers
-        self.shrinkage = shrinkage
-        self.folds = folds
-        self.unknown_sigmas = unknown_sigmas
-        self.random_state = random_state
 
     def fit(
         self,
@@ -90,17 +55,18 @@ class MultiAttributeClassifier(FewShotEstimator):
         X : (N, D) float array, features
         Y : (N, V) float array: 1 has the value, 0 is said to lack it, nan is unknown
         classes : names of the V values; by default their numbers
-        groups, views : see `AttributeClassifier.fit`
+        groups, views : see `SingleLearner.fit`
 
         Raises
         ------
         InputError
-            For fewer than two examples, other entries, or a value that no example has, or all have.
+            For fewer than two examples, other entries, or a value that no example has, or all have;
+            an estimator's also for NaN in X.
         ShapeError
             If Y, classes, groups or views do not fit X.
         """
-        X = self._features(X, reset=True)
-        Y = np.asarray(Y, dtype=np.float64)
+        X, Y = self._given(X, Y)
+        Y = Y.astype(np.float64)
         if Y.ndim != 2 or len(Y) != len(X) or not Y.shape[1]:
             raise ShapeError("Y", expected=f"({len(X)}, V) with V >= 1", got=Y.shape)
         if not np.isin(Y[~np.isnan(Y)], (0, 1)).all():
@@ -176,7 +142,7 @@ class MultiAttributeClassifier(FewShotEstimator):
         folds, parts = self._held_out_parts(_rarest(Y)[: examples.n], examples)
         scores = self._held_out(ridge, examples, parts)
         calibration = np.array(
-            [_logistic(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
+            [logistic_curve(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
         )
         self.folds_ = len(folds)
         self.cv_accuracy_ = self.cv_macro_f1_ = float("nan")
@@ -214,25 +180,6 @@ class MultiAttributeClassifier(FewShotEstimator):
         ]
         return sorted(listed, key=lambda item: (item.row, item.value))
 
-    def vote(self, X: ArrayLike, k_evidence: int = 5) -> MultiVotes:
-        """Say which values (N, D) features have, in chunks of bounded memory.
-
-        Raises
-        ------
-        InputError
-            For NaN or infinity.
-        """
-        check_is_fitted(self)
-        return self.voter_.vote(self._features(X, reset=False), k_evidence)
-
-    def predict_proba(self, X: ArrayLike) -> Floats:
-        """Return (N, V) calibrated probabilities of having each value, unknown or not."""
-        return self.vote(X).probabilities
-
-    def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Return (N, V) bool; unlike `vote` it never answers unknown."""
-        return self.vote(X).present
-
 
 def _rarest(Y: Floats) -> Rows:
     """Return the rarest value that each row has, V where it has none: what folds balance."""
@@ -242,20 +189,28 @@ def _rarest(Y: Floats) -> Rows:
     return rarest
 
 
-def _logistic(scores: Floats, truth: Floats) -> tuple[float, float]:
+def logistic_curve(scores: Floats, truth: Floats) -> tuple[float, float]:
     """Fit slope and offset of one value's probability to held-out scores of its known entries."""
-    from sklearn.linear_model import LogisticRegression
-
     known = ~np.isnan(scores) & ~np.isnan(truth)
     has, lacks = int((truth[known] == 1).sum()), int((truth[known] == 0).sum())
     if not has or not lacks:
         return SLOPE, -SLOPE / 2
     # Platt's targets keep a value that was never missed from being certain.
     target = np.where(truth[known] == 1, (has + 1) / (has + 2), 1 / (lacks + 2))
-    column = scores[known][:, None]
-    model = LogisticRegression(C=1e4).fit(
-        np.concatenate([column, column]),
-        np.repeat([1, 0], len(column)),
-        sample_weight=np.concatenate([target, 1 - target]),
-    )
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    design = np.stack([scores[known], np.ones(known.sum())], axis=1)
+    penalty = np.array([1e-4, 0])
+
+    def loss(curve: Floats) -> float:
+        z = design @ curve
+        return float((np.logaddexp(0, z) - target * z).sum() + (penalty * curve**2).sum() / 2)
+
+    curve, lost = np.zeros(2), np.inf
+    while loss(curve) < lost:
+        lost = loss(curve)
+        p = logistic(scores[known][:, None], curve[None])[:, 0]
+        bend = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty)
+        step = np.linalg.solve(bend, design.T @ (p - target) + penalty * curve)
+        while loss(curve - step) > lost:
+            step /= 2
+        curve = curve - step
+    return float(curve[0]), float(curve[1])

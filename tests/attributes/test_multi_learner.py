@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
-from gingham.attributes.multi_estimator import MultiAttributeClassifier
+from gingham.attributes.estimators import MultiAttributeClassifier
+from gingham.attributes.multi_learner import logistic_curve
 from gingham.attributes.voters import MultiVoter
 from gingham.errors import InputError, ShapeError
 
@@ -40,6 +44,35 @@ def test_it_learns_any_number_of_values_and_its_probabilities_are_calibrated(
     assert votes.unknown.mean() < 0.03
     assert model.classes_.tolist() == NAMES
     assert model.assumed_ == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-3, 3, width=32), st.sampled_from([0.0, 1.0, np.nan])),
+        min_size=2,
+        max_size=60,
+    )
+)
+@example([(0.5, 0.0), (0.5, 1.0)])
+@example([(-3.0, 0.0)] * 30 + [(3.0, 1.0)] * 30)
+def test_the_logistic_curve_is_that_of_scikit_learn(rows: list[tuple[float, float]]) -> None:
+    scores, truth = np.array(rows, np.float64).T
+    slope, offset = logistic_curve(scores, truth)
+    scores, truth = scores[~np.isnan(truth)], truth[~np.isnan(truth)]
+    has, lacks = (truth == 1).sum(), (truth == 0).sum()
+    if not has or not lacks:
+        assert (slope, offset) == (8, -4)
+        return
+    target = np.where(truth == 1, (has + 1) / (has + 2), 1 / (lacks + 2))
+    theirs = LogisticRegression(C=1e4, tol=1e-9, max_iter=5000).fit(
+        np.tile(scores, 2)[:, None],
+        np.repeat([1, 0], len(scores)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    np.testing.assert_allclose(
+        slope * scores + offset, theirs.decision_function(scores[:, None]), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_an_unknown_entry_pulls_neither_way() -> None:

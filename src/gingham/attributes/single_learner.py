@@ -1,63 +1,39 @@
-"""The estimator of kind `single`: weighted layers, shrinkage LDA, vote, confidence."""
+"""The learner of kind `single`: weighted layers, shrinkage LDA, vote, confidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
-from gingham.attributes.discriminant import Block, Floats, Ridge, Rows, optimal_scoring, unit
+from gingham.attributes.discriminant import Floats, Ridge, Rows, optimal_scoring, unit
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
-    FewShotEstimator,
+    Learner,
     exemplars,
     same_image,
 )
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.vote_rule import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
-from gingham.attributes.voters import SingleVoter, Votes, unit_looks
-from gingham.errors import InputError, ShapeError
+from gingham.attributes.voters import SingleVoter, unit_looks
+from gingham.errors import InputError
 
 CONFIDENT = 0.9
 """A held-out example voted another value with this probability contradicts it."""
 
 
-class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
+@dataclass(kw_only=True, eq=False)
+class SingleLearner(Learner):
     """Learn the values of one attribute from a few examples.
 
     1. Each hidden layer (block of columns) is made unit length, centred and scaled to the same
        spread; layers are joined, each weighted by its own grouped cross-validated error.
     2. Shrinkage LDA, in closed form, projects the joined layers.
     3. The nearest examples vote, weighted by cosine; held-out votes calibrate the confidence.
-
-    Parameters
-    ----------
-    blocks : sequence of (layer name, first column, end column), from the input to the head, or None
-        for one block
-    layers : "auto" (weighted by cross-validation) or the names of layers to join evenly
-    neighbours : how many of the nearest examples vote
-    shrinkage : ridge penalty, relative to the mean squared length of an example
-    folds : the most folds of the cross-validation
-    unknown_sigmas : an image is unknown where the log of its distance from what the examples look
-        like, in the deepest quarter of the blocks, lies this many standard deviations above the
-        held-out examples' mean
-    random_state : seed of the folds
-
-    Attributes
-    ----------
-    classes_ : (V,) the values
-    layers_ : names of the layers used; `layer_weights_` maps them to their share
-    layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
-    cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
-    contradictions_ : list of `DoubtedRow`
-    voter_ : `gingham.attributes.voters.SingleVoter`, all it takes to answer
 
     Notes
     -----
@@ -76,26 +52,7 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
     ours. Hastie, Buja, Tibshirani (1995): penalised discriminants as ridge regression.
     """
 
-    voter_: SingleVoter
-
-    def __init__(
-        self,
-        *,
-        blocks: Sequence[Block] | None = None,
-        layers: str | Sequence[str] = "auto",
-        neighbours: int = 30,
-        shrinkage: float = 0.3,
-        folds: int = 5,
-        unknown_sigmas: float = 3.0,
-        random_state: int = 0,
-    ) -> None:
-        self.blocks = blocks
-        self.layers = layers
-        self.neighbours = neighbours
-        self.shrinkage = shrinkage
-        self.folds = folds
-        self.unknown_sigmas = unknown_sigmas
-        self.random_state = random_state
+    neighbours: int = 30
 
     def fit(
         self,
@@ -118,25 +75,18 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
         Raises
         ------
         InputError
-            For fewer than two values, NaN, unknown layers, or views without groups.
+            For fewer than two values, unknown layers, or views without groups; an estimator's also
+            for NaN in X.
         ShapeError
-            If y, groups or views do not fit X.
+            If groups or views do not fit X; an estimator's also if y does not.
         ValueError
-            If y is not one value a row, or holds NaN (scikit-learn's own words).
+            An estimator's, if y is not one value a row, or holds NaN (scikit-learn's own words).
         """
-        X = self._features(X, reset=True)
-        if y is None:
-            raise InputError("fit requires y to be passed, but the target y is None")
-        given: NDArray[Any] = column_or_1d(y, warn=True)
-        if given.dtype.kind == "f":
-            assert_all_finite(given, input_name="y")
-        if given.shape != (len(X),):
-            raise ShapeError("y", expected=f"({len(X)},)", got=given.shape)
-        check_classification_targets(given)
+        X, y = self._given(X, y)
         if self.neighbours < 1:
             raise InputError(f"expected neighbours >= 1, got {self.neighbours}")
-        examples = exemplars(X, given, groups, views)
-        given = given[examples.rows]
+        examples = exemplars(X, y, groups, views)
+        given = y[examples.rows]
         n = examples.n
         self.classes_ = np.unique(given[:n])
         if len(self.classes_) < 2:
@@ -259,24 +209,3 @@ class AttributeClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[mi
             for row, (others, reason) in found.items()
         ]
         return sorted(listed, key=lambda item: item.row)
-
-    def vote(self, X: ArrayLike, k_evidence: int = 5) -> Votes:
-        """Let the examples vote on (N, D) features, in chunks of bounded memory.
-
-        Raises
-        ------
-        InputError
-            For NaN or infinity.
-        """
-        check_is_fitted(self)
-        return self.voter_.vote(self._features(X, reset=False), k_evidence)
-
-    def predict_proba(self, X: ArrayLike) -> Floats:
-        """Return (N, V) calibrated probabilities of `classes_`, unknown or not."""
-        return self.vote(X).probabilities
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the (N,) best values; unlike `vote` it never answers unknown."""
-        best = self.predict_proba(X).argmax(axis=1)
-        values: NDArray[Any] = self.classes_[best]
-        return values

@@ -104,6 +104,7 @@ def test_the_main_path_needs_no_extra_and_starts_at_once(bare: Bare) -> None:
         (("index", "{new}", "{photos}", "--backbone", "resnet18"), "torch"),
         (("index", "{new}", "{photos}", "--device", "cuda"), "torch"),
         (("train", "{table}", "--out", "{new}"), "train"),
+        (("train", "{unsplit}", "--out", "{new}"), "train"),
         (("curate", "{table}", "--out", "{new}"), "train"),
         (("study", "colour={photos}", "--out", "{new}"), "study"),
     ],
@@ -118,7 +119,14 @@ def test_what_needs_an_extra_names_the_command(
         for part in ["test" if number % 8 == 0 else "validation" if number % 8 == 1 else "train"]
     ]
     table.write_text("image,colour,split\n" + "".join(rows))
-    places = {"new": tmp_path / "new", "photos": bare.folder / "photos", "table": table}
+    unsplit = tmp_path / "unsplit.csv"
+    unsplit.write_text(table.read_text().replace(",split", ",part"))
+    places = {
+        "new": tmp_path / "new",
+        "photos": bare.folder / "photos",
+        "table": table,
+        "unsplit": unsplit,
+    }
     done = bare.run(*(one.format(**places) for one in args))
     assert done.returncode != 0
     assert f"pip install 'gingham[{extra}]'" in done.stderr, done.stderr

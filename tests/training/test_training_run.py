@@ -151,7 +151,7 @@ def test_the_graph_answers_as_torch_does_and_needs_no_torch(
         "from gingham import ReadOptions\n"
         f"(_, logits, _), = m.features_of([{images[0]!r}], ('logits',), ReadOptions())\n"
         "[one.answer(logits) for one in m.attributes()]\n"
-        "wrong = {'torch', 'sklearn', 'lightning', 'timm'} & set(sys.modules)\n"
+        "wrong = {'torch', 'sklearn', 'scipy', 'lightning', 'timm'} & set(sys.modules)\n"
         "assert not wrong, wrong"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

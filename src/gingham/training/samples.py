@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import ImageError, InputError
+from gingham.errors import ImageError, InputError, require_extra
 from gingham.images import read_file
 from gingham.training.config import DataConfig
 from gingham.training.vocabulary import Vocabulary
@@ -116,6 +116,7 @@ def split_rows(
 
 
 def _fold(strata: Rows, groups: Rows, folds: int, seed: int) -> Rows:
+    require_extra("train", "sklearn")
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     grouped = len(np.unique(groups)) < len(groups)

@@ -318,7 +318,7 @@ def test_forget(shop: Catalogue, examples: Path, photos: Path) -> None:
     shop.forget("colour")
     assert shop.facets().attributes == {}
     assert next(shop.predict([photos / "red0.jpg"])).predictions == {}
-    with pytest.raises(InputError, match="look 'attribute:colour' is unknown"):
+    with pytest.raises(InputError, match="unknown look 'attribute:colour'"):
         shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
 
 
@@ -404,7 +404,7 @@ def test_filters_equal_a_plain_scan(shop: Catalogue, photos: Path, examples: Pat
 
 def test_bad_searches_say_what_there_is(shop: Catalogue, photos: Path, tmp_path: Path) -> None:
     image = photos / "red0.jpg"
-    with pytest.raises(InputError, match="look 'taste' is unknown; there are colour, texture"):
+    with pytest.raises(InputError, match="unknown look 'taste'; known: colour, texture"):
         shop.search(image, looks={"taste": 1})
     with pytest.raises(InputError, match="unknown attribute 'size'"):
         shop.search(image, where=["size=big"])
@@ -432,7 +432,7 @@ def test_an_empty_catalogue_answers(tmp_path: Path, runtime: FakeRuntime) -> Non
 def test_another_process_is_refused_with_the_id_of_the_holder(shop: Catalogue) -> None:
     code = f"from gingham import Catalogue; Catalogue.open({str(shop.folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert f"held open by process {os.getpid()}" in done.stderr
+    assert f"in use by process {os.getpid()}" in done.stderr
     with pytest.raises(CatalogueBusyError, match=str(os.getpid())):
         Catalogue.open(shop.folder)
 

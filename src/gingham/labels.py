@@ -71,7 +71,7 @@ def read_labels(
     """
     if examples.is_dir():
         if group_column is not None:
-            raise InputError("--group-column goes with a table, not with a folder of examples")
+            raise InputError("--group-column needs a table, not a folder of examples")
         return _folder_labels(examples, kind)
     if not examples.exists():
         raise InputError(f"examples {examples} do not exist: give a folder of folders, or a table")

@@ -142,7 +142,7 @@ def test_a_file_that_ends_early_cuts_the_network_there(
     assert [x.name for x in config.hidden] == ["stage1", "stage2", "stage3", "stage4"]
     assert config.layers[-1].channels == 256
     assert caplog.messages == [
-        "the weights of resnet18 hold nothing of stage5: the network is cut after stage4"
+        "the weights of resnet18 contain no tensors of stage5: the network ends after stage4"
     ]
 
 
@@ -200,7 +200,7 @@ def test_a_vgg16_without_its_last_layers(
     _, config = build_network("vgg16", path, descriptors=["fc"])
     assert config.widths["fc"] == 4
     assert caplog.messages == [
-        "the weights of vgg16 hold nothing of fc1, fc2: the network is cut after stage5"
+        "the weights of vgg16 contain no tensors of fc1, fc2: the network ends after stage5"
     ]
 
 
@@ -267,7 +267,7 @@ def test_what_cannot_be_had_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        BackboneError, match="'nonsense' is unknown: give one of efficientnet_lite0"
+        BackboneError, match="unknown backbone 'nonsense': give one of efficientnet_lite0"
     ):
         build_network("nonsense")
     with pytest.raises(BackboneError, match="no such file"):

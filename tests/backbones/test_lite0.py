@@ -93,8 +93,8 @@ def test_a_file_of_weights_is_taken_as_torch_takes_it(
     cut = OpenVinoRuntime(DEFAULT_BACKBONE, tmp_path / "early.safetensors")
     assert [layer.name for layer in cut.config.hidden] == list(LAYERS[:-2])
     assert caplog.messages == [
-        "the weights of efficientnet_lite0 hold nothing of stage7, head: "
-        "the network is cut after stage6"
+        "the weights of efficientnet_lite0 contain no tensors of stage7, head: "
+        "the network ends after stage6"
     ]
     assert cut.config == build_network(DEFAULT_BACKBONE, tmp_path / "early.safetensors")[1]
     (picture,) = smooth_pictures(224, 1)

@@ -122,7 +122,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
     [
         (["index", "SHOP", "nowhere"], "nowhere does not exist"),
         (["index", "SHOP", "PHOTOS", "--backbone", "vgg16"], "leave --backbone out"),
-        (["index", "NEW", "PHOTOS", "--backbone", "nonsense"], "'nonsense' is unknown"),
+        (["index", "NEW", "PHOTOS", "--backbone", "nonsense"], "unknown backbone 'nonsense'"),
         (["index", "NEW", "PHOTOS", "--device", "tpu"], "auto, cpu or cuda"),
         (["index", "NEW", "nowhere"], "nowhere does not exist"),
         (["teach", "SHOP", "colour", "nowhere.csv"], "do not exist"),
@@ -133,7 +133,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["tag", "SHOP", "size"], "unknown attribute 'size'"),
         (["search", "SHOP", "nowhere.jpg"], "no such file"),
         (["search", "SHOP", "PHOTO", "--look", "colour"], "LOOK=WEIGHT"),
-        (["search", "SHOP", "PHOTO", "--look", "taste=1"], "there are colour, texture, semantic"),
+        (["search", "SHOP", "PHOTO", "--look", "taste=1"], "known: colour, texture, semantic"),
         (["search", "SHOP", "PHOTO", "--look", "colour=1", "--look", "colour=2"], "given twice"),
         (["search", "SHOP", "PHOTO", "--where", "colour"], "ATTRIBUTE=VALUE"),
         (["search", "SHOP", "PHOTO", "--where", "colour=mauve"], "'blue', 'green', 'red'"),

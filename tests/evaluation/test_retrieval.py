@@ -271,7 +271,7 @@ def test_what_is_not_there_is_refused(
 ) -> None:
     with Catalogue.create(tmp_path / "plain", runtime=runtime) as shop:
         shop.index([photos])
-    with pytest.raises(InputError, match=r"keeps no descriptor fc.*--descriptors fc,conv"):
+    with pytest.raises(InputError, match=r"does not store descriptor fc.*--descriptors fc,conv"):
         run(tmp_path / "plain", labels, tmp_path / "out", runtime=runtime)
     result = run(
         tmp_path / "plain",
@@ -287,7 +287,7 @@ def test_what_is_not_there_is_refused(
         ({"descriptors": ["fc", "fc"]}, "fc is given twice"),
         ({"descriptors": []}, "nothing to compare"),
         ({"looks": ["hue=1"]}, "unknown look 'hue'"),
-        ({"looks": ["attribute:colour=1"]}, "attribute:colour was taught.*give colour, texture"),
+        ({"looks": ["attribute:colour=1"]}, "attribute:colour is taught.*give colour, texture"),
         ({"looks": ["semantic=1, semantic=5"]}, "look semantic is given twice"),
         ({"looks": ["rgb=1e39,fc=1"]}, "weight of look 'rgb' must be from 0 to 1,000,000, got 1e"),
         ({"bins": 0}, "bins must be from 2 to 256"),
@@ -347,7 +347,7 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
         shop.rebuild()
         assert [h.id for h in shop.search(outside, looks={"fc": 1}, n=40)] == [h.id for h in hits]
         assert shop.verify() == []
-        with pytest.raises(InputError, match="look 'pool' is unknown"):
+        with pytest.raises(InputError, match="unknown look 'pool'"):
             shop.search(outside, looks={"pool": 1})
         with pytest.raises(InputError, match="weight of look 'conv' must be from 0 to 1,000,000"):
             shop.search(outside, looks={"conv": 1e39})
@@ -397,12 +397,12 @@ def test_descriptors_are_a_part_of_the_catalogue(
         # Taught attributes read the hidden layers alone.
         assert shop.teach("colour", examples).accuracy == pytest.approx(1, abs=0.2)
         shop.tag()
-    with pytest.raises(CatalogueError, match="keeps fc, conv, rgb descriptors, not fc: leave"):
+    with pytest.raises(CatalogueError, match="stores fc, conv, rgb descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "shop", descriptors=["fc"], runtime=DescribingRuntime())
     with Catalogue.create(tmp_path / "plain", runtime=runtime) as shop:
         shop.index([photos])
         assert "descriptors" not in shop.config.to_dict()
-        with pytest.raises(InputError, match="keeps no such descriptor; index into a new"):
+        with pytest.raises(InputError, match="does not store it; index into a new"):
             shop.search(photos / "red0.jpg", looks={"conv": 1})
     for kept in ("fc", "rgb"):
         described = DescribingRuntime()
@@ -415,9 +415,9 @@ def test_descriptors_are_a_part_of_the_catalogue(
             assert shop.info().looks == ("colour", "texture", "semantic", kept)
             assert shop.search(photos / "red0.jpg", looks={kept: 1})[0].looks[kept] == 1
             for other in {"fc", "rgb", "fc+conv"} - {kept}:
-                with pytest.raises(InputError, match=r"keeps no such descriptor.*fc,conv,rgb"):
+                with pytest.raises(InputError, match=r"does not store it.*fc,conv,rgb"):
                     shop.search(photos / "red0.jpg", looks={other: 1})
-    with pytest.raises(CatalogueError, match="keeps no descriptors, not fc: leave"):
+    with pytest.raises(CatalogueError, match="stores no descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "plain", descriptors=["fc"], runtime=runtime)
     with pytest.raises(InputError, match="unknown descriptor 'neck': give some of fc, conv"):
         Catalogue.open(tmp_path / "plain", descriptors=["neck"], runtime=runtime)
@@ -500,7 +500,7 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     assert first["looks"]["conv"] == pytest.approx(1)
     done = gingham("index", tmp_path / "shop", photos, "--descriptors", "conv")
     assert done.returncode == 2
-    assert "keeps fc, conv, rgb descriptors, not conv: leave --descriptors out" in done.stderr
+    assert "stores fc, conv, rgb descriptors, not conv: leave --descriptors out" in done.stderr
     done = gingham("index", tmp_path / "new", photos, "--descriptors", ",")
     assert done.returncode == 2
     assert "--descriptors is empty" in done.stderr

@@ -444,7 +444,7 @@ def test_two_studies_never_share_a_folder(examples: Path, tmp_path: Path) -> Non
 
     (tmp_path / "out").mkdir()
     lock = CatalogueLock(tmp_path / "out")
-    with pytest.raises(InputError, match="held open by process"):
+    with pytest.raises(InputError, match="in use by process"):
         study([examples], tmp_path / "out", load=Loader())
     lock.release()
 
@@ -452,7 +452,7 @@ def test_two_studies_never_share_a_folder(examples: Path, tmp_path: Path) -> Non
 def test_weights_belong_to_a_backbone(tmp_path: Path) -> None:
     assert split_weights(["w.pt"], ["a"]) == {"a": "w.pt"}
     assert split_weights(["b=w.pt", "a=v.pt"], ["a", "b"]) == {"b": "w.pt", "a": "v.pt"}
-    with pytest.raises(InputError, match="whose weights"):
+    with pytest.raises(InputError, match="for which backbone"):
         split_weights(["w.pt"], ["a", "b"])
     with pytest.raises(InputError, match="two files of weights"):
         split_weights(["w.pt", "a=v.pt"], ["a"])

@@ -723,7 +723,7 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     for file in files:
         assert load_image(file).shape == (40, 30, 3)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file cannot be made"):
+    with pytest.raises(InputError, match="file cannot be created"):
         ExplanationPage(tmp_path / "file")
 
 

@@ -64,7 +64,7 @@ def test_formats_that_are_not_known_are_refused_with_what_to_do() -> None:
         text = json.dumps({"format": found}).encode()
         files.put(NAME, lambda file: file.write(text))  # noqa: B023
         for read in (migrate, Header.read):
-            with pytest.raises(CatalogueError, match=f"has format {found}.*install the gingham"):
+            with pytest.raises(CatalogueError, match=f"has format {found}.*install the version"):
                 read(files)
 
 

@@ -91,7 +91,7 @@ def test_two_values_of_which_one_means_yes(tmp_path: Path) -> None:
     again = read_samples(write(tmp_path / "p.csv", part), config, vocabulary=samples.vocabulary)
     np.testing.assert_array_equal(again.targets[:, -1], [0, 1])
     table[0]["dotted"] = "3"
-    with pytest.raises(InputError, match=r"dotted: data\.yes names the yes .* 1, 3 beside '2'"):
+    with pytest.raises(InputError, match=r"dotted: data\.yes needs .*besides '2' there are 1, 3"):
         read_samples(write(file, table), config)
     with pytest.raises(InputError, match=r"data\.yes: unknown attribute 'cut'"):
         read_samples(file, DataConfig(min_count=5, yes={"cut": "2"}))

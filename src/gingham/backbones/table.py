@@ -294,7 +294,7 @@ def get_backbone(name: str) -> Backbone:
 
     if not timm.is_model(name):
         raise BackboneError(
-            f"backbone {name!r} is unknown: give one of {', '.join(BACKBONES)}, or a timm name"
+            f"unknown backbone {name!r}: give one of {', '.join(BACKBONES)}, or a timm name"
         )
     model = timm.create_model(name, pretrained=False)
     info = getattr(model, "feature_info", None)

@@ -119,7 +119,7 @@ def fit_weights(
         layers, keys = shallower, rest
     if lost := given[len(layers) :]:
         logger.warning(
-            "the weights of %s hold nothing of %s: the network is cut after %s",
+            "the weights of %s contain no tensors of %s: the network ends after %s",
             name,
             ", ".join(lost),
             layers[-1],

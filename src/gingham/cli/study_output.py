@@ -33,8 +33,8 @@ def split_weights(given: Sequence[str], backbones: Sequence[str]) -> dict[str, s
         if not equals or (name not in backbones and os.path.lexists(text)):
             if len(backbones) != 1:
                 raise InputError(
-                    f"whose weights are {text}? Write NAME={text}, with one of the backbones "
-                    f"({', '.join(backbones) or 'name it with --backbone'})"
+                    f"--weights {text} does not say for which backbone: give NAME={text}, with "
+                    f"NAME one of {', '.join(backbones) or 'those given by --backbone'}"
                 )
             name, file = backbones[0], text
         if name in weights:
@@ -56,7 +56,7 @@ def print_study(result: StudyResult) -> None:
     for name, one in result.attributes.items():
         for value, count in one.left_out.items():
             print(
-                f"skipped: {name} {value!r} has {count} images, fewer than there are folds",
+                f"skipped: {name} {value!r} has {count} images, fewer than folds",
                 file=sys.stderr,
             )
     print_failures(result.failures)

@@ -146,7 +146,9 @@ def read_samples(table: Path, section: TableSection, unknown: UnknownSection) ->
         samples.values[str(name)] = column
         samples.spelled[str(name)] = spelled
     if not samples.values:
-        raise InputError(f"table {table} has no column that is an attribute: name them")
+        raise InputError(
+            f"table {table} has no attribute column: name the columns in [table] attributes"
+        )
     samples.multi = frozenset(multi & set(samples.values))
     return samples
 
@@ -191,8 +193,8 @@ def write_clean(folder: Path, samples: TableRows) -> tuple[Path, Path]:
         for value in samples.counts(name):
             if SEPARATOR in value:
                 raise InputError(
-                    f"value {value!r} of {name} holds {SEPARATOR!r}, which parts the values of a "
-                    f"cell of the clean table: a rule in [values] can rename it"
+                    f"value {value!r} of {name} contains {SEPARATOR!r}, which separates the values "
+                    "of a cell of the clean table: rename it by a rule in [values]"
                 )
     paths = [samples.paths[row] for row in rows]
     known = {name: [column[row] for row in rows] for name, column in samples.values.items()}

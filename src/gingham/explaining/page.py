@@ -46,7 +46,7 @@ class ExplanationPage:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"folder {folder} cannot be made ({error.strerror}): give another"
+                f"folder {folder} cannot be created ({error.strerror}): choose another"
             ) from None
         self._parts: list[dict[str, Any]] = []
         self._examples: dict[str, str | None] = {}

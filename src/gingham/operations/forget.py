@@ -14,7 +14,7 @@ def forget(truth: Truth, attributes: Attributes, name: str, value: str | None) -
         if value is not None:
             raise InputError(
                 f"attribute {name!r} is answered by a trained model: its values cannot be "
-                "forgotten one by one; forget all of it"
+                "forgotten one by one; forget the whole attribute"
             )
         truth.attached.detach(name)
         if name not in attributes.taught():
@@ -28,8 +28,8 @@ def forget(truth: Truth, attributes: Attributes, name: str, value: str | None) -
             )
         if len(values) <= 2:
             raise InputError(
-                f"attribute {name!r} needs two values: forget all of it, or teach another value "
-                "first"
+                f"attribute {name!r} needs two values: forget the whole attribute, or teach "
+                "another value first"
             )
     truth.log.forget(name, value)
     if value is None:

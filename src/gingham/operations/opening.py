@@ -141,7 +141,7 @@ class OpenCatalogue:
             kept = tuple(x.name for x in self.config.descriptors)
             if descriptors is not None and check_descriptors(descriptors) != kept:
                 raise CatalogueError(
-                    f"catalogue {path} keeps {', '.join(kept) or 'no'} descriptors, not "
+                    f"catalogue {path} stores {', '.join(kept) or 'no'} descriptors, not "
                     f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
                     "catalogue"
                 )

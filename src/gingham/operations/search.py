@@ -146,11 +146,11 @@ class Searcher:
         for name in weights:
             if name in (*DESCRIPTORS, JOINED) and name not in self._described:
                 raise InputError(
-                    f"look {name!r}: this catalogue keeps no such descriptor; index into a new "
+                    f"look {name!r}: this catalogue does not store it; index into a new "
                     f"catalogue with --descriptors {','.join(DESCRIPTORS)}"
                 )
             if name not in self.looks:
-                raise InputError(f"look {name!r} is unknown; there are {', '.join(self.looks)}")
+                raise InputError(f"unknown look {name!r}; known: {', '.join(self.looks)}")
         return self.space.check(weights, self._described)
 
     def _sliders(

@@ -55,7 +55,7 @@ class Header:
         if state["format"] in MIGRATIONS:
             raise CatalogueError(
                 f"catalogue {files} has the older format {state['format']}: run gingham info "
-                f"{files} once to bring it up to date"
+                f"{files} once to upgrade it"
             )
         try:
             return cls(FeatureConfig.from_dict(state["config"]), state["weights"])
@@ -108,16 +108,16 @@ def _read(files: Files) -> dict[str, Any]:
             state = json.load(file)
     except OSError as error:
         raise CatalogueError(
-            f"{files}/{NAME} cannot be read ({error.strerror}): check that it is there and that "
-            "this user may read it"
+            f"{files}/{NAME} cannot be read ({error.strerror}): check that it exists "
+            "and that you may read it"
         ) from None
     except ValueError as error:
         raise CatalogueError(f"{files}/{NAME} is damaged ({error})") from None
     found = state.get("format") if isinstance(state, dict) else None
     if found not in (*MIGRATIONS, FORMAT):
         raise CatalogueError(
-            f"catalogue {files} has format {found}, this gingham reads formats "
-            f"{min(MIGRATIONS)} to {FORMAT}: install the gingham that made it"
+            f"catalogue {files} has format {found}, but this version of gingham reads formats "
+            f"{min(MIGRATIONS)} to {FORMAT}: install the version that made it"
         )
     return dict(state)
 

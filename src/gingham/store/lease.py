@@ -26,8 +26,8 @@ class CatalogueLock:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise CatalogueBusyError(
-                f"catalogue {folder} is held open by process {self._read_holder()}: "
-                "wait until it is done, or end it"
+                f"catalogue {folder} is in use by process {self._read_holder()}: "
+                "wait until it has finished, or stop it"
             ) from None
         self._holder.write_text(str(os.getpid()))
 

@@ -109,12 +109,12 @@ class Shards:
             if isinstance(error, OSError) and error.errno is not None:
                 # Arrow's own errors, of what it finds in a file, have no number.
                 raise CatalogueError(
-                    f"{self._files}/{name} cannot be read ({error.strerror}): check that it is "
-                    "there and that this user may read it"
+                    f"{self._files}/{name} cannot be read ({error.strerror}): check that it "
+                    "exists and that you may read it"
                 ) from None
             raise CatalogueError(
                 f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
-                "delete it and run again what wrote it (index, teach or study)"
+                "delete it and run the command that wrote it again (index, teach or study)"
             ) from None
 
     def verify(self) -> list[str]:
@@ -153,8 +153,8 @@ class Log(Shards):
             return super().append(table)
         except FileExistsError:
             raise CatalogueBusyError(
-                f"{self._files}/{self._prefix} was written by another process meanwhile: open the "
-                "catalogue again"
+                f"{self._files}/{self._prefix} was written by another process in the meantime: "
+                "open the catalogue again"
             ) from None
         except BaseException:
             # A write that failed at its very end is there all the same.

@@ -105,8 +105,8 @@ def _yes_or_no(name: str, column: Sequence[Cell], yes: str) -> list[Cell]:
     others = sorted(value for value in said - {yes} if value.lower() not in _WORDS)
     if len(others) > 1:
         raise InputError(
-            f"{name}: data.yes names the yes of two values, but there are {', '.join(others)} "
-            f"beside {yes!r}"
+            f"{name}: data.yes needs a column of two values, but besides {yes!r} there are "
+            f"{', '.join(others)}"
         )
     meant = {value: _WORDS.get(value.lower(), False) for value in said} | {yes: True}
     return [cell and tuple(YES if meant[value] else NO for value in cell) for cell in column]
@@ -150,7 +150,7 @@ def _learnable(
         if len(total) > 50 and len(total) > len(column) / 2:
             raise InputError(
                 f"table {table}: column {name!r} has {len(total)} values in {len(column)} rows, "
-                "which looks like no attribute: name the columns to learn in data.attributes"
+                "which is too many for an attribute: name the columns to learn in data.attributes"
             )
         learned = Counter(v for c, t in zip(column, train, strict=True) if t for v in c or ())
         kept = sorted(value for value in total if learned[value] >= config.min_count)

@@ -105,8 +105,8 @@ class TrainedModel:
         said = read_json(path / CONFIG)
         if isinstance(said, dict) and said.get("format") != FORMAT:
             raise CatalogueError(
-                f"model {path} has format {said.get('format')}, this gingham reads {FORMAT}: "
-                "install the gingham that made it"
+                f"model {path} has format {said.get('format')}, but this version of gingham reads "
+                f"{FORMAT}: install the version that made it"
             )
         files = said.get("files") if isinstance(said, dict) else None
         if not isinstance(files, dict):

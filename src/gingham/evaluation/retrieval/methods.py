@@ -60,7 +60,7 @@ def read_methods(
         weights = parse_looks(part.strip() for part in mixture.split(","))
         if taught := [name for name in weights if name.startswith(TAUGHT_PREFIX)]:
             raise InputError(
-                f"{mixture}: {taught[0]} was taught by labels, and is not compared here; give "
+                f"{mixture}: {taught[0]} is taught from labels, and is not compared here; give "
                 f"{', '.join((*space.names, *there))}"
             )
         found.append(Method(mixture.replace(" ", ""), weights))
@@ -70,8 +70,8 @@ def read_methods(
         for name in method.weights:
             if name in (*DESCRIPTORS, JOINED) and name not in there:
                 raise InputError(
-                    f"{method.name}: the catalogue keeps no descriptor {name}; index into a new "
-                    f"catalogue with --descriptors {','.join(DESCRIPTORS)}"
+                    f"{method.name}: the catalogue does not store descriptor {name}; index into "
+                    f"a new catalogue with --descriptors {','.join(DESCRIPTORS)}"
                 )
         methods[method.name] = Method(method.name, space.check(method.weights, there))
     if not methods:

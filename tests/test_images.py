@@ -164,7 +164,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html></html>", "fetch it again"),
         (encode(Image.new("RGB", (64, 64), RED), "JPEG")[:400], "truncated"),
         (encode(Image.effect_noise((64, 64), 50), "PNG")[:-900], "truncated"),
-        (b"\x89PNG\r\n\x1a\n", "not an image"),
+        (b"\x89PNG\r\n\x1a\n", "damaged or truncated PNG"),
         (encode(Image.new("F", (2, 2), 0.5), "TIFF"), "floating-point"),
     ],
 )

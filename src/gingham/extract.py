@@ -5,7 +5,6 @@ Reading, decoding and inference overlap; everything streams, in order and in bou
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import deque
@@ -20,7 +19,17 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Features, Runtime, cpu_count
 from gingham.errors import ImageError
-from gingham.images import WHOLE, Box, ImageId, ImageSource, open_image, read_source, resize
+from gingham.images import (
+    WHOLE,
+    Box,
+    Decoded,
+    ImageId,
+    ImageSource,
+    decode,
+    hash_source,
+    open_file,
+    resize,
+)
 from gingham.options import DEFAULTS, ReadOptions
 
 A = TypeVar("A")
@@ -59,9 +68,11 @@ class Item:
         `<bytes>`, where they are empty or cannot be read.
     name : by which a catalogue knows it: the absolute path, or `image` where there is no path.
     id : SHA-256 of its bytes; None if they could not be read.
-    data : its bytes; empty if nothing is to be decoded.
+    data : its bytes; empty if nothing is to be decoded, or of a file that is read again for it,
+        since it is too large to be held.
     views : what to read of it; none if it is known or failed.
     reason : why it failed; None if it did not.
+    note : what of it could not be used.
     """
 
     image: str
@@ -70,6 +81,7 @@ class Item:
     data: bytes = b""
     views: tuple[View, ...] = ()
     reason: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class Extracted:
     image, name, id : see `Item`.
     features : view -> layer -> (2C,) float32; empty if nothing was to be read, or on failure.
     reason : why it failed; None if it did not.
+    note : what of it could not be used.
     """
 
     image: str
@@ -88,6 +101,7 @@ class Extracted:
     id: ImageId | None
     features: dict[str, Features]
     reason: str | None = None
+    note: str | None = None
 
 
 def identify(
@@ -118,13 +132,12 @@ def _read(source: ImageSource) -> Item:
     if isinstance(source, (str, os.PathLike)):
         image, name = os.fspath(source), absolute(source)
     try:
-        data = read_source(source)
+        image_id, data = hash_source(source)
     except ImageError as error:
         return Item(image, name, None, reason=str(error))
-    image_id = hashlib.sha256(data).digest()
     if not isinstance(source, (str, os.PathLike)):
         image = name = image_id.hex()
-    return Item(image, name, image_id, data)
+    return Item(image, name, image_id, data or b"")
 
 
 def extract(
@@ -158,9 +171,10 @@ def extract(
         # The bytes are let go before the image queues for the network.
         rest = replace(item, data=b"")
         try:
-            picture = open_image(item.data, max_pixels=options.max_pixels, draft=config.size)
+            decoded = _decode(item, options.max_pixels, config.size)
         except ImageError as error:
             return replace(rest, views=(), reason=str(error)), []
+        picture, rest = decoded.image, replace(rest, note=decoded.note)
         squares = [
             resize(
                 picture,
@@ -192,8 +206,18 @@ def extract(
             if len(gathered) == len(item.views):
                 reason = item.reason or _not_finite(gathered)
                 found = {} if reason else gathered
-                yield Extracted(item.image, item.name, item.id, found, reason)
+                yield Extracted(item.image, item.name, item.id, found, reason, item.note)
                 gathered = {}
+
+
+def _decode(item: Item, max_pixels: int, draft: int) -> Decoded:
+    if item.data:
+        return decode(item.data, max_pixels=max_pixels, draft=draft)
+    with open_file(item.name) as file:
+        decoded = decode(file, max_pixels=max_pixels, draft=draft)
+    if hash_source(item.name)[0] != item.id:
+        raise ImageError("it changed while it was read: try again")
+    return decoded
 
 
 def _not_finite(features: dict[str, Features]) -> str | None:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import stat
 import struct
-from importlib.util import find_spec
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from threading import Lock
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile
 
-from gingham.errors import ImageError, InputError, MissingExtraError
+from gingham.decoding.pixels import to_srgb, upright
+from gingham.decoding.png import without_texts
+from gingham.decoding.signatures import HEAD, HEIC, decoders, why_not, why_unreadable
+from gingham.errors import ImageError, InputError
 from gingham.options import MAX_PIXELS
 from gingham.tables import read_embedded
+
+LARGE = 64 << 20
+"""Files of more bytes are never held in memory whole."""
+
+_LARGE_PIXELS = 25_000_000
+_one_large = Lock()
+
+# Their decoders take several times the memory of the pixels before they notice damage.
+_COSTLY = ("AVIF", "HEIF", "JPEG2000")
+_MOST_PIXELS_A_BYTE = 250
+
+_END = b"\xff\xd9"  # the end marker of a JPEG
 
 
 class Readable(Protocol):
@@ -44,14 +62,17 @@ INTERPOLATIONS = {
 }
 
 
-def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Read the bytes of one image file, or of one inside a Parquet file; see `gingham.tables`.
+@contextlib.contextmanager
+def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open one image file, or one inside a Parquet file (see `gingham.tables`), to read it.
+
+    Only the first bytes are looked at: what is no image is refused before the rest is read.
 
     Raises
     ------
     ImageError
-        If the file is missing, not a regular file, unreadable or empty; the message says which
-        and what to do.
+        If the file is missing, not a regular file, unreadable, empty or no image; the message
+        says which and what to do.
     """
     try:
         # Not blocking: a named pipe with no writer would otherwise hang a whole run.
@@ -60,21 +81,34 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ImageError("not a regular file: give an image file")
             with open(descriptor, "rb", closefd=False) as file:
-                data = file.read()
+                _check_head(file.read(HEAD))
+                file.seek(0)
+                yield file
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        if (embedded := read_embedded(os.fspath(path))) is not None:
-            return embedded
-        raise ImageError("no such file: check the path") from None
+        if (embedded := read_embedded(os.fspath(path))) is None:
+            raise ImageError("no such file: check the path") from None
+        _check_head(embedded[:HEAD])
+        yield io.BytesIO(embedded)
     except PermissionError:
         raise ImageError("not readable: check the file's permissions") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImageError(f"cannot be read: {reason}") from None
-    if not data:
+
+
+def _check_head(head: bytes) -> None:
+    if not head:
         raise ImageError("the file is empty: copy or export it again")
-    return data
+    if reason := why_not(head):
+        raise ImageError(reason)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read the bytes of one image file, or of one inside a Parquet file; see `open_file`."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def read_source(source: ImageSource) -> bytes:
@@ -98,6 +132,28 @@ def read_source(source: ImageSource) -> bytes:
     return data
 
 
+def hash_source(source: ImageSource) -> tuple[ImageId, bytes | None]:
+    """Hash one image, however it is given; gives its bytes too unless it is a `LARGE` file.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, is empty or, if it is a file, no image; see `open_file`.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        data = read_source(source)
+        return hashlib.sha256(data).digest(), data
+    with open_file(source) as file:
+        data = file.read(LARGE + 1)
+        digest = hashlib.sha256(data)
+        if len(data) <= LARGE:
+            return digest.digest(), data
+        del data
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.digest(), None
+
+
 def in_memory(source: ImageSource) -> str | bytes:
     """Read an open file, so that it may be used twice; of a path its text, of bytes themselves.
 
@@ -114,18 +170,35 @@ def image_name(source: str | bytes) -> str:
     return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else source
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image: upright 8-bit RGB, and a note on what of it could not be used."""
+
+    image: Image.Image
+    note: str | None = None
+
+
 def open_image(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, draft: int | None = None
+    data: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, draft: int | None = None
 ) -> Image.Image:
-    """Decode the bytes of one image to upright 8-bit RGB.
+    """Decode one image, see `decode`."""
+    return decode(data, max_pixels=max_pixels, draft=draft).image
+
+
+def decode(
+    data: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, draft: int | None = None
+) -> Decoded:
+    """Decode one image to upright 8-bit RGB in sRGB.
 
     The format is told by the content, never by the name; HEIC needs the extra `heif`. Alpha is
-    laid on white, the EXIF orientation is applied, of an animation the first frame is taken,
-    16-bit pixels are scaled to 8 bits.
+    laid on white, the EXIF orientation and the colour profile are applied, of an animation the
+    first frame is taken, 16-bit pixels are scaled to 8 bits. Texts inside the file are not read,
+    but for those that may hold the orientation. Images over 25 megapixels are decoded one at a
+    time, so that memory stays bounded however many threads decode.
 
     Parameters
     ----------
-    data : the encoded image.
+    data : the encoded image: its bytes, or an open file, which is read as needed.
     max_pixels : refuse an image whose header announces more pixels (a decompression bomb). For
         WebP, TIFF and the frames of some other formats Pillow's own limit, `2 *
         PIL.Image.MAX_IMAGE_PIXELS`, stays in force.
@@ -137,19 +210,27 @@ def open_image(
     ImageError
         With a reason one can act on.
     """
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
-        with _identify(data) as image:
+        head = file.read(HEAD)
+        _check_head(head)
+        with _identify(file, head) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(_bomb(f"{width}x{height} pixels", max_pixels))
+            if image.format in _COSTLY and width * height > _LARGE_PIXELS:
+                size = file.seek(0, io.SEEK_END)
+                if width * height > _MOST_PIXELS_A_BYTE * size:
+                    raise ImageError(
+                        f"damaged: its header announces {width}x{height} pixels in {size:,} bytes"
+                    )
             if draft is not None and image.format == "JPEG":
                 image.draft(None, (2 * draft, 2 * draft))
-            image.load()
-            return _to_rgb(_upright(image))
+            large = image.size[0] * image.size[1] > _LARGE_PIXELS
+            with _one_large if large else contextlib.nullcontext():
+                return Decoded(*to_srgb(upright(_load(image, file, draft))))
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        raise ImageError(_not_an_image(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         # Some decoders hold frames and tiles against Pillow's own limit, whatever ours is.
         raise ImageError(
@@ -158,6 +239,8 @@ def open_image(
     except MemoryError:
         raise ImageError("too large for the memory of this machine: make it smaller") from None
     except Exception as error:
+        if reason := _variant(file):
+            raise ImageError(reason) from None
         # Decoders of some thirty formats raise whatever they like on damaged input, and one
         # bad file must never end a run.
         raise ImageError(
@@ -165,35 +248,58 @@ def open_image(
         ) from None
 
 
-def _identify(data: bytes) -> ImageFile.ImageFile:
-    """Find the decoder that knows the content, as `Image.open` does, and let it read the header.
+def _identify(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
+    """Let the decoder that knows the content read the header, as `Image.open` does.
 
-    `Image.open` holds the size against one limit for the whole process and warns on the way; the
-    limit of a call is checked by the caller, before any pixel is decoded.
+    `Image.open` holds the size against one limit for the whole process, warns on the way and asks
+    every decoder there is; the limit of a call is checked by the caller, before any pixel is
+    decoded.
     """
-    file = io.BytesIO(data)
-    if _is_heic(data) and find_spec("pillow_heif"):
-        import pillow_heif
+    for name in decoders(head):
+        file.seek(0)
+        try:
+            if name == HEIC:
+                import pillow_heif
 
-        heif: Any = pillow_heif.HeifImageFile
-        opened: ImageFile.ImageFile = heif(file)
-        return opened
-    tried: set[str] = set()
-    for load in (Image.preinit, Image.init):
-        load()
-        for name in [name for name in Image.ID if name not in tried]:
-            tried.add(name)
-            factory, accepts = Image.OPEN[name]
-            # A decoder that is not installed answers with a text.
-            accepted = accepts is None or accepts(data[:16])
-            if not accepted or isinstance(accepted, str):
-                continue
-            file.seek(0)
-            try:
-                return factory(file, "")
-            except (SyntaxError, IndexError, TypeError, struct.error):
-                continue
-    raise UnidentifiedImageError
+                heif: Any = pillow_heif.HeifImageFile
+                opened: ImageFile.ImageFile = heif(file)
+                return opened
+            return Image.OPEN[name][0](without_texts(file) if name == "PNG" else file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            if reason := _variant(file):
+                raise ImageError(reason) from error
+    raise ImageError(f"damaged or truncated {'/'.join(decoders(head))}: copy or export it again")
+
+
+def _variant(file: BinaryIO) -> str | None:
+    """Say whether it is of a kind that no decoder reads, rather than damaged."""
+    file.seek(0)
+    return why_unreadable(file.read(LARGE))
+
+
+def _load(image: ImageFile.ImageFile, file: BinaryIO, draft: int | None) -> Image.Image:
+    """Decode the pixels; of a JPEG the marker at its end may be missing."""
+    try:
+        image.load()
+        return image
+    except OSError as error:
+        if image.format != "JPEG" or "truncated" not in str(error):
+            raise
+        file.seek(0)
+        data = file.read()
+        # Where nothing else is missing, what follows the data changes no pixel.
+        whole, other = (_jpeg(data + end, draft) for end in (_END, bytes(range(80, 144)) + _END))
+        if whole.tobytes() != other.tobytes():
+            raise
+        return whole
+
+
+def _jpeg(data: bytes, draft: int | None) -> Image.Image:
+    image = Image.OPEN["JPEG"][0](io.BytesIO(data), "")
+    if draft is not None:
+        image.draft(None, (2 * draft, 2 * draft))
+    image.load()
+    return image
 
 
 def load_image(
@@ -223,7 +329,7 @@ def load_image(
             )
         return source
     if isinstance(source, Image.Image):
-        return np.asarray(_to_rgb(_upright(source)))
+        return np.asarray(to_srgb(upright(source))[0])
     try:
         return np.asarray(open_image(read_source(source), max_pixels=max_pixels))
     except ImageError as error:
@@ -284,49 +390,8 @@ def frame(width: int, height: int, crop: float | None) -> Box:
     return (left, top, left + side, top + side)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        # Damaged EXIF says nothing about the pixels: keep them as they are stored.
-        return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode == "F":
-        raise ImageError("floating-point pixels have no defined range: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        # 16 bits a pixel; a file of 32 bits whose values fit in 16 is read alike.
-        wide = np.asarray(image).astype(np.int64)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ImageError("32-bit pixels have no defined range: save it with 8 or 16 bits")
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
 def _bomb(what: str, max_pixels: int) -> str:
     return (
         f"{what}, over the limit of {max_pixels / 1e6:g} megapixels: "
         "make it smaller or raise --max-megapixels"
     )
-
-
-def _is_heic(data: bytes) -> bool:
-    return data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1")
-
-
-def _not_an_image(data: bytes) -> str:
-    head = data[:1024].lstrip().lower()
-    if b"<svg" in head:
-        return "SVG is a drawing, not pixels: render it to PNG"
-    if head.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, not an image: the download went wrong, fetch it again"
-    if _is_heic(data):
-        return f"{MissingExtraError('pillow-heif', extra='heif', purpose='HEIC')}"
-    return "not an image in a known format: give JPEG, PNG, WebP, GIF, TIFF, BMP or the like"

@@ -33,6 +33,8 @@ class IndexResult(Result):
     unchanged : files whose image, identified by its bytes, was already in the catalogue.
     failed, failures : files that could not be read.
     ignored : hidden files and files of file managers, skipped.
+    unused_profiles : files whose colour profile could not be used; their colours were taken as
+        sRGB.
     images : number of images now in the catalogue.
     """
 
@@ -41,6 +43,7 @@ class IndexResult(Result):
     failed: int
     failures: tuple[Failure, ...]
     ignored: tuple[str, ...]
+    unused_profiles: tuple[str, ...]
     images: int
     seconds: float
     images_per_second: float

@@ -106,6 +106,11 @@ def index(
         )
         if result.ignored:
             print(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
+        if result.unused_profiles:
+            print(
+                f"{len(result.unused_profiles)} colour profiles could not be used (colours taken "
+                f"as sRGB), first of {result.unused_profiles[0]}"
+            )
         print_failures(result.failures)
     raise typer.Exit(1 if result.failed else 0)
 

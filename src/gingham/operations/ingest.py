@@ -27,6 +27,7 @@ def ingest(
     started = time.perf_counter()
     images = [*walk.images, *images]
     failed = list(walk.failures)
+    unused_profiles = []
     added = unchanged = 0
     live = {image_id for image_id, _ in truth.locations.image_files()}
     events: list[tuple[str, ImageId | None]] = []
@@ -51,6 +52,8 @@ def ingest(
             if item.reason is not None or item.id is None:
                 failed.append(Failure(item.image, item.reason or "cannot be read"))
                 continue
+            if item.note is not None:
+                unused_profiles.append(item.image)
             added += item.id not in live
             unchanged += item.id in live
             live.add(item.id)
@@ -63,6 +66,7 @@ def ingest(
         failed=len(failed),
         failures=tuple(failed),
         ignored=tuple(walk.ignored),
+        unused_profiles=tuple(unused_profiles),
         images=len(truth.locations.images),
         seconds=seconds,
         images_per_second=len(images) / seconds,

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
+from gingham.attributes.attribute_fitting import blocks, join
 from gingham.attributes.estimators import AttributeClassifier
-from gingham.attributes.fitting import blocks, join
 from gingham.catalogue import Catalogue
 from measure import DATA, GINGHAM, machine, rows, run
 

@@ -10,8 +10,6 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from gingham.attributes.measures import calibration_error, grouped_folds, macro_f1
-from gingham.attributes.novelty import novelty_limit, principal_directions
-from gingham.attributes.vote_rule import VoteRule, fit_vote_rule, log_shares, nearest
 from gingham.errors import ShapeError
 
 
@@ -71,49 +69,3 @@ def test_macro_f1_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     truth, guess = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
     assert macro_f1(truth, guess) == pytest.approx(f1_score(truth, guess, average="macro"))
-
-
-def test_nearest_are_the_largest_best_first() -> None:
-    similarity = np.random.default_rng(0).normal(size=(5, 12))
-    columns, values = nearest(similarity, 4)
-    np.testing.assert_array_equal(columns, np.argsort(-similarity, axis=1)[:, :4])
-    np.testing.assert_array_equal(values, np.take_along_axis(similarity, columns, axis=1))
-    assert nearest(similarity, 99)[0].shape == (5, 12)
-
-
-def test_shares_and_probabilities_sum_to_one_and_follow_the_nearest() -> None:
-    labels, similarity = np.array([[0, 0, 2]]), np.array([[0.9, 0.8, 0.1]])
-    share = np.exp(log_shares(labels, similarity, 3, 0.1))
-    weight = np.exp((np.array([0.9, 0.8, 0.1]) - 1) / 0.1)
-    raw = np.array([weight[0] + weight[1], 0, weight[2]]) + np.exp(-20)
-    np.testing.assert_allclose(share[0], raw / raw.sum())
-    found = VoteRule(0.1, 0.5, 0.02).probabilities(labels, similarity, 3)
-    assert found.sum() == pytest.approx(1)
-    assert found[0].argmax() == 0
-    assert found.min() >= 0.02 / 3
-
-
-def test_without_anything_held_out_the_vote_rule_is_cautious() -> None:
-    rule = fit_vote_rule([], np.array([0, 1]), 2)
-    found = rule.probabilities(np.array([[0]]), np.array([[1.0]]), 2)
-    assert 0.5 < found.max() <= 0.75
-
-
-def test_principal_directions_are_those_of_the_svd() -> None:
-    points = np.random.default_rng(0).normal(size=(12, 30))
-    points -= points.mean(axis=0)
-    ours = principal_directions(points, 4)
-    theirs = np.linalg.svd(points, full_matrices=False)[2][:4].T
-    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-10)
-
-
-def test_novelty_limit_needs_folds_and_passes_its_own_kind() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(80, 5)) @ rng.normal(size=(5, 30)) + 0.1 * rng.normal(size=(80, 30))
-    groups = np.arange(80)
-    assert novelty_limit(points, groups, [], 3) == np.inf
-    limit = novelty_limit(points, groups, np.array_split(groups, 8), 3)
-    centred = points - points.mean(axis=0)
-    directions = principal_directions(centred)
-    inside = (centred**2).sum(axis=1) - ((centred @ directions) ** 2).sum(axis=1)
-    assert (inside < limit).mean() > 0.98

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from gingham.attributes.estimators import MultiAttributeClassifier
+from gingham.attributes.fitted_voters import MultiVoter
 from gingham.attributes.multi_learner import logistic_curve
-from gingham.attributes.voters import MultiVoter
 from gingham.errors import InputError, ShapeError
 
 NAMES = ["collar", "belt", "zip"]

@@ -18,7 +18,7 @@ from conftest import FakeRuntime
 from gingham.images import load_image, resize
 from gingham.options import ReadOptions
 from gingham.training.config import FitConfig
-from gingham.training.fitting import EpochSampler
+from gingham.training.epoch_loop import EpochSampler
 from gingham.training.maps import store_maps, views_of
 from gingham.training.networks import Network
 

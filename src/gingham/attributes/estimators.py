@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.discriminant import Floats
+from gingham.attributes.fitted_voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
-from gingham.attributes.voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.errors import InputError, MissingExtraError, ShapeError
 
 try:
@@ -85,7 +85,7 @@ class AttributeClassifier(ClassifierMixin, _Estimator, SingleLearner):  # type: 
     layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
     cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
     contradictions_ : list of `DoubtedRow`
-    voter_ : `gingham.attributes.voters.SingleVoter`, all it takes to answer
+    voter_ : `gingham.attributes.fitted_voters.SingleVoter`, all it takes to answer
     """
 
     voter_: SingleVoter
@@ -139,7 +139,7 @@ class MultiAttributeClassifier(_Estimator, MultiLearner):
     cv_macro_f1_ : mean over the values of F1 on the known entries
     contradictions_ : examples that share a group or all features, one said to have a value and the
         other not
-    voter_ : `gingham.attributes.voters.MultiVoter`, all it takes to answer
+    voter_ : `gingham.attributes.fitted_voters.MultiVoter`, all it takes to answer
     """
 
     voter_: MultiVoter

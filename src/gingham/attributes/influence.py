@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gingham.attributes.discriminant import Floats, Space
-from gingham.attributes.voters import MultiVoter, SingleVoter
+from gingham.attributes.fitted_voters import MultiVoter, SingleVoter
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.table import FOREGROUND
 from gingham.errors import InputError, ShapeError

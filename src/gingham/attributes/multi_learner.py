@@ -17,7 +17,7 @@ from gingham.attributes.few_shot import (
     exemplars,
     same_image,
 )
-from gingham.attributes.voters import MultiVoter, logistic, unit_looks
+from gingham.attributes.fitted_voters import MultiVoter, logistic, unit_looks
 from gingham.errors import InputError, ShapeError
 
 SLOPE = 8.0

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute
-from gingham.attributes.fitting import fit
+from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError
 from gingham.store.attached import Attached

@@ -17,9 +17,9 @@ from gingham.attributes.few_shot import (
     exemplars,
     same_image,
 )
+from gingham.attributes.fitted_voters import SingleVoter, unit_looks
 from gingham.attributes.measures import macro_f1
-from gingham.attributes.vote_rule import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
-from gingham.attributes.voters import SingleVoter, unit_looks
+from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
 from gingham.errors import InputError
 
 CONFIDENT = 0.9

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute import PROJECTION, Features, HeatMap, Picture
+from gingham.attributes.fitted_voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.attributes.influence import add_up, position_influence, value_direction
-from gingham.attributes.voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import FOREGROUND, FeatureConfig
 from gingham.errors import CatalogueError, InputError

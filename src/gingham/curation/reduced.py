@@ -8,8 +8,8 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.attribute_fitting import blocks, join
 from gingham.attributes.discriminant import learn_space
-from gingham.attributes.fitting import blocks, join
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import PLAIN, VIEWS, read_into

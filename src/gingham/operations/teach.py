@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gingham.attributes.fitting import fit, view_id, views_for
+from gingham.attributes.attribute_fitting import fit, view_id, views_for
 from gingham.attributes.names import check_attribute_name
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features

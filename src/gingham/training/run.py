@@ -28,7 +28,7 @@ from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel, write_config
 
 if TYPE_CHECKING:
-    from gingham.training.fitting import LearnedModule
+    from gingham.training.epoch_loop import LearnedModule
     from gingham.training.networks import Built, Network
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def _learn(
     options: ReadOptions,
 ) -> tuple[dict[int, str], dict[str, LearnedModule]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
-    from gingham.training.fitting import ImageData, MapData, all_rates, fit, head_rates
+    from gingham.training.epoch_loop import ImageData, MapData, all_rates, fit, head_rates
     from gingham.training.heads import default_views
     from gingham.training.losses import loss_for
     from gingham.training.maps import store_maps, views_of

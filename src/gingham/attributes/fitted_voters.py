@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import Floats, Projection, Rows, chunks, unit
-from gingham.attributes.vote_rule import VoteRule, nearest
+from gingham.attributes.neighbour_vote import VoteRule, nearest
 
 
 @dataclass(frozen=True)

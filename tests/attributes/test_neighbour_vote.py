@@ -1,0 +1,32 @@
+"""The vote of the nearest examples beside plain formulas."""
+
+import numpy as np
+import pytest
+
+from gingham.attributes.neighbour_vote import VoteRule, fit_vote_rule, log_shares, nearest
+
+
+def test_nearest_are_the_largest_best_first() -> None:
+    similarity = np.random.default_rng(0).normal(size=(5, 12))
+    columns, values = nearest(similarity, 4)
+    np.testing.assert_array_equal(columns, np.argsort(-similarity, axis=1)[:, :4])
+    np.testing.assert_array_equal(values, np.take_along_axis(similarity, columns, axis=1))
+    assert nearest(similarity, 99)[0].shape == (5, 12)
+
+
+def test_shares_and_probabilities_sum_to_one_and_follow_the_nearest() -> None:
+    labels, similarity = np.array([[0, 0, 2]]), np.array([[0.9, 0.8, 0.1]])
+    share = np.exp(log_shares(labels, similarity, 3, 0.1))
+    weight = np.exp((np.array([0.9, 0.8, 0.1]) - 1) / 0.1)
+    raw = np.array([weight[0] + weight[1], 0, weight[2]]) + np.exp(-20)
+    np.testing.assert_allclose(share[0], raw / raw.sum())
+    found = VoteRule(0.1, 0.5, 0.02).probabilities(labels, similarity, 3)
+    assert found.sum() == pytest.approx(1)
+    assert found[0].argmax() == 0
+    assert found.min() >= 0.02 / 3
+
+
+def test_without_anything_held_out_the_vote_rule_is_cautious() -> None:
+    rule = fit_vote_rule([], np.array([0, 1]), 2)
+    found = rule.probabilities(np.array([[0]]), np.array([[1.0]]), 2)
+    assert 0.5 < found.max() <= 0.75

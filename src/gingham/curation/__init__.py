@@ -3,8 +3,8 @@
     from gingham.curation import CurationConfig, curate
     curate("products.csv", "curated", CurationConfig(seed=1))
 
-The stages, in order, a module each: `invalid`, `duplicates`, `pictures`, `values`, `unknown`,
-`label_errors`, `split`, `balance`.
+The stages, in order: `invalid`, `duplicates`, `pictures`, `values`, `unknown`, `label_errors`,
+`split`, `balance`; each is a module but the first, which is in `pictures`.
 """
 
 import lazy_loader

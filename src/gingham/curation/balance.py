@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gingham.curation.config import BalanceSection
@@ -15,9 +13,9 @@ COLUMNS = ("attribute", "value", "images", "factor", "shown", "share_before", "s
 def balance_samples(samples: TableRows, section: BalanceSection, *, seed: int) -> Stage:
     """Set `repeat` of the training rows; the others are seen once.
 
-    A value of fewer training images than the attribute's median is to be shown
-    `(median / images) ** strength` times as often, a row as often as the rarest of its values asks,
-    at most `max_repeat` times. What is between two whole numbers is drawn, the same for one seed.
+    A value of fewer training images than the attribute's median is to be shown `(median / images)
+    ** strength` times as often, a row as often as its rarest value asks, at most `max_repeat`
+    times. A fraction is rounded up or down at random, in the same way for one seed.
 
     References
     ----------
@@ -28,12 +26,12 @@ def balance_samples(samples: TableRows, section: BalanceSection, *, seed: int) -
     names = section.attributes or tuple(samples.values)
     wanted = np.ones(len(samples))
     factors: dict[tuple[str, str], float] = {}
+    counts = {name: samples.counts(name, rows) for name in names}
     for name in names:
-        counts = samples.counts(name, rows)
-        if not counts:
+        if not counts[name]:
             continue
-        median = float(np.median(list(counts.values())))
-        for value, count in counts.items():
+        median = float(np.median(list(counts[name].values())))
+        for value, count in counts[name].items():
             factor = min(max(1.0, (median / count) ** section.strength), section.max_repeat)
             factors[name, value] = factor
         column = samples.values[name]
@@ -46,32 +44,17 @@ def balance_samples(samples: TableRows, section: BalanceSection, *, seed: int) -
     shown = int(samples.repeat[rows].sum())
     records: Records = []
     for name in names:
-        before = samples.counts(name, rows)
-        column = samples.values[name]
-        after = dict.fromkeys(before, 0)
-        for row in rows:
-            for value in column[row] or ():
-                after[value] += int(samples.repeat[row])
-        for value, count in sorted(before.items(), key=lambda item: (item[1], item[0])):
-            records.append(_line(name, value, count, factors[name, value], after, len(rows), shown))
+        after = samples.counts(name, rows, repeated=True)
+        records += [
+            {
+                "attribute": name,
+                "value": value,
+                "images": count,
+                "factor": round(factors[name, value], 3),
+                "shown": after[value],
+                "share_before": round(count / len(rows), 5),
+                "share_after": round(after[value] / shown, 5),
+            }
+            for value, count in sorted(counts[name].items(), key=lambda item: (item[1], item[0]))
+        ]
     return Stage("balance", records, {"training_rows": len(rows), "shown_an_epoch": shown})
-
-
-def _line(
-    name: str,
-    value: str,
-    count: int,
-    factor: float,
-    after: dict[str, int],
-    rows: int,
-    shown: int,
-) -> dict[str, Any]:
-    return {
-        "attribute": name,
-        "value": value,
-        "images": count,
-        "factor": round(factor, 3),
-        "shown": after[value],
-        "share_before": round(count / rows, 5),
-        "share_after": round(after[value] / shown, 5),
-    }

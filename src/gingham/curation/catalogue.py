@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from gingham.backbones.table import FeatureConfig
-from gingham.curation.table import TableRows, Values
+from gingham.curation.table import TableRows
 from gingham.errors import InputError
-from gingham.store.examples import Example, ExampleLog
+from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import LocalFiles
 from gingham.store.header import Header, migrate
@@ -45,29 +45,18 @@ def read_catalogue(folder: Path) -> TableRows:
     samples = TableRows(names, names, {})
     samples.multi = frozenset(name for name, one in taught.items() if one.kind == "multi")
     for name, one in taught.items():
-        known = {example.id: example for example in one.examples}
-        samples.values[name] = [_said(known.get(image_id)) for image_id in files.values()]
+        # What was only said to be absent does not say that there is nothing else.
+        known = {
+            example.id: tuple(sorted(value for value, present in example.values.items() if present))
+            for example in one.examples
+        }
+        column = [known.get(image_id) or None for image_id in files.values()]
         if name not in samples.multi:
-            _settle(samples, name)
+            two = [row for row, said in enumerate(column) if said is not None and len(said) > 1]
+            samples.spelled[name] = [(row, CONTRADICTORY) for row in two]
+            column = [said if said is None or len(said) == 1 else None for said in column]
+        samples.values[name] = list(column)
     return samples
-
-
-def _said(example: Example | None) -> Values:
-    values = example.values.items() if example is not None else ()
-    # What was only said to be absent does not say that there is nothing else.
-    return tuple(sorted(value for value, present in values if present)) or None
-
-
-def _settle(samples: TableRows, name: str) -> None:
-    """Leave unknown, and say so, what was taught two values where there can be one."""
-    column = samples.values[name]
-    samples.spelled[name] = [
-        (row, CONTRADICTORY)
-        for row, said in enumerate(column)
-        if said is not None and len(said) > 1
-    ]
-    for row, _ in samples.spelled[name]:
-        column[row] = None
 
 
 def copy_features(folder: Path, store: FeatureStore, config: FeatureConfig) -> None:

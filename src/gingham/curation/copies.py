@@ -166,7 +166,8 @@ def difference(a: Encoded, b: Encoded, turn: Turn | None) -> Difference:
     """Measure how far `b` is from a copy of `a` laid by `turn`, or `a` from a copy of `b`."""
     less, more = sorted((_colour(a.picture), _colour(b.picture)))
     grey = less <= GREY and more >= COLOURED
-    twins = turn is None and a.picture.size == b.picture.size and _encoded_alike(a, b)
+    alike = a.tables is not None and (a.tables, a.sampling) == (b.tables, b.sampling)
+    twins = turn is None and a.picture.size == b.picture.size and alike
     there, back = (
         replace(_explained(*pair, grey), twins=twins) for pair in ((a, b, turn), (b, a, undo(turn)))
     )
@@ -174,10 +175,6 @@ def difference(a: Encoded, b: Encoded, turn: Turn | None) -> Difference:
     # Encoded once more as it is already, an original changes; a copy made so does not.
     apart = there.block - back.block
     return replace(best, original=int(np.sign(apart)) if abs(apart) > CLEAR else 0)
-
-
-def _encoded_alike(a: Encoded, b: Encoded) -> bool:
-    return a.tables is not None and (a.tables, a.sampling) == (b.tables, b.sampling)
 
 
 def is_readable_copy(a: str, b: str, turn: Turn | None, max_pixels: int) -> Difference | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,21 +61,14 @@ class Link:
 def find_links(
     samples: TableRows,
     prints: Fingerprints,
-    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    reduced: NDArray[np.float32] | None,
     section: DuplicatesSection,
     options: ReadOptions,
 ) -> list[Link]:
-    """Find the copies among the rows that are still there.
+    """Find the copies among the rows that are left; `reduced` are the (N, d) features of all rows.
 
     Candidates are the nearest by look and by features (see `gingham.curation.neighbours`); only
     those whose thumbnails are alike are opened and compared (see `gingham.curation.copies`).
-
-    Parameters
-    ----------
-    samples, prints : of N rows.
-    reduced : gives the (n, d) features of some rows; None where there are none.
-    section : what to look for.
-    options : see `gingham.ReadOptions`.
     """
     links: list[Link] = []
     first: dict[bytes, int] = {}
@@ -131,7 +124,7 @@ def without_doubtful(links: list[Link]) -> list[Link]:
 def _candidates(
     rows: NDArray[np.int64],
     prints: Fingerprints,
-    reduced: Callable[[list[int]], NDArray[np.float32]] | None,
+    reduced: NDArray[np.float32] | None,
     section: DuplicatesSection,
 ) -> list[tuple[int, int, int, bool, str]]:
     """List the pairs worth opening: two rows, the turn, whether alike, and what found them."""
@@ -140,7 +133,7 @@ def _candidates(
         points = perceptual_points(prints.thumbnails, rows, turns=section.flips)
         by_source["perceptual"] = nearest_pairs(points, rows, neighbours=section.neighbours)
     if section.features and reduced is not None:
-        points = unit(reduced(rows.tolist()))
+        points = unit(reduced[rows])
         by_source["features"] = nearest_pairs(points, rows, neighbours=section.neighbours)
     if not by_source:
         return []
@@ -164,13 +157,14 @@ def settle_duplicates(
 ) -> tuple[Stage, Records]:
     """Group copies, remove all but the best of each group, and merge what their rows say.
 
-    What others were plainly made from stays, else the one of the most pixels, else the first in the
-    table. Its unknown attributes are filled from the copies that go; where these and it contradict
-    each other it is settled as the section says. A copy that stays keeps its labels and gives none.
+    The picture from which the others were plainly made stays, else the one with the most pixels,
+    else the first in the table. Its unknown attributes are filled in from the copies that go; where
+    labels contradict each other, the section says what holds. A copy that stays keeps its labels
+    and gives none.
 
     Returns
     -------
-    The stage, and a line for every label that was filled and every one of a contradiction.
+    The stage, and a line for every label that was filled in and every one in a contradiction.
     """
     n = len(samples)
     together = [link for link in links if link.kind != "alike"]
@@ -179,7 +173,8 @@ def settle_duplicates(
     samples.group = _components(n, [*((link.a, link.b) for link in links), *known])
     best: dict[int, int] = {}
     made = {row for link in together if (row := _made(link)) is not None}
-    for row in sorted(samples.rows, key=lambda row: (row in made, _rank(prints, row))):
+    area = prints.size.prod(axis=1).tolist()
+    for row in sorted(samples.rows, key=lambda row: (row in made, -area[row], row)):
         best.setdefault(int(copies[row]), row)
     members: dict[int, list[int]] = {}
     for row in samples.rows:
@@ -207,20 +202,20 @@ def settle_duplicates(
         # A copy of a copy was not compared with the row that stays.
         direct = other in (link.a, link.b)
         gap = link.gap if direct else None
+        turn = TURNS[link.turn] if direct else None
         records.append(
-            {
-                "row": row,
-                "image": samples.names[row],
-                "action": "removed" if row in goes else "grouped",
-                "reason": _REASONS[kind],
-                "of_row": other,
-                "of_image": samples.names[other],
-                "turn": _turn_name(link) if direct else "",
-                "block": "" if gap is None else round(gap.block, 2),
-                "shift": "" if gap is None else round(gap.shift, 2),
-                "found_by": link.found_by,
-                "group": int(samples.group[row]),
-            }
+            samples.line(
+                row,
+                "removed" if row in goes else "grouped",
+                reason=_REASONS[kind],
+                of_row=other,
+                of_image=samples.names[other],
+                turn="" if turn is None else turn.name.lower(),
+                block="" if gap is None else round(gap.block, 2),
+                shift="" if gap is None else round(gap.shift, 2),
+                found_by=link.found_by,
+                group=int(samples.group[row]),
+            )
         )
     samples.kept[[record["row"] for record in records if record["action"] == "removed"]] = False
     counts = Counter(record["reason"] for record in records)
@@ -250,21 +245,11 @@ _REASONS = {
 }
 
 
-def _turn_name(link: Link) -> str:
-    turn = TURNS[link.turn]
-    return "" if turn is None else turn.name.lower()
-
-
 def _made(link: Link) -> int | None:
     """Name the row that was made from the other, where that can be told."""
     if link.gap is None or not link.gap.original:
         return None
     return link.b if link.gap.original < 0 else link.a
-
-
-def _rank(prints: Fingerprints, row: int) -> tuple[int, int]:
-    width, height = prints.size[row]
-    return -int(width * height), row
 
 
 def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
@@ -326,17 +311,8 @@ def _merge(
                 action = changed if stands != own else "kept"
             else:
                 action = "removed" if row in goes else "reported"
-            labels.append(
-                {
-                    "group": group,
-                    "row": row,
-                    "image": samples.names[row],
-                    "action": action,
-                    "attribute": name,
-                    "value": written(column[row]),
-                    "kept_row": kept,
-                    "resolved": written(column[row] if action == "reported" else stands),
-                }
-            )
+            resolved = written(column[row] if action == "reported" else stands)
+            said_of = {"attribute": name, "value": written(column[row]), "resolved": resolved}
+            labels.append(samples.line(row, action, group=group, kept_row=kept, **said_of))
         column[kept] = stands
     return labels

@@ -59,14 +59,7 @@ class Fingerprints:
 
 
 def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -> Fingerprints:
-    """Measure picture files; those whose bytes were measured before are not decoded again.
-
-    Parameters
-    ----------
-    paths : of N files.
-    cache : folder of what is kept.
-    options : see `gingham.ReadOptions`.
-    """
+    """Measure N picture files; the cache spares decoding those whose bytes were measured before."""
     files = LocalFiles(cache / "fingerprints")
     files.sweep()
     shards = Shards(files, "", _SCHEMA)

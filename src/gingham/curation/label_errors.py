@@ -38,19 +38,10 @@ def judge_labels(
 ) -> Stage:
     """Rank every label by its out-of-sample probability, the most doubtful first.
 
-    Each attribute is learned from features, and from what the table says of the other attributes,
-    by a small network, cross-validated with duplicate groups on one side. cleanlab scores the
-    labels and says which are likely errors. Of an attribute of kind multi each value is judged on
-    its own.
-
-    Parameters
-    ----------
-    samples : the table.
-    reduced : (N, d) features of all rows.
-    has_features : (N,) which rows have any.
-    section : what to judge, and what to do with what is flagged.
-    seed : of the folds.
-    options : only its progress is used.
+    Each attribute is learned from the (N, d) features of the rows that have any, and from what the
+    table says of the other attributes, by a small network, cross-validated with duplicate groups on
+    one side. cleanlab scores the labels and says which are likely errors. For an attribute of kind
+    multi each value is judged on its own.
 
     Raises
     ------

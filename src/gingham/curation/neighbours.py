@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.discriminant import chunks
 from gingham.curation.copies import COLOURED, GREY, TURNS, turned
-from gingham.errors import require_extra
 
 Rows = NDArray[np.int64]
 Pairs = NDArray[np.int64]
@@ -54,7 +53,7 @@ class Thumbnails:
         side = pixels.shape[1] // _BLOCK
         blocks = np.empty((len(pixels), side, side, 3), np.int16)
         colour = np.empty(len(pixels), np.uint8)
-        for at in _chunks(len(pixels)):
+        for at in chunks(len(pixels), _CHUNK):
             some = np.asarray(pixels[at])
             parts = some.reshape(-1, side, _BLOCK, side, _BLOCK, 3)
             blocks[at] = parts.sum(2, dtype=np.int16).sum(3, dtype=np.int16)
@@ -85,7 +84,7 @@ def perceptual_points(pixels: NDArray[np.uint8], rows: Rows, *, turns: bool) -> 
     n = FREQUENCIES
     points = np.empty((len(rows), n * n), np.float32)
     high, low = np.triu_indices(n, 1)
-    for at in _chunks(len(rows)):
+    for at in chunks(len(rows), _CHUNK):
         found = dctn(pixels[rows[at]] @ BRIGHTNESS, axes=(1, 2), norm="ortho")[:, :n, :n]
         if turns:
             found = np.abs(found)
@@ -98,23 +97,17 @@ def perceptual_points(pixels: NDArray[np.uint8], rows: Rows, *, turns: bool) -> 
 def nearest_pairs(points: NDArray[np.floating], rows: Rows, *, neighbours: int) -> Pairs:
     """Pair each picture with its nearest ones, by an approximate index: no step sees all pairs.
 
-    Parameters
-    ----------
-    points : (N, d), of `rows`.
-    rows : (N,), rising.
-    neighbours : the nearest looked at, of each picture.
-
-    Returns
-    -------
-    (P, 2) rows; P is at most N times `neighbours`.
+    `points` are the (N, d) descriptions of `rows` (N, rising); P is at most N times `neighbours`.
 
     References
     ----------
     Malkov, Yashunin, *Efficient and robust approximate nearest neighbor search using Hierarchical
     Navigable Small World graphs* (2016): here by faiss, two bytes a number.
     """
-    faiss = import_faiss()
-    index = faiss.IndexHNSWSQ(points.shape[1], faiss.ScalarQuantizer.QT_fp16, LINKS)
+    import faiss
+
+    kind: Any = faiss.ScalarQuantizer.QT_fp16
+    index: Any = faiss.IndexHNSWSQ(points.shape[1], kind, LINKS)
     index.hnsw.efConstruction = 80
     index.hnsw.efSearch = max(64, 2 * neighbours)
     threads = faiss.omp_get_max_threads()
@@ -127,7 +120,7 @@ def nearest_pairs(points: NDArray[np.floating], rows: Rows, *, neighbours: int) 
         faiss.omp_set_num_threads(threads)
     n = len(rows)
     keys = []
-    for at in _chunks(n):
+    for at in chunks(n, _CHUNK):
         _, near = index.search(points[at], neighbours + 1)
         own = np.arange(at.start, at.stop)[:, None]
         good = (near >= 0) & (near != own)
@@ -139,7 +132,7 @@ def nearest_pairs(points: NDArray[np.floating], rows: Rows, *, neighbours: int) 
 def best_turns(thumbnails: Thumbnails, pairs: Pairs) -> NDArray[np.intp]:
     """Say of each pair which of `TURNS` lays the first most like the second: (P,) positions."""
     best = np.empty(len(pairs), np.intp)
-    for at in _chunks(len(pairs)):
+    for at in chunks(len(pairs), _CHUNK):
         a, b = (thumbnails.blocks[pairs[at, side]] @ BRIGHTNESS for side in (0, 1))
         gaps = [np.abs(turned(a[..., None], turn)[..., 0] - b).sum((1, 2)) for turn in TURNS]
         best[at] = np.argmin(gaps, axis=0)
@@ -149,25 +142,16 @@ def best_turns(thumbnails: Thumbnails, pairs: Pairs) -> NDArray[np.intp]:
 def differences(
     thumbnails: Thumbnails, pairs: Pairs, turns: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Measure how far thumbnails are apart, of 255, on average and in the worst of 8 x 8 blocks.
+    """Measure how far (P, 2) pairs of thumbnails are apart, once the first is laid by its turn.
 
-    Where only one of the two is grey, colour is left out.
-
-    Parameters
-    ----------
-    thumbnails : of all rows.
-    pairs : (P, 2) rows.
-    turns : (P,), which of `TURNS` lays the first like the second.
-
-    Returns
-    -------
-    two (P,) arrays; infinite where a lower bound is beyond `UNLIKE`.
+    Gives two (P,) arrays, of 255: the average and that of the worst of 8 x 8 blocks, infinite where
+    a lower bound is beyond `UNLIKE`. Where only one of the two is grey, colour is left out.
     """
     mean, worst = np.full((2, len(pairs)), np.inf, np.float32)
     colour = thumbnails.colour
     for turn in np.unique(turns):
         these = np.flatnonzero(turns == turn)
-        for at in _chunks(len(these)):
+        for at in chunks(len(these), _CHUNK):
             some = these[at]
             a, b = pairs[some].T
             less, more = np.sort([colour[a], colour[b]], axis=0)
@@ -195,16 +179,3 @@ def _gap(
     gap: NDArray[np.float32] = np.abs(apart).sum(axis=3, dtype=np.float32) / 3
     gap[grey] = np.abs(apart[grey] @ BRIGHTNESS)
     return gap
-
-
-def _chunks(n: int) -> Iterator[slice]:
-    for first in range(0, n, _CHUNK):
-        yield slice(first, min(first + _CHUNK, n))
-
-
-def import_faiss() -> Any:
-    """Import faiss, or say how to install it."""
-    require_extra("train", "faiss")
-    import faiss
-
-    return faiss

@@ -1,15 +1,23 @@
-"""Stage 3: pictures that are too small, blank, or extremely long are removed."""
+"""Stages 1 and 3: pictures that cannot be read, or that show too little, are removed."""
 
 from __future__ import annotations
 
-import numpy as np
-
+from gingham.attributes.discriminant import chunks
 from gingham.curation.config import PicturesSection
 from gingham.curation.fingerprints import Fingerprints
 from gingham.curation.table import Records, Stage, TableRows
 
+INVALID_COLUMNS = ("row", "image", "action", "reason")
 COLUMNS = ("row", "image", "action", "reason", "width", "height", "deviation")
 _CHUNK = 1024
+
+
+def remove_invalid(samples: TableRows, prints: Fingerprints) -> Stage:
+    """Remove the rows whose picture cannot be read; the reason says what to do about it."""
+    reasons = sorted(prints.reasons.items())
+    records = [samples.line(row, "removed", reason=reason) for row, reason in reasons]
+    samples.kept[[row for row, _ in reasons]] = False
+    return Stage("invalid", records, {"removed": len(records)})
 
 
 def remove_poor_pictures(
@@ -19,8 +27,8 @@ def remove_poor_pictures(
     records: Records = []
     counts = {"too small": 0, "extreme aspect": 0, "blank": 0}
     rows = [row for row in samples.rows if prints.ids[row] is not None]
-    for first in range(0, len(rows), _CHUNK):
-        chunk = rows[first : first + _CHUNK]
+    for at in chunks(len(rows), _CHUNK):
+        chunk = rows[at]
         deviations = prints.thumbnails[chunk].mean(axis=3).std(axis=(1, 2))
         for row, deviation in zip(chunk, deviations.tolist(), strict=True):
             width, height = map(int, prints.size[row])
@@ -38,15 +46,6 @@ def remove_poor_pictures(
                 continue
             counts[kind] += 1
             samples.kept[row] = False
-            records.append(
-                {
-                    "row": row,
-                    "image": samples.names[row],
-                    "action": "removed",
-                    "reason": f"{kind}: {why}",
-                    "width": width,
-                    "height": height,
-                    "deviation": round(float(np.float64(deviation)), 3),
-                }
-            )
+            size = {"width": width, "height": height, "deviation": round(deviation, 3)}
+            records.append(samples.line(row, "removed", reason=f"{kind}: {why}", **size))
     return Stage("pictures", records, {"removed": len(records), **counts})

@@ -27,19 +27,7 @@ def read_features(
     store: FeatureStore,
     options: ReadOptions,
 ) -> list[Failure]:
-    """Read picture files into features; those whose bytes were read before are not read again.
-
-    Parameters
-    ----------
-    images : paths.
-    runtime : the backbone.
-    store : where the features are, and where new ones go.
-    options : see `gingham.ReadOptions`.
-
-    Returns
-    -------
-    Those that could not be read.
-    """
+    """Read picture files into features, except those whose bytes were read; give the failures."""
     results = read_into(
         lambda new: store.append(list(new), [views[PLAIN] for views in new.values()]),
         images,
@@ -61,15 +49,10 @@ def reduce_features(
     dimensions: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Join all hidden layers, each of the same weight, and keep the main directions.
+    """Join all hidden layers, each with the same weight, and keep the main directions.
 
-    Parameters
-    ----------
-    store : holds all `ids`.
-    ids : of N pictures.
-    config : says what the layers are.
-    dimensions : at most; fewer where there are fewer pictures.
-    seed : of the pictures drawn to learn from.
+    `dimensions` is the most that are kept (fewer where there are fewer pictures), and `seed` that
+    of the pictures drawn to learn from; the store holds all `ids`.
 
     Returns
     -------

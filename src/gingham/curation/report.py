@@ -10,7 +10,7 @@ from typing import Any
 
 from gingham.curation.duplicates import conflicts_of
 from gingham.curation.spreads import spread
-from gingham.curation.table import Records, Stage, TableRows
+from gingham.curation.table import SPLITS, Records, Stage, TableRows
 from gingham.options import ReadOptions
 from gingham.report.kit import percent, short, thumbnail, write_page
 
@@ -29,20 +29,8 @@ def write_report(
 ) -> None:
     """Write the page, whole or not at all; everything is inside it, nothing is fetched.
 
-    Parameters
-    ----------
-    path : where to; a file there is replaced.
-    samples : the table after curation.
-    before : attribute -> value -> rows of the table as it came.
-    stages : what was done.
-    labels : what copies of a picture say of each other's labels: filled, or contradictory.
-    summary : the figures, as `summary.json` has them.
-    options : see `gingham.ReadOptions`.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
+    `before` counts the values of each attribute in the table as it came; `labels` lists what copies
+    of a picture say of each other's labels; `summary` holds the figures of `summary.json`.
     """
     page = _Page(samples, options.max_pixels)
     done = {stage.name: stage for stage in stages}
@@ -96,10 +84,7 @@ class _Page:
         training = [row for row in rows if self.samples.split[row] == 0]
         spreads = []
         for name, column in self.samples.values.items():
-            shown: Counter[str] = Counter()
-            for row in training if balanced else ():
-                for value in column[row] or ():
-                    shown[value] += int(self.samples.repeat[row])
+            shown = self.samples.counts(name, training if balanced else [], repeated=True)
             unknown = sum(column[row] is None for row in rows)
             after = self.samples.counts(name, rows)
             spreads.append(spread(name, before[name], after, shown, unknown))
@@ -210,21 +195,16 @@ class _Page:
 
     def split(self, stage: Stage) -> dict[str, Any]:
         """Say how many rows and values each set got."""
-        names = ("train", "validation", "test")
-        rows = [["images", *(str(stage.summary[name]) for name in names)]]
-        for attribute, column in self.samples.values.items():
-            have = [
-                {
-                    v
-                    for row in self.samples.rows
-                    if self.samples.split[row] == i
-                    for v in column[row] or ()
-                }
-                for i in range(len(names))
-            ]
-            rows.append([f"values of {attribute}", *(str(len(one)) for one in have)])
+        parts = [
+            [row for row in self.samples.rows if self.samples.split[row] == i]
+            for i in range(len(SPLITS))
+        ]
+        rows = [["images", *(str(stage.summary[name]) for name in SPLITS)]]
+        for name in self.samples.values:
+            counts = (str(len(self.samples.counts(name, part))) for part in parts)
+            rows.append([f"values of {name}", *counts])
         lost = stage.summary["values_without_training"]
-        return {"heads": ["", *names], "rows": rows, "lost": lost}
+        return {"heads": ["", *SPLITS], "rows": rows, "lost": lost}
 
     def balance(self, stage: Stage) -> dict[str, Any]:
         """Say how much each value is repeated, the most first."""

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,6 @@ from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.curation import (
     balance,
     duplicates,
-    invalid,
     label_errors,
     pictures,
     split,
@@ -45,7 +45,7 @@ from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "invalid": invalid.COLUMNS,
+    "invalid": pictures.INVALID_COLUMNS,
     "duplicates": duplicates.COLUMNS,
     "pictures": pictures.COLUMNS,
     "values": values.COLUMNS,
@@ -145,24 +145,31 @@ def curate(
         else read_samples(source, config.table, config.unknown)
     )
     values.parse_rules(config.values.rules, list(samples.values))
-    for section in (config.label_errors, config.balance):
-        _check_attributes(section.attributes, samples)
+    for name in config.label_errors.attributes + config.balance.attributes:
+        if name not in samples.values:
+            raise InputError(
+                f"the config names attribute {name!r}, which is not curated; there are "
+                + ", ".join(samples.values)
+            )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out {folder} is a file: give a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _lock(folder)
+    try:
+        lock = CatalogueLock(folder)
+    except CatalogueBusyError as error:
+        raise InputError(str(error).replace("catalogue", "folder", 1)) from None
     try:
         before = {name: samples.counts(name) for name in samples.values}
-        work = _Work(samples, config, folder / "cache", options, load, device)
-        if in_catalogue:
-            work.catalogue = source
+        options = replace(options, max_pixels=int(config.invalid.max_megapixels * 1e6))
+        catalogue = source if in_catalogue else None
+        work = _Work(samples, config, folder / "cache", options, load, device, catalogue)
         stages, labels = work.run()
         paths = write_clean(folder, samples)
         _write_stages(folder / "stages", stages, labels)
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
         write_json(folder / "summary.json", summary)
-        write_report(folder / REPORT, samples, before, stages, labels, summary, work.options)
+        write_report(folder / REPORT, samples, before, stages, labels, summary, options)
     finally:
         lock.release()
     figures = {stage.name: dict(stage.summary) for stage in stages}
@@ -183,29 +190,26 @@ def curate(
     )
 
 
+@dataclass
 class _Work:
     """The stages' common ground: what was measured of the pictures, each when first needed."""
 
-    def __init__(
-        self,
-        samples: TableRows,
-        config: CurationConfig,
-        cache: Path,
-        options: ReadOptions,
-        load: LoadRuntime,
-        device: str,
-    ) -> None:
-        self.samples, self.config, self.cache = samples, config, cache
-        self.options = replace(options, max_pixels=int(config.invalid.max_megapixels * 1e6))
-        self.catalogue: Path | None = None
-        self._load, self._device = load, device
-        self._reduced: NDArray[np.float32] | None = None
-        self.prints: Fingerprints
+    samples: TableRows
+    config: CurationConfig
+    cache: Path
+    options: ReadOptions
+    load: LoadRuntime
+    device: str
+    catalogue: Path | None
+
+    @cached_property
+    def prints(self) -> Fingerprints:
+        """What was measured of the picture files."""
+        return take_fingerprints(self.samples.paths, self.cache, self.options)
 
     def run(self) -> tuple[list[Stage], Records]:
         """Run the stages that are turned on; gives that, and the labels of copies."""
-        samples, config = self.samples, self.config
-        self.prints = take_fingerprints(samples.paths, self.cache, self.options)
+        samples, config, prints = self.samples, self.config, self.prints
         stages: list[Stage] = []
         labels: Records = []
 
@@ -215,34 +219,27 @@ class _Work:
                 raise InputError(_nothing_left(stages))
 
         if config.invalid.enabled:
-            done(invalid.remove_invalid(samples, self.prints))
+            done(pictures.remove_invalid(samples, prints))
         if config.duplicates.enabled:
-            if config.duplicates.features:
-                self.reduced()
-            links = duplicates.find_links(
-                samples,
-                self.prints,
-                (lambda rows: self.reduced()[rows]) if config.duplicates.features else None,
-                config.duplicates,
-                self.options,
-            )
-            stage, labels = duplicates.settle_duplicates(
-                samples, self.prints, links, config.duplicates
-            )
+            section = config.duplicates
+            reduced = self.reduced if section.features else None
+            links = duplicates.find_links(samples, prints, reduced, section, self.options)
+            stage, labels = duplicates.settle_duplicates(samples, prints, links, section)
             done(stage)
         if config.pictures.enabled:
-            done(pictures.remove_poor_pictures(samples, self.prints, config.pictures))
+            done(pictures.remove_poor_pictures(samples, prints, config.pictures))
         if config.values.enabled:
             done(values.settle_values(samples, config.values))
         if config.unknown.enabled:
             done(unknown.count_unknown(samples, config.unknown))
         if config.label_errors.enabled:
-            reduced = self.reduced()
+            reduced = self.reduced
+            known = np.array([image_id is not None for image_id in prints.ids])
             done(
                 label_errors.judge_labels(
                     samples,
                     reduced,
-                    np.array([one is not None for one in self.prints.ids]),
+                    known,
                     config.label_errors,
                     seed=config.seed,
                     options=self.options,
@@ -254,12 +251,11 @@ class _Work:
             done(balance.balance_samples(samples, config.balance, seed=config.seed))
         return stages, labels
 
+    @cached_property
     def reduced(self) -> NDArray[np.float32]:
-        """Read and reduce the features of all rows, once; of a picture without any, zeros."""
-        if self._reduced is not None:
-            return self._reduced
+        """The reduced features of all rows: (N, d); of a picture without any, zeros."""
         section = self.config.features
-        runtime = self._load(section.backbone, section.weights or None, device=self._device)
+        runtime = self.load(section.backbone, section.weights or None, device=self.device)
         name = f"{section.backbone}-{runtime.config.fingerprint}"
         files = LocalFiles(self.cache / "features" / name)
         files.sweep()
@@ -287,9 +283,9 @@ class _Work:
             dimensions=section.dimensions,
             seed=self.config.seed,
         )
-        self._reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
-        self._reduced[known] = found
-        return self._reduced
+        reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
+        reduced[known] = found
+        return reduced
 
 
 def _nothing_left(stages: Sequence[Stage]) -> str:
@@ -298,21 +294,6 @@ def _nothing_left(stages: Sequence[Stage]) -> str:
     counts = ", ".join(f"[{stage.name}] removed {stage.summary['removed']}" for stage in removed)
     last = next(record for record in removed[-1].records if record["action"] == "removed")
     return f"no row is left: {counts}; {last['image']}: {last['reason']}"
-
-
-def _check_attributes(names: Sequence[str], samples: TableRows) -> None:
-    if strange := [name for name in names if name not in samples.values]:
-        raise InputError(
-            f"the config names attribute {strange[0]!r}, which is not curated; there are "
-            + ", ".join(samples.values)
-        )
-
-
-def _lock(folder: Path) -> CatalogueLock:
-    try:
-        return CatalogueLock(folder)
-    except CatalogueBusyError as error:
-        raise InputError(str(error).replace("catalogue", "folder", 1)) from None
 
 
 def _write_stages(folder: Path, stages: Sequence[Stage], labels: Records) -> None:

@@ -15,7 +15,7 @@ COLUMNS = ("row", "image", "group", "split")
 
 
 def split_samples(samples: TableRows, section: SplitSection, *, seed: int) -> Stage:
-    """Assign every row that is still there to a set, groups undivided.
+    """Assign every row that is still there to a set, without dividing a group.
 
     Raises
     ------

@@ -76,11 +76,19 @@ class TableRows:
         """The rows that are still there."""
         return [int(row) for row in np.flatnonzero(self.kept)]
 
-    def counts(self, attribute: str, rows: Sequence[int] | None = None) -> Counter[str]:
-        """Count the rows (those still there) of each value."""
+    def counts(
+        self, attribute: str, rows: Sequence[int] | None = None, *, repeated: bool = False
+    ) -> Counter[str]:
+        """Count the rows (those still there) of each value; with `repeated`, as training does."""
         column = self.values[attribute]
         rows = self.rows if rows is None else rows
+        if repeated:
+            rows = np.repeat(rows, self.repeat[rows]).tolist()
         return Counter(value for row in rows for value in column[row] or ())
+
+    def line(self, row: int, action: str, **cells: Any) -> dict[str, Any]:
+        """List what a stage did to a row."""
+        return {"row": row, "image": self.names[row], "action": action, **cells}
 
 
 def written(values: Values) -> str:

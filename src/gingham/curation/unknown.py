@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from gingham.curation.config import UnknownSection
 from gingham.curation.table import Records, Stage, TableRows
@@ -26,8 +25,8 @@ def count_unknown(samples: TableRows, section: UnknownSection) -> Stage:
     }
 
     def tell(row: int, action: str, reason: str, attribute: str = "", before: str = "") -> None:
-        record: dict[str, Any] = {"row": row, "image": samples.names[row], "action": action}
-        records.append(record | {"attribute": attribute, "before": before, "reason": reason})
+        said = {"attribute": attribute, "before": before, "reason": reason}
+        records.append(samples.line(row, action, **said))
 
     for name, spelled in samples.spelled.items():
         for row, word in spelled:

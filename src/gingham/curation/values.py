@@ -22,13 +22,7 @@ class Rule:
 
     @classmethod
     def parse(cls, text: str) -> Rule:
-        """Read one rule.
-
-        Raises
-        ------
-        InputError
-            If it is not written so.
-        """
+        """Read one rule; `InputError` if it is not written so."""
         attribute, colon, rest = text.partition(":")
         old, arrow, new = rest.partition("->")
         if not colon or not arrow or not attribute.strip() or not old.strip():
@@ -60,14 +54,10 @@ def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
 
 
 def settle_values(samples: TableRows, section: ValuesSection) -> Stage:
-    """Apply the rules in order, then drop the values of too few images.
+    """Apply the rules in order (see `parse_rules` for errors), then drop too rare values.
 
-    A value dropped leaves its image unknown in that attribute; of kind multi only that value goes.
-
-    Raises
-    ------
-    InputError
-        If a rule is not understood or names no attribute of the table.
+    An image whose value is dropped becomes unknown in that attribute; for kind multi only the value
+    goes.
     """
     records: Records = []
     matched: dict[str, int] = {}
@@ -91,15 +81,6 @@ def _replace(samples: TableRows, rule: Rule, reason: str, records: Records) -> i
     for row in rows:
         left = set(column[row] or ()) - {rule.old}
         column[row] = tuple(sorted(left | ({rule.new} if rule.new else set()))) or None
-        records.append(
-            {
-                "row": row,
-                "image": samples.names[row],
-                "action": "changed",
-                "attribute": rule.attribute,
-                "before": rule.old,
-                "after": rule.new or "unknown",
-                "reason": reason,
-            }
-        )
+        change = {"before": rule.old, "after": rule.new or "unknown", "reason": reason}
+        records.append(samples.line(row, "changed", attribute=rule.attribute, **change))
     return len(rows)

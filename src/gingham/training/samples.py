@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class Samples:
 
 
 def image_ids(images: Iterable[str]) -> list[str | None]:
-    """The SHA-256 of each image's bytes, as a catalogue's ids; None of one that cannot be read."""
+    """The SHA-256 of each image's bytes, as a catalogue's ids; None for one that cannot be read."""
     found: list[str | None] = []
     for image in images:
         try:
@@ -85,20 +85,9 @@ def image_ids(images: Iterable[str]) -> list[str | None]:
 def split_rows(
     columns: Sequence[Sequence[Cell]], groups: Rows, config: DataConfig, seed: int
 ) -> NDArray[np.int64]:
-    """Split rows into training, validation and test; groups stay whole.
+    """Split N rows into (N,) indices into `PARTS`; groups stay whole.
 
-    Stratified by the rarest value that each row has, so that rare values reach every part.
-
-    Parameters
-    ----------
-    columns : of each attribute the N cells.
-    groups : (N,) int.
-    config : the shares.
-    seed : decides the shuffle.
-
-    Returns
-    -------
-    (N,) int, an index into `PARTS`.
+    Rows are stratified by the rarest value that each one has, so that rare values reach every part.
     """
     strata = _strata(columns, len(groups))
     part = np.full(len(groups), PARTS.index("train"))
@@ -126,25 +115,25 @@ def _fold(strata: Rows, groups: Rows, folds: int, seed: int) -> Rows:
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     splitter = kind(folds, shuffle=True, random_state=seed)
     together = groups if grouped else None
-    with warnings.catch_warnings():
-        # A value with fewer images than folds is expected: it is not in every part.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        return np.asarray(next(splitter.split(strata, strata, together))[1])
+    # Strata of fewer rows than folds are not in every part, whatever is done: they are one stratum,
+    # with so many of the next larger ones that it has enough.
+    there, counts = np.unique(strata, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    if few := int((counts < folds).sum()):
+        few = max(few, int(np.searchsorted(counts[order].cumsum(), folds)) + 1)
+        strata = np.where(np.isin(strata, there[order[:few]]), there[order[0]], strata)
+    return np.asarray(next(splitter.split(strata, strata, together))[1])
 
 
 def _strata(columns: Sequence[Sequence[Cell]], count: int) -> Rows:
-    counts: Counter[tuple[int, str]] = Counter(
-        (number, value)
-        for number, column in enumerate(columns)
-        for cell in column
-        for value in cell or ()
-    )
+    rows = [
+        [(number, value) for number, column in enumerate(columns) for value in column[row] or ()]
+        for row in range(count)
+    ]
+    counts = Counter(chain.from_iterable(rows))
     codes = {key: code for code, key in enumerate(sorted(counts), 1)}
-    strata = np.zeros(count, np.int64)
-    for row in range(count):
-        said = [(n, value) for n, column in enumerate(columns) for value in column[row] or ()]
-        if said:
-            strata[row] = codes[min(said, key=lambda key: (counts[key], key))]
+    rarest = (min(said, key=lambda key: (counts[key], key), default=None) for said in rows)
+    strata = np.array([codes[key] if key else 0 for key in rarest], np.int64)
     # Strata too small to be split are one stratum: the splitter would refuse them.
     small = np.flatnonzero(np.bincount(strata) < 20)
     strata[np.isin(strata, small)] = 0

@@ -24,11 +24,12 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from gingham.backbones.openvino import save_graph
 from gingham.extract import PLAIN, extract, identify
 from gingham.images import load_image
 from gingham.training import TrainConfig, read_samples, train
 from gingham.training.config import DataConfig, ModelConfig
-from gingham.training.exporting import ExportedRuntime, export_graph
+from gingham.training.exporting import ExportedRuntime
 from gingham.training.metrics import average_precision, ranking_precision, weighted_mean_precision
 from gingham.training.networks import build_trunk
 from gingham.training.samples import PARTS, split_rows
@@ -84,7 +85,7 @@ def features(images: tuple[str, ...], size: int, crop: float) -> tuple[NDArray[n
     built = build_trunk(ModelConfig(head="multi", backbone=BACKBONE, size=size, crop=crop))
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder, "trunk.xml")
-        export_graph(built.trunk, built.features.preprocess.size, graph)
+        save_graph(built.trunk, built.features.preprocess.size, graph)
         found = [
             np.concatenate(list(item.features[PLAIN].values()))
             for item in extract(identify(images), ExportedRuntime(graph, built.features))

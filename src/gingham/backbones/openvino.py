@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 BUILD = 3
 """Bump when what is kept of a converted network changes; older conversions are ignored."""
 
+_F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+"""Some CPUs would pick bfloat16 by themselves."""
 
 _COMPILING = threading.RLock()
 """OpenVINO sets the C locale while it compiles; of two at once the later would leave it set."""
@@ -58,10 +60,10 @@ def cache_folder() -> Path:
 
 
 def import_openvino() -> Any:
-    """Import OpenVINO with its telemetry shut off: it would report the very import.
+    """Import OpenVINO with its telemetry shut off: it would report the import itself.
 
-    OpenVINO falls back to a stub where the package `openvino_telemetry` is not installed; to it,
-    this makes it so.
+    OpenVINO uses a stub where the package `openvino_telemetry` is not installed, as it appears
+    here.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -113,16 +115,10 @@ class OpenVinoRuntime:
     def _compile(self, names: tuple[str, ...]) -> Any:
         with _COMPILING:
             if names not in self._compiled:
+                count = str(cpu_count())
+                hints = {"NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count}
                 self._compiled[names] = self._core.compile_model(
-                    self._features(names),
-                    "CPU",
-                    {
-                        # Some CPUs would pick bfloat16 by themselves.
-                        "INFERENCE_PRECISION_HINT": "f32",
-                        "PERFORMANCE_HINT": "THROUGHPUT",
-                        "NUM_STREAMS": str(cpu_count()),
-                        "INFERENCE_NUM_THREADS": str(cpu_count()),
-                    },
+                    self._features(names), "CPU", _F32 | {"PERFORMANCE_HINT": "THROUGHPUT"} | hints
                 )
             return self._compiled[names]
 
@@ -132,9 +128,7 @@ class OpenVinoRuntime:
         with _COMPILING:
             if wanted not in self._unpooled:
                 self._unpooled[wanted] = self._core.compile_model(
-                    self._graph().maps(wanted),
-                    "CPU",
-                    {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+                    self._graph().maps(wanted), "CPU", _F32 | {"PERFORMANCE_HINT": "LATENCY"}
                 )
         # A request of its own: threads may ask at once.
         given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})
@@ -285,6 +279,7 @@ def save_graph(module: Any, size: int, file: Path) -> None:
     ov = import_openvino()
     import torch
 
+    file.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
         # The tracer warns of every Python number in a model's code, none of which varies here.

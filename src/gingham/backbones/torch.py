@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from gingham.backbones.runtime import Features, Key, check_layers
 from gingham.backbones.table import DEFAULT_POOLING, FOREGROUND, FeatureConfig
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from gingham.backbones.pooling import PooledNetwork
 
 
@@ -71,29 +74,31 @@ class TorchRuntime:
         layers: Sequence[str] | None = None,
     ) -> Iterator[tuple[Key, Features | None]]:
         """See `Runtime.stream`."""
-        import torch
-
         wanted = check_layers(self.config, layers)
         network, config = self._network(wanted)
-        batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
+        for key, features in in_batches(network, config.widths, images, self._batch_size):
+            yield key, features and {name: features[name] for name in wanted}
 
-        def finish() -> Iterator[tuple[Key, Features | None]]:
-            pixels = [image for _, image in batch if image is not None]
-            rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
-            if pixels:
-                with torch.inference_mode():
-                    stacked = torch.from_numpy(np.stack(pixels)).to(self._device)
-                    rows = zip(*(pooled.cpu().numpy() for pooled in network(stacked)), strict=True)
-            for key, image in batch:
-                if image is None:
-                    yield key, None
-                else:
-                    features = dict(zip(config.widths, next(rows), strict=True))
-                    yield key, {name: features[name] for name in wanted}
-            batch.clear()
 
-        for item in images:
-            batch.append(item)
-            if len(batch) == self._batch_size:
-                yield from finish()
-        yield from finish()
+def in_batches(
+    module: nn.Module,
+    names: Iterable[str],
+    images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+    size: int,
+) -> Iterator[tuple[Key, Features | None]]:
+    """Run a module over batches of images, in order; `names` are of its outputs."""
+    import torch
+
+    names = tuple(names)
+    device = next(chain(module.parameters(), module.buffers())).device
+    remaining = iter(images)
+    while batch := list(islice(remaining, size)):
+        pixels = [image for _, image in batch if image is not None]
+        rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
+        if pixels:
+            with torch.inference_mode():
+                given = module(torch.from_numpy(np.stack(pixels)).to(device))
+            rows = zip(*(one.float().cpu().numpy() for one in given), strict=True)
+        for key, image in batch:
+            yield key, None if image is None else dict(zip(names, next(rows), strict=True))
+        del batch, pixels  # before the next batch is read

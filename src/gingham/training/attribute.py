@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ class TrainedAttribute:
     model: TrainedModel
     outputs: ModelAttribute
 
+    needs: ClassVar[Literal["pixels"]] = "pixels"
+    layers: ClassVar[tuple[str, ...]] = (OUTPUT,)
+    method: ClassVar[str] = GRAD_CAM
+
     @property
     def name(self) -> str:
         """As in the table that the model was trained on."""
@@ -60,24 +64,9 @@ class TrainedAttribute:
         return self.model.fingerprint
 
     @property
-    def needs(self) -> Literal["pixels"]:
-        """It answers from the pixels of an image."""
-        return "pixels"
-
-    @property
     def reader(self) -> TrainedModel:
         """Its model."""
         return self.model
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The logits of its model."""
-        return (OUTPUT,)
-
-    @property
-    def method(self) -> str:
-        """Grad-CAM explains it."""
-        return GRAD_CAM
 
     @property
     def _columns(self) -> slice:

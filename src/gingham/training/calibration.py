@@ -64,19 +64,13 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
+        threshold: dict[str, dict[str, float]] = {}
+        for (name, value), at in zip(self.vocabulary.labels, self.threshold.tolist(), strict=True):
+            threshold.setdefault(name, {})[value] = at
         return {
             "slope": self.slope.tolist(),
             "offset": self.offset.tolist(),
-            "threshold": {
-                attribute.name: dict(
-                    zip(
-                        attribute.values,
-                        self.threshold[self.vocabulary.columns[attribute.name]].tolist(),
-                        strict=True,
-                    )
-                )
-                for attribute in self.vocabulary.attributes
-            },
+            "threshold": threshold,
         }
 
     @classmethod
@@ -92,18 +86,15 @@ class Calibration:
 def calibrate(vocabulary: Vocabulary, logits: Floats, targets: Floats) -> Calibration:
     """Fit slopes, offsets and thresholds on images that the network did not learn from.
 
-    Parameters
-    ----------
-    vocabulary : of the outputs.
-    logits, targets : (N, V); targets of 1, 0 and NaN.
+    `logits` and `targets` are (N, V), the targets 1, 0 and NaN.
 
     References
     ----------
     Alexandari, Kundaje, Shrikumar, *Maximum Likelihood with Bias-Corrected Calibration is
-    Hard-To-Beat at Label Shift Adaptation* (2020): temperature and an offset per value, of kind
-    `single`; ours is that the offsets are held near 0, as much however many the images. Platt
-    (1999): the sigmoid of slope and offset, of the others. Thresholds of the others are those of
-    the best F1 on these images.
+    Hard-To-Beat at Label Shift Adaptation* (2020): for kind `single`, a temperature and an offset
+    for each value; ours is that the offsets are held near 0, as much however many the images. Platt
+    (1999): for the others, the sigmoid of slope and offset. The thresholds of the others are those
+    with the best F1 on these images.
     """
     slope, offset = np.ones(len(vocabulary)), np.zeros(len(vocabulary))
     for attribute in vocabulary.attributes:

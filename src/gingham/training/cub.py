@@ -19,25 +19,19 @@ CERTAIN = 3
 def read_cub(
     folder: Path, config: DataConfig, *, seed: int = 0, vocabulary: Vocabulary | None = None
 ) -> Samples:
-    """Read a folder in the format of CUB-200-2011.
+    """Read a folder in the format of CUB-200-2011, as unpacked.
 
-    It holds `images.txt`, `train_test_split.txt` and `images/`; `attributes.txt` stands in
+    It holds `images.txt`, `train_test_split.txt` and `images/`; `attributes.txt` is in
     `attributes/`, in the folder, or beside it, as in the published archive;
     `attributes/image_attribute_labels.txt` says image, attribute, present, certainty and time. A
     name `has_bill_shape::dagger` is value `dagger` of attribute `has_bill_shape`, of kind `multi`.
-
-    Parameters
-    ----------
-    folder : as unpacked.
-    config : `attributes` chooses groups; the published test images are `test`, and of the others
-        the share `validation` is held out.
-    seed : of the validation part.
-    vocabulary : must be the same, if given.
+    `config.attributes` chooses among these groups; the published test images are `test`, and the
+    share `config.validation` of the others is held out.
 
     Raises
     ------
     InputError
-        If a file is missing, a line is none that can be, or the vocabulary is another.
+        If a file is missing, a line cannot be read, or the vocabulary is not the one given.
     """
     names = dict(_lines(folder / "images.txt"))
     ids = sorted(names)

@@ -30,7 +30,6 @@ from gingham.store.files import read_json, replace_file, write_json
 from gingham.training.config import FitConfig
 from gingham.training.losses import Loss
 from gingham.training.maps import MapStore
-from gingham.training.networks import Network
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ _AS_IT_IS = -1
 Key = tuple[int, int]
 """A row, and a number that says how it is seen: it chooses a stored view, or is a view's seed."""
 Batch = tuple[Any, torch.Tensor]
+Rates = tuple[tuple[nn.Module, float], ...]
+"""The learning rate of each part of a module."""
 
 
 class MapData(Dataset[Batch]):
@@ -63,22 +64,15 @@ class MapData(Dataset[Batch]):
         return self.__dict__ | {"_arrays": None}
 
 
+@dataclass
 class ImageData(Dataset[Batch]):
     """Batches of images: (B, S, S, 3) uint8, each through a random box and perhaps mirrored."""
 
-    def __init__(
-        self,
-        images: Sequence[str],
-        targets: NDArray[np.float32],
-        preprocess: Preprocess,
-        config: FitConfig,
-        max_pixels: int,
-    ) -> None:
-        self.images = images
-        self.targets = targets
-        self.preprocess = preprocess
-        self.config = config
-        self.max_pixels = max_pixels
+    images: Sequence[str]
+    targets: NDArray[np.float32]
+    preprocess: Preprocess
+    config: FitConfig
+    max_pixels: int
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Read several images at once."""
@@ -90,11 +84,8 @@ class ImageData(Dataset[Batch]):
     def _read(self, key: Key) -> NDArray[np.uint8]:
         row, number = key
         try:
-            picture = open_image(
-                read_file(self.images[row]),
-                max_pixels=self.max_pixels,
-                draft=self.preprocess.size,
-            )
+            data = read_file(self.images[row])
+            picture = open_image(data, max_pixels=self.max_pixels, draft=self.preprocess.size)
         except ImageError as error:
             raise ImageError(f"{self.images[row]}: {error}") from None
         box, mirror = (0.0, 0.0, 1.0, 1.0), False
@@ -185,11 +176,11 @@ class Learner(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate rises for a tenth of the steps and then falls."""
-        groups = [{"params": list(part.parameters()), "lr": lr} for part, lr in self._rates.parts]
+        groups = [{"params": list(part.parameters()), "lr": lr} for part, lr in self._rates]
         optimiser = torch.optim.AdamW(groups, weight_decay=self._config.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
-            [lr for _, lr in self._rates.parts],
+            [lr for _, lr in self._rates],
             total_steps=int(self.trainer.estimated_stepping_batches),
             pct_start=0.1001,  # with a tenth exactly, ten steps make it divide by zero
         )
@@ -197,13 +188,6 @@ class Learner(lightning.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The learning rate of each part of a module."""
-
-    parts: tuple[tuple[nn.Module, float], ...]
 
 
 @dataclass(frozen=True)
@@ -252,19 +236,10 @@ def fit(
 ) -> LearnedModule:
     """Let a module learn, and leave it with the weights of its best epoch.
 
-    Parameters
-    ----------
-    module : changed in place.
-    loss : of its logits and the targets.
-    rates : see `Rates`.
-    data : gives batches by rows.
-    train, repeat, validation : rows, and how often each training row comes in an epoch.
-    epochs : at most.
-    config : see `FitConfig`.
-    folder : of the checkpoints; if there are any, it goes on from the last, and learns no more if
-        it had ended.
-    logs : folder of the CSV and TensorBoard logs.
-    progress : called with the number of batches learned from and the most there will be.
+    `train` and `validation` are rows of `data`, and `repeat` says how often each training row comes
+    in an epoch. If `folder` holds checkpoints, learning goes on from the last one, or, if it had
+    ended, not at all. `logs` gets CSV and TensorBoard logs; `progress` is called with the number of
+    batches learned from and the most there will be.
     """
     outputs = data.targets.shape[1]
     last, done = folder / "last.ckpt", folder / "done.json"
@@ -290,7 +265,7 @@ def fit(
     if last.exists():
         logger.info("resuming from %s", last)
     with _quiet_loggers(), warnings.catch_warnings():
-        # Lightning advises on workers, intervals and folders; users can change none of them.
+        # Lightning warns of a frozen trunk, of a folder gone on with, and of its own use of torch.
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator="gpu" if gpu else "cpu",
@@ -327,17 +302,6 @@ def _take_best(learner: Learner, folder: Path) -> None:
     state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     learner.load_state_dict(state["state_dict"])
     learner.module.cpu().eval()
-
-
-def head_rates(network: Network, config: FitConfig) -> Rates:
-    """The head alone learns."""
-    return Rates(((network.head, config.learning_rate),))
-
-
-def all_rates(network: Network, config: FitConfig) -> Rates:
-    """The backbone learns slowly, the head ten times as fast."""
-    rate = config.unfreeze_learning_rate
-    return Rates(((network.trunk, rate), (network.head, 10 * rate)))
 
 
 def _loader(data: Any, keys: EpochSampler, batch_size: int) -> DataLoader[Batch]:

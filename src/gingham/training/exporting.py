@@ -1,33 +1,26 @@
-"""A torch module -> an OpenVINO graph in two files, and the runtime that runs it without torch."""
+"""Runtimes of a network other than a backbone: as an exported graph, or as a torch module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.openvino import OpenVinoRuntime, import_openvino, save_graph
-from gingham.backbones.runtime import Features
+from gingham.backbones.openvino import OpenVinoRuntime, import_openvino
+from gingham.backbones.runtime import Features, Key
 from gingham.backbones.table import FeatureConfig
+from gingham.backbones.torch import in_batches
 
 if TYPE_CHECKING:
     from torch import nn
 
-Key = TypeVar("Key")
-
-
-def export_graph(module: nn.Module, size: int, file: Path) -> None:
-    """Convert a module that maps (1, size, size, 3) uint8 and write FILE.xml and FILE.bin."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_graph(module, size, file)
-
 
 class ExportedRuntime(OpenVinoRuntime):
-    """A graph of `export_graph`, run as `gingham.extract` runs a backbone.
+    """A graph of `save_graph`, run as `gingham.extract` runs a backbone.
 
     Parameters
     ----------
@@ -57,8 +50,7 @@ class ModuleRuntime:
         self, module: nn.Module, config: FeatureConfig, *, device: str, batch_size: int = 64
     ) -> None:
         self.config = config
-        self._module = module.to(device)
-        self._device, self._batch_size = device, batch_size
+        self._module, self._batch_size = module.to(device), batch_size
 
     def stream(
         self,
@@ -66,24 +58,5 @@ class ModuleRuntime:
         layers: Sequence[str] | None = None,
     ) -> Iterator[tuple[Key, Features | None]]:
         """See `gingham.backbones.runtime.Runtime`; gives every output, whatever `layers` says."""
-        import torch
-
         names = [layer.name for layer in self.config.layers]
-        batch: list[tuple[Key, NDArray[np.uint8] | None]] = []
-
-        def finish() -> Iterator[tuple[Key, Features | None]]:
-            pixels = [image for _, image in batch if image is not None]
-            rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
-            if pixels:
-                with torch.inference_mode():
-                    given = self._module(torch.from_numpy(np.stack(pixels)).to(self._device))
-                rows = zip(*(one.float().cpu().numpy() for one in given), strict=True)
-            for key, image in batch:
-                yield key, None if image is None else dict(zip(names, next(rows), strict=True))
-            batch.clear()
-
-        for item in images:
-            batch.append(item)
-            if len(batch) == self._batch_size:
-                yield from finish()
-        yield from finish()
+        return in_batches(self._module, names, images, self._batch_size)

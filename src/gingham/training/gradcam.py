@@ -113,7 +113,7 @@ def grad_cam(
 
 
 def _over_views(library: Any, views: Sequence[View]) -> Any:
-    """The library's Grad-CAM, for layers that act once a view: it looks at the first time only."""
+    """The library's Grad-CAM sees only one pass through a layer; this, a pass for each view."""
     import cv2
     from pytorch_grad_cam.utils.image import scale_cam_image
 

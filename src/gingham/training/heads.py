@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from math import prod
+from typing import cast
 
 import torch
 from torch import nn
@@ -162,15 +163,9 @@ def build_head(
     reduced: int = 20,
     dropout: float = 0.0,
 ) -> Head:
-    """Make a head with new weights.
+    """Make a head (`multi`, `finetag` or `rank`) for V outputs, with new weights.
 
-    Parameters
-    ----------
-    head : `multi`, `finetag` or `rank`.
-    backbone : it goes on.
-    shapes : of one image's layers as the head reads them: (C, H, W), or (2C,) pooled.
-    outputs : V.
-    reduced, dropout : see `ModelConfig`.
+    `shapes` are those of one image's layers as the head reads them: (C, H, W), or (2C,) pooled.
 
     Raises
     ------
@@ -180,7 +175,7 @@ def build_head(
     if head == "multi":
         return MultiHead([shape[0] // 2 for shape in shapes], outputs, dropout=dropout)
     if head == "rank":
-        inputs = sum(_size(shape) for shape in shapes)
+        inputs = sum(map(prod, shapes))
         return RankHead(inputs, outputs, flatten=_flattens(backbone), dropout=dropout)
     for shape in shapes:
         if len(shape) != 3:
@@ -195,10 +190,3 @@ def parameters(module: nn.Module) -> int:
 
 def _flattens(backbone: Backbone) -> bool:
     return backbone.architecture.startswith("vgg")
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size: Any = 1
-    for side in shape:
-        size *= side
-    return int(size)

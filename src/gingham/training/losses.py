@@ -55,25 +55,12 @@ def finetag_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def ranking_loss(
     logits: torch.Tensor, targets: torch.Tensor, *, rank_images: float = 1.0
 ) -> torch.Tensor:
-    """Rank the labels of each image, and the images of the batch for each label.
+    """Rank the labels of each image, and the images of the batch for each label: a scalar.
 
     `finetag_loss`, plus `rank_images` times the same of the transposed matrices: an image that has
     a label is to score higher in it than one that has not. W_MAP measures that, and the paper's
-    loss does not see it: a number added to all scores of one image changes nothing there.
-
-    Parameters
-    ----------
-    logits, targets : as for `finetag_loss`.
-    rank_images : see `FitConfig`; at 0 the loss is the paper's.
-
-    Returns
-    -------
-    A scalar.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes differ or are not (N, V).
+    loss does not see it: a number added to all scores of one image changes nothing there. Arguments
+    and errors are those of `finetag_loss`; with `rank_images` 0 the loss is the paper's.
     """
     loss = finetag_loss(logits, targets)
     if rank_images:

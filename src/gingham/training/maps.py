@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,18 +40,14 @@ class MapStore:
 
     def open(self) -> list[NDArray[np.float16]]:
         """Map the arrays into memory, to be read."""
-        return [np.load(_file(self.folder, layer), mmap_mode="r") for layer in self.layers]
+        return [np.load(self.folder / f"{layer}.npy", mmap_mode="r") for layer in self.layers]
 
 
 def views_of(image: ImageId, *, mirror: bool, further: int, crop: float) -> tuple[View, ...]:
     """Say how an image is read: as it is, mirrored, and through random boxes.
 
-    Parameters
-    ----------
-    image : decides the boxes.
-    mirror : read the mirror image, too, and every second box mirrored.
-    further : how many boxes.
-    crop : their least side, as a fraction.
+    The image decides the `further` boxes, whose least side is `crop`, as a fraction; where `mirror`
+    is set, every second one is mirrored.
     """
     rng = np.random.default_rng(list(image))
     views = [View(PLAIN)] + ([View("mirror", mirror=True)] if mirror else [])
@@ -73,17 +69,10 @@ def store_maps(
     stamp: str,
     options: ReadOptions,
 ) -> MapStore:
-    """Read images through a frozen backbone, once; an interrupted call goes on where it was.
+    """Read N images through a frozen backbone, once; an interrupted call resumes where it was.
 
-    Parameters
-    ----------
-    folder : of the arrays.
-    images : N paths.
-    runtime : gives the layers.
-    shapes : of one image's layers.
-    views : of an image, plainly first; of every image as many.
-    stamp : names all that decides the maps; those of another stamp are recomputed.
-    options : see `gingham.ReadOptions`.
+    Every image must have as many `views`, the plain one first. `shapes` are those of one image's
+    layers; maps of another `stamp` are computed again.
 
     Raises
     ------
@@ -107,13 +96,10 @@ def store_maps(
             if done % _NOTED == 0 or done == len(images):
                 for array in arrays:
                     array.flush()
-                write_json(note, _note(stamp, done, failures))
+                rows = sorted(failures.items())
+                write_json(note, {"stamp": stamp, "done": done, "failures": rows})
             options.progress("read", done, len(images))
     return MapStore(folder, layers, len(names), failures)
-
-
-def _note(stamp: str, done: int, failures: dict[int, str]) -> dict[str, Any]:
-    return {"stamp": stamp, "done": done, "failures": sorted(failures.items())}
 
 
 def _noted(note: Path, stamp: str) -> tuple[int, dict[int, str]]:
@@ -144,13 +130,9 @@ def _arrays(
                 f"{free / 1e9:.1f} GB are free: choose a smaller model.size, fewer model.layers "
                 "or fewer training.views"
             )
+    mode: Literal["w+", "r+"] = "w+" if fresh else "r+"
     return [
-        np.lib.format.open_memmap(_file(folder, layer), "w+", np.float16, (*head, *shape))
-        if fresh
-        else np.lib.format.open_memmap(_file(folder, layer), "r+")
+        # Of a file that is there, type and shape are not asked for.
+        np.lib.format.open_memmap(folder / f"{layer}.npy", mode, np.float16, (*head, *shape))
         for layer, shape in zip(layers, shapes, strict=True)
     ]
-
-
-def _file(folder: Path, layer: str) -> Path:
-    return folder / f"{layer}.npy"

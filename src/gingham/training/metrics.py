@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.measures import calibration_error
 from gingham.errors import ShapeError
+from gingham.results import Result
 from gingham.training.vocabulary import NO, YES, ModelAttribute, Vocabulary
 
 Floats = NDArray[np.floating]
@@ -64,14 +64,14 @@ class AttributeMetrics:
 
     Attributes
     ----------
-    images : with a known label of it.
-    accuracy : share of the images whose answer is right; an answer `unknown` is wrong, and one of
-        kind `multi` is right if every known value is.
+    images : those with a known label.
+    accuracy : share of the images whose answer is right; an answer `unknown` is wrong, and for kind
+        `multi` an answer is right if every known value is.
     answered : share of the images that got an answer.
-    calibration_error : expected, of the confidence in the answers, over ten bins; of kind `multi`
+    calibration_error : expected, of the confidence in the answers, over ten bins; for kind `multi`
         every known value is an answer.
-    names, confusion : the confusion matrix, truth by answer; its last column is `unknown`. None
-        of kind `multi`.
+    names, confusion : the confusion matrix, truth by answer, `unknown` in the last column; None for
+        kind `multi`.
     """
 
     name: str
@@ -86,7 +86,7 @@ class AttributeMetrics:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class Metrics(Result):
     """All of it. `avgprec` is `ranking_precision`."""
 
     images: int
@@ -95,10 +95,6 @@ class Metrics:
     calibration_error: float | None
     attributes: tuple[AttributeMetrics, ...]
     values: tuple[ValueMetrics, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -166,10 +162,8 @@ def measure(vocabulary: Vocabulary, answers: Answers, targets: Floats) -> Metric
 def average_precision(scores: Floats, truth: Floats) -> float | None:
     """Mean precision over the images that have the value, ranked by score; None if none has.
 
-    Parameters
-    ----------
-    scores : (N,) float; images of equal score are found together.
-    truth : (N,) of 1, 0 and NaN (left out).
+    `scores` (N,) may be equal, and such images are found together; `truth` (N,) is 1, 0 or NaN
+    (left out).
     """
     if not (truth == 1).any():
         return None
@@ -181,14 +175,10 @@ def average_precision(scores: Floats, truth: Floats) -> float | None:
 
 
 def ranking_precision(scores: Floats, targets: Floats) -> float | None:
-    """AVGPREC: per image, the mean precision over its values ranked by score; the mean over images.
+    """AVGPREC of (N, V): each image's mean precision over its values ranked by score, averaged.
 
-    Unknown values are left out of the ranking; images without a known value that holds are left
-    out altogether. None if none remains.
-
-    Parameters
-    ----------
-    scores, targets : (N, V); targets of 1, 0 and NaN.
+    Unknown values (NaN in `targets`) are left out of the ranking, and images without a known value
+    that holds altogether. None if no image remains.
 
     References
     ----------
@@ -298,9 +288,8 @@ def _confusion(
         names = attribute.values
         truth = np.nan_to_num(targets).argmax(1)
         said = np.where(given.any(1), given.argmax(1), len(names))
-    matrix = np.zeros((len(names), len(names) + 1), int)
-    np.add.at(matrix, (truth, said), 1)
-    return names, tuple(tuple(row) for row in matrix.tolist())
+    pairs = np.bincount(truth * (len(names) + 1) + said, minlength=len(names) * (len(names) + 1))
+    return names, tuple(map(tuple, pairs.reshape(len(names), -1).tolist()))
 
 
 def _weighted(values: Sequence[float | None], weights: NDArray[np.integer]) -> float | None:

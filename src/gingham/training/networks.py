@@ -16,7 +16,6 @@ from gingham.backbones.pooling import PooledNetwork, pool_foreground
 from gingham.backbones.table import (
     Backbone,
     FeatureConfig,
-    Preprocess,
     early_layers,
     get_backbone,
 )
@@ -33,12 +32,11 @@ DEFAULT_BACKBONES = ("efficientnet_b0", "efficientnet_lite0")
 
 
 class Trunk(nn.Module):
-    """Map (N, S, S, 3) uint8 RGB to what a head reads of each layer: maps, or them pooled.
+    """Map (N, S, S, 3) uint8 RGB to what a head reads of each layer: its maps, or its maps pooled.
 
-    Pooled are means and deviations, of the layers in `foreground` over it, too: as a catalogue
-    keeps them.
-
-    Its batch normalisation keeps the statistics it came with, even while the rest learns.
+    Pooling gives means and deviations, and for layers in `foreground` those over the foreground
+    too, as a catalogue keeps them. Batch normalisation keeps the statistics it came with, even
+    while the rest learns.
     """
 
     def __init__(
@@ -144,14 +142,14 @@ class Built:
 
 
 def build_trunk(config: ModelConfig) -> Built:
-    """Build the backbone up to the deepest layer that the head reads, with its weights.
+    """Build the backbone with its weights, up to the deepest layer that the head reads.
 
     Raises
     ------
     BackboneError
         If the backbone is unknown, or its weights cannot be had.
     InputError
-        If a layer is not there.
+        If it does not have a layer.
     """
     if config.backbone != "auto":
         return _build(config, get_backbone(config.backbone))
@@ -227,18 +225,15 @@ def last_convolution(network: Network) -> nn.Module:
     return found[-1]
 
 
-def preprocess_for(config: ModelConfig, own: Preprocess) -> Preprocess:
-    """Say how images are read: the backbone's way, but for the size and crop asked for."""
-    crop = {-1.0: own.crop, 0.0: None}.get(config.crop, config.crop)
-    return replace(own, size=config.size or own.size, crop=crop)
-
-
 def _build(config: ModelConfig, backbone: Backbone) -> Built:
     layers: Sequence[str] = config.layers or default_layers(config.head, backbone)
     network, features = build_network(
         backbone.name, config.weights or None, layers=layers, foreground=()
     )
-    features = replace(features, preprocess=preprocess_for(config, features.preprocess))
+    # Images are read in the backbone's way, but for the size and crop asked for.
+    own = features.preprocess
+    crop = {-1.0: own.crop, 0.0: None}.get(config.crop, config.crop)
+    features = replace(features, preprocess=replace(own, size=config.size or own.size, crop=crop))
     return _built(config, backbone, network, features)
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gingham.backbones.openvino import save_graph
 from gingham.errors import InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, Result
-from gingham.store.files import read_json, write_json
+from gingham.store.files import read_json, replace_file, write_json
 from gingham.training import trained as names
 from gingham.training.calibration import Calibration, calibrate
 from gingham.training.config import TrainConfig
@@ -28,6 +29,8 @@ from gingham.training.samples import PARTS, Samples, image_ids
 from gingham.training.trained import TrainedModel, write_config
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from gingham.training.epoch_loop import LearnedModule
     from gingham.training.networks import Built, Network
 
@@ -100,7 +103,9 @@ def train(
     config = config or TrainConfig()
     folder = Path(out)
     samples = read_samples(Path(table), config.data, seed=config.training.seed)
-    _check_parts(samples, table)
+    for part in PARTS[:2]:
+        if not len(samples.rows(part)):
+            raise InputError(f"table {table} has no {part} rows: fix its `split` column")
     stamp = _stamp(config, samples)
     _check_folder(folder, stamp)
     require_extra("train", "torch", "timm", "lightning", "tensorboard", "torchmetrics")
@@ -138,12 +143,6 @@ def train(
     )
 
 
-def _check_parts(samples: Samples, table: str | os.PathLike[str]) -> None:
-    for part in PARTS[:2]:
-        if not len(samples.rows(part)):
-            raise InputError(f"table {table} has no {part} rows: fix its `split` column")
-
-
 def _stamp(config: TrainConfig, samples: Samples) -> str:
     text = json.dumps([config.to_dict(), samples.fingerprint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -176,7 +175,7 @@ def _learn(
     options: ReadOptions,
 ) -> tuple[dict[int, str], dict[str, LearnedModule]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
-    from gingham.training.epoch_loop import ImageData, MapData, all_rates, fit, head_rates
+    from gingham.training.epoch_loop import ImageData, MapData, Rates, fit
     from gingham.training.heads import default_views
     from gingham.training.losses import loss_for
     from gingham.training.maps import store_maps, views_of
@@ -206,18 +205,24 @@ def _learn(
     train_rows, repeat = kept["train"], seen.repeat[kept["train"]]
     if len(train_rows) == 1:
         raise InputError("only one train image can be read: a network learns from two or more")
-    phases = [("frozen", network.head, MapData(store, seen.targets), head_rates, fitting.epochs)]
+    head: Rates = ((network.head, fitting.learning_rate),)
+    maps = MapData(store, seen.targets)
+    phases: list[tuple[str, nn.Module, MapData | ImageData, Rates, int]] = [
+        ("frozen", network.head, maps, head, fitting.epochs)
+    ]
     if fitting.unfreeze_epochs:
         images = ImageData(
             seen.images, seen.targets, built.features.preprocess, fitting, options.max_pixels
         )
-        phases.append(("all", network, images, all_rates, fitting.unfreeze_epochs))  # type: ignore[arg-type]
+        rate = fitting.unfreeze_learning_rate
+        both: Rates = ((network.trunk, rate), (network.head, 10 * rate))
+        phases.append(("all", network, images, both, fitting.unfreeze_epochs))
     fitted = {}
     for name, module, data, rates, epochs in phases:
         fitted[name] = fit(
             module,
             loss,
-            rates(network, fitting),
+            rates,
             data,
             train_rows,
             repeat,
@@ -234,12 +239,12 @@ def _learn(
 def _trunk_runtime(built: Built, work: Path) -> Any:
     import torch
 
-    from gingham.training.exporting import ExportedRuntime, ModuleRuntime, export_graph
+    from gingham.training.exporting import ExportedRuntime, ModuleRuntime
 
     if torch.cuda.is_available():
         return ModuleRuntime(built.trunk, built.features, device="cuda")
     graph = work / "trunk.xml"
-    export_graph(built.trunk, built.features.preprocess.size, graph)
+    save_graph(built.trunk, built.features.preprocess.size, graph)
     return ExportedRuntime(graph, built.features)
 
 
@@ -249,13 +254,10 @@ def _write(
     """Put weights, graph and vocabulary in the folder; the model is not calibrated yet."""
     from safetensors.torch import save_file
 
-    from gingham.store.files import replace_file
-    from gingham.training.exporting import export_graph
-
     network.cpu().eval()
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     replace_file(folder / names.WEIGHTS, lambda path: save_file(state, path))
-    export_graph(network, built.features.preprocess.size, folder / names.GRAPH)
+    save_graph(network, built.features.preprocess.size, folder / names.GRAPH)
     write_json(folder / names.VOCABULARY, samples.vocabulary.to_dict())
     size = len(samples.vocabulary)
     plain = Calibration(samples.vocabulary, np.ones(size), np.zeros(size), np.full(size, 0.5))

@@ -46,16 +46,16 @@ FILES = (WEIGHTS, GRAPH, "model.bin", VOCABULARY, THRESHOLDS, METRICS)
 
 @dataclass(frozen=True)
 class TorchModel:
-    """The parts that explaining a model takes.
+    """What it takes to explain a model.
 
     Attributes
     ----------
     network : maps (N, 3, S, S) float RGB from 0 to 255 to (N, V) logits; in evaluation mode.
-    last_convolution : the module of it whose activations a Grad-CAM weighs.
+    last_convolution : its module whose activations Grad-CAM weighs.
     preprocess : how an image becomes its input: `gingham.images.resize` with these values. The
         network normalises by itself.
-    views : which parts of its input the network reads, one after another; it answers with the mean.
-    vocabulary : which output is which.
+    views : the parts of its input that the network reads, in order; it answers with the mean.
+    vocabulary : what each output means.
     """
 
     network: nn.Module
@@ -144,9 +144,9 @@ class TrainedModel:
             raise CatalogueError(f"model {path} is damaged ({error})") from None
 
     def learned(self) -> frozenset[str] | None:
-        """The ids of the images it was trained, chosen and calibrated on: SHA-256 of their bytes.
+        """The ids (SHA-256 of the bytes) of the images it was trained, chosen and calibrated on.
 
-        None: a model of an earlier version, which does not say.
+        None for a model of an earlier version, which does not say.
         """
         if not (self.folder / LEARNED).is_file():
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +18,12 @@ YES, NO = "yes", "no"
 
 @dataclass(frozen=True)
 class ModelAttribute:
-    """One attribute and the outputs it has.
+    """One attribute and its outputs.
 
     Attributes
     ----------
-    name : as in the table.
-    kind : `single`, one value per image; `multi`, any number; `binary`, `yes` or `no`.
-    values : one output each; of kind `binary` there is one output, `yes`.
+    name : as in the table. kind : `single`, one value per image; `multi`, any number; `binary`,
+    `yes` or `no`. values : one for each output; for kind `binary` the one output is `yes`.
     """
 
     name: str
@@ -66,7 +65,8 @@ class Vocabulary:
     @cached_property
     def groups(self) -> tuple[tuple[str, int, int], ...]:
         """The (kind, first output, end) of each attribute: what the losses read."""
-        return tuple((a.kind, *self._ends(a.name)) for a in self.attributes)
+        ends = [(one.start, one.stop) for one in self.columns.values()]
+        return tuple((a.kind, *end) for a, end in zip(self.attributes, ends, strict=True))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,24 +87,12 @@ class Vocabulary:
                 )
         return tuple(known[name] for name in dict.fromkeys(names)) if names else self.attributes
 
-    def _ends(self, name: str) -> tuple[int, int]:
-        columns = self.columns[name]
-        return columns.start, columns.stop
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
-        return {
-            "attributes": [
-                {"name": a.name, "kind": a.kind, "values": list(a.values)} for a in self.attributes
-            ]
-        }
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Vocabulary:
         """Read back what `to_dict` wrote."""
-        return cls(
-            tuple(
-                ModelAttribute(row["name"], row["kind"], tuple(row["values"]))
-                for row in values["attributes"]
-            )
-        )
+        rows = values["attributes"]
+        return cls(tuple(ModelAttribute(x["name"], x["kind"], tuple(x["values"])) for x in rows))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from gingham.store.files import Files
-from gingham.store.shards import Log
+from gingham.store.shards import Log, Replayed
 
 _SCHEMA = pa.schema(
     [
@@ -43,66 +42,45 @@ class Attached:
     fingerprint: str
 
 
-class AttachedLog:
+class AttachedLog(Replayed):
     """The attached attributes of a catalogue; a later event about one replaces an earlier one.
 
-    Parameters
-    ----------
-    files : where the log lies.
-    prefix : of the names of its shards.
-
-    Attributes
-    ----------
-    current : attribute -> what is attached.
+    `current` maps an attribute to what is attached.
     """
 
-    def __init__(self, files: Files, prefix: str = "attached/") -> None:
-        self._log = Log(files, prefix, _SCHEMA)
+    def __init__(self, files: Files) -> None:
         self.current: dict[str, Attached] = {}
-        self._taken = 0
-        self._changing = threading.RLock()
-        self._catch_up()
+        super().__init__(Log(files, "attached/", _SCHEMA))
 
-    def refresh(self) -> bool:
-        """Take in what another process has added; say whether there was any."""
-        with self._changing:
-            self._log.refresh()
-            return self._catch_up()
-
-    def _catch_up(self) -> bool:
-        new = self._log.names()[self._taken :]
+    def _take_in(self, events: pa.Table) -> None:
         # A new dict: other threads may be going through the old one.
         current = dict(self.current)
-        for shard in new:
-            for row in self._log.table(shard).to_pylist():
-                if row["model"] is None:
-                    current.pop(row["attribute"], None)
-                else:
-                    current[row["attribute"]] = Attached(
-                        row["attribute"],
-                        row["kind"],
-                        tuple(row["values"]),
-                        os.fsdecode(row["model"]),
-                        row["fingerprint"],
-                    )
+        for row in events.to_pylist():
+            if row["model"] is None:
+                current.pop(row["attribute"], None)
+            else:
+                current[row["attribute"]] = Attached(
+                    row["attribute"],
+                    row["kind"],
+                    tuple(row["values"]),
+                    os.fsdecode(row["model"]),
+                    row["fingerprint"],
+                )
         self.current = current
-        self._taken += len(new)
-        return bool(new)
 
     def attach(self, attributes: Sequence[Attached]) -> None:
         """Add the attributes of a model, all or none; on disk when this returns."""
-        self._append(
-            [
-                {
-                    "attribute": one.name,
-                    "kind": one.kind,
-                    "values": list(one.values),
-                    "model": os.fsencode(one.model),
-                    "fingerprint": one.fingerprint,
-                }
-                for one in attributes
-            ]
-        )
+        rows: list[dict[str, object]] = [
+            {
+                "attribute": one.name,
+                "kind": one.kind,
+                "values": list(one.values),
+                "model": os.fsencode(one.model),
+                "fingerprint": one.fingerprint,
+            }
+            for one in attributes
+        ]
+        self._append(rows)
 
     def detach(self, name: str) -> None:
         """Take an attribute out; on disk when this returns."""
@@ -112,7 +90,3 @@ class AttachedLog:
         with self._changing:
             self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
             self._catch_up()
-
-    def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line per problem."""
-        return self._log.verify()

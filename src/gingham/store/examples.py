@@ -70,16 +70,10 @@ class Taught:
 
 
 class ExampleLog:
-    """The examples of every attribute; a later call about an image replaces an earlier one.
+    """The examples of every attribute; a later call about an image replaces an earlier one."""
 
-    Parameters
-    ----------
-    files : where the log lies.
-    prefix : of the names of its shards.
-    """
-
-    def __init__(self, files: Files, prefix: str = "examples/") -> None:
-        self._log = Log(files, prefix, _SCHEMA)
+    def __init__(self, files: Files) -> None:
+        self._log = Log(files, "examples/", _SCHEMA)
 
     @property
     def version(self) -> int:

@@ -81,12 +81,9 @@ class FeatureStore:
     def append(
         self, ids: Sequence[ImageId], features: Sequence[Mapping[str, NDArray[np.floating]]]
     ) -> None:
-        """Add a shard of images; it is durable when this returns.
+        """Add a shard of N different images, new to the store; it is durable when this returns.
 
-        Parameters
-        ----------
-        ids : of N different images, which should not be in the store.
-        features : for each image, layer -> (2C,) array.
+        `features` gives for each image layer -> (2C,) array.
         """
         if not ids:
             return

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from gingham.store.features import ImageId
 from gingham.store.files import Files
-from gingham.store.shards import Log
+from gingham.store.shards import Log, Replayed
 
 _SCHEMA = pa.schema(
     [
@@ -21,16 +20,11 @@ _SCHEMA = pa.schema(
 )
 
 
-class Locations:
+class Locations(Replayed):
     """The files of a catalogue and the image each of them holds.
 
     An image is in the catalogue as long as one of its files is. A later event about a file
     replaces an earlier one; an event without an id removes the file.
-
-    Parameters
-    ----------
-    files : where the log lies.
-    prefix : of the names of its shards.
 
     Threads may call all methods together; while another thread may append, `image_files` and
     `file_ids` are what to iterate over, not the dicts below.
@@ -39,22 +33,12 @@ class Locations:
     ----------
     files : file name -> id, in the order they were added.
     images : id -> its files, in the order they were added.
-    version : grows with every append.
     """
 
-    def __init__(self, files: Files, prefix: str = "locations/") -> None:
-        self._log = Log(files, prefix, _SCHEMA)
+    def __init__(self, files: Files) -> None:
         self.files: dict[str, ImageId] = {}
         self.images: dict[ImageId, list[str]] = {}
-        self.version = 0
-        self._changing = threading.RLock()
-        self._catch_up()
-
-    def refresh(self) -> bool:
-        """Take in what another process has added; say whether there was any."""
-        with self._changing:
-            self._log.refresh()
-            return self._catch_up()
+        super().__init__(Log(files, "locations/", _SCHEMA))
 
     def image_files(self) -> list[tuple[ImageId, list[str]]]:
         """List every image with its files."""
@@ -66,14 +50,9 @@ class Locations:
         with self._changing:
             return list(self.files.items())
 
-    def _catch_up(self) -> bool:
-        new = self._log.names()[self.version :]
-        for shard in new:
-            columns = self._log.table(shard).columns
-            for image, image_id in zip(*(c.to_pylist() for c in columns), strict=True):
-                self._apply(os.fsdecode(image), image_id)
-            self.version += 1
-        return bool(new)
+    def _take_in(self, events: pa.Table) -> None:
+        for image, image_id in zip(*(c.to_pylist() for c in events.columns), strict=True):
+            self._apply(os.fsdecode(image), image_id)
 
     def append(self, events: Sequence[tuple[str, ImageId | None]]) -> None:
         """Add events (file name, id or None to remove it); durable when this returns."""
@@ -106,7 +85,3 @@ class Locations:
         if image_id is not None:
             self.files[name] = image_id
             self.images.setdefault(image_id, []).append(name)
-
-    def verify(self) -> list[str]:
-        """Read every byte; say what is wrong, one line per problem."""
-        return self._log.verify()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -176,6 +177,40 @@ class Log(Shards):
             for number in range(max(present, default=-1))
             if number not in present
         ] + problems
+
+
+class Replayed(ABC):
+    """A state that a log of events decides; threads may call all methods together.
+
+    `version` grows with every shard that was taken in.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.version = 0
+        self._changing = threading.RLock()
+        self._catch_up()
+
+    @abstractmethod
+    def _take_in(self, events: pa.Table) -> None:
+        """Apply one shard."""
+
+    def _catch_up(self) -> bool:
+        new = self._log.names()[self.version :]
+        for shard in new:
+            self._take_in(self._log.table(shard))
+            self.version += 1
+        return bool(new)
+
+    def refresh(self) -> bool:
+        """Take in what another process has added; say whether there was any."""
+        with self._changing:
+            self._log.refresh()
+            return self._catch_up()
+
+    def verify(self) -> list[str]:
+        """Read every byte; say what is wrong, one line per problem."""
+        return self._log.verify()
 
 
 def _is_vector(field: pa.Field) -> bool:

@@ -76,7 +76,13 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
         reader = csv.DictReader(file)
         names, rows = list(reader.fieldnames or []), list(reader)
     _check_names(names)
-    _check_cells(names, rows)
+    for number, row in enumerate(rows, 1):
+        # The reader files surplus cells under None: they would get lost; empty ones hold nothing.
+        if any(surplus := row.pop(None, ())):
+            raise ValueError(
+                f"row {number} below the header has {len(names) + len(surplus)} cells for "
+                f"{len(names)} columns: put quotes around a cell that holds a comma"
+            )
     return names, rows
 
 
@@ -154,17 +160,6 @@ def _check_names(names: Sequence[str]) -> None:
     """Refuse a column that another one hides."""
     if twice := [name for name in names if name and list(names).count(name) > 1]:
         raise ValueError(f"two of its columns are called {twice[0]!r}: rename one")
-
-
-def _check_cells(names: list[str], rows: list[dict[str, Any]]) -> None:
-    """Refuse cells without a column, which would get lost."""
-    for number, row in enumerate(rows, 1):
-        # The reader files surplus cells under None; empty ones hold nothing.
-        if any(surplus := row.pop(None, ())):  # type: ignore[call-overload]
-            raise ValueError(
-                f"row {number} below the header has {len(names) + len(surplus)} cells for "
-                f"{len(names)} columns: put quotes around a cell that holds a comma"
-            )
 
 
 def resolve(image: Any, folder: Path) -> str:

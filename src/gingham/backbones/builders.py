@@ -99,7 +99,17 @@ def build_network(
 
     @cache
     def extractor(layers: tuple[str, ...]) -> nn.Module:
-        return _cut(model, {layer: nodes[layer] for layer in layers}, name)
+        from timm.models._features_fx import create_feature_extractor
+
+        try:
+            return create_feature_extractor(  # type: ignore[no-any-return]
+                model, return_nodes={nodes[layer]: layer for layer in layers}
+            )
+        except ValueError as error:
+            raise BackboneError(
+                f"backbone {name!r}: not all hidden layers that timm lists can be reached "
+                f"({str(error).partition('.')[0]}); give another network"
+            ) from None
 
     def needed(layers: tuple[str, ...]) -> set[str]:
         keys = extractor(layers).state_dict()
@@ -144,15 +154,8 @@ def feature_config(
 ) -> FeatureConfig:
     """Say what is made of a network, which was perhaps cut.
 
-    Parameters
-    ----------
-    backbone : its row.
-    digest : SHA-256 of the weights' values.
-    channels : of the hidden layers to give out, from the input to the head.
-    pixels : whether `PIXELS` is given out, too.
-    pooling : see `STATISTICS`.
-    descriptors : some of `DESCRIPTORS`.
-    foreground : the layers to pool once more; None means `PIXELS` and `early_layers`.
+    `channels` are those of the hidden layers to give out, from the input to the head; `pixels` says
+    whether `PIXELS` is given out, too. For the rest see `build_network`.
 
     Raises
     ------
@@ -183,21 +186,6 @@ def feature_config(
         descriptors=tuple(made[name] for name in check_descriptors(descriptors)),
         foreground=tuple(foreground),
     )
-
-
-def _cut(model: nn.Module, nodes: Mapping[str, str], name: str) -> nn.Module:
-    """Cut a network after some layers."""
-    from timm.models._features_fx import create_feature_extractor
-
-    try:
-        return create_feature_extractor(  # type: ignore[no-any-return]
-            model, return_nodes={node: layer for layer, node in nodes.items()}
-        )
-    except ValueError as error:
-        raise BackboneError(
-            f"backbone {name!r}: not all hidden layers that timm lists can be reached "
-            f"({str(error).partition('.')[0]}); give another network"
-        ) from None
 
 
 def architecture(backbone: Backbone) -> nn.Module:

@@ -85,17 +85,10 @@ def foreground_weights(maps: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Weigh the positions of a map by how unlike the border of the picture they are.
 
     Things mostly stand in the middle, before a background that reaches the border. A position's
-    weight is the Euclidean distance of its activations from the mean over the border, the
-    outermost fourteenth of the positions on each side; where all are as the border is, they weigh
-    the same.
-
-    Parameters
-    ----------
-    maps : (N, C, H, W) finite activations of one hidden layer.
-
-    Returns
-    -------
-    (N, H, W) float32 array; each image's weights add up to 1.
+    weight is the Euclidean distance of its activations from the mean over the border, the outermost
+    fourteenth of the positions on each side; where all are as the border is, they weigh the same.
+    `maps` are the finite (N, C, H, W) activations of one hidden layer; each image's (N, H, W)
+    float32 weights add up to 1.
 
     Raises
     ------

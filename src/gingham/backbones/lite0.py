@@ -120,17 +120,10 @@ def layer_channels() -> dict[str, int]:
 
 
 def build_lite0(tensors: Tensors, layers: tuple[str, ...], preprocess: Preprocess) -> Any:
-    """Build the network as far as the last of some hidden layers.
+    """Build the network as far as the last of some hidden layers, given from the input to the head.
 
-    Parameters
-    ----------
-    tensors : as `needed_tensors` names them, float32.
-    layers : hidden layers, from the input to the head.
-    preprocess : the normalisation and the size S.
-
-    Returns
-    -------
-    An `openvino.Model` that maps (1, S, S, 3) uint8 RGB to each layer's (1, C, H, W) float32.
+    `tensors` are float32, as `needed_tensors` names them. Gives an `openvino.Model` that maps (1,
+    S, S, 3) uint8 RGB to each layer's (1, C, H, W) float32.
     """
     ov = import_openvino()
     op = ov.opset13

@@ -180,23 +180,16 @@ class FeatureConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureConfig:
         """Read back what `to_dict` wrote."""
-        preprocess = dict(values["preprocess"])
-        for key in ("mean", "std"):
-            preprocess[key] = tuple(preprocess[key])
-        layers = tuple(Layer(**layer) for layer in values["layers"])
-        descriptors = tuple(
-            Descriptor(**{**one, "layers": tuple(one["layers"])})
-            for one in values.get("descriptors", ())
-        )
-        return cls(
-            **{
-                **values,
-                "preprocess": Preprocess(**preprocess),
-                "layers": layers,
-                "descriptors": descriptors,
-                "foreground": tuple(values.get("foreground", ())),
-            }
-        )
+        how = values["preprocess"]
+        how = how | {key: tuple(how[key]) for key in ("mean", "std")}
+        made = [one | {"layers": tuple(one["layers"])} for one in values.get("descriptors", ())]
+        parts = {
+            "preprocess": Preprocess(**how),
+            "layers": tuple(Layer(**layer) for layer in values["layers"]),
+            "descriptors": tuple(Descriptor(**one) for one in made),
+            "foreground": tuple(values.get("foreground", ())),
+        }
+        return cls(**values | parts)
 
 
 _EFFICIENTNET_LAYERS = (

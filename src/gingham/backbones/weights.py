@@ -40,13 +40,7 @@ class Weights:
 
 
 def load_weights(backbone: Backbone, expected: Shapes, weights: str | Path | None) -> Tensors:
-    """Load a backbone's weights under the names of its network.
-
-    Parameters
-    ----------
-    backbone : says where they come from if no file is given.
-    expected : of its network.
-    weights : a file; see `gingham.backbones.tensors.read_tensors`.
+    """Load a backbone's weights, from a file if one is given, under the names of its network.
 
     Raises
     ------
@@ -90,14 +84,8 @@ def fit_weights(
 ) -> Weights:
     """Take from a file what a network needs as far as its deepest layer.
 
-    Parameters
-    ----------
-    backbone : for the messages.
-    state : what the file holds.
-    expected : the shapes that the network needs.
-    needed : names the tensors that hidden layers need.
-    layers : hidden layers, from the input to the head.
-    cut : where the file ends before the last layers, cut the network there, with a warning.
+    `layers` go from the input to the head, and `needed` names the tensors that some of them need.
+    Where the file ends before the last layers, `cut` cuts the network there, with a warning.
 
     Raises
     ------

@@ -53,17 +53,10 @@ def colour(values: NDArray[np.floating]) -> NDArray[np.float32]:
 def draw_overlay(
     picture: NDArray[np.uint8], explanation: Explanation, *, longest: int = 640
 ) -> Image.Image:
-    """Lay a map on its picture, whose own colours are taken out of the way.
+    """Lay a map on its (H, W, 3) uint8 picture, whose own colours are taken out of the way.
 
-    Parameters
-    ----------
-    picture : (H, W, 3) uint8.
-    explanation : of this picture. What of it was not read is hatched.
-    longest : side of the result, in pixels; a smaller picture is not enlarged.
-
-    Returns
-    -------
-    An RGB image.
+    Gives an RGB image whose longer side is `longest` pixels at most; a smaller picture is not
+    enlarged. What was not read of the picture is hatched.
     """
     image = Image.fromarray(picture)
     image.thumbnail((longest, longest))

@@ -77,11 +77,9 @@ def judge(scores: Floats, relevant: NDArray[np.bool_], allowed: NDArray[np.bool_
 def colour_distances(histograms: Floats, query: int, found: Rows) -> tuple[float, ...]:
     """Measure how unlike the first answers' colours are to the query's.
 
-    Parameters
-    ----------
-    histograms : (N, 3 * bins), see `gingham.backbones.descriptors.rgb_histogram`; of RGB or of Lab.
-    query : a row.
-    found : rows of the answers, best first; -1 for none.
+    `histograms` are (N, 3 * bins), of RGB or of Lab, see
+    `gingham.backbones.descriptors.rgb_histogram`; `found` are rows of the answers, best first, -1
+    for none.
 
     Returns
     -------

@@ -97,29 +97,24 @@ def calibrate(vocabulary: Vocabulary, logits: Floats, targets: Floats) -> Calibr
     with the best F1 on these images.
     """
     slope, offset = np.ones(len(vocabulary)), np.zeros(len(vocabulary))
+    threshold = np.full(len(vocabulary), 0.5)
     for attribute in vocabulary.attributes:
         columns = vocabulary.columns[attribute.name]
         f, y = logits[:, columns].astype(np.float64), targets[:, columns]
         if attribute.kind == "single":
             known = (y == 1).any(1)
             slope[columns], offset[columns] = _biased_temperature(f[known], y[known].argmax(1))
-            continue
-        for v in range(f.shape[1]):
-            known = ~np.isnan(y[:, v])
-            slope[columns.start + v], offset[columns.start + v] = _platt(f[known, v], y[known, v])
-    plain = Calibration(vocabulary, slope, offset, np.zeros(len(vocabulary)))
-    probabilities = plain.probabilities(logits)
-    threshold = np.full(len(vocabulary), 0.5)
-    for attribute in vocabulary.attributes:
-        columns = vocabulary.columns[attribute.name]
-        p, y = probabilities[:, columns], targets[:, columns]
-        for v in range(p.shape[1]):
-            if attribute.kind == "single":
-                rows = (p.argmax(1) == v) & (y == 1).any(1)
+            p = _softmax(f * slope[columns] + offset[columns])
+            for v in range(f.shape[1]):
+                rows = (p.argmax(1) == v) & known
                 threshold[columns.start + v] = _floor(p[rows, v], y[rows, v] == 1)
-            else:
-                known = ~np.isnan(y[:, v])
-                threshold[columns.start + v] = best_threshold(p[known, v], y[known, v] == 1)
+            continue
+        for v, place in enumerate(range(columns.start, columns.stop)):
+            known = ~np.isnan(y[:, v])
+            scores, truth = f[known, v], y[known, v]
+            slope[place], offset[place] = _platt(scores, truth)
+            p = _sigmoid(scores * slope[place] + offset[place])
+            threshold[place] = best_threshold(p, truth == 1)
     return Calibration(vocabulary, slope, offset, threshold)
 
 

@@ -214,33 +214,27 @@ def weighted_mean_precision(scores: Floats, targets: Floats) -> float | None:
 def summarise(values: Sequence[ValueMetrics], given: Bools, targets: Floats) -> Summary:
     """Join the outputs of (N, V) answers; see `Summary`."""
     held = [value for value in values if value.images]
-    known = ~np.isnan(targets)
-    hits = int((given & (targets == 1)).sum())
-    said, there = int((given & known).sum()), int((targets == 1).sum())
-    return Summary(
-        _mean([value.precision or 0.0 for value in held]),
-        _mean([value.recall or 0.0 for value in held]),
-        _mean([value.f1 or 0.0 for value in held]),
-        _ratio(hits, said),
-        _ratio(hits, there),
-        _ratio(2 * hits, said + there),
-        _mean([value.average_precision or 0.0 for value in held]),
-        _weighted([v.average_precision for v in values], np.array([v.images for v in values])),
+    precision, recall, f1, mean_precision = (
+        float(np.mean([getattr(value, name) or 0.0 for value in held])) if held else None
+        for name in ("precision", "recall", "f1", "average_precision")
     )
+    images = np.array([value.images for value in values])
+    weighted = _weighted([value.average_precision for value in values], images)
+    return Summary(precision, recall, f1, *_scores(given, targets), mean_precision, weighted)
 
 
 def _value(label: tuple[str, str], scores: Floats, given: Bools, truth: Floats) -> ValueMetrics:
-    known, has = ~np.isnan(truth), truth == 1
-    hits, said = int((given & has).sum()), int((given & known).sum())
-    return ValueMetrics(
-        *label,
-        int(has.sum()),
-        int(known.sum()),
-        _ratio(hits, said),
-        _ratio(hits, int(has.sum())),
-        _ratio(2 * hits, said + int(has.sum())),
-        average_precision(scores, truth),
-    )
+    images, known = int((truth == 1).sum()), int((~np.isnan(truth)).sum())
+    found = average_precision(scores, truth)
+    return ValueMetrics(*label, images, known, *_scores(given, truth), found)
+
+
+def _scores(given: Bools, truth: Floats) -> tuple[float | None, float | None, float | None]:
+    """Precision, recall and F1 of answers, as far as the truth is known."""
+    has = truth == 1
+    hits, there = int((given & has).sum()), int(has.sum())
+    said = int((given & ~np.isnan(truth)).sum())
+    return _ratio(hits, said), _ratio(hits, there), _ratio(2 * hits, said + there)
 
 
 def _attribute(
@@ -297,10 +291,6 @@ def _weighted(values: Sequence[float | None], weights: NDArray[np.integer]) -> f
     if not held:
         return None
     return float(np.average([v for v, _ in held], weights=[w for _, w in held]))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _ratio(part: int, whole: int) -> float | None:

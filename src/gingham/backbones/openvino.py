@@ -16,7 +16,7 @@ import tempfile
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.builders import build_network, feature_config
-from gingham.backbones.runtime import Features, Key, check_layers, cpu_count
+from gingham.backbones.runtime import Features, Key, Squares, Streamed, check_layers, cpu_count
 from gingham.backbones.table import (
     BACKBONES,
     DEFAULT_BACKBONE,
@@ -134,11 +134,7 @@ class OpenVinoRuntime:
         given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})
         return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}
 
-    def stream(
-        self,
-        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-        layers: Sequence[str] | None = None,
-    ) -> Iterator[tuple[Key, Features | None]]:
+    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
         compiled = self._compile(wanted)
@@ -282,7 +278,7 @@ def save_graph(module: Any, size: int, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every Python number in a model's code, none of which varies here.
+        # The tracer warns of every Python number in timm's code, none of which varies here.
         warnings.simplefilter("ignore")
         graph = ov.convert_model(module, example_input=example, input=[(1, size, size, 3)])
     ov.save_model(graph, file, compress_to_fp16=False)

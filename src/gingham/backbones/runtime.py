@@ -16,6 +16,9 @@ from gingham.errors import BackboneError, InputError, require_extra
 
 Key = TypeVar("Key")
 Features = dict[str, NDArray[np.float32]]
+Squares = Iterable[tuple[Key, NDArray[np.uint8] | None]]
+"""Keys and (S, S, 3) uint8 images, or None, which passes through."""
+Streamed = Iterator[tuple[Key, Features | None]]
 
 
 class Runtime(Protocol):
@@ -25,11 +28,7 @@ class Runtime(Protocol):
     def config(self) -> FeatureConfig:
         """All layers the network has, and all that decides a feature's value."""
 
-    def stream(
-        self,
-        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-        layers: Sequence[str] | None = None,
-    ) -> Iterator[tuple[Key, Features | None]]:
+    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """Map (key, (S, S, 3) uint8 or None) to (key, layer -> (2C,) float32 or None), in order.
 
         A descriptor counts as a layer; `layers` None means all of both.
@@ -59,11 +58,7 @@ class LazyRuntime:
         self.config = config
         self._load = load
 
-    def stream(
-        self,
-        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-        layers: Sequence[str] | None = None,
-    ) -> Iterator[tuple[Key, Features | None]]:
+    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         remaining = iter(images)
         for item in remaining:

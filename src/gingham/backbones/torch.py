@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.builders import build_network
-from gingham.backbones.runtime import Features, Key, check_layers
+from gingham.backbones.runtime import Features, Key, Squares, Streamed, check_layers
 from gingham.backbones.table import DEFAULT_POOLING, FOREGROUND, FeatureConfig
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ class TorchRuntime:
             given = self._network(wanted)[0].maps(torch.tensor(image[None], device=self._device))
         return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
 
-    def stream(
-        self,
-        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-        layers: Sequence[str] | None = None,
-    ) -> Iterator[tuple[Key, Features | None]]:
+    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
         network, config = self._network(wanted)
@@ -81,11 +77,8 @@ class TorchRuntime:
 
 
 def in_batches(
-    module: nn.Module,
-    names: Iterable[str],
-    images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-    size: int,
-) -> Iterator[tuple[Key, Features | None]]:
+    module: nn.Module, names: Iterable[str], images: Squares[Key], size: int
+) -> Streamed[Key]:
     """Run a module over batches of images, in order; `names` are of its outputs."""
     import torch
 

@@ -138,8 +138,6 @@ def split_names(names: str) -> list[str]:
 
 def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:
     """Read `--look LOOK=WEIGHT` options; None if there are none."""
-    if not looks:
-        return None
     from gingham.index.sliders import parse_looks
 
-    return parse_looks(looks)
+    return parse_looks(looks) if looks else None

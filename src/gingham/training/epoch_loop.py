@@ -265,7 +265,7 @@ def fit(
     if last.exists():
         logger.info("resuming from %s", last)
     with _quiet_loggers(), warnings.catch_warnings():
-        # Lightning warns of a frozen trunk, of a folder gone on with, and of its own use of torch.
+        # It warns of layers in evaluation mode, a resumed folder and itself: not to be mended here.
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator="gpu" if gpu else "cpu",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gingham.backbones.openvino import OpenVinoRuntime, import_openvino
-from gingham.backbones.runtime import Features, Key
+from gingham.backbones.runtime import Key, Squares, Streamed
 from gingham.backbones.table import FeatureConfig
 from gingham.backbones.torch import in_batches
 
@@ -52,11 +49,7 @@ class ModuleRuntime:
         self.config = config
         self._module, self._batch_size = module.to(device), batch_size
 
-    def stream(
-        self,
-        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
-        layers: Sequence[str] | None = None,
-    ) -> Iterator[tuple[Key, Features | None]]:
+    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `gingham.backbones.runtime.Runtime`; gives every output, whatever `layers` says."""
         names = [layer.name for layer in self.config.layers]
         return in_batches(self._module, names, images, self._batch_size)

@@ -180,7 +180,7 @@ class Log(Shards):
 
 
 class Replayed(ABC):
-    """A state that a log of events decides; threads may call all methods together.
+    """What a log of events adds up to; threads may call all methods together.
 
     `version` grows with every shard that was taken in.
     """

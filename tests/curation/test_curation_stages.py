@@ -158,7 +158,7 @@ def test_the_clean_table_reads_back(tmp_path: Path) -> None:
         "image": "1.jpg", "colour": None, "wear": ["b"], "group": 1, "split": "test", "repeat": 3,
     }  # fmt: skip
     samples.values["wear"][1] = ("a|b",)
-    with pytest.raises(InputError, match=r"'a\|b' of wear holds '\|'.*a rule .* can rename it"):
+    with pytest.raises(InputError, match=r"'a\|b' of wear contains '\|'.*rename it by a rule"):
         write_clean(tmp_path, samples)
 
 

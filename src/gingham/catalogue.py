@@ -114,6 +114,7 @@ class Catalogue(OpenCatalogue):
         kind: str | None = None,
         layers: str | Sequence[str] = "auto",
         views: bool = True,
+        trust_predictions: bool = False,
         options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
         """Teach an attribute by examples, or add examples and values to it.
@@ -130,6 +131,7 @@ class Catalogue(OpenCatalogue):
             or `single`.
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
         views : also learn from mirrored and cropped views where a value has few examples.
+        trust_predictions : take a table of predictions (with a column `VALUE_confidence`), too.
         options : see `index`.
 
         Raises
@@ -147,6 +149,7 @@ class Catalogue(OpenCatalogue):
             kind=kind,
             layers=layers,
             views=views,
+            trust_predictions=trust_predictions,
             options=options,
         )
 

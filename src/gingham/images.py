@@ -86,6 +86,8 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield file
         finally:
             os.close(descriptor)
+    except ImageError:
+        raise
     except FileNotFoundError:
         if (embedded := read_embedded(os.fspath(path))) is None:
             raise ImageError("no such file: check the path") from None

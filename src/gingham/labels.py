@@ -9,6 +9,7 @@ from typing import Any
 
 from gingham.errors import InputError
 from gingham.images import image_name, in_memory
+from gingham.names import SEPARATOR
 from gingham.results import Failure
 from gingham.sources import Walk, walk_folder
 from gingham.tables import read_table, resolve
@@ -18,9 +19,6 @@ UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
 not one of them: it is a value of many attributes."""
 
 UNKNOWN = frozenset({""} | {word.lower() for word in UNKNOWN_WORDS})
-
-SEPARATOR = "|"
-"""Between the values of one cell of a CSV."""
 
 Teachable = Mapping[Any, str | Sequence[str]]
 """Image (a path, bytes or an open file) -> value, or several values."""

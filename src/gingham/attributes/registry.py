@@ -19,6 +19,7 @@ from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError
+from gingham.names import did_you_mean, folder_name
 from gingham.store.attached import Attached
 from gingham.store.examples import Taught
 from gingham.store.features import ImageId
@@ -42,9 +43,12 @@ Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]
 def _chosen(known: list[str], names: Sequence[str] | None) -> list[str]:
     if not known:
         raise InputError("no attribute is taught yet: run gingham teach or gingham attach first")
+    names = [names] if isinstance(names, str) else names
     for name in names or ():
         if name not in known:
-            raise InputError(f"unknown attribute {name!r}; known: {', '.join(known)}")
+            raise InputError(
+                f"unknown attribute {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}"
+            )
     return list(dict.fromkeys(names)) if names else known
 
 
@@ -75,6 +79,7 @@ class Attributes:
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
         self._tags: dict[str, tuple[int, str]] = {}
+        self._adopted: set[str] = set()
 
     @in_turn
     def taught(self) -> dict[str, Taught]:
@@ -261,7 +266,17 @@ class Attributes:
         ]
 
     def _path(self, name: str) -> Path:
-        return self._folder / quote(name, safe=" ")
+        path = self._folder / folder_name(name)
+        if name not in self._adopted:
+            self._adopted.add(name)
+            # Folders had other names once; what is in them can be made again, but takes time.
+            old = quote(name, safe=" ")
+            if old != path.name and old not in (".", "..") and len(old) < 256:
+                with contextlib.suppress(OSError):
+                    there = {one.name: one for one in self._folder.iterdir()}
+                    if old in there and path.name not in there:
+                        there[old].rename(path)
+        return path
 
     def stamp(self, name: str) -> str:
         """Name the state of the attribute that answers: it differs whenever an answer could."""

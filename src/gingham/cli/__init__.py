@@ -20,6 +20,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     study,
     training,
 )
+from gingham.cli.console import say
 from gingham.cli.options import app, evaluate_app
 from gingham.errors import GinghamError
 
@@ -47,6 +48,7 @@ for group in (app, evaluate_app):
 
 def main() -> None:
     """Run the command line; no traceback reaches the user."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -58,7 +60,7 @@ def main() -> None:
         _fail(str(error))
     except typer.TyperException as error:
         if error.message.startswith("Usage: "):  # the help, where no command was given
-            print(error.message, file=sys.stderr)
+            say(*error.message.splitlines(), error=True)
             sys.exit(2)
         _fail(_usage(error))
     except Exception as error:
@@ -66,8 +68,23 @@ def main() -> None:
             raise
         _fail(f"{type(error).__name__}: {error} (set GINGHAM_DEBUG=1 for the traceback)")
     if status == INTERRUPTED:
-        print("interrupted: everything done so far is kept", file=sys.stderr)
+        say("interrupted: everything done so far is kept", error=True)
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Put something in the place of streams that are closed, as cron and services leave them.
+
+    Otherwise the next file to be opened gets their number, and what a library prints is written
+    into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -95,5 +112,5 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}", error=True)
     sys.exit(2)

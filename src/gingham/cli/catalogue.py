@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from gingham.cli.console import (
     print_json,
     print_table,
     reading,
+    say,
     spinner,
     table,
 )
@@ -41,6 +41,7 @@ from gingham.cli.options import (
     stdin_paths,
 )
 from gingham.errors import InputError
+from gingham.names import one_line
 from gingham.results import shown
 
 
@@ -99,15 +100,15 @@ def index(
     if as_json:
         print_json(result.to_dict())
     else:
-        print(
+        say(
             f"{result.added} added, {result.unchanged} unchanged, {result.failed} failed; "
             f"{result.images} images in {catalogue}; "
             f"{result.seconds:.1f} s, {result.images_per_second:.0f} images/s"
         )
         if result.ignored:
-            print(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
+            say(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
         if result.unused_profiles:
-            print(
+            say(
                 f"{len(result.unused_profiles)} colour profiles could not be used (colours taken "
                 f"as sRGB), first of {result.unused_profiles[0]}"
             )
@@ -138,13 +139,13 @@ def predict(
                 print_json(result.to_dict())
                 continue
             if result.error is not None:
-                print(f"failed: {result.image}: {result.error}", file=sys.stderr)
+                say(f"failed: {result.image}: {result.error}", error=True)
             if result.predictions or result.error is None:
                 said = "; ".join(
                     f"{name} {shown(p.value)} ({p.confidence:.2f})"
                     for name, p in result.predictions.items()
                 )
-                print(f"{result.image}: {said}")
+                say(f"{result.image}: {said}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -170,7 +171,7 @@ def tag(
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
-        print(f"{result.images} images tagged in {result.seconds:.1f} s")
+        say(f"{result.images} images tagged in {result.seconds:.1f} s")
         print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
@@ -214,8 +215,8 @@ def search(
     for hit in hits:
         attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
         similarities = (f"{value:.3f}" for value in hit.looks.values())
-        found.add_row(f"{hit.score:.3f}", *similarities, hit.image, attributes)
-    print_table(found) if hits else print("no image matches the filters")
+        found.add_row(f"{hit.score:.3f}", *similarities, one_line(hit.image), one_line(attributes))
+    print_table(found) if hits else say("no image matches the filters")
 
 
 @app.command()
@@ -244,7 +245,7 @@ def facets(
         print_json(result.to_dict())
     else:
         print_counts(result.attributes)
-        print(f"{result.images} images")
+        say(f"{result.images} images")
 
 
 @app.command()
@@ -275,9 +276,9 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"problems": problems})
     for problem in problems:
-        print(problem, file=sys.stderr)
+        say(problem, error=True)
     if not problems and not as_json:
-        print(f"OK: {images} images checked, no problems")
+        say(f"OK: {images} images checked, no problems")
     raise typer.Exit(2 if problems else 0)
 
 

@@ -49,6 +49,13 @@ def teach(
         bool,
         typer.Option(help="If there are few examples, also learn from mirrored and cropped views."),
     ] = True,
+    trust_predictions: Annotated[
+        bool,
+        typer.Option(
+            "--trust-predictions",
+            help="Take a table of predictions (with a column VALUE_confidence) for examples.",
+        ),
+    ] = False,
     max_megapixels: MegapixelsOption = 100.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,6 +70,7 @@ def teach(
             kind=kind,
             layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
             views=views,
+            trust_predictions=trust_predictions,
             options=options,
         )
     accuracy = "unknown (too few examples to hold any out)"

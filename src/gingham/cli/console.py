@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from gingham.names import one_line
 from gingham.options import ReadOptions
 from gingham.results import Failure
 
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 def print_json(value: Any) -> None:
     """Print one line of JSON."""
     # Escaped, so that file names that are not UTF-8 survive; NaN never comes out of the results.
-    print(json.dumps(value, allow_nan=False), flush=True)
+    print(json.dumps(value, allow_nan=False), flush=True)  # noqa: T201
+
+
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines for a person, on stderr if they are of an error; nothing in them acts."""
+    for line in lines:
+        print(one_line(line), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def answer(as_json: bool, value: dict[str, Any], *lines: str) -> None:
@@ -27,13 +34,13 @@ def answer(as_json: bool, value: dict[str, Any], *lines: str) -> None:
     if as_json:
         print_json(value)
     else:
-        print(*lines, sep="\n")
+        say(*lines)
 
 
 def print_failures(failures: Iterable[Failure]) -> None:
     """Print on stderr which images could not be read, and why."""
     for failure in failures:
-        print(f"failed: {failure.image}: {failure.reason}", file=sys.stderr)
+        say(f"failed: {failure.image}: {failure.reason}", error=True)
 
 
 def table(*columns: str) -> Table:
@@ -61,7 +68,7 @@ def print_counts(attributes: dict[str, dict[str, int]]) -> None:
     rows = table("attribute", "value", "images")
     for name, counts in attributes.items():
         for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            rows.add_row(name, value, str(count))
+            rows.add_row(one_line(name), one_line(value), str(count))
     print_table(rows)
 
 
@@ -86,7 +93,7 @@ def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator
     """
     max_pixels = int(max_megapixels * 1e6)
     if as_json or not sys.stderr.isatty():
-        with _long_steps(lambda step: None if as_json else print(step, file=sys.stderr)):
+        with _long_steps(lambda step: None if as_json else say(step, error=True)):
             yield ReadOptions(max_pixels)
         return
     from rich.console import Console

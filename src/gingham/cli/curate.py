@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, reading, table
+from gingham.cli.console import print_json, print_table, reading, say, table
 from gingham.cli.options import DeviceOption, JsonOption, app
 
 
@@ -54,12 +54,12 @@ def curate(
             rows.add_row(name, str(count))
         print_table(rows)
         for name, why in result.ignored.items():
-            print(f"column {name} is not used as an attribute: {why}")
+            say(f"column {name} is not used as an attribute: {why}")
         for rule, count in result.stages.get("values", {}).get("rules", {}).items():
             if not count:
-                print(f"rule {rule!r} matches no label: check its spelling")
-        print(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
-        print(", ".join(f"{name} {count}" for name, count in result.splits.items()))
-        print(f"table: {result.table}")
-        print(f"report: {result.report}; {result.seconds:.0f} s")
+                say(f"rule {rule!r} matches no label: check its spelling")
+        say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
+        say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
+        say(f"table: {result.table}")
+        say(f"report: {result.report}; {result.seconds:.0f} s")
     raise typer.Exit(1 if result.failed else 0)

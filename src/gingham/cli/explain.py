@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, reading
+from gingham.cli.console import print_json, reading, say
 from gingham.cli.options import (
     CatalogueArgument,
     ImagesArgument,
@@ -65,14 +64,14 @@ def explain(
                 print_json(found)
                 continue
             if result.error is not None:
-                print(f"failed: {result.image}: {result.error}", file=sys.stderr)
+                say(f"failed: {result.image}: {result.error}", error=True)
             for why, path in zip(result.explanations, written, strict=True):
                 answer = (
                     "" if why.answered else f", but the prediction is {shown(why.prediction.value)}"
                 )
                 said = f"{why.attribute} {why.value} ({why.confidence:.2f}{answer})"
-                print(f"{result.image}: {said}: {path}")
+                say(f"{result.image}: {said}: {path}")
         page.close()
     if not as_json:
-        print(f"page: {page.path}")
+        say(f"page: {page.path}")
     raise typer.Exit(1 if failed else 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import gingham
+from gingham.cli.console import say
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ app.add_typer(evaluate_app)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"gingham {gingham.__version__}")
+        say(f"gingham {gingham.__version__}")
         raise typer.Exit
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_failures, print_json, print_table, reading, table
+from gingham.cli.console import print_failures, print_json, print_table, reading, say, table
 from gingham.cli.options import (
     BackboneOption,
     DeviceOption,
@@ -103,10 +103,10 @@ def retrieval(
                 *(change[number] for change in changes.values()),
             )
         print_table(found)
-        print(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
+        say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
         if result.unlabelled:
-            print(f"{result.unlabelled} rows without a class skipped")
+            say(f"{result.unlabelled} rows without a class skipped")
         if result.copies:
-            print(f"{result.copies} rows with copies skipped")
+            say(f"{result.copies} rows with copies skipped")
         print_failures(result.failures)
     raise typer.Exit(1 if result.failed else 0)

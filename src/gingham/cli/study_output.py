@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gingham.cli.console import print_failures
+from gingham.cli.console import print_failures, say
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,16 +46,16 @@ def print_study(result: StudyResult) -> None:
     """Print what a study found, and what it skipped."""
     for name, one in result.attributes.items():
         taught = ", ".join(f"{b} {value:.3f}" for b, value in one.taught_accuracy.items())
-        print(f"{name}: {one.images} images of {len(one.values)} values")
-        print(f"  recommended: {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
-        print(f"  best: {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
-        print(f"  taught on all layers: {taught}")
-    print(f"{result.images} images, {result.failed} failed; {result.seconds:.0f} s")
-    print(f"report: {result.report}")
+        say(f"{name}: {one.images} images of {len(one.values)} values")
+        say(f"  recommended: {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
+        say(f"  best: {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
+        say(f"  taught on all layers: {taught}")
+    say(f"{result.images} images, {result.failed} failed; {result.seconds:.0f} s")
+    say(f"report: {result.report}")
     for name, one in result.attributes.items():
         for value, count in one.left_out.items():
-            print(
+            say(
                 f"skipped: {name} {value!r} has {count} images, fewer than folds",
-                file=sys.stderr,
+                error=True,
             )
     print_failures(result.failures)

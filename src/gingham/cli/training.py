@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_failures, print_json, print_table, reading, table
+from gingham.cli.console import print_failures, print_json, print_table, reading, say, table
 from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
@@ -16,6 +15,7 @@ from gingham.cli.options import (
     evaluate_app,
     open_catalogue,
 )
+from gingham.names import one_line
 
 TableArgument = Annotated[
     Path,
@@ -52,20 +52,20 @@ def train(
     if as_json:
         print_json(result.to_dict())
     else:
-        print(
+        say(
             f"{result.model}: {result.head} on {result.backbone}; "
             + ", ".join(f"{count} {part}" for part, count in result.images.items())
             + f" images; {result.seconds:.0f} s"
         )
         for part, found in result.metrics.items():
-            print(f"{part}: W_MAP {_figure(found['w_map'])}, AVGPREC {_figure(found['avgprec'])}")
+            say(f"{part}: W_MAP {_figure(found['w_map'])}, AVGPREC {_figure(found['avgprec'])}")
         shown = table("attribute", "values", *(f"{part} accuracy" for part in result.metrics))
         for name, values in result.attributes.items():
             accuracies = (found["accuracy"][name] for found in result.metrics.values())
-            shown.add_row(name, str(len(values)), *map(_figure, accuracies))
+            shown.add_row(one_line(name), str(len(values)), *map(_figure, accuracies))
         print_table(shown)
         for name, rare in result.dropped.items():
-            print(f"not learned (too few images): {name}: {', '.join(rare)}")
+            say(f"not learned (too few images): {name}: {', '.join(rare)}")
         print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
@@ -114,25 +114,25 @@ def model(
         print_json(result.to_dict())
     else:
         metrics = result.metrics
-        print(
+        say(
             f"{metrics.images} images ({result.part}): W_MAP {_figure(metrics.overall.w_map)}, "
             f"AVGPREC {_figure(metrics.avgprec)}, macro F1 {_figure(metrics.overall.macro_f1)}"
         )
         if told := of_learned(result.part, result.learned):
-            print(told)
+            say(told)
         shown = table("attribute", "images", "accuracy", "macro F1", "W_MAP")
         for one in metrics.attributes:
             figures = (one.accuracy, one.summary.macro_f1, one.summary.w_map)
-            shown.add_row(one.name, str(one.images), *map(_figure, figures))
+            shown.add_row(one_line(one.name), str(one.images), *map(_figure, figures))
         print_table(shown)
         for pair in result.comparisons:
-            print(
+            say(
                 f"{pair.attribute}: trained {pair.trained:.3f}, taught {pair.taught:.3f} on "
                 f"{pair.images} images; better: {pair.better}"
             )
-        print(f"report: {out / 'report.html'}")
+        say(f"report: {out / 'report.html'}")
         for image in result.failed:
-            print(f"failed: {image}", file=sys.stderr)
+            say(f"failed: {image}", error=True)
     raise typer.Exit(1 if result.failed else 0)
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
-from gingham.labels import SEPARATOR, group_of, read_cell
+from gingham.labels import group_of, read_cell
+from gingham.names import SEPARATOR
 from gingham.store.files import replace_file, write_csv
 from gingham.tables import read_table, resolve
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gingham.errors import InputError
+from gingham.names import did_you_mean
 
 UNKNOWN = "unknown"
 
@@ -61,11 +62,14 @@ def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> W
                     f"got {text!r}"
                 )
             name = text.partition("=")[0].removesuffix("!")
-            raise InputError(f"unknown attribute {name!r}; known: {_quoted(known)}")
+            raise InputError(
+                f"unknown attribute {name!r}; known: {_quoted(known)}{did_you_mean(name, known)}"
+            )
         value = rest.partition("=")[2]
         if value != UNKNOWN and value not in known[attribute]:
             raise InputError(
                 f"no image has {attribute} {value!r}; there are {_quoted(known[attribute])}"
+                f"{did_you_mean(value, known[attribute])}"
             )
         conditions.append(Condition(attribute, value, rest.startswith("!")))
     return Where(tuple(conditions))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gingham.attributes.attribute import Attribute
-from gingham.attributes.names import check_attribute_name
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
+from gingham.names import check_attribute, check_value
 from gingham.results import AttachResult
 from gingham.store.attached import Attached
 
@@ -32,7 +32,9 @@ def attach(
             )
     attributes = [known[name] for name in dict.fromkeys(names or known)]
     for one in attributes:
-        check_attribute_name(one.name)
+        check_attribute(one.name, registry.answering())
+        for value in one.values:
+            check_value(one.name, value, one.kind)
     wanted = [Attached(one.name, one.kind, one.values, model, one.stamp) for one in attributes]
     registry.attach([one for one in wanted if registry.attached.get(one.name) != one])
     return AttachResult(

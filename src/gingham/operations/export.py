@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
+from gingham.names import FILE_COLUMNS, SEPARATOR, tag_columns
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
 from gingham.store.locations import Locations
@@ -28,11 +29,17 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
         name: {i: (values, c) for i, values, c in attributes.predictions(name)}
         for name in attributes.answering()
     }
-    columns: dict[str, pa.DataType] = {"image": pa.string(), "id": pa.string()}
+    columns: dict[str, pa.DataType] = dict.fromkeys(FILE_COLUMNS, pa.string())
     for name in tags:
         multi = attributes.kind(name) == "multi"
-        columns[name] = pa.list_(pa.string()) if multi else pa.string()
-        columns[f"{name}_confidence"] = pa.float32()
+        value, confidence = tag_columns(name)
+        if hidden := {value, confidence} & columns.keys():
+            raise InputError(
+                f"export to {file}: attribute {name!r} needs a column {min(hidden)!r}, which is "
+                "there already; teach it under another name, and forget this one"
+            )
+        columns[value] = pa.list_(pa.string()) if multi else pa.string()
+        columns[confidence] = pa.float32()
 
     def rows() -> Iterator[dict[str, Any]]:
         for image, image_id in locations.file_ids():
@@ -44,7 +51,7 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
                     values, confidence = answers[image_id]
                     multi = attributes.kind(attribute) == "multi"
                     said = (values or [UNKNOWN]) if multi else (values or [UNKNOWN])[0]
-                    row |= {attribute: said, f"{attribute}_confidence": confidence}
+                    row |= dict(zip(tag_columns(attribute), (said, confidence), strict=True))
             yield row
 
     def write(path: Path) -> None:
@@ -54,7 +61,7 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
                 writer.writeheader()
                 for row in rows():
                     writer.writerow(
-                        {k: "|".join(v) if isinstance(v, list) else v for k, v in row.items()}
+                        {k: SEPARATOR.join(v) if isinstance(v, list) else v for k, v in row.items()}
                     )
             return
         schema = pa.schema(list(columns.items()))

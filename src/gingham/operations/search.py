@@ -21,6 +21,7 @@ from gingham.index.looks import (
     builtin_looks,
     direction,
 )
+from gingham.names import did_you_mean
 from gingham.operations.sync import SyncedIndex
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
@@ -150,7 +151,10 @@ class Searcher:
                     f"catalogue with --descriptors {','.join(DESCRIPTORS)}"
                 )
             if name not in self.looks:
-                raise InputError(f"unknown look {name!r}; known: {', '.join(self.looks)}")
+                raise InputError(
+                    f"unknown look {name!r}; known: {', '.join(self.looks)}"
+                    f"{did_you_mean(name, self.looks)}"
+                )
         return self.space.check(weights, self._described)
 
     def _sliders(

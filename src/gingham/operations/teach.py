@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from gingham.attributes.attribute_fitting import fit, view_id, views_for
-from gingham.attributes.names import check_attribute_name
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.labels import Teachable, label_images, read_labels
+from gingham.names import check_attribute, check_value, tag_columns
 from gingham.options import ReadOptions
 from gingham.results import Failure, TeachResult
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
+from gingham.tables import TABLE_SUFFIXES
+from gingham.tables import columns as table_columns
 
 KINDS = ("single", "multi")
 
@@ -45,11 +47,12 @@ def teach(
     kind: str | None,
     layers: str | Sequence[str],
     views: bool,
+    trust_predictions: bool,
     options: ReadOptions,
 ) -> TeachResult:
     """Add examples to an attribute and fit it; see `Catalogue.teach`."""
     started = time.perf_counter()
-    check_attribute_name(attribute)
+    attribute = check_attribute(attribute, attributes.answering())
     if attribute in attributes.attached:
         raise InputError(
             f"attribute {attribute!r} is answered by the attached model "
@@ -66,6 +69,8 @@ def teach(
     if isinstance(examples, Mapping):
         labels, images = label_images(examples, kind)
     else:
+        if not trust_predictions:
+            _refuse_predictions(examples, columns.value)
         labels = read_labels(
             examples,
             kind=kind,
@@ -75,6 +80,8 @@ def teach(
         )
         images = [row.image for row in labels.rows]
     values = {value for row in labels.rows for value in row.values}
+    for value in sorted(values):
+        check_value(attribute, value, kind)
     wanted = views_for(len(labels.rows), len(values)) if views else ()
     found, failed = _read_examples(truth, images, wanted, options)
     fresh = [
@@ -109,6 +116,19 @@ def teach(
         contradictions=fitted.contradictions,
         seconds=time.perf_counter() - started,
     )
+
+
+def _refuse_predictions(table: Path, value_column: str) -> None:
+    """Refuse a table that holds a confidence beside the value: it was predicted, not seen."""
+    confidence = tag_columns(value_column)[1]
+    if table.suffix.lower() in TABLE_SUFFIXES and table.is_file():
+        there = table_columns(table)
+        if value_column in there and confidence in there:
+            raise InputError(
+                f"table {table} has a column {confidence!r}: its values are predictions, and an "
+                "attribute taught by its own guesses only looks more accurate; correct them and "
+                f"leave the column out, or teach them as they are with --trust-predictions"
+            )
 
 
 def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:

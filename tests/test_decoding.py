@@ -106,7 +106,7 @@ def test_each_kind_has_its_reason(kind: str, tmp_path: Path) -> None:
         open_image(data)
     with pytest.raises(ImageError, match=reason) as caught:
         open_image(read_file(tmp_path / "photo.jpg"))
-    assert "cannot be read: " not in str(caught.value)
+    assert not str(caught.value).startswith("cannot be read: ")
 
 
 FORMATS = (

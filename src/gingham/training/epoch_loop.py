@@ -137,7 +137,7 @@ class EpochSampler(Sampler[Key]):
         return iter(zip(rows.tolist(), numbers.tolist(), strict=True))
 
 
-class Learner(lightning.LightningModule):
+class TrainingModule(lightning.LightningModule):
     """A module, its loss, and how it is optimised; the validation score is W_MAP."""
 
     def __init__(
@@ -243,7 +243,7 @@ def fit(
     """
     outputs = data.targets.shape[1]
     last, done = folder / "last.ckpt", folder / "done.json"
-    learner = Learner(module, loss, outputs, rates, config)
+    learner = TrainingModule(module, loss, outputs, rates, config)
     if done.exists():
         # Lightning knows no more that it stopped early, and would learn for another epoch.
         _take_best(learner, folder)
@@ -298,7 +298,7 @@ def fit(
     return fitted
 
 
-def _take_best(learner: Learner, folder: Path) -> None:
+def _take_best(learner: TrainingModule, folder: Path) -> None:
     state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     learner.load_state_dict(state["state_dict"])
     learner.module.cpu().eval()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
+from gingham.errors import StorageError
 from gingham.store.files import Files, check_name
 
 
@@ -60,11 +61,11 @@ class Kept(io.BytesIO):
         return self._all if self.closed else self.getvalue()
 
 
-class InjectedError(OSError):
+class InjectedError(StorageError):
     """What `FailingFiles` raises."""
 
     def __init__(self) -> None:
-        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), "memory")
 
 
 class FailingFiles:

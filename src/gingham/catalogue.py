@@ -369,7 +369,7 @@ class Catalogue(OpenCatalogue):
         Raises
         ------
         InputError
-            If the suffix is another, or the file cannot be written.
+            If the suffix is another.
         """
         return export_table(Path(file), self._truth.locations, self._attributes)
 
@@ -392,8 +392,7 @@ class Catalogue(OpenCatalogue):
         Raises
         ------
         InputError
-            If the attribute is not there or not tagged, a filter fits no attribute or no image, or
-            the file cannot be written.
+            If the attribute is not there or not tagged, or a filter fits no attribute or no image.
         """
         with self._searching:
             matching = self._searcher.matching(where) if where else None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from importlib.util import find_spec
+from typing import Self
 
 
 class GinghamError(Exception):
@@ -30,6 +34,43 @@ class CatalogueError(GinghamError, RuntimeError):
 
 class CatalogueBusyError(CatalogueError):
     """Another process holds the catalogue open."""
+
+
+_OFTEN = {
+    errno.ENOSPC: ("written", "free some space there, then run the command again"),
+    errno.EDQUOT: ("written", "free some of your quota there, then run the command again"),
+    errno.EROFS: ("written", "make it writable, or choose another place"),
+    errno.EFBIG: ("written", "raise the limit on the size of a file (ulimit -f)"),
+    errno.EACCES: ("used", "get the right to read and write it, or choose another place"),
+    errno.EPERM: ("used", "get the right to read and write it, or choose another place"),
+    errno.ENOENT: ("found", "check that it exists"),
+    errno.ENOTDIR: ("used", "a file is where a folder should be: choose another place"),
+    errno.EISDIR: ("used", "a folder is where a file should be: choose another place"),
+    errno.EMFILE: ("opened", "raise the limit on open files (ulimit -n)"),
+    errno.ENFILE: ("opened", "close other programs, then run the command again"),
+    errno.ENOMEM: ("used", "close other programs, then run the command again"),
+    errno.EIO: ("used", "check the disk that it lies on"),
+}
+"""Number of an error -> what cannot be done with the file, and what to do."""
+
+
+class StorageError(GinghamError, OSError):
+    """The system refuses to read or write a file or folder: no space, no permission, ...
+
+    What was there before is still there. Made as every `OSError`, or by `of`.
+    """
+
+    @classmethod
+    def of(cls, error: BaseException, path: str | os.PathLike[str]) -> Self:
+        """Say what an error about a file or folder means; libraries in Rust give plain errors."""
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None and (found := re.search(r"\bos error (\d+)", str(error))):
+            number = int(found[1])
+        return cls(number or 0, os.strerror(number) if number else str(error), os.fspath(path))
+
+    def __str__(self) -> str:
+        what, advice = _OFTEN.get(self.errno or 0, ("used", "check it, then run the command again"))
+        return f"{self.filename} cannot be {what} ({self.strerror}): {advice}"
 
 
 class BackboneError(GinghamError, RuntimeError):

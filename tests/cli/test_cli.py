@@ -232,6 +232,31 @@ def test_whoever_stops_reading_is_no_error(shop: Path) -> None:
     assert process.wait(60) in (0, 1)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", [("info", "--json"), ("facets",)])
+def test_what_cannot_be_printed_is_one_sentence(shop: Path, command: tuple[str, ...]) -> None:
+    name, *options = command
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*CLI, name, str(shop), *options], stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.stderr.decode() == (
+        "error: what is printed cannot be written (No space left on device): free some space "
+        "there, then run the command again\n"
+    )
+    assert done.returncode == 2
+
+
+def test_a_short_answer_that_no_one_reads_is_no_error(shop: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*CLI, "verify", str(shop)], stdout=writing, stderr=subprocess.PIPE, timeout=60
+    )
+    os.close(writing)
+    assert (done.stderr, done.returncode) == (b"", 1)
+
+
 @needs_shared
 @pytest.mark.slow
 def test_the_contract_on_real_photos() -> None:

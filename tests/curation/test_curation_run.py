@@ -32,7 +32,7 @@ from gingham.curation.config import (
 from gingham.curation.copies import Difference
 from gingham.curation.duplicates import Link, without_doubtful
 from gingham.curation.spreads import spread
-from gingham.errors import InputError
+from gingham.errors import InputError, StorageError
 
 pytest.importorskip("faiss", reason="faiss-cpu comes with the extra `train`")
 pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
@@ -226,7 +226,7 @@ def test_bad_input_is_refused_before_anything_is_read(shop: Path, tmp_path: Path
     with pytest.raises(InputError, match="is a folder but not a catalogue"):
         curate(shop.parent, tmp_path / "new", load=loader)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is a file: give a folder"):
+    with pytest.raises(StorageError, match=r"cannot be used \(Not a directory\)"):
         curate(shop, tmp_path / "file", load=loader)
     assert loader.loaded == []
 

@@ -33,7 +33,7 @@ from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.table import Preprocess
 from gingham.backbones.torch import TorchRuntime
 from gingham.catalogue import Catalogue
-from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError
+from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError, StorageError
 from gingham.explaining import Explanation, ExplanationPage, ImageExplanations, draw_overlay
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, colour, strength
 from gingham.extract import VIEWS, View
@@ -723,7 +723,7 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
     for file in files:
         assert load_image(file).shape == (40, 30, 3)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file cannot be created"):
+    with pytest.raises(StorageError, match=r"file cannot be used \(Not a directory\)"):
         ExplanationPage(tmp_path / "file")
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from conftest import FakeRuntime
 from gingham import Catalogue
-from gingham.errors import InputError
+from gingham.errors import InputError, StorageError
 from gingham.report.sheet import Section, Tile, write_contact_sheet
 
 
@@ -264,6 +264,6 @@ def test_what_a_sheet_refuses(shop: Catalogue, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             shop.sheet(tmp_path / file, attribute, **options)
     (tmp_path / "taken.html").mkdir()
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"taken\.html cannot be used \(Is a directory\)"):
         shop.sheet(tmp_path / "taken.html", "colour")
     assert not (tmp_path / "a.html").exists()

@@ -22,7 +22,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
 )
 from gingham.cli.console import say
 from gingham.cli.options import app, evaluate_app
-from gingham.errors import GinghamError
+from gingham.errors import GinghamError, StorageError
 
 INTERRUPTED = 130
 """The exit status that shells know for Ctrl-C."""
@@ -56,6 +56,10 @@ def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         status = app(prog_name="gingham", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        _drop_output()
+        sys.exit(1)
     except GinghamError as error:
         _fail(str(error))
     except typer.TyperException as error:
@@ -63,6 +67,12 @@ def main() -> None:
             say(*error.message.splitlines(), error=True)
             sys.exit(2)
         _fail(_usage(error))
+    except OSError as error:
+        if error.filename is None:
+            _drop_output()
+        _fail(str(StorageError.of(error, error.filename or "what is printed")))
+    except MemoryError as error:
+        _fail(f"memory ran out ({error}): close other programs, or give smaller images")
     except Exception as error:
         if os.environ.get("GINGHAM_DEBUG"):
             raise
@@ -85,6 +95,11 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Throw away what could not be printed: Python would try again when it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: typer.TyperException) -> str:

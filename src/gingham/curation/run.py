@@ -40,7 +40,7 @@ from gingham.errors import CatalogueBusyError, InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
 from gingham.store.features import FeatureStore
-from gingham.store.files import LocalFiles, write_csv, write_json
+from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
 from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
 
@@ -151,9 +151,7 @@ def curate(
                 f"the config names attribute {name!r}, which is not curated; there are "
                 + ", ".join(samples.values)
             )
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out {folder} is a file: give a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         lock = CatalogueLock(folder)
     except CatalogueBusyError as error:

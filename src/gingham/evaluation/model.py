@@ -16,7 +16,7 @@ from gingham.errors import InputError
 from gingham.evaluation.model_page import write_page
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Result
-from gingham.store.files import write_csv, write_json
+from gingham.store.files import make_folder, write_csv, write_json
 from gingham.tables import columns
 from gingham.training.data import read_samples
 from gingham.training.metrics import Metrics, ValueMetrics, measure
@@ -144,18 +144,11 @@ def evaluate_model(
         comparisons,
         failed,
     )
-    _write(result, Path(out), model)
+    make_folder(folder := Path(out))
+    write_json(folder / "metrics.json", result.to_dict())
+    write_csv(folder / "metrics.csv", COLUMNS, map(asdict, result.metrics.values))
+    write_page(folder / "report.html", result.to_dict(), model)
     return result
-
-
-def _write(result: EvaluateResult, out: Path, model: TrainedModel) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "metrics.json", result.to_dict())
-        write_csv(out / "metrics.csv", COLUMNS, map(asdict, result.metrics.values))
-        write_page(out / "report.html", result.to_dict(), model)
-    except OSError as error:
-        raise InputError(f"the evaluation cannot be written to {out}: {error.strerror}") from None
 
 
 def _compare(

@@ -10,12 +10,11 @@ from typing import Any
 from PIL import Image
 
 from gingham.attributes.attribute import GRAD_CAM, PROJECTION
-from gingham.errors import InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.report.kit import counted, data_uri, percent, thumbnail, write_page
 from gingham.results import Evidence, shown
-from gingham.store.files import replace_file
+from gingham.store.files import make_folder, replace_file
 
 PICTURE = 480
 EXAMPLE = 240
@@ -36,18 +35,13 @@ class ExplanationPage:
 
     Raises
     ------
-    InputError
+    StorageError
         If the folder cannot be made.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"folder {folder} cannot be created ({error.strerror}): choose another"
-            ) from None
+        make_folder(self.folder)
         self._parts: list[dict[str, Any]] = []
         self._examples: dict[str, str | None] = {}
         self._attributes: dict[str, None] = {}

@@ -74,8 +74,5 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
                     batch.clear()
             parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
 
-    try:
-        replace_file(file, write)
-    except OSError as error:
-        raise InputError(f"export to {file} cannot be written: {error.strerror}") from None
+    replace_file(file, write)
     return len(locations.files)

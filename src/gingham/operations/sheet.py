@@ -62,18 +62,15 @@ def write_sheet(
         if some
     ]
     images = "in the catalogue" if matching is None else "that match the filters"
-    try:
-        write_contact_sheet(
-            file,
-            title=f"Images by {name}",
-            summary=[
-                ("images", f"{len(live):,}", images),
-                *_figures(tags, groups, len(live), multi),
-            ],
-            sections=sections,
-        )
-    except OSError as error:
-        raise InputError(f"contact sheet {file} cannot be written: {error.strerror}") from None
+    write_contact_sheet(
+        file,
+        title=f"Images by {name}",
+        summary=[
+            ("images", f"{len(live):,}", images),
+            *_figures(tags, groups, len(live), multi),
+        ],
+        sections=sections,
+    )
     return len({tile.image for section in sections for tile in section.tiles})
 
 

@@ -74,7 +74,7 @@ def write_contact_sheet(
     ------
     InputError
         If `thumbnail` is less than 16.
-    OSError
+    StorageError
         If the file cannot be written.
     """
     if thumbnail < 16:

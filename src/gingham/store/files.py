@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from gingham.errors import CatalogueError, InputError
+from gingham.errors import CatalogueError, InputError, StorageError
 
 TEMPORARY_PREFIX = ".tmp-"
 """Of the last part of the names of unfinished files."""
@@ -22,8 +22,9 @@ class Files(Protocol):
     """Named files that are written whole or not at all.
 
     A name is relative, with its parts separated by `/`; no name is also a folder of another.
-    `str()` of the object is its address, for messages. Errors are `OSError`s with an `errno`; a
-    name that would leave the root is an `InputError`. Threads may call all methods together.
+    `str()` of the object is its address, for messages. Errors are `OSError`s with an `errno`, of
+    failed writes `StorageError`s; a name that would leave the root is an `InputError`. Threads may
+    call all methods together.
     """
 
     def list(self, prefix: str = "") -> Sequence[str]:
@@ -148,20 +149,43 @@ def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) 
 
     Whoever reads `path` sees the old content or the new, never a part, even after a power cut; an
     error in between leaves the old.
+
+    Raises
+    ------
+    StorageError
+        If the system refuses.
     """
-    _make_folder(path.parent)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
-    temporary.touch(exist_ok=False)
+    with refusals(path):
+        make_folder(path.parent)
+        temporary.touch(exist_ok=False)
+        try:
+            mode = temporary.stat().st_mode
+            yield temporary
+            # Some libraries make the file again, readable by its owner alone; it may be shared.
+            temporary.chmod(mode)
+            _fsync(temporary)
+            place(temporary, path)
+            _fsync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Say of a file or folder that the system refuses it, and what to do.
+
+    Raises
+    ------
+    StorageError
+        For every `OSError` but `FileExistsError`.
+    """
     try:
-        mode = temporary.stat().st_mode
-        yield temporary
-        # Some libraries make the file again, readable by its owner alone; it may be shared.
-        temporary.chmod(mode)
-        _fsync(temporary)
-        place(temporary, path)
-        _fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except (FileExistsError, StorageError):
+        raise
+    except OSError as error:
+        raise StorageError.of(error, path) from error
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -228,11 +252,21 @@ def _refuse(error: OSError) -> None:
         raise error
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it; it is durable when this returns.
+
+    Raises
+    ------
+    StorageError
+        If the system refuses.
+    """
     if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        _fsync(path.parent)
+        make_folder(path.parent)
+        with refusals(path):
+            if path.exists():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            path.mkdir(exist_ok=True)
+            _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:

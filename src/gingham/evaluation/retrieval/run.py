@@ -34,7 +34,7 @@ from gingham.labels import Label, read_labels
 from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.results import Failure
 from gingham.store.features import ImageId
-from gingham.store.files import LocalFiles
+from gingham.store.files import LocalFiles, make_folder
 from gingham.store.header import is_catalogue
 
 DRAWN = 10
@@ -104,10 +104,7 @@ def evaluate_retrieval(
         group_column=group_column,
     )
     rows = read.rows
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"out {folder} is not a folder and cannot be created: {error}") from None
+    make_folder(folder)
     with _open(
         Path(collection), folder / "catalogue", backbone, weights, device, runtime
     ) as catalogue:

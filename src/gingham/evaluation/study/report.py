@@ -37,7 +37,7 @@ def write_report(path: Path, found: Mapping[str, Any], options: ReadOptions) -> 
 
     Raises
     ------
-    OSError
+    StorageError
         If the file cannot be written.
     """
     shown = list(dict.fromkeys(_shown(found)))

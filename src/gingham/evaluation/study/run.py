@@ -29,7 +29,7 @@ from gingham.evaluation.study.tables import write_tables
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, Result
 from gingham.store.features import ImageId
-from gingham.store.files import write_json
+from gingham.store.files import make_folder, write_json
 from gingham.store.lease import CatalogueLock
 
 REPORT = "report.html"
@@ -162,14 +162,7 @@ def study(
     as_given = {path: row for row, path in enumerate(paths)}
     _settle(labelled, as_given, join_groups(labelled, as_given), (), setting)
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out {folder} is a file: give a folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"out {folder} cannot be made ({error.strerror}): give a folder that you can write to"
-        ) from None
+    make_folder(folder)
     lock = _lock(folder)
     try:
         runtimes = {

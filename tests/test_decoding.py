@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
+from gingham.decoding.decode import decode
 from gingham.decoding.pixels import IGNORED_PROFILE
-from gingham.decoding.png import without_texts
+from gingham.decoding.png import pixels_only
+from gingham.decoding.signatures import LARGE
 from gingham.errors import ImageError
-from gingham.images import LARGE, decode, open_image, read_file
+from gingham.images import open_image, read_file
 
 RED = (200, 60, 30)
 
@@ -204,6 +206,22 @@ def test_a_profile_that_cannot_be_used_is_ignored_with_a_note(mode: str, bad: by
     assert found.image.tobytes() == open_image(encode(image, "PNG")).tobytes()
 
 
+def test_a_profile_that_the_decoder_passes_over_is_noted() -> None:
+    image = noise()
+    png = encode(image, "PNG", icc_profile=bytes(3_000_000))
+    assert decode(png).note == IGNORED_PROFILE
+    assert decode(png).image.tobytes() == image.tobytes()
+    broken = bytearray(encode(image, "PNG", icc_profile=PROPHOTO))
+    place = broken.find(b"iCCP")
+    broken[place + 20 : place + 24] = b"junk"
+    crc = zlib.crc32(broken[place : place + 4 + struct.unpack_from(">I", broken, place - 4)[0]])
+    struct.pack_into(">I", broken, place + 4 + struct.unpack_from(">I", broken, place - 4)[0], crc)
+    assert decode(bytes(broken)).note == IGNORED_PROFILE
+    jpeg = bytearray(encode(image, "JPEG", icc_profile=PROPHOTO))
+    jpeg[jpeg.find(b"ICC_PROFILE\0") + 13] = 9  # the first of nine parts, which do not follow
+    assert decode(bytes(jpeg)).note == IGNORED_PROFILE
+
+
 def test_alpha_survives_a_profile() -> None:
     image = Image.new("RGBA", (4, 2), (*RED, 0))
     image.paste((*RED, 255), (0, 0, 2, 2))
@@ -249,7 +267,7 @@ def test_only_texts_are_taken_out_of_a_png(chunks: list[tuple[bytes, bytes]]) ->
         )
 
     left = [chunk for chunk in chunks if chunk[0] not in (b"tEXt", b"zTXt", b"iTXt")]
-    assert without_texts(io.BytesIO(write(chunks))).read() == write(left)
+    assert pixels_only(io.BytesIO(write(chunks)))[0].read() == write(left)
 
 
 def peak(code: str) -> int:

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Features, Runtime, cpu_count
+from gingham.decoding.decode import Decoded, decode
 from gingham.errors import ImageError
 from gingham.images import (
     WHOLE,
     Box,
-    Decoded,
     ImageId,
     ImageSource,
-    decode,
     hash_source,
     open_file,
     resize,

@@ -13,10 +13,13 @@ from importlib.util import find_spec
 
 from PIL import Image, TiffImagePlugin
 
-from gingham.errors import MissingExtraError
+from gingham.errors import ImageError, MissingExtraError
 
 HEAD = 4096
 """So many bytes say what a file is."""
+
+LARGE = 64 << 20
+"""Files of more bytes are never held in memory whole."""
 
 DECODERS = (
     "JPEG",
@@ -79,6 +82,20 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"rar!", "an archive, not an image: unpack it"),
     (b"7z\xbc\xaf\x27\x1c", "an archive, not an image: unpack it"),
 )
+
+
+def check_head(head: bytes) -> None:
+    """Refuse a file with these first bytes, unless a decoder may try it.
+
+    Raises
+    ------
+    ImageError
+        With the reason.
+    """
+    if not head:
+        raise ImageError("the file is empty: copy or export it again")
+    if reason := why_not(head):
+        raise ImageError(reason)
 
 
 def why_not(head: bytes) -> str | None:

@@ -11,7 +11,7 @@ from gingham.errors import InputError
 from gingham.images import image_name, in_memory
 from gingham.names import SEPARATOR
 from gingham.results import Failure
-from gingham.sources import Walk, walk_folder
+from gingham.sources import find_images
 from gingham.tables import read_table, resolve
 
 UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
@@ -42,11 +42,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of a table or folder, and how many of its rows say nothing."""
+    """The labels of a table or folder, and how many of its rows say nothing.
+
+    `listed` is what a walk of the folder left out or followed; see `gingham.sources.Walk`.
+    """
 
     rows: list[Label]
     unlabelled: int
     failures: list[Failure] = field(default_factory=list)
+    listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_labels(
@@ -134,28 +138,17 @@ def group_of(cell: Any, unknown: Collection[str] = UNKNOWN) -> str | None:
 
 
 def _folder_labels(folder: Path, kind: str) -> Labels:
-    rows: list[Label] = []
-    failures: list[Failure] = []
-    unlabelled = 0
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if not path.is_dir():
-            unlabelled += 1
-            continue
-        walk = Walk()
-        walk_folder(path, None, walk)
-        failures += walk.failures
-        values = _values(path.name, kind)
-        if values:
-            rows += [Label(image, values) for image in walk.images]
-        else:
-            unlabelled += len(walk.images)
+    walk = find_images([folder])
+    rows = []
+    for image in walk.images:
+        value, *below = Path(image).relative_to(folder).parts
+        if below and (values := _values(value, kind)):
+            rows.append(Label(image, values))
     if not rows:
         raise InputError(
             f"examples {folder}: expected a folder for each value with its images inside"
         )
-    return Labels(rows, unlabelled, failures)
+    return Labels(rows, len(walk.images) - len(rows), walk.failures, walk.listed)
 
 
 def _values(cell: Any, kind: str) -> dict[str, bool]:

@@ -23,8 +23,24 @@ class Failure(Result):
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Walked(Result):
+    """What a walk through folders left out or followed.
+
+    Attributes
+    ----------
+    ignored : hidden files and folders, what systems and file managers leave, and the catalogue.
+    followed : links to folders, whose files were read.
+    repeated : folders, and links to folders, that were already read under another path.
+    """
+
+    ignored: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
-class IndexResult(Result):
+class IndexResult(Walked):
     """What `index` did.
 
     Attributes
@@ -32,7 +48,6 @@ class IndexResult(Result):
     added : images that are new in the catalogue.
     unchanged : files whose image, identified by its bytes, was already in the catalogue.
     failed, failures : files that could not be read.
-    ignored : hidden files and files of file managers, skipped.
     unused_profiles : files whose colour profile could not be used; their colours were taken as
         sRGB.
     images : number of images now in the catalogue.
@@ -42,7 +57,6 @@ class IndexResult(Result):
     unchanged: int
     failed: int
     failures: tuple[Failure, ...]
-    ignored: tuple[str, ...]
     unused_profiles: tuple[str, ...]
     images: int
     seconds: float
@@ -65,7 +79,7 @@ class Contradiction(Result):
 
 
 @dataclass(frozen=True)
-class TeachResult(Result):
+class TeachResult(Walked):
     """What `teach` learned.
 
     Attributes

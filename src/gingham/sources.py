@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -12,31 +13,58 @@ from gingham.errors import InputError
 from gingham.results import Failure
 from gingham.tables import TABLE_SUFFIXES, read_table, resolve
 
-_CLUTTER = frozenset({"Thumbs.db", "desktop.ini"})
+CLUTTER = frozenset(
+    {
+        *("$recycle.bin", "@eadir", "__macosx", "lost+found", "system volume information"),
+        *("desktop.ini", "ehthumbs.db", "thumbs.db"),
+    }
+)
+"""Names, in lower case, of what systems and file managers leave in folders of images."""
 
 
 @dataclass
 class Walk:
-    """The image paths below some sources, in a fixed order, and what was skipped.
+    """The image paths below some sources, in a fixed order, and what was left out or followed.
+
+    Folders are walked by their own paths first; links to folders are followed after all of them.
+    However many ways lead to a folder, it is read once, so links that go round in circles end.
 
     Attributes
     ----------
     images : paths to try; every regular file of a folder is one, whatever its name.
-    failures : folders that cannot be listed, and what is not a regular file.
-    ignored : hidden files and folders (a leading dot) and the clutter of file managers.
+    failures : folders that cannot be listed, broken links, and what is not a regular file.
+    ignored : hidden files and folders (a leading dot), `CLUTTER`, and the catalogue itself.
+    followed : links to folders whose files are among the images.
+    repeated : folders, and links to folders, that were already read under another path.
     """
 
     images: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    _read: set[str] = field(default_factory=set)
+    _links: list[str] = field(default_factory=list)
+
+    @property
+    def listed(self) -> dict[str, tuple[str, ...]]:
+        """What results list of a walk."""
+        return {
+            "ignored": tuple(self.ignored),
+            "followed": tuple(self.followed),
+            "repeated": tuple(self.repeated),
+        }
+
+    def _found(self) -> int:
+        return len(self.images) + len(self.failures) + len(self.repeated) + len(self._links)
 
 
 def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | None = None) -> Walk:
-    """List the images of folders (recursively, sorted), tables with a column `image`, and files.
+    """List the images of folders (recursively), tables with a column `image`, and files.
 
     Parameters
     ----------
-    sources : what the user gave.
+    sources : what the user gave: paths, or patterns such as `shop/*.jpg`.
     exclude : a folder to leave out (the catalogue itself, if it lies below a source).
 
     Raises
@@ -45,57 +73,111 @@ def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | No
         If a source does not exist, holds no file at all, or is a table without the column.
     """
     walk = Walk()
+    left_out = None if exclude is None else os.path.realpath(exclude)
     for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            before = len(walk.images) + len(walk.failures)
-            walk_folder(path, exclude, walk)
-            if len(walk.images) + len(walk.failures) == before:
-                raise InputError(f"folder {path} holds no files: give a folder with images")
-        elif not os.path.lexists(path):
-            raise InputError(f"source {path} does not exist: check the path")
-        elif path.suffix.lower() in TABLE_SUFFIXES:
-            rows = read_table(path, ["image"])
-            walk.images += [resolve(row["image"], path.parent) for row in rows]
+        if is_pattern(source):
+            for name in sorted(glob.glob(os.fspath(source), recursive=True)):  # noqa: PTH207
+                if _is_clutter(Path(name).name):
+                    walk.ignored.append(name)
+                else:
+                    _add(walk, name, left_out)
         else:
-            walk.images.append(os.fspath(source))
+            _add(walk, source, left_out)
+    for link in walk._links:
+        if os.path.realpath(link) not in walk._read:
+            walk.followed.append(link)
+        _walk_folder(walk, link, left_out)
     return walk
 
 
-def walk_folder(folder: Path, exclude: Path | None, walk: Walk) -> None:
-    """Add what lies below a folder to a walk."""
+def is_pattern(source: str | os.PathLike[str]) -> bool:
+    """Say whether a source that is not a path matches paths.
+
+    Raises
+    ------
+    InputError
+        If it looks like a pattern and matches nothing.
+    """
+    name = os.fspath(source)
+    if os.path.lexists(name) or "://" in name or not glob.has_magic(name):
+        return False
+    if next(glob.iglob(name, recursive=True), None) is None:  # noqa: PTH207
+        raise InputError(f"{name} does not exist, and as a pattern it matches nothing: check it")
+    return True
+
+
+def _add(walk: Walk, source: str | os.PathLike[str], left_out: str | None) -> None:
+    path = Path(source)
+    if path.is_dir():
+        before, ignored = walk._found(), len(walk.ignored)
+        _walk_folder(walk, os.fspath(path), left_out)
+        if walk._found() == before:
+            hidden = " but hidden ones" if len(walk.ignored) > ignored else ""
+            raise InputError(f"folder {path} holds no files{hidden}: give a folder with images")
+    elif not os.path.lexists(path):
+        raise InputError(f"source {path} does not exist: check the path")
+    elif path.suffix.lower() in TABLE_SUFFIXES:
+        rows = read_table(path, ["image"])
+        walk.images += [resolve(row["image"], path.parent) for row in rows]
+    else:
+        walk.images.append(os.fspath(source))
+
+
+def _walk_folder(walk: Walk, top: str, left_out: str | None) -> None:
+    """Add what lies below a folder; links to folders are noted, to be followed later."""
 
     def failed(error: OSError) -> None:
         reason = f"folder cannot be listed: {error.strerror}"
         walk.failures.append(Failure(str(error.filename), reason))
 
-    for parent, folders, files in os.walk(folder, onerror=failed):
-        hidden = [name for name in folders if name.startswith(".")]
-        clutter = [name for name in files if name.startswith(".") or name in _CLUTTER]
-        walk.ignored += sorted(os.path.join(parent, name) for name in hidden + clutter)
-        folders[:] = sorted(
-            name
-            for name in set(folders) - set(hidden)
-            if exclude is None or Path(parent, name).absolute() != exclude.absolute()
-        )
-        for name in sorted(set(files) - set(clutter)):
+    def is_new(folder: str) -> bool:
+        real = os.path.realpath(folder)
+        if real == left_out:
+            walk.ignored.append(folder)
+        elif real in walk._read:
+            walk.repeated.append(folder)
+        else:
+            walk._read.add(real)
+            return True
+        return False
+
+    if not is_new(top):
+        return
+    for parent, folders, files in os.walk(top, onerror=failed):
+        clutter = {name for name in (*folders, *files) if _is_clutter(name)}
+        walk.ignored += sorted(os.path.join(parent, name) for name in clutter)
+        below = [(name, os.path.join(parent, name)) for name in sorted(set(folders) - clutter)]
+        links = {path for _, path in below if Path(path).is_symlink()}
+        walk._links += sorted(links)
+        folders[:] = [name for name, path in below if path not in links and is_new(path)]
+        for name in sorted(set(files) - clutter):
             path = os.path.join(parent, name)
-            if _is_special(path):
-                walk.failures.append(Failure(path, "not a regular file: give an image file"))
+            if reason := _why_no_file(path):
+                walk.failures.append(Failure(path, reason))
             else:
                 walk.images.append(path)
 
 
-def _is_special(path: str) -> bool:
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
+def _why_no_file(path: str) -> str | None:
     try:
         mode = os.stat(path).st_mode
-    except OSError:
-        return False  # Reading it will tell why.
-    return not stat.S_ISREG(mode)
+    except OSError as error:
+        if not Path(path).is_symlink():
+            return None  # Reading it will tell why.
+        return f"broken link to {Path(path).readlink()} ({error.strerror}): mend or delete it"
+    return None if stat.S_ISREG(mode) else "not a regular file: give an image file"
 
 
 def iterate_stdin(data: bytes) -> Iterator[str]:
-    """Split paths, one per line; undecodable bytes are preserved."""
-    for line in data.splitlines():
-        if line:
-            yield os.fsdecode(line)
+    """Split paths, one per line or, where there are any, between zero bytes (`find -print0`).
+
+    Undecodable bytes are preserved.
+    """
+    zero = b"\0" in data
+    for line in data.split(b"\0" if zero else b"\n"):
+        if name := line if zero else line.removesuffix(b"\r"):
+            yield os.fsdecode(name)

@@ -257,6 +257,36 @@ def test_a_short_answer_that_no_one_reads_is_no_error(shop: Path) -> None:
     assert (done.stderr, done.returncode) == (b"", 1)
 
 
+def test_folders_and_patterns_are_walked_alike_by_index_predict_and_teach(
+    shop: Path, tmp_path: Path
+) -> None:
+    examples = shutil.copytree(shop.parent / "examples", tmp_path / "examples")
+    (examples / "red" / "@eaDir").mkdir()
+    (examples / "blue").rename(tmp_path / "elsewhere")
+    (examples / "blue").symlink_to(tmp_path / "elsewhere")
+    said = (
+        f"1 hidden or system files and folders left out, first {examples}/red/@eaDir\n"
+        f"1 linked folders followed, first {examples}/blue\n"
+    )
+    listed = {
+        "ignored": [f"{examples}/red/@eaDir"],
+        "followed": [f"{examples}/blue"],
+        "repeated": [],
+    }
+    assert run("index", tmp_path / "cat", examples).stderr == said
+    for command in (("index", tmp_path / "cat"), ("teach", tmp_path / "cat", "colour")):
+        done = run(*command, examples, "--json")
+        assert done.stderr == ""
+        assert json.loads(done.stdout).items() >= listed.items()
+    assert run("teach", tmp_path / "cat", "tone", examples).stderr == said
+    done = run("predict", tmp_path / "cat", examples, f"{examples}/green/5[01].jpg", "--json")
+    assert done.stderr == said
+    assert len(done.stdout.splitlines()) == 3 * 6 + 2
+    done = run("predict", tmp_path / "cat", f"{examples}/*.png")
+    assert done.returncode == 2
+    assert "as a pattern it matches nothing" in done.stderr
+
+
 @needs_shared
 @pytest.mark.slow
 def test_the_contract_on_real_photos() -> None:

@@ -15,6 +15,7 @@ from gingham.cli.console import (
     print_failures,
     print_json,
     print_table,
+    print_walked,
     reading,
     say,
     spinner,
@@ -33,6 +34,7 @@ from gingham.cli.options import (
     WeightsOption,
     WhereOption,
     app,
+    found_images,
     image_paths,
     look_weights,
     open_catalogue,
@@ -52,7 +54,8 @@ def index(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Folders, images, tables with an `image` column, or - for paths on stdin.",
+            help="Folders, images, patterns such as 'shop/*.jpg', tables with an `image` column, "
+            "or - for paths on stdin.",
         ),
     ],
     backbone: BackboneOption = None,
@@ -105,8 +108,7 @@ def index(
             f"{result.images} images in {catalogue}; "
             f"{result.seconds:.1f} s, {result.images_per_second:.0f} images/s"
         )
-        if result.ignored:
-            say(f"{len(result.ignored)} hidden files ignored, first {result.ignored[0]}")
+        print_walked(result)
         if result.unused_profiles:
             say(
                 f"{len(result.unused_profiles)} colour profiles could not be used (colours taken "
@@ -129,7 +131,7 @@ def predict(
 
     The images may be in the catalogue or not.
     """
-    paths = image_paths(images)
+    paths = found_images(images)
     failed = False
     with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
         results = shop.predict(paths, attributes=attribute, model=opened(model), options=options)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import answer, print_failures, reading
+from gingham.cli.console import answer, print_failures, print_walked, reading
 from gingham.cli.options import (
     AttributeOption,
     CatalogueArgument,
@@ -90,6 +90,7 @@ def teach(
     ]
     answer(as_json, result.to_dict(), *lines)
     if not as_json:
+        print_walked(result)
         print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 

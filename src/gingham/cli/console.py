@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gingham.names import one_line
 from gingham.options import ReadOptions
-from gingham.results import Failure
+from gingham.results import Failure, Walked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,6 +41,17 @@ def print_failures(failures: Iterable[Failure]) -> None:
     """Print on stderr which images could not be read, and why."""
     for failure in failures:
         say(f"failed: {failure.image}: {failure.reason}", error=True)
+
+
+def print_walked(result: Walked) -> None:
+    """Print how many files and folders a walk left out or followed, and the first of each."""
+    for what, paths in (
+        ("hidden or system files and folders left out", result.ignored),
+        ("linked folders followed", result.followed),
+        ("folders reached again and read once", result.repeated),
+    ):
+        if paths:
+            say(f"{len(paths)} {what}, first {paths[0]}", error=True)
 
 
 def table(*columns: str) -> Table:

@@ -15,7 +15,7 @@ from gingham.cli.options import (
     MegapixelsOption,
     ModelOption,
     app,
-    image_paths,
+    found_images,
     open_catalogue,
     opened,
 )
@@ -43,7 +43,7 @@ def explain(
     """Show where in an image a value was found, and similar examples."""
     from gingham.explaining import ExplanationPage
 
-    paths = image_paths(images)
+    paths = found_images(images)
     failed = False
     with open_catalogue(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
         results = shop.explain(

@@ -57,7 +57,11 @@ CatalogueArgument = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
 ]
 ImagesArgument = Annotated[
-    list[str], typer.Argument(metavar="IMAGE...", help="Images, or - for paths on stdin.")
+    list[str],
+    typer.Argument(
+        metavar="IMAGE...",
+        help="Images, folders, patterns such as 'shop/*.jpg', or - for paths on stdin.",
+    ),
 ]
 AttributeOption = Annotated[
     list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
@@ -130,6 +134,27 @@ def stdin_paths() -> list[str]:
 def image_paths(images: Sequence[str]) -> list[str]:
     """Replace `-` by the paths given on stdin."""
     return [path for image in images for path in (stdin_paths() if image == "-" else [image])]
+
+
+def found_images(images: Sequence[str]) -> list[str]:
+    """Replace `-` by the paths on stdin, and folders and patterns by the images found there.
+
+    What cannot be read of a folder is among them, to fail by itself; what is left out is printed
+    on stderr.
+    """
+    from gingham.cli.console import print_walked
+    from gingham.results import Walked
+    from gingham.sources import find_images, is_pattern
+
+    found = []
+    for image in images:
+        if image != "-" and (Path(image).is_dir() or is_pattern(image)):
+            walk = find_images([image])
+            print_walked(Walked(**walk.listed))
+            found += walk.images + [failure.image for failure in walk.failures]
+        else:
+            found += image_paths([image])
+    return found
 
 
 def split_names(names: str) -> list[str]:

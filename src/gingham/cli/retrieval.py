@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_failures, print_json, print_table, reading, say, table
+from gingham.cli.console import (
+    print_failures,
+    print_json,
+    print_table,
+    print_walked,
+    reading,
+    say,
+    table,
+)
 from gingham.cli.options import (
     BackboneOption,
     DeviceOption,
@@ -108,5 +116,6 @@ def retrieval(
             say(f"{result.unlabelled} rows without a class skipped")
         if result.copies:
             say(f"{result.copies} rows with copies skipped")
+        print_walked(result)
         print_failures(result.failures)
     raise typer.Exit(1 if result.failed else 0)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gingham.cli.console import print_failures, say
+from gingham.cli.console import print_failures, print_walked, say
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,4 +58,5 @@ def print_study(result: StudyResult) -> None:
                 f"skipped: {name} {value!r} has {count} images, fewer than folds",
                 error=True,
             )
+    print_walked(result)
     print_failures(result.failures)

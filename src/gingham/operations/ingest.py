@@ -65,7 +65,7 @@ def ingest(
         unchanged=unchanged,
         failed=len(failed),
         failures=tuple(failed),
-        ignored=tuple(walk.ignored),
+        **walk.listed,
         unused_profiles=tuple(unused_profiles),
         images=len(truth.locations.images),
         seconds=seconds,

@@ -115,6 +115,7 @@ def teach(
         failures=(*labels.failures, *failed),
         contradictions=fitted.contradictions,
         seconds=time.perf_counter() - started,
+        **labels.listed,
     )
 
 

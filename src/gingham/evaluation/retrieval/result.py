@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gingham.results import Failure, Result
+from gingham.results import Failure, Result, Walked
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Shown(Result):
 
 
 @dataclass(frozen=True)
-class RetrievalResult(Result):
+class RetrievalResult(Walked):
     """What an evaluation found.
 
     Attributes

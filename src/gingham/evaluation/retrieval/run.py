@@ -179,6 +179,7 @@ def evaluate_retrieval(
             for place in draws[0].tolist()
         ),
         unlabelled=read.unlabelled,
+        **read.listed,
         copies=copies,
         failed=len(failures),
         failures=failures,

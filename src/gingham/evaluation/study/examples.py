@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class Labelled:
     values : the N values.
     groups : N names, images that share one stay on one side; None where no groups were given.
     unlabelled : rows that say nothing.
+    listed : what a walk through folders left out or followed; see `gingham.sources.Walk`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Labelled:
     values: tuple[str, ...]
     groups: tuple[str | None, ...] | None
     unlabelled: int
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def read_examples(
                 tuple(next(iter(row.values)) for row in labels.rows),
                 tuple(row.group for row in labels.rows) if groups else None,
                 labels.unlabelled,
+                labels.listed,
             )
     if missing := [name for name in attributes if name not in found]:
         there = [

@@ -27,7 +27,7 @@ from gingham.evaluation.study.reduction import import_umap
 from gingham.evaluation.study.report import write_report
 from gingham.evaluation.study.tables import write_tables
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Failure, Result
+from gingham.results import Failure, Result, Walked
 from gingham.store.features import ImageId
 from gingham.store.files import make_folder, write_json
 from gingham.store.lease import CatalogueLock
@@ -72,7 +72,7 @@ class AttributeSummary(Result):
 
 
 @dataclass(frozen=True)
-class StudyResult(Result):
+class StudyResult(Walked):
     """What a study did.
 
     Attributes
@@ -203,6 +203,10 @@ def study(
         )
         found["failures"] = [failure.to_dict() for failure in failures]
         found["unlabelled"] = sum(one.unlabelled for one in labelled)
+        found |= {
+            key: [path for one in labelled for path in one.listed.get(key, ())]
+            for key in Walked().to_dict()
+        }
         write_tables(folder / "tables", found["tables"])
         write_json(folder / "results.json", found)
         write_report(folder / REPORT, found, options)
@@ -217,6 +221,7 @@ def study(
         failures=tuple(failures),
         unlabelled=found["unlabelled"],
         seconds=time.perf_counter() - started,
+        **{key: tuple(found[key]) for key in Walked().to_dict()},
     )
 
 

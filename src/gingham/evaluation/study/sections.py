@@ -90,6 +90,9 @@ class Sections:
         said += [f"{one['image']}: {one['reason']}" for one in self.found["failures"]]
         if self.found["unlabelled"]:
             said.append(f"rows without a label: {self.found['unlabelled']}")
+        told = ("hidden or system files left out", "links followed", "folders read once")
+        for key, what in zip(("ignored", "followed", "repeated"), told, strict=True):
+            said += [f"{what}: {', '.join(self.found[key])}"] if self.found[key] else []
         return said
 
     def accuracy(self) -> Iterator[Panel]:

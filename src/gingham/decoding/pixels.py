@@ -48,13 +48,13 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
     image = _eight_bits(image)
     alpha = None
     if image.has_transparency_data:
-        image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")
+        image = _in(image, "LA" if image.mode in ("LA", "La") else "RGBA")
         alpha = image.getchannel("A")
     note = None
     if image.mode == "LAB":
         profile, image = None, _from_lab(image)
     if image.mode not in ("L", "CMYK"):
-        image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+        image = _in(image, "L" if image.mode in ("1", "LA") else "RGB")
     if profile:
         try:
             transform = _transform(profile, image.mode)
@@ -63,12 +63,17 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
         else:
             if transform is not None:
                 image = ImageCms.applyTransform(image, transform) or image
-    image = image.convert("RGB")
+    image = _in(image, "RGB")
     if alpha is not None:
         white = Image.new("RGB", image.size, (255, 255, 255))
         white.paste(image, mask=alpha)
         image = white
     return image, note
+
+
+def _in(image: Image.Image, mode: str) -> Image.Image:
+    # `convert` copies even where there is nothing to do.
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

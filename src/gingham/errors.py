@@ -87,6 +87,8 @@ class MissingExtraError(GinghamError, ImportError):
 
 _PACKAGES = {
     "faiss": "faiss-cpu",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
     "pytorch_grad_cam": "grad-cam",
     "sklearn": "scikit-learn",
     "umap": "umap-learn",

@@ -17,7 +17,18 @@ from helpers import CLI, run, weights_of
 
 COMMANDS = (
     *("index", "teach", "forget", "predict", "tag", "search", "facets"),
-    *("sheet", "attach", "info", "verify", "rebuild", "remove", "export", "explain", "study"),
+    *(
+        "sheet",
+        "serve",
+        "attach",
+        "info",
+        "verify",
+        "rebuild",
+        "remove",
+        "export",
+        "explain",
+        "study",
+    ),
 )
 
 

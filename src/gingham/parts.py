@@ -1,0 +1,66 @@
+"""A part of an image, given wherever an image may be given."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+
+from gingham.errors import InputError
+from gingham.images import WHOLE, Box, ImageSource, open_image, read_source
+from gingham.options import MAX_PIXELS
+
+LEAST = 512
+"""A large JPEG is decoded smaller, as long as the part's sides keep twice as many pixels."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A box of an image: it is read as if it were a file of its own.
+
+    It reads like an open file, so that every function that takes an image takes it.
+
+    Parameters
+    ----------
+    image : the whole image.
+    box : left, top, right, bottom, in fractions of the upright picture's sides.
+    max_pixels : of the whole image; see `gingham.ReadOptions`.
+
+    Raises
+    ------
+    InputError
+        If the box is empty, or not within 0 to 1.
+    """
+
+    image: ImageSource
+    box: Box = WHOLE
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise InputError(
+                "a crop is left, top, right, bottom in fractions of the upright picture, from 0 to "
+                f"1 and not empty, as in 0.1, 0.2, 0.5, 0.9; got {', '.join(map(str, self.box))}"
+            )
+
+    def read(self) -> bytes:
+        """Give the part as the bytes of a file without loss; at least one pixel.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be read.
+        """
+        left, top, right, bottom = self.box
+        draft = math.ceil(LEAST / min(right - left, bottom - top))
+        whole = open_image(read_source(self.image), max_pixels=self.max_pixels, draft=draft)
+        edges = []
+        for low, high, side in ((left, right, whole.width), (top, bottom, whole.height)):
+            start = min(math.floor(low * side), side - 1)
+            edges.append((start, max(math.ceil(high * side), start + 1)))
+        buffer = io.BytesIO()
+        (x0, x1), (y0, y1) = edges
+        # The quickest of the formats that lose nothing: it is decoded again at once.
+        whole.crop((x0, y0, x1, y1)).save(buffer, "BMP")
+        return buffer.getvalue()

@@ -1,0 +1,228 @@
+"""What every request passes first: who may ask, how much, how long; and what every answer bears."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from gingham.service.limits import Limits
+from gingham.service.metrics import Metrics
+from gingham.service.problems import (
+    FOREIGN,
+    MALFORMED,
+    MISDIRECTED,
+    SLOW,
+    TOO_LARGE,
+    ProblemError,
+    as_problem,
+    busy,
+)
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+"""Of every answer that does not set them itself."""
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+API = "/v1/"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine is reached by a host name or address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Stands before the application; whatever happens behind it becomes a problem document.
+
+    Without keys a page of another site must not be able to use the server through the browser of
+    somebody on this machine: requests for a host that is not loopback (a name that was made to
+    point here) and changes that another site sends are refused.
+
+    Parameters
+    ----------
+    app : the application.
+    limits : what is accepted.
+    metrics : counts requests.
+    """
+
+    def __init__(self, app: App, limits: Limits, metrics: Metrics) -> None:
+        self._app = app
+        self._limits = limits
+        self._metrics = metrics
+        self._accepted = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                there = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (name.encode(), value.encode())
+                        for name, value in HEADERS.items()
+                        if name.encode() not in there
+                    ),
+                ]
+            await send(message)
+
+        try:
+            await self._admit(scope, receive, answer)
+        except Exception as error:
+            problem = as_problem(error)
+            if status:  # the answer has begun: it can only be cut off
+                raise
+            await problem.response()(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if route != "other" else "other"
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            self._metrics.seconds.labels(method, route).observe(time.perf_counter() - started)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        check_origin(scope["method"], headers)
+        body = Body(receive, headers, self._limits)
+        if not scope["path"].startswith(API):
+            await self._app(scope, body.receive, send)
+            return
+        if self._accepted >= self._limits.waiting:
+            self._metrics.refused.inc()
+            raise busy(
+                f"{self._accepted} requests are waiting already: ask again after the time that "
+                "Retry-After gives"
+            )
+        self._accepted += 1
+        self._metrics.accepted.set(self._accepted)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            self._accepted -= 1
+            self._metrics.accepted.set(self._accepted)
+
+
+def check_origin(method: str, headers: MutableMapping[str, str]) -> None:
+    """Refuse what another site's page sends through a browser.
+
+    Raises
+    ------
+    ProblemError
+        If the host is not loopback, or a change comes from another origin.
+    """
+    host = headers.get("host", "")
+    if not is_loopback(_split(f"//{host}").hostname or ""):
+        raise ProblemError(
+            MISDIRECTED, f"host {host!a}: ask for localhost or 127.0.0.1, with the port"
+        )
+    origin = headers.get("origin")
+    foreign = origin is not None and _split(origin).netloc != host
+    if method not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
+        raise ProblemError(
+            FOREIGN,
+            f"a page of {origin or 'another site'!a} may not send this: ask from the "
+            "server's own origin, or from a program",
+        )
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+class Body:
+    """The body of one request as it arrives, held against the limits.
+
+    Parameters
+    ----------
+    receive : gives the messages.
+    headers : of the request, names in lower case.
+    limits : of size and time.
+
+    Raises
+    ------
+    ProblemError
+        If the announced length is no number, or too much.
+    """
+
+    def __init__(self, receive: Receive, headers: MutableMapping[str, str], limits: Limits) -> None:
+        self._receive = receive
+        self._limits = limits
+        images = headers.get("content-type", "").startswith("multipart/")
+        self._left = self._most = limits.upload_bytes if images else limits.json_bytes
+        self._complete = False
+        self._until = time.monotonic() + limits.receive_seconds
+        announced = headers.get("content-length", "0")
+        if not (announced.isascii() and announced.isdigit()):
+            raise ProblemError(MALFORMED, "Content-Length is no number: leave it out")
+        if len(announced) > 18 or int(announced) > self._most:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """Give the next message, in time and within the limit.
+
+        Raises
+        ------
+        ProblemError
+            If the body is too large, or too slow.
+        """
+        if self._complete:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(
+                self._receive(), max(0.0, self._until - time.monotonic())
+            )
+        except TimeoutError:
+            raise ProblemError(
+                SLOW,
+                f"it must arrive within {self._limits.receive_seconds:g} seconds: send less at "
+                "once",
+                headers={"Connection": "close"},
+            ) from None
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise self._too_large()
+        self._complete = not message.get("more_body", False)
+        return message
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(
+            TOO_LARGE,
+            f"at most {self._most:,} bytes are read: send smaller images, or fewer at once",
+            headers={"Connection": "close"},
+        )

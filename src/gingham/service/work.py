@@ -1,0 +1,130 @@
+"""Work in threads, off the event loop; it ends when its client goes away or time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fastapi import Request
+
+from gingham.options import ReadOptions
+from gingham.service.limits import Limits
+from gingham.service.metrics import Metrics
+from gingham.service.problems import LEFT, ProblemError, busy
+
+R = TypeVar("R")
+
+
+class GivenUpError(Exception):
+    """Nobody waits for this work any more."""
+
+
+class Task:
+    """What a piece of work knows of the request it is for.
+
+    Parameters
+    ----------
+    limits : of the service.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._given_up = threading.Event()
+        self.limits = limits
+        self.options = ReadOptions(limits.max_pixels, self._progress)
+
+    def give_up(self) -> None:
+        """Let the work end at its next step."""
+        self._given_up.set()
+
+    def check(self) -> None:
+        """End the work here if nobody waits for it.
+
+        Raises
+        ------
+        GivenUpError
+            If the client went away, or time is up.
+        """
+        if self._given_up.is_set():
+            raise GivenUpError
+
+    def _progress(self, step: str, done: int, total: int) -> None:
+        self.check()
+
+
+class Work:
+    """Threads for requests: several that ask, one that changes the catalogue."""
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._asking = ThreadPoolExecutor(limits.workers, "ask")
+        self._changing = ThreadPoolExecutor(1, "change")
+
+    async def ask(self, request: Request, function: Callable[[Task], R]) -> R:
+        """Run what changes nothing, and wait for it; see `_run`."""
+        return await self._run(self._asking, self._limits.seconds, request, function)
+
+    async def change(self, request: Request, function: Callable[[Task], R]) -> R:
+        """Run what changes the catalogue, one after the other, and wait for it; see `_run`."""
+        return await self._run(self._changing, self._limits.change_seconds, request, function)
+
+    async def _run(
+        self,
+        pool: ThreadPoolExecutor,
+        seconds: float,
+        request: Request,
+        function: Callable[[Task], R],
+    ) -> R:
+        """Run a function in a thread until it ends, the client goes away, or time is up.
+
+        What has not begun then never begins; what has begun ends at its next `Task.check`.
+
+        Raises
+        ------
+        ProblemError
+            If the client went away or time is up.
+        """
+        task = Task(self._limits)
+
+        def run() -> R:
+            task.check()
+            return function(task)
+
+        work = asyncio.wrap_future(pool.submit(run))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())
+        leaving = asyncio.create_task(_left(request))
+        try:
+            await asyncio.wait(
+                (work, leaving), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work.done():
+                return work.result()
+            if leaving.done():
+                self._metrics.left.inc()
+                raise ProblemError(LEFT, "nothing waits for the answer any more")
+            raise busy(
+                f"it took longer than {seconds:g} seconds and was given up: ask for less, or again "
+                "later",
+                after=10,
+            )
+        finally:
+            task.give_up()
+            work.cancel()
+            leaving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await leaving
+
+    def close(self) -> None:
+        """Wait for what runs; what has not begun never begins."""
+        for pool in (self._asking, self._changing):
+            pool.shutdown(cancel_futures=True)
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client goes away; the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

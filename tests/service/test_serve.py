@@ -1,0 +1,113 @@
+"""`gingham serve` as a process."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra service is not installed")
+
+
+from gingham.errors import InputError
+from gingham.service.serve import address_of, listen
+from serving import pictures
+
+CLI = [sys.executable, "-m", "gingham"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("serve")
+    command = [*CLI, "index", str(folder / "shop"), str(pictures(folder / "photos"))]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    return folder / "shop"
+
+
+class Server:
+    """A process that serves a catalogue, and where."""
+
+    def __init__(self, shop: Path, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [*CLI, "serve", str(shop), "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"GINGHAM_DEBUG": "1"},
+        )
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
+        assert found, said + (self.process.stderr.read() if self.process.stderr else "")
+        self.port = int(found[1])
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = self.connect()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        answer = response.status, response.read()
+        connection.close()
+        return answer
+
+
+@pytest.fixture
+def server(shop: Path) -> Iterator[Server]:
+    started = Server(shop)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_holds_the_lock_and_stops_when_told(
+    server: Server, shop: Path, number: signal.Signals
+) -> None:
+    assert server.get("/healthz") == (200, b'{"status":"ok"}')
+    done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert f"in use by process {server.process.pid}" in done.stderr
+    server.process.send_signal(number)
+    _, error = server.process.communicate(timeout=60)
+    assert server.process.returncode == 0, error
+    assert error == ""
+    done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+
+
+def test_a_host_that_others_reach_is_refused(shop: Path) -> None:
+    done = subprocess.run(
+        [*CLI, "serve", str(shop), "--host", "0.0.0.0"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "serve on 127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with listen("localhost", 0) as one:
+        port = one.getsockname()[1]
+        assert address_of(one) == f"http://127.0.0.1:{port}"
+        with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 cannot be used"):
+            listen("127.0.0.1", port)
+
+
+def test_the_loopback_of_ipv6_is_written_in_brackets() -> None:
+    class Listening:
+        def getsockname(self) -> tuple[str, int, int, int]:
+            return ("::1", 8000, 0, 0)
+
+    listening: Any = Listening()
+    assert address_of(listening) == "http://[::1]:8000"

@@ -1,0 +1,92 @@
+"""What the tests of the service share: a served catalogue and a client of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conftest import COLOURS, FakeRuntime, draw
+
+pytest.importorskip("fastapi", reason="the extra service is not installed")
+pytest.importorskip("httpx2", reason="starlette's test client needs httpx2")
+
+from starlette.testclient import TestClient
+
+from gingham.service.app import create_app
+from gingham.service.limits import DEFAULT_LIMITS, Limits
+from gingham.service.served import ServedCatalogue
+
+BASE = "http://127.0.0.1:8000"
+
+
+class MappingRuntime(FakeRuntime):
+    """The fake backbone, with maps whose mean and spread are not its features."""
+
+    def maps(
+        self, image: NDArray[np.uint8], layers: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        channels = {layer.name: layer.channels for layer in self.config.layers}
+        x = image.astype(np.float32) / 255
+        plane = x[:8, :8].mean(axis=2)
+        return {
+            layer: np.stack([plane * (c + 1) for c in range(channels[layer.removesuffix(":fg")])])
+            for layer in layers
+        }
+
+
+def pictures(folder: Path, each: int = 6) -> Path:
+    """Draw some pictures of each colour, half of them striped."""
+    for colour in COLOURS:
+        for seed in range(each):
+            draw(folder / f"{colour}{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+    return folder
+
+
+def examples(folder: Path) -> Path:
+    """Draw a folder of examples of each colour."""
+    for colour in COLOURS:
+        for seed in range(100, 106):
+            draw(folder / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1)
+    return folder
+
+
+def make(folder: Path, *, runtime: FakeRuntime | None = None, each: int = 6) -> ServedCatalogue:
+    """Make a catalogue of `3 * each` pictures with the attribute colour, tagged."""
+    shop = ServedCatalogue.create(folder / "shop", runtime=runtime or MappingRuntime())
+    shop.index([pictures(folder / "photos", each)])
+    shop.teach("colour", examples(folder / "examples"))
+    shop.tag()
+    return shop
+
+
+@contextlib.contextmanager
+def client(
+    shop: ServedCatalogue, *, read_only: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[TestClient]:
+    """Serve a catalogue to a client; it is ready when the client is given."""
+    with TestClient(create_app(shop, read_only=read_only, limits=limits), base_url=BASE) as one:
+        until = time.monotonic() + 30
+        while one.get("/readyz").status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        yield one
+
+
+def check_problem(response: Any, status: int, *words: str) -> dict[str, Any]:
+    """Check that a response is a problem document which says these words."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = response.json()
+    assert found["status"] == status
+    assert found["type"].startswith("urn:gingham:problem:")
+    assert found["title"]
+    for word in words:
+        assert word in found["detail"], found
+    return found

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from gingham.decoding.decode import decode
 from gingham.decoding.pixels import IGNORED_PROFILE
 from gingham.decoding.png import pixels_only
-from gingham.decoding.signatures import LARGE
+from gingham.decoding.signatures import DECODERS, LARGE
 from gingham.errors import ImageError
 from gingham.images import open_image, read_file
 
@@ -334,3 +334,11 @@ def test_no_outside_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(ImageError):
             open_image(REFUSED[kind][0])
     assert not (tmp_path / "log").exists()
+
+
+def test_the_page_on_image_files_names_every_decoder_and_kind() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "image-files.md").read_text(encoding="utf-8")
+    named = page.upper().replace("JPEG 2000", "JPEG2000")
+    assert [name for name in DECODERS if name not in named] == []
+    words = ("PostScript", "PDF", "SVG", "HTML", "S3", "JSON", "Git LFS", "JPEG XL", "DICOM", "WMF")
+    assert [word for word in words if word not in page] == []

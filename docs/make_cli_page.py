@@ -15,7 +15,9 @@ def main() -> None:
     print("# The command line\n")
     print(
         "`--json` prints machine-readable output and nothing else on stdout. Exit status: 0 done,\n"
-        "1 done but some images failed, 2 refused.\n"
+        "1 done but some images failed, 2 refused. With `--json` a refusal is JSON on stdout:\n"
+        '`{"error": {"type": "InputError", "message": "...", "path": "..."}}`; `path` only where\n'
+        "the error is about one file or folder.\n"
     )
     groups = [
         [group.typer_instance.info.name, command.name or command.callback.__name__]  # type: ignore[union-attr]

@@ -290,6 +290,10 @@ def test_what_cannot_be_taught_is_refused_and_nothing_is_kept(
         shop.teach("colour", {str(tmp_path / "gone.jpg"): "red"})
     with pytest.raises(InputError, match="unknown layer 'neck'; known: stem"):
         shop.teach("colour", examples, layers=["neck"])
+    with pytest.raises(InputError, match="has no columns: leave them out"):
+        shop.teach("colour", examples, value_column="colour")
+    with pytest.raises(InputError, match="and a mapping has no columns"):
+        shop.teach("colour", {red: "red"}, group_column="g")
     with pytest.raises(InputError, match="kind must be single or multi, got 'many'"):
         shop.teach("colour", examples, kind="many")
     with pytest.raises(InputError, match="without = or !"):
@@ -317,7 +321,8 @@ def test_forget(shop: Catalogue, examples: Path, photos: Path) -> None:
         shop.forget("colour", "blue")
     shop.forget("colour")
     assert shop.facets().attributes == {}
-    assert next(shop.predict([photos / "red0.jpg"])).predictions == {}
+    with pytest.raises(InputError, match="no attribute is taught yet"):
+        shop.predict([photos / "red0.jpg"])
     with pytest.raises(InputError, match="unknown look 'attribute:colour'"):
         shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
 
@@ -527,8 +532,12 @@ def test_export(shop: Catalogue, examples: Path, tmp_path: Path) -> None:
     assert set(rows[0]) == {"image", "id", "colour", "colour_confidence"}
     with pytest.raises(InputError, match=r"ends in \.parquet or \.csv"):
         shop.export(tmp_path / "out.xlsx")
-    with pytest.raises(StorageError, match=r"null cannot be used \(Not a directory\)"):
-        shop.export(Path("/dev/null/out.csv"))
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere: make it"):
+        shop.export(tmp_path / "nowhere" / "out.csv")
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(StorageError, match="a folder is where a file should be"):
+        shop.export(tmp_path / "folder.csv")
 
 
 def test_info(shop: Catalogue, examples: Path) -> None:

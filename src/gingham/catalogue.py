@@ -138,14 +138,14 @@ class Catalogue(OpenCatalogue):
         ------
         InputError
             If there are fewer than two values or two examples, or a column, layer or file is
-            missing; then nothing is stored.
+            missing, or columns are named and there is no table; then nothing is stored.
         """
         return teach(
             self._truth,
             self._attributes,
             attribute,
             examples if isinstance(examples, Mapping) else Path(examples),
-            TableColumns(image_column, value_column or attribute, group_column),
+            TableColumns(image_column, value_column, group_column),
             kind=kind,
             layers=layers,
             views=views,
@@ -193,13 +193,11 @@ class Catalogue(OpenCatalogue):
         Raises
         ------
         InputError
-            If an attribute asked for is not there.
+            If an attribute asked for is not there, or none is.
         CatalogueError
             If the model of an attached attribute has moved or changed.
         """
-        # Without attributes an image is still read, to say whether it can be.
-        asked = attributes or model or self._attributes.answering()
-        chosen = (model or self._attributes).attributes(attributes) if asked else []
+        chosen = (model or self._attributes).attributes(attributes)
         return predict(chosen, self._truth, list(images), options)
 
     def explain(
@@ -369,7 +367,7 @@ class Catalogue(OpenCatalogue):
         Raises
         ------
         InputError
-            If the suffix is another.
+            If the suffix is another, or its folder is not there.
         """
         return export_table(Path(file), self._truth.locations, self._attributes)
 

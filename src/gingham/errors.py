@@ -10,7 +10,16 @@ from typing import Self
 
 
 class GinghamError(Exception):
-    """Base of every error that gingham raises on purpose."""
+    """Base of every error that gingham raises on purpose.
+
+    Attributes
+    ----------
+    path : the file or folder that it is about, where it is about one.
+    """
+
+    def __init__(self, *args: object, path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(*args)
+        self.path = None if path is None else os.fspath(path)
 
 
 class InputError(GinghamError, ValueError):

@@ -82,9 +82,9 @@ class SettingsFile:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise InputError(f"config {path} does not exist: check the path") from None
+            raise InputError(f"config {path} does not exist: check the path", path=path) from None
         except (OSError, ValueError) as error:
-            raise InputError(f"config {path} cannot be read: {error}") from None
+            raise InputError(f"config {path} cannot be read: {error}", path=path) from None
         return cls.from_dict(values, where=f"config {path}")
 
     def to_dict(self) -> dict[str, Any]:

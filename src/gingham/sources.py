@@ -113,9 +113,11 @@ def _add(walk: Walk, source: str | os.PathLike[str], left_out: str | None) -> No
         _walk_folder(walk, os.fspath(path), left_out)
         if walk._found() == before:
             hidden = " but hidden ones" if len(walk.ignored) > ignored else ""
-            raise InputError(f"folder {path} holds no files{hidden}: give a folder with images")
+            raise InputError(
+                f"folder {path} holds no files{hidden}: give a folder with images", path=path
+            )
     elif not os.path.lexists(path):
-        raise InputError(f"source {path} does not exist: check the path")
+        raise InputError(f"source {path} does not exist: check the path", path=path)
     elif path.suffix.lower() in TABLE_SUFFIXES:
         rows = read_table(path, ["image"])
         walk.images += [resolve(row["image"], path.parent) for row in rows]

@@ -151,6 +151,11 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["facets", "SHOP", "--where", "size=1"], "unknown attribute 'size'"),
         (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
         (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
+        (["export", "SHOP", "nowhere/out.csv"], "there is no folder nowhere: make it first"),
+        (
+            ["teach", "SHOP", "colour", "PHOTOS", "--value-column", "x"],
+            "go with a table, and folder",
+        ),
         (["sheet", "SHOP", "--attribute", "size", "--out", "a.html"], "unknown attribute 'size'"),
         (
             ["sheet", "SHOP", "--attribute", "colour", "--out", "nowhere/a.html"],
@@ -185,6 +190,58 @@ def test_refused_with_exit_two_and_a_reason(shop: Path, arguments: list[str], wo
     assert done.stderr.startswith("error: ")
     assert words in done.stderr
     assert not (shop.parent / "never" / "catalogue.json").exists()
+
+
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int, str, str]:
+    """Run a command in this process: its exit status, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["gingham", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        gingham.cli.main()
+    assert isinstance(ended.value.code, int)
+    return (ended.value.code, *capsys.readouterr())
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "curate", "train", "evaluate model"])
+def test_with_json_every_command_tells_errors_as_json(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = call(monkeypatch, capsys, *command.split(), "--json", "--jsn")
+    assert (status, err) == (2, "")
+    (said,) = json.loads(out).values()
+    assert (said["type"], "path" in said) == ("UsageError", False)
+    assert "--jsn" in said["message"]
+    # What stands after -- is no option.
+    status, out, err = call(monkeypatch, capsys, *command.split(), "--jsn", "--", "--json")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+
+
+def test_errors_as_json_name_what_they_are_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "nowhere"
+    status, out, err = call(monkeypatch, capsys, "info", place, "--json")
+    assert (status, err) == (2, "")
+    said = json.loads(out)["error"]
+    assert said["message"].startswith(f"{place} is not a catalogue: ")
+    assert said == {"type": "CatalogueError", "message": said["message"], "path": str(place)}
+    status, out, _ = call(monkeypatch, capsys, "index", tmp_path / "new", place, "--json")
+    assert json.loads(out)["error"]["path"] == str(place)
+    said = json.loads(call(monkeypatch, capsys, "search", "--json", place)[1])["error"]
+    assert (said["type"], "path" in said) == ("UsageError", False)
+
+
+def test_nothing_taught_and_nothing_tagged_is_said(shop: Path, tmp_path: Path) -> None:
+    photo = shop.parent / "photos" / "red0.jpg"
+    assert run("index", tmp_path / "new", photo).returncode == 0
+    done = run("predict", tmp_path / "new", photo)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no attribute is taught yet: run gingham teach" in done.stderr
+    done = run("facets", tmp_path / "new")
+    assert done.returncode == 0
+    assert done.stdout.startswith("nothing is tagged yet: run gingham tag")
 
 
 def test_verify_says_how_much_it_checked(shop: Path) -> None:

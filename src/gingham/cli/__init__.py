@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import warnings
+from itertools import takewhile
 from typing import Any
 
 import typer
@@ -21,7 +22,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     study,
     training,
 )
-from gingham.cli.console import say
+from gingham.cli.console import print_json, say
 from gingham.cli.options import app, evaluate_app
 from gingham.errors import GinghamError, StorageError
 
@@ -62,22 +63,22 @@ def main() -> None:
         _drop_output()
         sys.exit(1)
     except GinghamError as error:
-        _fail(str(error))
+        _fail(str(error), error)
     except typer.TyperException as error:
         if error.message.startswith("Usage: "):  # the help, where no command was given
             say(*error.message.splitlines(), error=True)
             sys.exit(2)
-        _fail(_usage(error))
+        _fail(_usage(error), error)
     except OSError as error:
         if error.filename is None:
             _drop_output()
-        _fail(str(StorageError.of(error, error.filename or "what is printed")))
+        _fail(str(StorageError.of(error, error.filename or "what is printed")), error)
     except MemoryError as error:
-        _fail(f"memory ran out ({error}): close other programs, or give smaller images")
+        _fail(f"memory ran out ({error}): close other programs, or give smaller images", error)
     except Exception as error:
         if os.environ.get("GINGHAM_DEBUG"):
             raise
-        _fail(f"{type(error).__name__}: {error} (set GINGHAM_DEBUG=1 for the traceback)")
+        _fail(f"{type(error).__name__}: {error} (set GINGHAM_DEBUG=1 for the traceback)", error)
     if status == INTERRUPTED:
         say("interrupted: everything done so far is kept", error=True)
     sys.exit(status)
@@ -127,6 +128,15 @@ def _usage(error: typer.TyperException) -> str:
     return f"no {missing.metavar} given: {usage}"
 
 
-def _fail(message: str) -> None:
-    say(f"error: {message}", error=True)
+def _fail(message: str, error: Exception) -> None:
+    """Say what is wrong and exit: on stderr, or with `--json` as JSON on stdout."""
+    # The arguments as they were given: they may be what is wrong.
+    if "--json" in takewhile("--".__ne__, sys.argv[1:]):
+        kind = "UsageError" if isinstance(error, typer.TyperException) else type(error).__name__
+        about = getattr(error, "path", None) or getattr(error, "filename", None)
+        print_json(
+            {"error": {"type": kind, "message": message} | ({"path": about} if about else {})}
+        )
+    else:
+        say(f"error: {message}", error=True)
     sys.exit(2)

@@ -246,7 +246,10 @@ def facets(
     if as_json:
         print_json(result.to_dict())
     else:
-        print_counts(result.attributes)
+        if result.attributes:
+            print_counts(result.attributes)
+        else:
+            say("nothing is tagged yet: run gingham tag (after gingham teach or gingham attach)")
         say(f"{result.images} images")
 
 

@@ -24,7 +24,13 @@ _ROWS = 10_000
 def export_table(file: Path, locations: Locations, attributes: Attributes) -> int:
     """Write image, id, and value and confidence of each attribute; see `Catalogue.export`."""
     if file.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"export to {file}: expected a name that ends in .parquet or .csv")
+        raise InputError(
+            f"export to {file}: expected a name that ends in .parquet or .csv", path=file
+        )
+    if not file.parent.is_dir():
+        raise InputError(
+            f"export to {file}: there is no folder {file.parent}: make it first", path=file.parent
+        )
     tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
         name: {i: (values, c) for i, values, c in attributes.predictions(name)}
         for name in attributes.answering()

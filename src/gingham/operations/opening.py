@@ -89,10 +89,12 @@ class OpenCatalogue:
         path = Path(folder)
         if is_catalogue(LocalFiles(path)):
             raise CatalogueError(
-                f"{path} is already a catalogue: open it, or choose another folder"
+                f"{path} is already a catalogue: open it, or choose another folder", path=path
             )
         if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
-            raise CatalogueError(f"{path} exists but is not a catalogue: choose another folder")
+            raise CatalogueError(
+                f"{path} exists but is not a catalogue: choose another folder", path=path
+            )
         weights = None if weights is None else absolute(weights)
         runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
         Header(runtime.config, weights).write(LocalFiles(path))
@@ -128,7 +130,7 @@ class OpenCatalogue:
         path = Path(folder)
         if not is_catalogue(LocalFiles(path)):
             raise CatalogueError(
-                f"{path} is not a catalogue: create one with gingham index {path} SOURCE"
+                f"{path} is not a catalogue: create one with gingham index {path} SOURCE", path=path
             )
         lock = CatalogueLock(path)
         try:

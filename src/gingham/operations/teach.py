@@ -30,10 +30,16 @@ KINDS = ("single", "multi")
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table of examples hold the image, the value, and the group if any."""
+    """Which columns of a table of examples are read.
 
-    image: str
-    value: str
+    Attributes
+    ----------
+    image, group : of the images, and of the groups where there are any.
+    value : of the values; None: the column with the attribute's name.
+    """
+
+    image: str = "image"
+    value: str | None = None
     group: str | None = None
 
 
@@ -66,6 +72,12 @@ def teach(
         for name in chosen:
             if name not in truth.layers:
                 raise InputError(f"unknown layer {name!r}; known: {', '.join(truth.layers)}")
+    if columns != TableColumns() and (isinstance(examples, Mapping) or examples.is_dir()):
+        given = "a mapping" if isinstance(examples, Mapping) else f"folder {examples}"
+        raise InputError(
+            "--image-column, --value-column and --group-column go with a table, and "
+            f"{given} has no columns: leave them out"
+        )
     if isinstance(examples, Mapping):
         labels, images = label_images(examples, kind)
     else:
@@ -74,7 +86,7 @@ def teach(
         labels = read_labels(
             examples,
             kind=kind,
-            value_column=columns.value,
+            value_column=columns.value or attribute,
             image_column=columns.image,
             group_column=columns.group,
         )

@@ -100,7 +100,8 @@ class TrainedModel:
         path = Path(folder)
         if not (path / CONFIG).is_file():
             raise CatalogueError(
-                f"{path} is not a trained model (no {CONFIG} in it): create one with gingham train"
+                f"{path} is not a trained model (no {CONFIG} in it): create one with gingham train",
+                path=path,
             )
         said = read_json(path / CONFIG)
         if isinstance(said, dict) and said.get("format") != FORMAT:

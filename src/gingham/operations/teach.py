@@ -82,7 +82,7 @@ def teach(
         labels, images = label_images(examples, kind)
     else:
         if not trust_predictions:
-            _refuse_predictions(examples, columns.value)
+            _refuse_predictions(examples, columns.value or attribute)
         labels = read_labels(
             examples,
             kind=kind,

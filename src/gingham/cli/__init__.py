@@ -131,7 +131,8 @@ def _usage(error: typer.TyperException) -> str:
 def _fail(message: str, error: Exception) -> None:
     """Say what is wrong and exit: on stderr, or with `--json` as JSON on stdout."""
     # The arguments as they were given: they may be what is wrong.
-    if "--json" in takewhile("--".__ne__, sys.argv[1:]):
+    printable = not isinstance(error, OSError) or error.filename is not None
+    if printable and "--json" in takewhile("--".__ne__, sys.argv[1:]):
         kind = "UsageError" if isinstance(error, typer.TyperException) else type(error).__name__
         about = getattr(error, "path", None) or getattr(error, "filename", None)
         print_json(

@@ -15,15 +15,13 @@ from gingham.labels import Teachable
 from gingham.operations.attach import attach
 from gingham.operations.export import export_table
 from gingham.operations.forget import forget
-from gingham.operations.info import info
 from gingham.operations.ingest import ingest
-from gingham.operations.opening import OpenCatalogue
 from gingham.operations.predict import predict
 from gingham.operations.query import read_examples
-from gingham.operations.remove import remove
 from gingham.operations.sheet import write_sheet
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, teach
+from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -31,7 +29,6 @@ from gingham.results import (
     Hit,
     ImagePredictions,
     IndexResult,
-    Info,
     TagResult,
     TeachResult,
 )
@@ -39,7 +36,7 @@ from gingham.sources import find_images
 from gingham.turns import in_turn
 
 
-class Catalogue(OpenCatalogue):
+class Catalogue(Upkeep):
     """A folder with everything about one collection of images.
 
     Make one with `create`, open it with `open`, and close it (it is a context manager): while it
@@ -47,7 +44,7 @@ class Catalogue(OpenCatalogue):
 
     Threads may call all methods together, except `close`. Those that read do not wait for `index`,
     and see what it has written so far. Searches take turns, and so do `teach`, `forget`, `attach`,
-    `tag`, `remove` and `rebuild`, whose effect is that of one after the other.
+    `tag` and what changes files or derived data, whose effect is that of one after the other.
     """
 
     @staticmethod
@@ -66,9 +63,9 @@ class Catalogue(OpenCatalogue):
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
 
-        An image is identified by the SHA-256 of its bytes: only new images are read, and a moved
-        or renamed file only updates its path. Features are written every few hundred images, so
-        an interrupted run resumes.
+        An image is identified by the SHA-256 of its bytes: only new images are read, and of a
+        moved or renamed file only the path is added (see `relocate`, `prune`). Features are
+        written every few hundred images, so an interrupted run resumes.
 
         Parameters
         ----------
@@ -86,21 +83,6 @@ class Catalogue(OpenCatalogue):
         walk = find_images(sources, exclude=self.folder)
         with self._indexing:
             return ingest(self._truth, walk, list(images), options)
-
-    @in_turn
-    def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
-        """Remove images, not their files on disk; return the number of files removed.
-
-        Parameters
-        ----------
-        images : files as they were indexed, or ids (64 hexadecimal digits: all files of it).
-
-        Raises
-        ------
-        InputError
-            If one is not in the catalogue; then none is removed.
-        """
-        return remove(self._truth, images, self.folder)
 
     @in_turn
     def teach(
@@ -341,24 +323,10 @@ class Catalogue(OpenCatalogue):
         with self._searching:
             return self._searcher.facets(where)
 
-    def info(self) -> Info:
-        """Say what the catalogue holds."""
-        return info(self.folder, self._truth, self._attributes, self._searcher.looks)
-
-    def verify(self) -> list[str]:
-        """Check every file of the catalogue; return what is damaged or inconsistent."""
-        with self._searching:
-            return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
-
-    @in_turn
-    def rebuild(self) -> None:
-        """Rebuild everything derived: the attributes from the examples, and the index."""
-        self._attributes.rebuild()
-        with self._searching:
-            self._searcher.synced.rebuild()
-
     def export(self, file: str | os.PathLike[str]) -> int:
         """Write a table of all files with id, tags and confidences; return the number of rows.
+
+        A missing file is left out where another file of its image is there.
 
         Parameters
         ----------

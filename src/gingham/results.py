@@ -189,7 +189,7 @@ class Hit(Result):
 
     Attributes
     ----------
-    image, id : its file and the SHA-256 of its bytes, in hexadecimal.
+    image, id : its file, one that is there if any is, and the SHA-256 of its bytes, in hexadecimal.
     score : the weighted sum of the looks' similarities.
     looks : look -> similarity in that look alone; 1 for the same image.
     attributes : attribute -> value, list of values, or `unknown`.
@@ -243,6 +243,41 @@ class Info(Result):
     looks: tuple[str, ...]
     attributes: dict[str, AttributeInfo]
     bytes: int
+
+
+@dataclass(frozen=True)
+class RelocateResult(Result):
+    """What `relocate` did.
+
+    Attributes
+    ----------
+    moved : files that are known by new paths now.
+    missing : those of them that are neither at the old path nor at the new one, by the new one.
+    kept : files that keep their old path: they are still there and not at the new one, or the
+        catalogue knows another image by the new one.
+    """
+
+    moved: int
+    missing: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PruneResult(Result):
+    """What `prune` removed.
+
+    Attributes
+    ----------
+    missing : the files that are missing.
+    lost : images none of whose files is there.
+    images : that remain.
+    dry_run : nothing was removed: this is what would be.
+    """
+
+    missing: tuple[str, ...]
+    lost: int
+    images: int
+    dry_run: bool
 
 
 def shown(value: str | list[str] | None) -> str:

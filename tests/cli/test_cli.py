@@ -29,6 +29,7 @@ COMMANDS = (
         "explain",
         "study",
     ),
+    *("relocate", "prune"),
 )
 
 

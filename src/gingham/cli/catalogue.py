@@ -274,17 +274,22 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
-    """Check every file of the catalogue and report damage."""
+    """Check every file of the catalogue and report damage, and image files that are missing.
+
+    Exit status 2 if there is damage, 1 if the catalogue is sound and image files are missing.
+    """
     with open_catalogue(catalogue) as shop:
-        problems = shop.verify()
-        images = 0 if problems else len(shop)
+        problems, missing, images = shop.verify(), shop.missing(), len(shop)
     if as_json:
-        print_json({"problems": problems})
+        print_json({"problems": problems, "missing": missing})
+    else:
+        say(*(f"missing: {file}" for file in missing), error=True)
     for problem in problems:
         say(problem, error=True)
     if not problems and not as_json:
-        say(f"OK: {images} images checked, no problems")
-    raise typer.Exit(2 if problems else 0)
+        found = f"{len(missing)} files missing (see gingham relocate, gingham prune)"
+        say(f"OK: {images} images checked, {found if missing else 'no problems'}")
+    raise typer.Exit(2 if problems else 1 if missing else 0)
 
 
 @app.command()
@@ -322,4 +327,55 @@ def export(
     """Write a table of all files with their tags and confidences."""
     with open_catalogue(catalogue) as shop:
         rows = shop.export(file)
-    answer(as_json, {"file": str(file), "rows": rows}, f"{rows} rows written to {file}")
+        left_out = sum(map(len, shop.images().values())) - rows
+    lines = [f"{rows} rows written to {file}"]
+    if left_out:
+        lines.append(f"{left_out} missing files left out: other files of their images are there")
+    answer(as_json, {"file": str(file), "rows": rows, "missing": left_out}, *lines)
+
+
+@app.command()
+def relocate(
+    catalogue: CatalogueArgument,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Folder where the files were.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Folder where they are now.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Follow image files that were moved to another folder; no image is read.
+
+    Exit status 1 if some of them are in neither folder.
+    """
+    with open_catalogue(catalogue) as shop:
+        result = shop.relocate(old, new)
+    lines = [f"{result.moved} files moved, {len(result.missing)} of them missing there"]
+    if result.kept:
+        lines.append(f"{len(result.kept)} files keep their path, first {result.kept[0]}")
+    answer(as_json, result.to_dict(), *lines)
+    if not as_json:
+        say(*(f"missing: {file}" for file in result.missing), error=True)
+    raise typer.Exit(1 if result.missing else 0)
+
+
+@app.command()
+def prune(
+    catalogue: CatalogueArgument,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also if not one image file is there.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove image files from the catalogue that are missing on disk."""
+    with open_catalogue(catalogue) as shop:
+        result = shop.prune(dry_run=dry_run, everything=everything)
+    would = " would be" if dry_run else ""
+    if not as_json and dry_run:
+        say(*(f"missing: {file}" for file in result.missing), error=True)
+    answer(
+        as_json,
+        result.to_dict(),
+        f"{len(result.missing)} missing files{would} removed, and with them {result.lost} images; "
+        f"{result.images} images{would and ' would'} remain",
+    )

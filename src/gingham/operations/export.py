@@ -16,7 +16,7 @@ from gingham.index.filters import UNKNOWN
 from gingham.names import FILE_COLUMNS, SEPARATOR, tag_columns
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
-from gingham.store.locations import Locations
+from gingham.store.locations import Locations, is_missing
 
 _ROWS = 10_000
 
@@ -47,8 +47,17 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
         columns[value] = pa.list_(pa.string()) if multi else pa.string()
         columns[confidence] = pa.float32()
 
+    copies = {i: names for i, names in locations.image_files() if len(names) > 1}
+    dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}
+    # A missing file says nothing that another file of the image does not.
+    files = [
+        (name, i)
+        for name, i in locations.file_ids()
+        if i not in dead or name not in dead[i] or len(dead[i]) == len(copies[i])
+    ]
+
     def rows() -> Iterator[dict[str, Any]]:
-        for image, image_id in locations.file_ids():
+        for image, image_id in files:
             # A name that is not UTF-8 cannot stand in a table of text as it is.
             name = image.encode(errors="surrogateescape").decode(errors="backslashreplace")
             row: dict[str, Any] = {"image": name, "id": image_id.hex()}
@@ -81,4 +90,4 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
             parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
 
     replace_file(file, write)
-    return len(locations.files)
+    return len(files)

@@ -83,7 +83,7 @@ def read_for(
         why = "; ".join(reasons) or None
         if known is not None:
             name = known.hex()
-            why = why and f"{truth.locations.images[known][0]}: {why}"
+            why = why and f"{truth.stored(known).files[0]}: {why}"
         yield Answerable(name, features, why)
 
 

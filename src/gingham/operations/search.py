@@ -237,7 +237,7 @@ class Searcher:
             + sum(factor * next(compared) for _, _, factor in slider.parts)
             for slider in sliders
         }
-        files = self._truth.locations.images[bytes.fromhex(match.id)]
+        files = self._truth.stored(bytes.fromhex(match.id)).files
         return Hit(
             image=files[0],
             id=match.id,
@@ -247,7 +247,7 @@ class Searcher:
                 name: list(values) if self._attributes.kind(name) == "multi" else values[0]
                 for name, values in match.tags.items()
             },
-            copies=tuple(files[1:]),
+            copies=files[1:],
         )
 
     def _where(self, index: Index, where: Sequence[str]) -> Where:

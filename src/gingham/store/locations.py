@@ -50,6 +50,10 @@ class Locations(Replayed):
         with self._changing:
             return list(self.files.items())
 
+    def missing(self) -> list[str]:
+        """List the files that have left the disk; see `is_missing`."""
+        return [name for name, _ in self.file_ids() if is_missing(name)]
+
     def _take_in(self, events: pa.Table) -> None:
         for image, image_id in zip(*(c.to_pylist() for c in events.columns), strict=True):
             self._apply(os.fsdecode(image), image_id)
@@ -85,3 +89,29 @@ class Locations(Replayed):
         if image_id is not None:
             self.files[name] = image_id
             self.images.setdefault(image_id, []).append(name)
+
+
+def has_path(name: str) -> bool:
+    """Say whether a name is a path; an image that was given as bytes has its id instead."""
+    return os.sep in name
+
+
+def is_missing(name: str) -> bool:
+    """Say whether a file of a catalogue has left the disk.
+
+    One that cannot be looked at, say for want of permission, is not known to be missing. Of an
+    image inside a table the table counts.
+    """
+    table = name.rpartition("#")[0]
+    paths = [name, table] if table.lower().endswith(".parquet") else [name]
+    return has_path(name) and all(map(_is_gone, paths))
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False

@@ -21,7 +21,7 @@ from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
-from gingham.store.locations import Locations
+from gingham.store.locations import Locations, is_missing
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,9 @@ class Truth:
         return image if image_id is None else self.stored(image_id)
 
     def stored(self, image_id: ImageId) -> StoredImage:
-        """Give the files of an image of the catalogue, to be read again."""
-        return StoredImage(image_id, tuple(self.locations.images[image_id]))
+        """Give the files of an image of the catalogue, those that are there first."""
+        files = tuple(self.locations.images[image_id])
+        return StoredImage(image_id, tuple(sorted(files, key=is_missing)) if files[1:] else files)
 
     def find(self, image: ImageSource) -> ImageId | None:
         """Find the image of the catalogue that an id or a file refers to; None if there is none.

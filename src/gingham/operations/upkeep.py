@@ -1,0 +1,92 @@
+"""What keeps a catalogue in order: files removed or moved, checks, and a new start of the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from gingham.operations.info import info
+from gingham.operations.opening import OpenCatalogue
+from gingham.operations.prune import prune
+from gingham.operations.relocate import relocate
+from gingham.operations.remove import remove
+from gingham.results import Info, PruneResult, RelocateResult
+from gingham.turns import in_turn
+
+
+class Upkeep(OpenCatalogue):
+    """The methods of `gingham.Catalogue` about the catalogue itself, not what its images show."""
+
+    def info(self) -> Info:
+        """Say what the catalogue holds."""
+        return info(self.folder, self._truth, self._attributes, self._searcher.looks)
+
+    def verify(self) -> list[str]:
+        """Check every file of the catalogue; return what is damaged or inconsistent."""
+        with self._searching:
+            return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
+
+    def missing(self) -> list[str]:
+        """List the files that have left the disk, or lie on one that is not there now.
+
+        The catalogue is sound without them: searches still find their images.
+        """
+        return self._truth.locations.missing()
+
+    @in_turn
+    def rebuild(self) -> None:
+        """Rebuild everything derived: the attributes from the examples, and the index."""
+        self._attributes.rebuild()
+        with self._searching:
+            self._searcher.synced.rebuild()
+
+    @in_turn
+    def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
+        """Remove images, not their files on disk; return the number of files removed.
+
+        Parameters
+        ----------
+        images : files as they were indexed, or ids (64 hexadecimal digits: all files of it).
+
+        Raises
+        ------
+        InputError
+            If one is not in the catalogue; then none is removed.
+        """
+        return remove(self._truth, images, self.folder)
+
+    @in_turn
+    def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
+        """Follow files that were moved: know those below one folder by their paths below another.
+
+        Parameters
+        ----------
+        old : the folder (or file) where they were; it need not be there any more.
+        new : the folder (or file) where they are.
+
+        Raises
+        ------
+        InputError
+            If `new` is not there, no file of the catalogue lies below `old`, or none of them is
+            found below `new`; then nothing is changed.
+        """
+        return relocate(self._truth, old, new)
+
+    @in_turn
+    def prune(self, *, dry_run: bool = False, everything: bool = False) -> PruneResult:
+        """Remove the files that are missing; see `missing`.
+
+        Their features are kept, so images that are indexed again are not read by the network.
+
+        Parameters
+        ----------
+        dry_run : only say which.
+        everything : also if no file is there at all. It is refused otherwise: the disk may only
+            not be mounted.
+
+        Raises
+        ------
+        InputError
+            If all files are missing, without `everything`; then nothing is removed.
+        """
+        return prune(self._truth, self.folder, dry_run=dry_run, everything=everything)

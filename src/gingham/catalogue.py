@@ -106,7 +106,7 @@ class Catalogue(Upkeep):
         attribute : its name.
         examples : a folder with one subfolder per value; a table; or image -> value (for kind
             `multi` a list of values, where `!value` means absent). The images need not be in the
-            catalogue; files of those that are may be gone.
+            catalogue; those that are may be given by id, and their files may be gone.
         image_column, value_column, group_column : of the table; `value_column` is the attribute's
             name by default. Images of one group (say, near-duplicates) stay in the same fold.
         kind : `single` (one value per image) or `multi` (any number); by default the kind it has,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +88,38 @@ def test_it_serves_holds_the_lock_and_stops_when_told(
     assert error == ""
     done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
+
+
+def test_a_request_that_runs_when_the_server_is_told_to_stop_is_answered(
+    server: Server, shop: Path
+) -> None:
+    image = (shop.parent / "photos" / "red0.jpg").read_bytes()
+    # Other bytes, so that the network must read it.
+    parts = (b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n", image)
+    body = b"".join(parts) + b"\0\r\n--b--\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        head = (
+            "POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+            f"{len(body)}\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        connection.sendall(head.encode() + body[:100])
+        until = time.monotonic() + 30
+        while b"gingham_requests_accepted 1.0" not in server.get("/metrics")[1]:
+            assert time.monotonic() < until
+        server.process.send_signal(signal.SIGTERM)
+        while True:
+            assert time.monotonic() < until
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=60).close()
+            except ConnectionRefusedError:
+                break
+        connection.sendall(body[100:])
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 200
+        assert len(json.loads(response.read())["hits"]) == 10
+    _, error = server.process.communicate(timeout=60)
+    assert (server.process.returncode, error) == (0, "")
 
 
 def test_a_host_that_others_reach_is_refused(shop: Path) -> None:

@@ -55,8 +55,12 @@ def teach(
     views: bool,
     trust_predictions: bool,
     options: ReadOptions,
+    replace: bool = False,
 ) -> TeachResult:
-    """Add examples to an attribute and fit it; see `Catalogue.teach`."""
+    """Add examples to an attribute and fit it; see `Catalogue.teach`.
+
+    With `replace` they stand in place of all that it was taught before.
+    """
     started = time.perf_counter()
     attribute = check_attribute(attribute, attributes.answering())
     if attribute in attributes.attached:
@@ -64,7 +68,7 @@ def teach(
             f"attribute {attribute!r} is answered by the attached model "
             f"{attributes.attached[attribute].model}: forget it first, or teach another name"
         )
-    before = attributes.taught().get(attribute)
+    before = None if replace else attributes.taught().get(attribute)
     kind = _kind(before, attribute, kind)
     chosen: str | tuple[str, ...] = layers if isinstance(layers, str) else tuple(layers)
     if chosen != "auto":
@@ -111,7 +115,7 @@ def teach(
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
         raise InputError(f"no example of {attribute!r} can be used{reason}")
     fitted = fit(truth, attribute, taught)
-    truth.log.append(attribute, kind, chosen, fresh)
+    truth.log.append(attribute, kind, chosen, fresh, replace=replace)
     attributes.keep(fitted.attribute)
     scores = fitted.learner
     return TeachResult(
@@ -179,9 +183,10 @@ def _read_examples(
 
     found: list[tuple[str, ImageId] | None] = []
     failed: list[Failure] = []
+    # By its id an image is read from whichever of its files still holds it.
     results = read_into(
         keep,
-        images,
+        [truth.source_of(image) for image in images],
         truth.runtime,
         missing=missing,
         options=options,
@@ -189,11 +194,13 @@ def _read_examples(
         total=len(images),
     )
     with closing(results):
-        for item in results:
+        for image, item in zip(images, results, strict=True):
+            listed = truth.image_id(image)
+            name = truth.locations.images[listed][0] if listed else item.name
             # What is stored can be used, even where its file is gone.
-            known = item.id or truth.locations.files.get(item.name)
+            known = item.id or listed or truth.locations.files.get(name)
             if known is not None and (item.reason is None or known in truth.features):
-                found.append((item.name, known))
+                found.append((name, known))
             else:
                 found.append(None)
                 failed.append(Failure(item.image, item.reason or "cannot be read"))

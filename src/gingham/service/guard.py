@@ -204,9 +204,9 @@ class Body:
         if self._complete:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(
-                self._receive(), max(0.0, self._until - time.monotonic())
-            )
+            # Not `wait_for`, which may swallow that the waiting task was cancelled.
+            async with asyncio.timeout(max(0.0, self._until - time.monotonic())):
+                message = await self._receive()
         except TimeoutError:
             raise ProblemError(
                 SLOW,

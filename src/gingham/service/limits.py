@@ -31,7 +31,7 @@ class Limits:
     """
 
     upload_bytes: Count = 64 << 20
-    json_bytes: Count = 4 << 20
+    json_bytes: Count = 1 << 20
     images: Count = 16
     max_pixels: Count = 50_000_000
     waiting: Count = 64

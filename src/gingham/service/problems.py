@@ -148,11 +148,17 @@ def as_problem(error: Exception) -> ProblemError:
         (ImageError, UNREADABLE),
         (InputError, INVALID),
         (MissingExtraError, MISSING),
-        (CatalogueError, CONFLICT),
-        (BackboneError, CONFLICT),
     ):
         if isinstance(error, family):
             return ProblemError(kind, str(error))
+    if isinstance(error, CatalogueError | BackboneError):
+        # They name folders outside the catalogue.
+        logger.error("a request could not be answered: %s", error)
+        return ProblemError(
+            CONFLICT,
+            "something that the catalogue needs is damaged, has moved or was changed: the server's "
+            "log names it, and so does `gingham verify` once the server has stopped",
+        )
     logger.error("a request failed", exc_info=error)
     return ProblemError(
         FAILED, "an error that was not expected; the server's log has it: please report it"

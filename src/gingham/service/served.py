@@ -1,23 +1,58 @@
-"""The catalogue as the service uses it: one runtime for all threads."""
+"""The catalogue as the service uses it: one runtime for all threads, and what it made recently."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
+from gingham.errors import ImageError, InputError
+from gingham.images import WHOLE, Box, open_image
+from gingham.names import did_you_mean
+from gingham.operations.search import Example
+from gingham.operations.teach import TableColumns, teach
+from gingham.options import ReadOptions
+from gingham.parts import Part
+from gingham.results import AttributeInfo, Hit, TeachResult
+from gingham.service.given import Given, Upload
+from gingham.service.problems import NOT_FOUND, ProblemError
+from gingham.service.recent import Recent
+from gingham.service.tags import Tags
+from gingham.store.truth import StoredImage
+from gingham.turns import in_turn
+
+UPLOADS = 32 << 20
+"""Bytes of features of uploads and crops that are remembered: some thousands."""
+THUMBNAILS = 64 << 20
+"""Bytes of thumbnails that are remembered."""
+
+Features = Mapping[str, NDArray[np.floating]]
 
 
 class ServedCatalogue(Catalogue):
-    """A catalogue whose threads share one runtime, which batches what they read."""
+    """A catalogue whose threads share one runtime, which batches what they read.
+
+    No method takes a path: images are given by their id, or uploaded.
+    """
 
     _shared: SharedRuntime | None = None
     watch_batch: Callable[[int], None] = staticmethod(lambda images: None)
     """Called with the number of images of each batch."""
+
+    def __init__(self, *given: object, **more: object) -> None:
+        super().__init__(*given, **more)  # type: ignore[arg-type]
+        self._uploads: Recent[tuple[str, Box], Features] = Recent(
+            UPLOADS, lambda features: sum(row.nbytes for row in features.values())
+        )
+        self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
+        self._tags = Tags(self._attributes)
 
     def _load(self) -> Runtime:
         with self._loading:
@@ -41,3 +76,184 @@ class ServedCatalogue(Catalogue):
         for _ in self.predict([buffer.getvalue()], attributes=()):
             pass
         self.facets()
+
+    def has_image(self, image: str) -> bool:
+        """Tell whether an id is in the catalogue."""
+        return self._truth.image_id(image) is not None
+
+    def check_image(self, image: str) -> str:
+        """Return an id if it is in the catalogue.
+
+        Raises
+        ------
+        ProblemError
+            If it is not.
+        """
+        if not self.has_image(image):
+            raise ProblemError(
+                NOT_FOUND, f"no image of the catalogue has the id {image!a}: search gives ids"
+            )
+        return image
+
+    def has_attribute(self, name: str) -> bool:
+        """Tell whether there is such an attribute."""
+        return name in self._attributes.answering()
+
+    def stored(self, image: str) -> StoredImage:
+        """Give an id of the catalogue as something that can be read."""
+        return self._truth.stored(bytes.fromhex(image))
+
+    def check_attribute(self, name: str) -> str:
+        """Return the name of an attribute if it is there.
+
+        Raises
+        ------
+        ProblemError
+            If it is not.
+        """
+        if not self.has_attribute(name):
+            known = self._attributes.answering()
+            raise ProblemError(
+                NOT_FOUND, f"there is no attribute {name!r}{did_you_mean(name, known)}"
+            )
+        return name
+
+    def file_of(self, image: str) -> tuple[str, list[str]]:
+        """Give the file of an id of the catalogue, and other files with the same bytes."""
+        first, *copies = self._truth.locations.images[bytes.fromhex(image)]
+        return first, copies
+
+    def example(
+        self, image: Given, crop: Sequence[float] | None, options: ReadOptions
+    ) -> tuple[str, Example]:
+        """Make an example of a search: the id of the whole image, and what is compared.
+
+        What had to be read is remembered by the id, so that the image need not be sent again.
+
+        Parameters
+        ----------
+        image : uploaded, or an id of the catalogue or of what is remembered.
+        crop : the part that counts, or None.
+        options : see `Catalogue.search`.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be read.
+        InputError
+            If there is no such image.
+        """
+        name = image if isinstance(image, str) else image.id
+        left, top, right, bottom = crop or WHOLE
+        box = (left, top, right, bottom)
+        known = self._truth.image_id(name)
+        if known is not None and box == WHOLE:
+            return name, known
+        if (features := self._uploads.get((name, box))) is not None:
+            return name, features
+        whole: StoredImage | Upload
+        if known is not None:
+            whole = self._truth.stored(known)
+        elif isinstance(image, str):
+            raise InputError(
+                f"no image {name}: it is not in the catalogue, and if it was uploaded, it is no "
+                "longer remembered as a whole or with this crop; send its bytes"
+            )
+        else:
+            whole = image
+        source = whole.read() if box == WHOLE else Part(whole, box, options.max_pixels).read()
+        widths = tuple(self.config.widths)
+        ((_, made, reason),) = self._truth.features_of([source], widths, options)
+        if made is None:
+            raise ImageError(f"image {name}: {reason}")
+        self._uploads.put((name, box), made)
+        return name, made
+
+    def search_examples(
+        self,
+        like: Sequence[Example],
+        unlike: Sequence[Example],
+        *,
+        looks: Mapping[str, float] | None,
+        where: Sequence[str],
+        n: int,
+        min_score: float | None,
+    ) -> list[Hit]:
+        """Search with examples; see `Catalogue.search`."""
+        weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
+        with self._searching:
+            return self._searcher.search(like, unlike, weights, where, n, min_score)
+
+    def tags_of(
+        self, images: Sequence[str]
+    ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
+        """Give, for each id, attribute -> value or values, and attribute -> confidence."""
+        with self._searching:
+            return [self._tags.of(bytes.fromhex(image)) for image in images]
+
+    def evidence_image(self, name: str) -> tuple[str, str | None]:
+        """Name an example for a caller: its file and its id, or only the end of a foreign path."""
+        image_id = self._truth.image_id(name) or self._truth.locations.files.get(name)
+        if image_id is not None and image_id in self._truth.locations.images:
+            return self._truth.locations.images[image_id][0], image_id.hex()
+        return Path(name).name, None
+
+    def thumbnail(self, image: str, size: int, options: ReadOptions) -> bytes:
+        """Make a JPEG of an id of the catalogue, its longer side `size` pixels at most.
+
+        Raises
+        ------
+        ImageError
+            If none of its files holds it any more.
+        """
+        if (made := self._thumbnails.get((image, size))) is not None:
+            return made
+        data = self.stored(image).read()
+        picture = open_image(data, max_pixels=options.max_pixels, draft=size)
+        picture.thumbnail((size, size))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=82, optimize=True)
+        made = buffer.getvalue()
+        self._thumbnails.put((image, size), made)
+        return made
+
+    def attribute_infos(self) -> dict[str, AttributeInfo]:
+        """Describe every attribute."""
+        return dict(self.info().attributes)
+
+    @in_turn
+    def teach_anew(
+        self,
+        attribute: str,
+        examples: Mapping[str, str | list[str]],
+        *,
+        kind: str,
+        layers: Sequence[str] | None,
+        views: bool,
+        options: ReadOptions,
+    ) -> TeachResult:
+        """Teach an attribute by ids of the catalogue, in place of all that it was taught before.
+
+        If it fails, nothing is changed.
+
+        Raises
+        ------
+        InputError
+            See `Catalogue.teach`; also if an id is not in the catalogue.
+        """
+        for image in examples:
+            if self._truth.image_id(image) is None:
+                raise InputError(f"example {image} is not in the catalogue: nothing was taught")
+        return teach(
+            self._truth,
+            self._attributes,
+            attribute,
+            examples,
+            TableColumns("image", attribute),
+            kind=kind,
+            layers="auto" if layers is None else layers,
+            views=views,
+            trust_predictions=False,
+            options=options,
+            replace=True,
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -95,8 +94,9 @@ class Work:
             return function(task)
 
         work = asyncio.wrap_future(pool.submit(run))
-        work.add_done_callback(lambda done: done.cancelled() or done.exception())
         leaving = asyncio.create_task(_left(request))
+        for one in (work, leaving):  # what it raises may be asked by nobody
+            one.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait(
                 (work, leaving), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
@@ -104,6 +104,7 @@ class Work:
             if work.done():
                 return work.result()
             if leaving.done():
+                leaving.result()
                 self._metrics.left.inc()
                 raise ProblemError(LEFT, "nothing waits for the answer any more")
             raise busy(
@@ -115,8 +116,6 @@ class Work:
             task.give_up()
             work.cancel()
             leaving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await leaving
 
     def close(self) -> None:
         """Wait for what runs; what has not begun never begins."""

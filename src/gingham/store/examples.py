@@ -118,8 +118,13 @@ class ExampleLog:
         kind: str,
         layers: tuple[str, ...] | str,
         examples: Sequence[Example],
+        *,
+        replace: bool = False,
     ) -> None:
-        """Add examples of one attribute, all or nothing; durable when this returns."""
+        """Add examples of one attribute, or put them in place of all that it has.
+
+        All or nothing; durable when this returns.
+        """
         rows = [
             {
                 "attribute": attribute,
@@ -135,17 +140,13 @@ class ExampleLog:
             for example in examples
             for value, present in example.values.items()
         ]
-        self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        # What a table forgets is forgotten before its examples are added.
+        forgotten = [_forgetting(attribute, None)] if replace else []
+        self._log.append(pa.Table.from_pylist([*forgotten, *rows], schema=_SCHEMA))
 
     def forget(self, attribute: str, value: str | None) -> None:
         """Remove every example of a value, or of the whole attribute."""
-        row = dict.fromkeys(_SCHEMA.names) | {
-            "attribute": attribute,
-            "kind": "",
-            "value": value,
-            "time": time.time(),
-        }
-        self._log.append(pa.Table.from_pylist([row], schema=_SCHEMA))
+        self._log.append(pa.Table.from_pylist([_forgetting(attribute, value)], schema=_SCHEMA))
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
@@ -173,6 +174,12 @@ def add_examples(
         old = known[image_id].values if image_id in known and kind == "multi" else {}
         known[image_id] = replace(example, values={**old, **example.values})
     return Taught(kind, layers, list(known.values()))
+
+
+def _forgetting(attribute: str, value: str | None) -> dict[str, Any]:
+    """Make the row that forgets a value, or the whole attribute."""
+    row = {"attribute": attribute, "kind": "", "value": value, "time": time.time()}
+    return dict.fromkeys(_SCHEMA.names) | row
 
 
 def _forget(attributes: dict[str, Taught], name: str, value: str | None) -> None:

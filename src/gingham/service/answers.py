@@ -1,0 +1,67 @@
+"""The library's results as answers: plain JSON, and nothing that a caller should not see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import Response
+
+from gingham.results import AttributeInfo, Hit, ImagePredictions, TeachResult
+from gingham.service.schemas import TeachAnswer
+from gingham.service.served import ServedCatalogue
+
+
+def as_json(value: Mapping[str, Any], status: int = 200) -> Response:
+    """Make an answer of plain values."""
+    # Escaped, so that file names that are not UTF-8 survive; no result holds NaN.
+    return Response(json.dumps(value, allow_nan=False), status, media_type="application/json")
+
+
+def hits_of(catalogue: ServedCatalogue, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Give hits with the confidence of their tags."""
+    tags = catalogue.tags_of([hit.id for hit in hits])
+    return [
+        hit.to_dict() | {"confidence": confidence, "copies": list(hit.copies)}
+        for hit, (_, confidence) in zip(hits, tags, strict=True)
+    ]
+
+
+def prediction_of(catalogue: ServedCatalogue, prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a prediction, its examples by file and id."""
+    evidence = []
+    for one in prediction["evidence"]:
+        image, image_id = catalogue.evidence_image(one["image"])
+        evidence.append({**one, "image": image, "id": image_id})
+    return {**prediction, "evidence": evidence}
+
+
+def predictions_of(
+    catalogue: ServedCatalogue, image: str, found: ImagePredictions
+) -> dict[str, Any]:
+    """Give the predictions of an image by its id."""
+    said: dict[str, Any] = {
+        "image": image,
+        "predictions": {
+            name: prediction_of(catalogue, one.to_dict()) for name, one in found.predictions.items()
+        },
+    }
+    return said if found.error is None else said | {"error": found.error}
+
+
+def attribute_of(info: AttributeInfo) -> dict[str, Any]:
+    """Give an attribute; of its model only the folder's name."""
+    return info.to_dict() | {"model": info.model and Path(info.model).name}
+
+
+def taught_of(catalogue: ServedCatalogue, result: TeachResult) -> dict[str, Any]:
+    """Give what was learned, without folders of files that are not in the catalogue."""
+    said = {
+        name: value for name, value in result.to_dict().items() if name in TeachAnswer.model_fields
+    }
+    for one in said["contradictions"]:
+        for name in ("image", "against"):
+            one[name] = catalogue.evidence_image(one[name])[0]
+    return said

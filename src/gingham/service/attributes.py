@@ -1,0 +1,125 @@
+"""Routes of attributes: what there is, taught anew, forgotten."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from gingham.service import schemas
+from gingham.service.answers import as_json, attribute_of, taught_of
+from gingham.service.given import read_json
+from gingham.service.openapi import changes, problems
+from gingham.service.problems import (
+    BUSY,
+    CONFLICT,
+    FORBIDDEN,
+    INVALID,
+    MEDIA,
+    NOT_FOUND,
+    UNREADABLE,
+)
+from gingham.service.schemas import AttributeAnswer, AttributesAnswer, TeachAnswer, Teaching
+from gingham.service.state import service_of
+from gingham.service.work import Task
+
+Name = Annotated[str, Path(min_length=1, max_length=1300, examples=["colour"])]
+
+
+def router() -> APIRouter:
+    """Make the routes."""
+    made = APIRouter(prefix="/v1/attributes", tags=["attributes"])
+    made.add_api_route(
+        "", attributes, operation_id="attributes", summary="All attributes.",
+        response_model=AttributesAnswer, responses=problems(BUSY, CONFLICT),
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}", attribute, operation_id="attribute", summary="One attribute.",
+        response_model=AttributeAnswer, responses=problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
+    )  # fmt: skip
+    new: dict[int | str, dict[str, Any]] = {
+        201: {"model": TeachAnswer, "description": "It is new."}
+    }
+    body = {"application/json": {"schema": Teaching.model_json_schema()}}
+    made.add_api_route(
+        "/{name:path}", put, methods=["PUT"], operation_id="teach",
+        summary="Teach an attribute, in place of all that it was taught before.",
+        response_model=TeachAnswer,
+        responses=new | changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA, UNREADABLE),
+        openapi_extra={"requestBody": {"required": True, "content": body}},
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}", delete, methods=["DELETE"], operation_id="forget", status_code=204,
+        summary="Forget an attribute, or one value of it.", response_class=Response,
+        responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, NOT_FOUND),
+    )  # fmt: skip
+    return made
+
+
+async def attributes(request: Request) -> Response:
+    """Describe all attributes: their kind, values, examples, and how many images are tagged."""
+    service = service_of(request)
+    found = await service.work.ask(request, lambda task: service.catalogue.attribute_infos())
+    return as_json({"attributes": {name: attribute_of(one) for name, one in found.items()}})
+
+
+async def attribute(request: Request, name: Name) -> Response:
+    """Describe one attribute."""
+    service = service_of(request)
+
+    def read(task: Task) -> dict[str, Any]:
+        service.catalogue.check_attribute(name)
+        return attribute_of(service.catalogue.attribute_infos()[name])
+
+    return as_json(await service.work.ask(request, read))
+
+
+async def put(request: Request, name: Name) -> Response:
+    """Teach an attribute by examples, images of the catalogue; the same again changes nothing.
+
+    If it cannot be taught, nothing is changed. Then it is applied to every image of the catalogue,
+    unless `apply` is false; without that no image has a tag of it.
+    """
+    service = service_of(request)
+    service.check_writable()
+    teaching = await read_json(request, Teaching)
+
+    def teach(task: Task) -> tuple[bool, dict[str, Any]]:
+        catalogue = service.catalogue
+        there = catalogue.has_attribute(name)
+        result = catalogue.teach_anew(
+            name,
+            teaching.examples,
+            kind=teaching.kind,
+            layers=teaching.layers,
+            views=teaching.views,
+            options=task.options,
+        )
+        said = taught_of(catalogue, result)
+        tags = catalogue.tag([name], options=task.options) if teaching.apply else None
+        return there, said | {"tags": tags and tags.attributes[name]}
+
+    there, said = await service.work.change(request, teach)
+    answer = as_json(said, 200 if there else 201)
+    answer.headers["Location"] = f"/v1/attributes/{quote(said['attribute'], safe='')}"
+    return answer
+
+
+async def delete(
+    request: Request,
+    name: Name,
+    value: Annotated[
+        schemas.Name | None, Query(description="Forget only this value of it.")
+    ] = None,
+) -> Response:
+    """Forget an attribute with its examples, tags and look; an attached one is detached."""
+    service = service_of(request)
+    service.check_writable()
+
+    def forget(task: Task) -> None:
+        service.catalogue.forget(service.catalogue.check_attribute(name), value)
+
+    await service.work.change(request, forget)
+    return Response(status_code=204)

@@ -1,0 +1,313 @@
+"""What requests say and answers give, with examples; names are those of the library's results."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+Id = Annotated[
+    str,
+    Field(
+        pattern="^[0-9a-f]{64}$",
+        description="The SHA-256 of an image file's bytes, in hexadecimal.",
+        examples=[ID],
+    ),
+]
+Ids = Id | Annotated[list[Id], Field(max_length=1000)]
+Weight = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=1300)]
+Crop = Annotated[
+    list[Annotated[float, Field(ge=0, le=1)]],
+    Field(
+        min_length=4,
+        max_length=4,
+        description="Left, top, right, bottom of the part that counts of the only image, in "
+        "fractions of the upright picture.",
+    ),
+]
+Where = Annotated[
+    list[Name],
+    Field(
+        max_length=64,
+        description="Filters: `colour=red`, `colour!=red`; of one attribute several mean or.",
+    ),
+]
+Looks = Annotated[
+    dict[Name, Weight],
+    Field(max_length=64, description="Look: weight. By default every built-in look counts 1."),
+]
+Number = Annotated[int, Field(ge=1, le=1000, description="How many results, or how many a page.")]
+
+
+def listed(ids: str | list[str]) -> list[str]:
+    """Give one id or several as a list."""
+    return [ids] if isinstance(ids, str) else ids
+
+
+def example(**values: Any) -> ConfigDict:
+    """Make the configuration of a model that has an example."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Query(BaseModel):
+    """What a request with images says besides them; what it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Ids = Field(default=[], description="Images of the catalogue, or uploaded a while ago.")
+    crop: Crop | None = None
+
+
+class SearchQuery(Query):
+    """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged."""
+
+    model_config = example(
+        id=ID, looks={"colour": 1.0, "texture": 0.5}, where=["category=dress"], n=20
+    )
+
+    unlike: Ids = Field(default=[], description="Images that results should not look like.")
+    looks: Looks | None = None
+    where: Where = []
+    n: Number = 10
+    min_score: Weight | None = Field(None, description="Leave out what scores less.")
+    cursor: Annotated[str, Field(min_length=1, max_length=500_000)] | None = Field(
+        None, description="Of the page before; it says everything else, which is left out."
+    )
+
+
+class PredictQuery(Query):
+    """A prediction of uploads given as `image`, or of images of the catalogue."""
+
+    model_config = example(id=[ID], attributes=["colour"])
+
+    attributes: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = Field(
+        None, description="Only these; by default all."
+    )
+
+
+class Teaching(BaseModel):
+    """All examples of an attribute."""
+
+    model_config = ConfigDict(extra="forbid", strict=True) | example(
+        kind="single", examples={ID: "red", ID[::-1]: "blue"}
+    )
+
+    examples: Annotated[
+        dict[Id, Name | Annotated[list[Name], Field(max_length=256)]],
+        Field(
+            min_length=2,
+            description="Image of the catalogue: value; of kind `multi` a list of values, where "
+            "`!value` means that it has it not.",
+        ),
+    ]
+    kind: Annotated[str, Field(pattern="^(single|multi)$")] = Field(
+        "single", description="`single`: one value an image; `multi`: any number."
+    )
+    layers: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = Field(
+        None, description="The hidden layers to read; by default those that separate best."
+    )
+    views: bool = Field(True, description="Of few examples, learn mirrored and cropped views, too.")
+    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
+
+
+class Hit(BaseModel):
+    """One result of a search."""
+
+    image: str = Field(description="Its file, as the catalogue knows it.")
+    id: Id
+    score: float = Field(description="The weighted sum of the looks' similarities.")
+    looks: dict[str, float] = Field(description="Look: similarity; 1 for the same image.")
+    attributes: dict[str, str | list[str]] = Field(
+        description="Attribute: value, list of values, or `unknown`."
+    )
+    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+    copies: list[str] = Field(description="Other files with the same bytes.")
+
+
+_HIT = {
+    "image": "/photos/0001.jpg",
+    "id": ID,
+    "score": 1.46,
+    "looks": {"colour": 0.98, "texture": 0.96},
+    "attributes": {"category": "dress"},
+    "confidence": {"category": 0.94},
+    "copies": [],
+}
+
+
+class Hits(BaseModel):
+    """Results, best first."""
+
+    model_config = example(hits=[_HIT])
+
+    hits: list[Hit]
+
+
+class SearchAnswer(Hits):
+    """A page of results, best first."""
+
+    model_config = example(images=[ID], unlike=[], hits=[_HIT], cursor="eyJvZmZzZXQi")
+
+    images: list[Id] = Field(
+        description="The ids of the images searched with: an upload can be named by its own in the "
+        "next searches, for as long as the server remembers it."
+    )
+    unlike: list[Id] = Field(description="The same of those not to look like.")
+    cursor: str | None = Field(description="Gives the next page; null if this is the last.")
+
+
+class Evidence(BaseModel):
+    """An example that supports a prediction."""
+
+    image: str = Field(description="Its file; without folders if it is not in the catalogue.")
+    id: Id | None = Field(description="Null if it is not in the catalogue.")
+    value: str | list[str]
+    distance: float
+
+
+class Prediction(BaseModel):
+    """What an attribute predicts."""
+
+    value: str | list[str] | None = Field(description="Null: unknown.")
+    confidence: float = Field(description="Calibrated probability that it is right, 0 to 1.")
+    values: dict[str, float] = Field(description="Value: calibrated probability, highest first.")
+    evidence: list[Evidence] = Field(description="The nearest examples, nearest first.")
+
+
+_PREDICTION = {
+    "value": "red",
+    "confidence": 0.97,
+    "values": {"red": 0.97, "blue": 0.02},
+    "evidence": [{"image": "/photos/0001.jpg", "id": ID, "value": "red", "distance": 0.4}],
+}
+
+
+class ImagePrediction(BaseModel):
+    """All predictions of one image, or why there are none."""
+
+    image: Id
+    predictions: dict[str, Prediction] = Field({}, description="Attribute: prediction.")
+    error: str | None = Field(None, description="Why there are none, or some are missing.")
+
+
+class PredictAnswer(BaseModel):
+    """Predictions in the order of the images: the ids first, then the uploads."""
+
+    model_config = example(results=[{"image": ID, "predictions": {"colour": _PREDICTION}}])
+
+    results: list[ImagePrediction]
+
+
+class ImageAnswer(BaseModel):
+    """One image of the catalogue."""
+
+    model_config = example(
+        id=ID,
+        image="/photos/0001.jpg",
+        copies=[],
+        attributes={"category": "dress"},
+        confidence={"category": 0.94},
+    )
+
+    id: Id
+    image: str = Field(description="Its file, as the catalogue knows it.")
+    copies: list[str] = Field(description="Other files with the same bytes.")
+    attributes: dict[str, str | list[str]] = Field(
+        description="Attribute: value, list of values, or `unknown`; of those that are tagged."
+    )
+    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+
+
+class Explanation(BaseModel):
+    """Why one value, and where; `overlay` shows it on the picture."""
+
+    attribute: str
+    value: str
+    confidence: float
+    prediction: Prediction
+    example: bool = Field(description="Whether the attribute was taught with the picture.")
+    method: str
+    score: float
+    layers: dict[str, float] = Field(description="Hidden layer: its share of the map.")
+    box: list[float] = Field(description="What was read of the picture, in fractions.")
+    hottest: list[float] = Field(description="What speaks most for it: fractions from left, top.")
+    overlay: str = Field(description="A JPEG as a `data:` address.")
+
+
+class ExplainAnswer(BaseModel):
+    """Explanations of one image, attribute by attribute."""
+
+    image: Id
+    explanations: list[Explanation]
+
+
+class FacetsAnswer(BaseModel):
+    """Number of images per value, among those that match the filters."""
+
+    model_config = example(images=30, attributes={"colour": {"red": 20, "unknown": 10}})
+
+    images: int
+    attributes: dict[str, dict[str, int]]
+
+
+class AttributeAnswer(BaseModel):
+    """One attribute."""
+
+    model_config = example(
+        kind="single", values=["blue", "red"], examples=40, layers=["stem"], tagged=30, model=None
+    )
+
+    kind: str
+    values: list[str]
+    examples: int = Field(description="Images that it was taught with.")
+    layers: list[str] = Field(description="The hidden layers that it reads.")
+    tagged: int = Field(description="Images with an answer of the attribute as it is now.")
+    model: str | None = Field(
+        description="The folder's name of the trained model that answers; null if it is taught."
+    )
+
+
+class AttributesAnswer(BaseModel):
+    """All attributes by name."""
+
+    attributes: dict[str, AttributeAnswer]
+
+
+class Failure(BaseModel):
+    """An image that could not be used, and why."""
+
+    image: str
+    reason: str
+
+
+class Contradiction(BaseModel):
+    """An example whose value contradicts another example."""
+
+    image: str
+    value: str
+    against: str
+    against_value: str
+    reason: str
+
+
+class TeachAnswer(BaseModel):
+    """What was learned."""
+
+    attribute: str
+    kind: str
+    values: list[str]
+    examples: int
+    layers: list[str]
+    accuracy: float | None = Field(description="Cross-validated; null if it could not be.")
+    macro_f1: float | None
+    folds: int
+    unlabelled: int
+    failures: list[Failure]
+    contradictions: list[Contradiction] = Field(description="Pairs of examples to check.")
+    seconds: float
+    tags: dict[str, int] | None = Field(
+        description="Value: number of images that have it now; null if it was not applied."
+    )

@@ -1,0 +1,106 @@
+"""The OpenAPI document holds: no answer of 5xx, and every answer is as described."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra service is not installed")
+pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gingham.service.app import create_app
+from gingham.service.serve import address_of, listen
+from gingham.service.served import ServedCatalogue
+from serving import make
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+GENERATED = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@contextlib.contextmanager
+def listening(shop: ServedCatalogue) -> Iterator[str]:
+    """Serve a catalogue from a thread, on a port of its own."""
+    with listen("127.0.0.1", 0) as opened:
+        config = uvicorn.Config(create_app(shop), log_level="warning", lifespan="on")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]})
+        thread.start()
+        try:
+            until = time.monotonic() + 30
+            while not server.started:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            yield address_of(opened)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]) -> set[int]:
+    """Send generated requests to one operation; give the statuses of the answers."""
+    statuses = set()
+
+    @GENERATED
+    @given(operation.as_strategy(mode), st.booleans(), st.sampled_from([*known, "0" * 64]))
+    def check(case: Any, real: bool, image: str) -> None:
+        # What is generated names images that are there, too, and no looks and filters that are not.
+        if real and "id" in case.path_parameters:
+            case.path_parameters["id"] = image
+        if real and case.media_type == "application/json" and operation.method == "post":
+            kept = case.body if isinstance(case.body, dict) else {}
+            case.body = {"id": image} | {k: v for k, v in kept.items() if k in ("crop", "n")}
+        response = case.call(base_url=address)
+        statuses.add(response.status_code)
+        case.validate_response(response, checks=CHECKS)
+
+    check()
+    return statuses
+
+
+def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
+    with make(tmp_path, each=3) as shop, listening(shop) as address:
+        known = list(shop.images())
+        schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+        statuses: dict[str, set[int]] = {}
+        for found in schema.get_all_operations():
+            operation: Any = found.ok()  # type: ignore[union-attr, unused-ignore]
+            statuses[operation.label] = try_out(operation, GenerationMode.POSITIVE, address, known)
+            if operation.method != "get" or list(operation.iter_parameters()):
+                statuses[operation.label] |= try_out(
+                    operation, GenerationMode.NEGATIVE, address, known
+                )
+    assert len(statuses) == 14
+    for label, seen in statuses.items():
+        # To be taught, images must be named that are there; what is not there cannot be forgotten.
+        assert seen & {200, 204} or label.endswith("/v1/attributes/{name}"), (label, seen)

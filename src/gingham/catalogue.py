@@ -16,6 +16,7 @@ from gingham.operations.attach import attach
 from gingham.operations.export import export_table
 from gingham.operations.forget import forget
 from gingham.operations.ingest import ingest
+from gingham.operations.opening import changing
 from gingham.operations.predict import predict
 from gingham.operations.query import read_examples
 from gingham.operations.sheet import write_sheet
@@ -33,7 +34,6 @@ from gingham.results import (
     TeachResult,
 )
 from gingham.sources import find_images
-from gingham.turns import in_turn
 
 
 class Catalogue(Upkeep):
@@ -80,11 +80,12 @@ class Catalogue(Upkeep):
         InputError
             If a source does not exist or contains no files.
         """
+        self._check_writable()
         walk = find_images(sources, exclude=self.folder)
         with self._indexing:
             return ingest(self._truth, walk, list(images), options)
 
-    @in_turn
+    @changing
     def teach(
         self,
         attribute: str,
@@ -135,7 +136,7 @@ class Catalogue(Upkeep):
             options=options,
         )
 
-    @in_turn
+    @changing
     def forget(self, attribute: str, value: str | None = None) -> None:
         """Delete an attribute, or one value of it, with its examples, tags and look.
 
@@ -218,7 +219,7 @@ class Catalogue(Upkeep):
         explainer.check(values)
         return explainer.explain(given, values)
 
-    @in_turn
+    @changing
     def tag(
         self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
     ) -> TagResult:
@@ -236,7 +237,7 @@ class Catalogue(Upkeep):
         """
         return tag(self._truth, self._attributes, attributes, options)
 
-    @in_turn
+    @changing
     def attach(
         self, model: str | os.PathLike[str], *, attributes: Sequence[str] | None = None
     ) -> AttachResult:

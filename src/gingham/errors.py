@@ -63,6 +63,10 @@ _OFTEN = {
 """Number of an error -> what cannot be done with the file, and what to do."""
 
 
+_DAMAGE = (0, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
+_IN_RUST = re.compile(r"(?:\bos error |\bOs \{ code: )(\d+)")
+
+
 class StorageError(GinghamError, OSError):
     """The system refuses to read or write a file or folder: no space, no permission, ...
 
@@ -73,9 +77,14 @@ class StorageError(GinghamError, OSError):
     def of(cls, error: BaseException, path: str | os.PathLike[str]) -> Self:
         """Say what an error about a file or folder means; libraries in Rust give plain errors."""
         number = error.errno if isinstance(error, OSError) else None
-        if number is None and (found := re.search(r"\bos error (\d+)", str(error))):
+        if number is None and (found := _IN_RUST.search(str(error))):
             number = int(found[1])
         return cls(number or 0, os.strerror(number) if number else str(error), os.fspath(path))
+
+    @property
+    def damage(self) -> bool:
+        """Whether the file may be to blame, and not the state that the system is in."""
+        return (self.errno or 0) in _DAMAGE
 
     def __str__(self) -> str:
         what, advice = _OFTEN.get(self.errno or 0, ("used", "check it, then run the command again"))

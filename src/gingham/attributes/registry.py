@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.taught import TaughtAttribute, stamp_of
-from gingham.errors import CatalogueError, InputError
+from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.names import did_you_mean, folder_name
 from gingham.store.attached import Attached
 from gingham.store.examples import Taught
@@ -26,6 +27,8 @@ from gingham.store.features import ImageId
 from gingham.store.files import replacing
 from gingham.store.truth import Truth
 from gingham.turns import in_turn
+
+logger = logging.getLogger(__name__)
 
 _PREDICTIONS = pa.schema(
     [
@@ -175,13 +178,18 @@ class Attributes:
 
     def _fit(self, name: str, taught: Taught) -> TaughtAttribute:
         attribute = fit(self._truth, name, taught).attribute
-        self.keep(attribute)
+        try:
+            with self.keeping(attribute):
+                pass
+        except StorageError as error:
+            logger.warning("%s; until then the attribute is fitted again when needed", error)
         return attribute
 
-    @in_turn
-    def keep(self, attribute: TaughtAttribute) -> None:
-        """Put an attribute on disk."""
-        attribute.save(self._path(attribute.name) / "attribute.npz")
+    @contextlib.contextmanager
+    def keeping(self, attribute: TaughtAttribute) -> Iterator[None]:
+        """Put an attribute on disk; nothing changes if that fails, or what is done meanwhile."""
+        with attribute.saving(self._path(attribute.name) / "attribute.npz"):
+            yield
         self._ready[attribute.name] = attribute
 
     def attach(self, attributes: Sequence[Attached]) -> None:
@@ -248,7 +256,8 @@ class Attributes:
         """Fit every taught attribute again from its examples; tags are kept."""
         self._ready.clear()
         for name, taught in self.taught().items():
-            self._fit(name, taught)
+            with self.keeping(fit(self._truth, name, taught).attribute):
+                pass
 
     def verify(self) -> list[str]:
         """Say which examples have no features, and which models have moved or changed."""

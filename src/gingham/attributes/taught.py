@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from gingham.backbones.table import FOREGROUND, FeatureConfig
 from gingham.errors import CatalogueError, InputError
 from gingham.results import Evidence, Prediction
 from gingham.store.examples import Taught
-from gingham.store.files import replace_file
+from gingham.store.files import replacing
 
 VERSION = 2
 """Recipe version; bump to force refitting."""
@@ -140,8 +142,9 @@ class TaughtAttribute:
             found.append(HeatMap(value, float(scores[row]), heats[row], layers))
         return found
 
-    def save(self, path: Path) -> None:
-        """Write it to one `.npz` file without pickles."""
+    @contextlib.contextmanager
+    def saving(self, path: Path) -> Iterator[None]:
+        """Write it to one `.npz` file without pickles, durable if nothing is raised meanwhile."""
         head = {
             "name": self.name,
             "kind": self.kind,
@@ -151,7 +154,12 @@ class TaughtAttribute:
         }
         arrays = self.voter.to_arrays()
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        replace_file(path, lambda p: _savez(p, {"head": text, **arrays}))
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, head=text, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            yield
 
     @classmethod
     def load(cls, path: Path) -> TaughtAttribute:
@@ -197,8 +205,3 @@ def stamp_of(config: FeatureConfig, taught: Taught) -> str:
     ]
     state = json.dumps([VERSION, config.fingerprint, taught.kind, taught.layers, said])
     return hashlib.sha256(state.encode()).hexdigest()[:16]
-
-
-def _savez(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

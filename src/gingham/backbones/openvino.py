@@ -18,7 +18,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ from gingham.backbones.table import (
     get_backbone,
     split_pooling,
 )
-from gingham.errors import BackboneError, require_extra
+from gingham.errors import BackboneError, StorageError, require_extra
+from gingham.store.files import make_folder, reserve
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,17 @@ def cache_folder() -> Path:
         return Path(folder)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "gingham"
+
+
+def _usable_cache() -> Path | None:
+    """Make the cache folder; None where that is refused, or the user has no home."""
+    try:
+        folder = cache_folder()
+        make_folder(folder / "compiled")
+    except (StorageError, RuntimeError) as error:
+        logger.info("%s; networks are not kept: set GINGHAM_CACHE to a folder of yours", error)
+        return None
+    return folder
 
 
 def import_openvino() -> Any:
@@ -100,7 +112,8 @@ class OpenVinoRuntime:
     @cached_property
     def _core(self) -> Any:
         core = import_openvino().Core()
-        core.set_property({"CACHE_DIR": str(cache_folder() / "compiled")})
+        if folder := _usable_cache():
+            core.set_property({"CACHE_DIR": str(folder / "compiled")})
         return core
 
     def _graph(self) -> Any:
@@ -214,7 +227,7 @@ def _default(weights: str | Path | None) -> Built:
 
 def _converted(backbone: str, weights: str | Path | None) -> Built:
     """Find the converted network in the cache, or convert it now."""
-    folder = cache_folder() / _cache_key(backbone, weights)
+    folder = (_usable_cache() or Path(_unkept().name)) / _cache_key(backbone, weights)
     config_file = folder / "config.json"
     if not config_file.exists():
         _convert(backbone, weights, folder)
@@ -229,6 +242,12 @@ def _converted(backbone: str, weights: str | Path | None) -> Built:
         return model
 
     return read, config
+
+
+@cache
+def _unkept() -> tempfile.TemporaryDirectory[str]:
+    """Make a cache that goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="gingham-")
 
 
 def _cache_key(backbone: str, weights: str | Path | None) -> str:
@@ -253,7 +272,8 @@ def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
     network, config = build_network(backbone, weights)
     channels = {layer.name: layer.channels for layer in config.hidden}
     config = feature_config(row, config.weights, channels, descriptors=DESCRIPTORS)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    # OpenVINO does not say when there is no room.
+    reserve(folder.parent, sum(4 * tensor.numel() for tensor in network.state_dict().values()))
     # Written beside its place and renamed: another process sees all of it or nothing.
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
     try:

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Self
+from typing import Any, Concatenate, Self
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
-from gingham.errors import CatalogueError
+from gingham.errors import CatalogueError, StorageError
 from gingham.extract import absolute
 from gingham.index.index import Index
 from gingham.operations.search import Searcher
-from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
+from gingham.store.files import TEMPORARY_PREFIX, LocalFiles, refusals
 from gingham.store.header import Header, is_catalogue, migrate
-from gingham.store.lease import CatalogueLock
+from gingham.store.lease import CatalogueLock, lease
 from gingham.store.truth import Truth
+from gingham.turns import P, R, in_turn
+
+logger = logging.getLogger(__name__)
 
 
 def _is_foreign(path: Path) -> bool:
     """Tell whether a file is not just a leftover of a killed `create`."""
     return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
+
+
+def changing(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Do as `in_turn`; refuse where the catalogue's folder can only be read."""
+    taken = in_turn(method)
+
+    @functools.wraps(method)
+    def checked(self: OpenCatalogue, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        self._check_writable()
+        return taken(self, *args, **kwargs)
+
+    return checked
 
 
 class OpenCatalogue:
@@ -40,7 +58,9 @@ class OpenCatalogue:
     _load_model: Callable[[str], Sequence[Attribute]]
     """Opens the folder of a trained model; set by the class above, which may import `training`."""
 
-    def __init__(self, folder: Path, lock: CatalogueLock, runtime: Runtime | None) -> None:
+    def __init__(
+        self, folder: Path, lock: CatalogueLock | StorageError, runtime: Runtime | None
+    ) -> None:
         self.folder = folder
         self._lock = lock
         # Taken in this order; `_turn` by what changes the catalogue, `_searching` by what asks the
@@ -48,14 +68,16 @@ class OpenCatalogue:
         self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
         self._loaded = runtime
         files = LocalFiles(folder)
-        files.sweep()
-        migrate(files)
+        if isinstance(lock, CatalogueLock):
+            files.sweep()
+            migrate(files)
         header = Header.read(files)
         self.config = header.config
         self._weights = header.weights
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._truth = Truth(files, self.config, self._load)
         self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
         self._searcher = Searcher(self._open_index, self._truth, self._attributes)
@@ -113,6 +135,9 @@ class OpenCatalogue:
     ) -> Self:
         """Open a catalogue; no other process can open it until it is closed.
 
+        Where its folder cannot be written to, any number of processes can open it, to read. What is
+        derived and not there is then made in a temporary folder.
+
         Parameters
         ----------
         folder : of the catalogue.
@@ -132,7 +157,7 @@ class OpenCatalogue:
             raise CatalogueError(
                 f"{path} is not a catalogue: create one with gingham index {path} SOURCE", path=path
             )
-        lock = CatalogueLock(path)
+        lock = lease(path)
         try:
             self = cls(path, lock, runtime)
             if backbone is not None and backbone != self.config.backbone:
@@ -153,7 +178,8 @@ class OpenCatalogue:
                 # Other weights make other features: refused now, not after a long walk.
                 self._load()
         except BaseException:
-            lock.release()
+            if isinstance(lock, CatalogueLock):
+                lock.release()
             raise
         return self
 
@@ -161,7 +187,10 @@ class OpenCatalogue:
         """Close the index and release the lock for other processes."""
         with self._searching:
             self._searcher.synced.close()
-        self._lock.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        if isinstance(self._lock, CatalogueLock):
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -177,11 +206,38 @@ class OpenCatalogue:
     def __len__(self) -> int:
         return len(self._truth.locations.images)
 
+    def _check_writable(self) -> None:
+        if isinstance(self._lock, StorageError):
+            raise self._lock
+
+    def _check_room(self) -> None:
+        from gingham.index.embedded.copying import check_room
+
+        self._check_writable()
+        check_room(self.folder / "index")
+
+    def _rebuild_index(self) -> None:
+        with self._searching:
+            self._searcher.synced.close()
+            self._check_room()
+            self._searcher.synced.rebuild()
+
     def _open_index(self) -> Index:
         # What it imports takes time that teaching and tagging need not spend.
+        from gingham.index.embedded.copying import copy_index
         from gingham.index.embedded.index import EmbeddedIndex
 
-        return EmbeddedIndex(self.folder / "index")
+        own = self.folder / "index"
+        try:
+            self._check_room()
+        except StorageError as error:
+            logger.warning("%s; meanwhile searching with a copy in a temporary folder", error)
+            with refusals(Path(tempfile.gettempdir())):
+                self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="gingham-")
+            copy = Path(self._temporary.name) / "index"
+            copy_index(own, copy)
+            return EmbeddedIndex(copy)
+        return EmbeddedIndex(own)
 
     def _load(self) -> Runtime:
         with self._loading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -61,12 +62,13 @@ class SyncedIndex:
     def close(self) -> None:
         """Close the index; it opens again when needed."""
         if self._index is not None:
-            self._index.close()
-            self._index = None
+            index, self._index = self._index, None
+            index.close()
 
     def rebuild(self) -> None:
         """Make the index from nothing."""
-        self._open().reset(self._space.widths)
+        with self._changing():
+            self._open().reset(self._space.widths)
         self.get()
 
     def get(self) -> Index:
@@ -81,8 +83,6 @@ class SyncedIndex:
         }
         if state != wanted:
             logger.info("bringing the search index up to date")
-            if state["images"] is None:
-                index.reset(self._space.widths)
             gone = {
                 look: note
                 for look, note in state["looks"].items()
@@ -90,9 +90,22 @@ class SyncedIndex:
                 and look.removeprefix(TAUGHT_PREFIX) not in self._attributes.names()
             }
             wanted["looks"] = {k: v for k, v in state["looks"].items() if k not in gone}
-            index.apply(self._changes(index, state, wanted, gone))
-            index.commit(wanted)
+            with self._changing():
+                if state["images"] is None:
+                    index.reset(self._space.widths)
+                index.apply(self._changes(index, state, wanted, gone))
+                index.commit(wanted)
         return index
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let go of an index that could not be changed as a whole; it opens as it was committed."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.close()
+            raise
 
     def further(self, look: str) -> dict[str, Any]:
         """Bring a taught look or a descriptor up to date; gives what the state notes of it."""
@@ -120,15 +133,17 @@ class SyncedIndex:
         state = self._state(index)
         note: dict[str, Any] = state["looks"].get(look, {})
         if note.get("stamp") != stamp:
-            index.apply([Drop(look)])
-            index.apply(Fill(look, metric, ids, rows) for ids, rows in vectors)
-            note = {"stamp": stamp}
-            if metric == "l1":
-                ids = index.ids()
-                note["typical"] = typical_distance(
-                    len(ids), lambda rows: index.vectors([ids[row] for row in rows], [look])[look]
-                )
-            index.commit({**state, "looks": state["looks"] | {look: note}})
+            with self._changing():
+                index.apply([Drop(look)])
+                index.apply(Fill(look, metric, ids, rows) for ids, rows in vectors)
+                note = {"stamp": stamp}
+                if metric == "l1":
+                    ids = index.ids()
+                    note["typical"] = typical_distance(
+                        len(ids),
+                        lambda rows: index.vectors([ids[row] for row in rows], [look])[look],
+                    )
+                index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
 
     def missing(self) -> tuple[set[str], set[str]]:

@@ -115,8 +115,9 @@ def teach(
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
         raise InputError(f"no example of {attribute!r} can be used{reason}")
     fitted = fit(truth, attribute, taught)
-    truth.log.append(attribute, kind, chosen, fresh, replace=replace)
-    attributes.keep(fitted.attribute)
+    # The examples are truth only where what is derived of them has found its place.
+    with attributes.keeping(fitted.attribute):
+        truth.log.append(attribute, kind, chosen, fresh, replace=replace)
     scores = fitted.learner
     return TeachResult(
         attribute=attribute,

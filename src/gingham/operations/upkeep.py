@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from gingham.operations.info import info
-from gingham.operations.opening import OpenCatalogue
+from gingham.operations.opening import OpenCatalogue, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
@@ -33,14 +33,13 @@ class Upkeep(OpenCatalogue):
         """
         return self._truth.locations.missing()
 
-    @in_turn
+    @changing
     def rebuild(self) -> None:
         """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
-        with self._searching:
-            self._searcher.synced.rebuild()
+        self._rebuild_index()
 
-    @in_turn
+    @changing
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Remove images, not their files on disk; return the number of files removed.
 
@@ -55,7 +54,7 @@ class Upkeep(OpenCatalogue):
         """
         return remove(self._truth, images, self.folder)
 
-    @in_turn
+    @changing
     def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
         """Follow files that were moved: know those below one folder by their paths below another.
 

@@ -8,9 +8,11 @@ import errno
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 from gingham.errors import CatalogueError, InputError, StorageError
 
@@ -97,9 +99,10 @@ class LocalFiles:
     def delete(self, name: str) -> None:
         """See `Files.delete`."""
         path = self._path(name)
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            _fsync(path.parent)
+        with refusals(path):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _fsync(path.parent)
 
     def sweep(self) -> None:
         """See `Files.sweep`."""
@@ -169,6 +172,32 @@ def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) 
             _fsync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def reserve(folder: Path, size: int) -> None:
+    """Make sure that a folder has room for so many bytes, before something is mapped into memory.
+
+    A process that writes to a mapped file for which there is no room is killed.
+
+    Raises
+    ------
+    StorageError
+        If there is less.
+    """
+    with refusals(folder):
+        free = shutil.disk_usage(folder).free
+        if free < size:
+            said = f"{size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
+            raise StorageError(errno.ENOSPC, said, os.fspath(folder))
+        # A quota is not seen otherwise.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            allocate(file, size)
+
+
+def allocate(file: IO[bytes], size: int) -> None:
+    """Give a file its bytes on the disk, for a start zeros, where the system can."""
+    if hasattr(os, "posix_fallocate") and size:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 @contextlib.contextmanager
@@ -263,9 +292,10 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         make_folder(path.parent)
         with refusals(path):
-            if path.exists():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            path.mkdir(exist_ok=True)
+            try:
+                path.mkdir(exist_ok=True)
+            except FileExistsError:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             _fsync(path.parent)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gingham.errors import CatalogueBusyError
+from gingham.errors import CatalogueBusyError, StorageError
 
 
 class CatalogueLock:
@@ -17,6 +19,8 @@ class CatalogueLock:
     ------
     CatalogueBusyError
         If another process, or another object of this one, holds it; with the process id.
+    StorageError
+        If the folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +33,10 @@ class CatalogueLock:
                 f"catalogue {folder} is in use by process {self._read_holder()}: "
                 "wait until it has finished, or stop it"
             ) from None
-        self._holder.write_text(str(os.getpid()))
+        except OSError as error:
+            raise StorageError.of(error, folder) from error
+        with contextlib.suppress(OSError):  # only a message needs it; the disk may be full
+            self._holder.write_text(str(os.getpid()))
 
     def _read_holder(self) -> str:
         try:
@@ -41,3 +48,19 @@ class CatalogueLock:
         """Release the lock."""
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+
+def lease(folder: Path) -> CatalogueLock | StorageError:
+    """Lock a catalogue, or give the reason why its folder can only be read.
+
+    Raises
+    ------
+    CatalogueBusyError
+        See `CatalogueLock`.
+    """
+    try:
+        return CatalogueLock(folder)
+    except StorageError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return error
+        raise

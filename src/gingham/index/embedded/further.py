@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.descriptors import l1_distances
-from gingham.errors import CatalogueError, InputError
+from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.index.index import Metric
+from gingham.store.files import make_folder, refusals
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -61,21 +62,23 @@ class FurtherLooks:
 
     def fill(self, look: str, metric: Metric, rows: Rows, vectors: Floats) -> None:
         """Write the (N, d) vectors of rows; a look that is not there is made."""
-        self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         file = self._files.get(look) or _File("", metric, vectors.shape[1], 0)
         if look not in self._new:
             # What `listed` last named stays as it was, should the process end before it is saved.
             name = f"{uuid.uuid4().hex}.f32"
-            if file.rows:
-                shutil.copyfile(self._folder / file.name, self._folder / name)
-            else:
-                (self._folder / name).touch()
+            with refusals(self._folder / name):
+                if file.rows:
+                    shutil.copyfile(self._folder / file.name, self._folder / name)
+                else:
+                    (self._folder / name).touch()
             self._files[look] = file = replace(file, name=name)
             self._new.add(look)
         order = np.argsort(rows)
         runs = np.split(order, np.flatnonzero(np.diff(rows[order]) != 1) + 1)
         # By write, not through a mapping: its pages would count as our memory.
-        with (self._folder / file.name).open("r+b") as out:
+        path = self._folder / file.name
+        with refusals(path), path.open("r+b") as out:
             for run in runs if len(rows) else []:
                 out.seek(4 * file.width * int(rows[run[0]]))
                 out.write(vectors[run].astype(np.float32, copy=False).tobytes())
@@ -89,7 +92,8 @@ class FurtherLooks:
     def sync(self) -> None:
         """Make what was written durable."""
         for look in self._new:
-            with (self._folder / self._files[look].name).open("rb") as file:
+            path = self._folder / self._files[look].name
+            with refusals(path), path.open("rb") as file:
                 os.fsync(file.fileno())
         self._new.clear()
 
@@ -179,7 +183,8 @@ class FurtherLooks:
                     raise OSError(f"{size:,} bytes instead of {expected:,}")
                 yield data
         except OSError as error:
-            raise unreadable(path, error) from None
+            refused = StorageError.of(error, path)
+            raise (unreadable(path, error) if refused.damage else refused) from None
 
 
 def compare(metric: Metric, vector: Floats, rows: Floats) -> Floats:

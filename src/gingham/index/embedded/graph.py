@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
+
+from gingham.errors import StorageError
+from gingham.store.files import reserve
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -16,12 +21,16 @@ _VECTOR = "looks"
 # Recall@10, every slider tried: 1.000 at 16,000 images (2 ms), 0.97 to 1.00 at 200,000 (3.5 ms).
 _SEARCH_WIDTH = 512
 _RECYCLE_BYTES = 16 << 20  # a mapped file counts as our memory until it is closed
+ROOM = 96 << 20
+"""Bytes that Edge maps at a time (files of 1 MB to 32 MB, with holes), whatever a shard holds."""
 
 
 class Graph:
     """A shard that holds vectors and nothing else; the caller must hold the lock.
 
-    Edge's errors come as they are: plain `Exception`, or a `BaseException` for a Rust panic.
+    Edge maps its files into memory: there must be room for them before they grow, or the process
+    is killed. Where the system refuses something it is a `StorageError`; Edge's other errors come
+    as they are: plain `Exception`, or a `BaseException` for a Rust panic.
 
     Parameters
     ----------
@@ -30,12 +39,18 @@ class Graph:
     """
 
     def __init__(self, folder: Path, *, create_width: int | None = None) -> None:
-        self._folder = str(folder)
+        self._folder = folder
         self._unflushed = 0
         if create_width is None:
-            self._shard = edge.EdgeShard.load(self._folder)
+            self._load()
         else:
-            self._shard = edge.EdgeShard.create(self._folder, _config(create_width))
+            reserve(folder.parent, ROOM)
+            with _refusals(folder):
+                self._shard = edge.EdgeShard.create(str(folder), _config(create_width))
+
+    def _load(self) -> None:
+        with _refusals(self._folder):
+            self._shard = edge.EdgeShard.load(str(self._folder))
 
     @classmethod
     def create(cls, folder: Path, width: int) -> Self:
@@ -44,16 +59,24 @@ class Graph:
 
     def close(self) -> None:
         """Flush and let go of the files."""
-        self._shard.flush()
-        self._shard.close()
+        with _refusals(self._folder):
+            try:
+                self._shard.flush()
+            finally:
+                self._shard.close()
 
     def flush(self) -> None:
         """Make all changes durable."""
-        self._shard.flush()
+        with _refusals(self._folder):
+            self._shard.flush()
 
     def optimise(self) -> bool:
         """Build the graph over what was added; says whether there was something to do."""
-        return self._shard.optimize()
+        # At most every vector is written once more, with its links.
+        held = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+        reserve(self._folder, held + ROOM)
+        with _refusals(self._folder):
+            return self._shard.optimize()
 
     def put(self, rows: Rows, vectors: Floats) -> None:
         """Add or replace (N, width) vectors."""
@@ -65,16 +88,20 @@ class Graph:
                     rows[start : start + 512].tolist(), ready[start : start + 512], strict=True
                 )
             ]
-            self._shard.update(edge.UpdateOperation.upsert_points(batch))
+            if not self._unflushed:
+                reserve(self._folder, ROOM)
+            with _refusals(self._folder):
+                self._shard.update(edge.UpdateOperation.upsert_points(batch))
             self._unflushed += len(batch) * ready[0].nbytes
             if self._unflushed > _RECYCLE_BYTES:
                 self.close()
-                self._shard = edge.EdgeShard.load(self._folder)
+                self._load()
                 self._unflushed = 0
 
     def delete(self, rows: list[int]) -> None:
         """Remove vectors; rows that are not there are passed over."""
-        self._shard.update(edge.UpdateOperation.delete_points(list(rows)))
+        with _refusals(self._folder):
+            self._shard.update(edge.UpdateOperation.delete_points(list(rows)))
 
     def __len__(self) -> int:
         return self._shard.count(edge.CountRequest())
@@ -112,6 +139,18 @@ class Graph:
         points: list[Any] = list(self._shard.query(request))
         rows = np.fromiter((point.id for point in points), np.int64, len(points))
         return rows, np.fromiter((point.score for point in points), np.float32, len(points))
+
+
+@contextlib.contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Tell a `StorageError` from Edge's other errors."""
+    try:
+        yield
+    except BaseException as error:  # a panic in Rust is no Exception
+        refused = StorageError.of(error, folder)
+        if refused.damage:
+            raise
+        raise refused from error
 
 
 def _config(width: int) -> edge.EdgeConfig:

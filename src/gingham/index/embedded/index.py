@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from gingham.errors import CatalogueBusyError, InputError, ShapeError
+from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageError
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.graph import Floats, Graph, Rows
 from gingham.index.embedded.rows import Table
@@ -40,6 +40,7 @@ from gingham.index.index import (
     Upsert,
 )
 from gingham.results import Facets
+from gingham.store.files import make_folder, refusals
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +61,12 @@ class EmbeddedIndex:
     ------
     CatalogueBusyError
         If another process holds the index.
+    StorageError
+        If the folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         # Without its log, Edge lets a second process in.
         self._lock = FileLock(folder / "lock", thread_local=False)
@@ -71,6 +74,8 @@ class EmbeddedIndex:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise CatalogueBusyError(f"another process holds the index {folder} open") from None
+        except OSError as error:
+            raise StorageError.of(error, folder) from error
         self._mark = folder / "changed"
         self._graph: Graph | None = None
         self._changed = False
@@ -289,7 +294,8 @@ class EmbeddedIndex:
     def _touch(self) -> None:
         """Note on disk, before the first change of vectors, that they are not yet committed."""
         if not self._changed:
-            self._mark.touch()
+            with refusals(self._mark):
+                self._mark.touch()
             self._changed = True
 
     def _load(self) -> None:
@@ -302,9 +308,12 @@ class EmbeddedIndex:
                 if len(self._graph) == len(self._table.rows):
                     return
                 raise ValueError(f"{len(self._graph)} vectors of {len(self._table.rows)} images")
-            except (KeyboardInterrupt, SystemExit):
+            except (KeyboardInterrupt, SystemExit, MemoryError):
                 raise
             except BaseException as error:  # a panic in Rust is no Exception
+                refused = StorageError.of(error, self._folder)
+                if not refused.damage:
+                    raise refused from error
                 logger.warning("%s: rebuilding it now", unreadable(self._folder, error))
         # A shard killed while it was written may find points that it does not list: what the
         # table does not name cannot be trusted to be dropped.

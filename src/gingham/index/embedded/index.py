@@ -151,7 +151,7 @@ class EmbeddedIndex:
                 scanned[i] = self._further.compare(term.look, term.vector, len(mask))
                 extra += np.float32(term.weight) * scanned[i]
         rows, scores = self._best(vector, extra, bool(scanned), mask, query.n)
-        kept = scores >= query.min_score
+        kept = scores >= np.float64(query.min_score)  # in float32 it might be rounded to 0
         rows, scores = rows[kept], scores[kept]
         return self._matches(query.terms, rows, scores, scanned)
 

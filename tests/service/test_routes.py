@@ -362,11 +362,27 @@ def test_an_attribute_is_taught_replaced_and_forgotten(tmp_path: Path) -> None:
         assert set(opened.attribute_infos()) == {"colour"}
 
 
+def test_an_image_is_removed_and_its_file_stays(tmp_path: Path) -> None:
+    with make(tmp_path, each=2) as shop, client(shop) as http:
+        image = id_of(shop, "red0")
+        assert http.get(f"/v1/images/{image}/thumbnail").status_code == 200
+        assert http.delete(f"/v1/images/{image}").status_code == 204
+        for rest in ("", "/thumbnail", "/neighbours"):
+            check_problem(http.get(f"/v1/images/{image}{rest}"), 404)
+        check_problem(http.delete(f"/v1/images/{image}"), 404)
+        other = id_of(shop, "red1")
+        hits = http.post("/v1/search", json={"id": other, "n": 9}).json()["hits"]
+        assert len(hits) == len(shop) == 5
+        assert image not in [hit["id"] for hit in hits]
+    assert (tmp_path / "photos" / "red0.jpg").exists()
+
+
 def test_a_server_that_is_read_only_changes_nothing(shop: ServedCatalogue) -> None:
     with client(shop, read_only=True) as http:
         body = {"examples": dict.fromkeys(list(shop.images())[:2], "x")}
         check_problem(http.put("/v1/attributes/new", json=body), 403, "--read-only")
         check_problem(http.delete("/v1/attributes/colour"), 403)
+        check_problem(http.delete(f"/v1/images/{id_of(shop, 'red0')}"), 403)
         assert list(http.get("/v1/attributes").json()["attributes"]) == ["colour"]
 
 
@@ -387,8 +403,8 @@ def test_an_empty_catalogue(tmp_path: Path, upload: bytes) -> None:
         client(shop) as http,
     ):
         assert http.post("/v1/search", files={"image": ("a", upload)}).json()["hits"] == []
-        (one,) = http.post("/v1/predict", files={"image": ("a", upload)}).json()["results"]
-        assert one["predictions"] == {}
+        predicted = http.post("/v1/predict", files={"image": ("a", upload)})
+        check_problem(predicted, 422, "no attribute is taught yet")
         assert http.get("/v1/facets").json() == {"images": 0, "attributes": {}}
         assert http.get("/v1/attributes").json() == {"attributes": {}}
 

@@ -12,8 +12,16 @@ from gingham.errors import ImageError
 from gingham.index.sliders import parse_looks
 from gingham.service import schemas
 from gingham.service.answers import as_json, hits_of, prediction_of
-from gingham.service.openapi import problems
-from gingham.service.problems import BUSY, CONFLICT, INVALID, MISSING, NOT_FOUND, UNREADABLE
+from gingham.service.openapi import changes, problems
+from gingham.service.problems import (
+    BUSY,
+    CONFLICT,
+    FORBIDDEN,
+    INVALID,
+    MISSING,
+    NOT_FOUND,
+    UNREADABLE,
+)
 from gingham.service.schemas import ExplainAnswer, Hits, ImageAnswer
 from gingham.service.searching import Filters
 from gingham.service.state import Service, service_of
@@ -39,6 +47,11 @@ def router() -> APIRouter:
         "", image, operation_id="image", summary="An image: its file and its tags.",
         response_model=ImageAnswer, responses=problems(BUSY, INVALID, NOT_FOUND),
     )  # fmt: skip
+    made.add_api_route(
+        "", remove, methods=["DELETE"], operation_id="remove", status_code=204,
+        summary="Take an image out of the catalogue.", response_class=Response,
+        responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, NOT_FOUND),
+    )  # fmt: skip
     jpeg = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
     made.add_api_route(
         "/thumbnail", thumbnail, operation_id="thumbnail", summary="A small copy of an image.",
@@ -63,12 +76,23 @@ async def image(request: Request, id: ImageId) -> Response:
     service = service_of(request)
 
     def read(task: Task) -> dict[str, Any]:
-        first, copies = service.catalogue.file_of(service.catalogue.check_image(id))
+        first, copies = service.catalogue.file_of(id)
         ((attributes, confidence),) = service.catalogue.tags_of([id])
         said = {"id": id, "image": first, "copies": copies}
         return said | {"attributes": attributes, "confidence": confidence}
 
     return as_json(await service.work.ask(request, read))
+
+
+async def remove(request: Request, id: ImageId) -> Response:
+    """Take an image out of the catalogue; its files stay where they are.
+
+    Attributes that were taught with it keep it as an example.
+    """
+    service = service_of(request)
+    service.check_writable()
+    await service.work.change(request, lambda task: service.catalogue.remove_image(id))
+    return Response(status_code=204)
 
 
 async def thumbnail(request: Request, id: ImageId, size: Side = 256) -> Response:

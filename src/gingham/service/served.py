@@ -18,7 +18,7 @@ from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
-from gingham.options import ReadOptions
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.parts import Part
 from gingham.results import AttributeInfo, Hit, TeachResult
 from gingham.service.given import Given, Upload
@@ -73,7 +73,8 @@ class ServedCatalogue(Catalogue):
         buffer = io.BytesIO()
         side = self.config.preprocess.size
         Image.new("RGB", (side, side)).save(buffer, "BMP")
-        for _ in self.predict([buffer.getvalue()], attributes=()):
+        layers = tuple(self.config.widths)
+        for _ in self._truth.features_of([buffer.getvalue()], layers, DEFAULTS):
             pass
         self.facets()
 
@@ -100,8 +101,26 @@ class ServedCatalogue(Catalogue):
         return name in self._attributes.answering()
 
     def stored(self, image: str) -> StoredImage:
-        """Give an id of the catalogue as something that can be read."""
-        return self._truth.stored(bytes.fromhex(image))
+        """Give an id of the catalogue as something that can be read.
+
+        Raises
+        ------
+        ProblemError
+            If it is not there.
+        """
+        with self._searching:
+            return self._truth.stored(bytes.fromhex(self.check_image(image)))
+
+    def remove_image(self, image: str) -> None:
+        """Take an image out of the catalogue, while nothing is searched.
+
+        Raises
+        ------
+        ProblemError
+            If it is not there.
+        """
+        with self._turn, self._searching:
+            self.remove([self.check_image(image)])
 
     def check_attribute(self, name: str) -> str:
         """Return the name of an attribute if it is there.
@@ -119,8 +138,14 @@ class ServedCatalogue(Catalogue):
         return name
 
     def file_of(self, image: str) -> tuple[str, list[str]]:
-        """Give the file of an id of the catalogue, and other files with the same bytes."""
-        first, *copies = self._truth.locations.images[bytes.fromhex(image)]
+        """Give the file of an id of the catalogue, and other files with the same bytes.
+
+        Raises
+        ------
+        ProblemError
+            If it is not there.
+        """
+        first, *copies = self.stored(image).files
         return first, copies
 
     def example(
@@ -153,7 +178,7 @@ class ServedCatalogue(Catalogue):
             return name, features
         whole: StoredImage | Upload
         if known is not None:
-            whole = self._truth.stored(known)
+            whole = self.stored(name)
         elif isinstance(image, str):
             raise InputError(
                 f"no image {name}: it is not in the catalogue, and if it was uploaded, it is no "
@@ -194,8 +219,8 @@ class ServedCatalogue(Catalogue):
     def evidence_image(self, name: str) -> tuple[str, str | None]:
         """Name an example for a caller: its file and its id, or only the end of a foreign path."""
         image_id = self._truth.image_id(name) or self._truth.locations.files.get(name)
-        if image_id is not None and image_id in self._truth.locations.images:
-            return self._truth.locations.images[image_id][0], image_id.hex()
+        if image_id is not None and (files := self._truth.locations.images.get(image_id)):
+            return files[0], image_id.hex()
         return Path(name).name, None
 
     def thumbnail(self, image: str, size: int, options: ReadOptions) -> bytes:
@@ -249,7 +274,7 @@ class ServedCatalogue(Catalogue):
             self._attributes,
             attribute,
             examples,
-            TableColumns("image", attribute),
+            TableColumns(),
             kind=kind,
             layers="auto" if layers is None else layers,
             views=views,

@@ -82,7 +82,7 @@ def test_a_cell_that_is_gone_says_so(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
         read_file(tmp_path / "u.csv#image/2")
     assert columns(table) == ["image", "colour"]
-    assert read_table(table, ["image"])[3] == {"image": "t.parquet#image/3"}
+    assert read_table(table, ["image"]).rows[3] == {"image": "t.parquet#image/3"}
 
 
 def test_one_list_of_words_means_unknown_everywhere(tmp_path: Path) -> None:
@@ -115,7 +115,8 @@ def test_cells_are_read_alike() -> None:
     assert read_cell([" a ", None, "unknown"]) == (("a",), ["", "unknown"])
     assert read_cell([]) == ((), [])
     assert read_cell([None]) == (None, [""])
-    assert read_cell(float("nan"), unknown={""}) == (None, ["nan"])
+    assert read_cell(float("nan"), unknown={""}) == (None, [""])
     assert read_cell(3) == (("3",), [])
+    assert read_cell("True| FALSE|yes") == (("true", "false", "yes"), [])
     with pytest.raises(InputError, match="is not printable UTF-8 text"):
         read_cell("a\x07")

@@ -213,8 +213,7 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
         find_images([tmp_path / "t.csv"])
     assert "\\udc" not in ascii(str(refused.value))
     (tmp_path / "t.csv").write_text("image;colour\na.jpg;red\n")
-    with pytest.raises(InputError, match="columns are separated by ';'; save the file with commas"):
-        find_images([tmp_path / "t.csv"])
+    assert find_images([tmp_path / "t.csv"]).images == [str(tmp_path / "a.jpg")]
     touch(tmp_path / "t.xlsx")
     with pytest.raises(InputError, match=r"expected a \.csv or \.parquet"):
         read_table(tmp_path / "t.xlsx", [])
@@ -308,11 +307,12 @@ def test_a_table_in_which_cells_would_get_lost_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="two of its columns are called 'gender': rename one"):
         read_table(path, ["image"])
     path.write_text("image,season\na.jpg,Fall\nb.jpg,Fall,Summer\n")
-    with pytest.raises(InputError, match="row 2 below the header has 3 cells for 2 columns"):
-        read_table(path, ["image"])
+    assert read_table(path, ["image"]).bad == {
+        3: "3 cells for 2 columns: put quotes around a cell that holds ','"
+    }
     # What a spreadsheet leaves at the end of a line, and a short line.
     path.write_text("image,season,,\na.jpg,Fall,,,,\nb.jpg\n")
-    rows = read_table(path, None)
+    rows = read_table(path, None).rows
     assert rows[0] == {"image": "a.jpg", "season": "Fall", "": ""}
     assert [row["season"] for row in rows] == ["Fall", None]
     columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]

@@ -98,6 +98,7 @@ class Catalogue(Upkeep):
         layers: str | Sequence[str] = "auto",
         views: bool = True,
         trust_predictions: bool = False,
+        skip_bad_rows: bool = False,
         options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
         """Teach an attribute by examples, or add examples and values to it.
@@ -115,7 +116,7 @@ class Catalogue(Upkeep):
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
         views : also learn from mirrored and cropped views where a value has few examples.
         trust_predictions : take a table of predictions (with a column `VALUE_confidence`), too.
-        options : see `index`.
+        skip_bad_rows, options : leave out rows that cannot be used; see `index`.
 
         Raises
         ------
@@ -133,6 +134,7 @@ class Catalogue(Upkeep):
             layers=layers,
             views=views,
             trust_predictions=trust_predictions,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
 

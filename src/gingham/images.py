@@ -20,7 +20,7 @@ from gingham.decoding.pixels import to_srgb, upright
 from gingham.decoding.signatures import HEAD, LARGE, check_head
 from gingham.errors import ImageError, InputError
 from gingham.options import MAX_PIXELS
-from gingham.tables import read_embedded
+from gingham.tables import read_embedded, why_missing
 
 
 class Readable(Protocol):
@@ -75,7 +75,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
     except FileNotFoundError:
         if (embedded := read_embedded(os.fspath(path))) is None:
-            raise ImageError("no such file: check the path") from None
+            raise ImageError(why_missing(path)) from None
         check_head(embedded[:HEAD])
         yield io.BytesIO(embedded)
     except PermissionError:

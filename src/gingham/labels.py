@@ -9,10 +9,10 @@ from typing import Any
 
 from gingham.errors import InputError
 from gingham.images import image_name, in_memory
-from gingham.names import SEPARATOR
-from gingham.results import Failure
+from gingham.names import SEPARATOR, check_value
+from gingham.results import BadRow, Failure
 from gingham.sources import find_images
-from gingham.tables import read_table, resolve
+from gingham.tables import plain, read_table, resolve
 
 UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
 """Words that mean, in upper or lower case, that nothing is known, as an empty cell does. `none` is
@@ -51,6 +51,7 @@ class Labels:
     unlabelled: int
     failures: list[Failure] = field(default_factory=list)
     listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 def read_labels(
@@ -60,16 +61,18 @@ def read_labels(
     value_column: str,
     image_column: str = "image",
     group_column: str | None = None,
+    skip_bad_rows: bool = False,
 ) -> Labels:
     """Read examples from a table, or from a folder whose subfolders are the values.
 
     A cell of kind `multi` holds several values, `red|blue` (or a list in Parquet); `!red` says
-    that the image is not red. Cells and values that mean "not known" are counted.
+    that the image is not red. Every row of a table is a label, unlabelled (it has no image, or its
+    value means "not known"), or bad.
 
     Raises
     ------
     InputError
-        If there is nothing to read, or a column is missing.
+        If there is nothing to read, a column is missing, or rows are bad and not to be skipped.
     """
     if examples.is_dir():
         if group_column is not None:
@@ -78,15 +81,26 @@ def read_labels(
     if not examples.exists():
         raise InputError(f"examples {examples} do not exist: give a folder of folders, or a table")
     columns = [image_column, value_column] + ([group_column] if group_column else [])
-    rows, unlabelled = [], 0
-    for row in read_table(examples, columns):
-        values = _values(row[value_column], kind)
-        if not values or row[image_column] in (None, ""):
-            unlabelled += 1
-            continue
-        group = group_of(row[group_column]) if group_column else None
-        rows.append(Label(resolve(row[image_column], examples.parent), values, group))
-    return Labels(rows, unlabelled)
+    table = read_table(examples, columns)
+    rows, unlabelled, bad = [], 0, {}
+    for number, row in table.good():
+        try:
+            values = _values(row[value_column], kind)
+            for value in values:
+                check_value(value_column, value, kind)
+            if not values or is_blank(row[image_column]):
+                unlabelled += 1
+                continue
+            group = group_of(row[group_column]) if group_column else None
+            rows.append(Label(resolve(row[image_column], examples.parent), values, group))
+        except InputError as error:
+            bad[number] = str(error)
+    return Labels(rows, unlabelled, bad_rows=table.settle(bad, skip_bad_rows))
+
+
+def is_blank(image: Any) -> bool:
+    """Say whether a cell names no image."""
+    return image is None or (isinstance(image, str) and not image.strip())
 
 
 def read_cell(
@@ -96,7 +110,7 @@ def read_cell(
 
     Parameters
     ----------
-    cell : text, a list, or None; numbers are read as text.
+    cell : see `gingham.tables.plain`; `true` and `false` in any case are one spelling.
     separator : between several values; None: the text is one value.
     unknown : words in lower case that mean that nothing is known.
 
@@ -108,21 +122,20 @@ def read_cell(
     Raises
     ------
     InputError
-        If a value is not printable UTF-8 text.
+        If a value is not printable UTF-8 text, or the cell is a structure.
     """
-    if hasattr(cell, "tolist"):
-        cell = cell.tolist()
-    if isinstance(cell, (list, tuple)):
-        if not cell:
-            return (), []
-        parts = ["" if part is None else str(part) for part in cell]
-    elif cell is None:
-        parts = [""]
-    else:
-        parts = str(cell).split(separator) if separator else [str(cell)]
+    cell = plain(cell)
+    if cell == []:
+        return (), []
+    if isinstance(cell, str) and separator:
+        cell = cell.split(separator)
     found, words = [], []
-    for part in (part.strip() for part in parts):
-        if part.lower() in unknown or (part == "nan" and isinstance(cell, float)):
+    for part in cell if isinstance(cell, list) else [cell]:
+        if not isinstance(part, str | None):
+            raise InputError(f"a {type(part).__name__} is no value: give text, or a list of texts")
+        part = (part or "").strip()
+        part = part.lower() if part.lower() in ("true", "false") else part
+        if part.lower() in unknown:
             words.append(part)
         elif not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
             raise InputError(f"value {part!r} is not printable UTF-8 text: save the table as UTF-8")
@@ -133,7 +146,7 @@ def read_cell(
 
 def group_of(cell: Any, unknown: Collection[str] = UNKNOWN) -> str | None:
     """Read the group of an image from a cell; None where it says nothing."""
-    group = "" if cell is None else str(cell).strip()
+    group = "" if cell is None else str(plain(cell) or "").strip()
     return None if group.lower() in unknown else group
 
 

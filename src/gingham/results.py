@@ -40,6 +40,15 @@ class Walked(Result):
 
 
 @dataclass(frozen=True)
+class BadRow(Result):
+    """A row of a table that cannot be used, counted as a spreadsheet does: the header is row 1."""
+
+    table: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class IndexResult(Walked):
     """What `index` did.
 
@@ -91,6 +100,7 @@ class TeachResult(Walked):
     unlabelled : rows without a value.
     failures : examples that could not be read.
     contradictions : pairs to check.
+    bad_rows : rows of the table that were left out.
     """
 
     attribute: str
@@ -105,6 +115,7 @@ class TeachResult(Walked):
     failures: tuple[Failure, ...]
     contradictions: tuple[Contradiction, ...]
     seconds: float
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,9 @@ def _add(walk: Walk, source: str | os.PathLike[str], left_out: str | None) -> No
     elif not os.path.lexists(path):
         raise InputError(f"source {path} does not exist: check the path", path=path)
     elif path.suffix.lower() in TABLE_SUFFIXES:
-        rows = read_table(path, ["image"])
-        walk.images += [resolve(row["image"], path.parent) for row in rows]
+        table = read_table(path, ["image"])
+        table.settle({}, None)
+        walk.images += [resolve(row["image"] or "", path.parent) for row in table.rows]
     else:
         walk.images.append(os.fspath(source))
 

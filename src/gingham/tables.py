@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import datetime
+import io
 import os
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from gingham.errors import ImageError, InputError
+from gingham.names import did_you_mean
+from gingham.results import BadRow
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+SEPARATORS = (",", ";", "\t")
+"""Between the columns of a CSV: the first of them that the header holds."""
+MOST_LISTED = 20
+"""So many bad rows are named in one message."""
 
 _LONGEST_PATH = 4096
+_SCHEME = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+):/")
+_DRIVE = re.compile(r"(?:^|/)[A-Za-z]:[\\/]|^\\\\")
 _lock = Lock()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands in a file; every row of it is here, also a bad one.
+
+    Attributes
+    ----------
+    path : of the file.
+    names : of the columns.
+    rows : column -> cell: text, None, or a list of these; a structure as it is.
+    numbers : of the rows, as a spreadsheet shows them: the header is row 1.
+    bad : number of a row -> why it cannot be read.
+    """
+
+    path: Path
+    names: list[str]
+    rows: list[dict[str, Any]]
+    numbers: list[int]
+    bad: dict[int, str]
+
+    def good(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give number and cells of the rows that can be read."""
+        for number, row in zip(self.numbers, self.rows, strict=True):
+            if number not in self.bad:
+                yield number, row
+
+    def settle(self, bad: Mapping[int, str], skip: bool | None) -> tuple[BadRow, ...]:
+        """Give the rows that cannot be read or used, or refuse all of them at once.
+
+        Parameters
+        ----------
+        bad : number of a row -> why it cannot be used, besides those of the table.
+        skip : leave them out; None: the caller has no such option.
+        """
+        why = {**bad, **self.bad}
+        found = tuple(BadRow(str(self.path), number, why[number]) for number in sorted(why))
+        if found and not skip:
+            listed = "; ".join(f"row {one.row}: {one.reason}" for one in found[:MOST_LISTED])
+            more = f"; and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+            hint = ", or leave them out with --skip-bad-rows" if skip is not None else ""
+            raise InputError(
+                f"table {self.path} has {len(found)} bad row{'s'[: len(found) > 1]} (the header is "
+                f"row 1): {listed}{more}: correct them{hint}",
+                path=self.path,
+            )
+        return found
 
 
 def columns(path: Path) -> list[str]:
@@ -26,11 +87,16 @@ def columns(path: Path) -> list[str]:
     InputError
         If the file is missing or unreadable, or names two columns alike.
     """
-    return _read(path, [])[0]
+    return _read(path, []).names
 
 
-def read_table(path: Path, wanted: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Read columns (None: all) of a `.csv` or `.parquet` file; cells of a CSV are strings.
+def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
+    """Read columns (None: all) of a `.csv` or `.parquet` file.
+
+    The same table gives the same cells from either: a number is the text that a spreadsheet shows
+    (2011, whatever its type), a truth `true` or `false`, a day `2024-05-01`; what is missing is
+    None. Names of columns are composed (NFC), with single spaces. A CSV is UTF-8, or UTF-16 with
+    its mark, its columns separated by commas, or by the `;` or tabs of its header.
 
     An image inside a Parquet file (a cell of bytes, or a structure `{bytes, path}`) is given as
     the path `TABLE.parquet#COLUMN/ROW`, beside the table as every path in it; `read_embedded`
@@ -39,69 +105,148 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> list[dict[str, Any]]
     Raises
     ------
     InputError
-        If the file is missing or unreadable, names two columns alike, has a row with more cells
-        than columns, or lacks a column; the message lists those it has.
+        If the file is missing or unreadable, names two columns alike, or lacks a column; the
+        message lists those it has.
     """
-    names, rows = _read(path, wanted)
-    if wanted is None:
-        return rows
-    if missing := [name for name in wanted if name not in names]:
-        hint = ""
-        if len(names) == 1 and (other := [c for c in (";", "\t") if c in names[0]]):
-            hint = f": columns are separated by {other[0]!r}; save the file with commas"
+    asked = None if wanted is None else [heading(name) for name in wanted]
+    table = _read(path, asked)
+    if asked is None:
+        return table
+    if missing := [name for name in asked if name not in table.names]:
+        there = ", ".join(table.names) or "none: it is empty"
+        hint = did_you_mean(missing[0], table.names)
         raise InputError(
-            f"table {path} has no column {missing[0]!r}; it has {', '.join(map(str, names))}{hint}"
+            f"table {path} has no column {missing[0]!r}; it has {there}{hint}", path=path
         )
-    return [{name: row.get(name) for name in wanted} for row in rows]
+    for name, own in zip(wanted or (), asked, strict=True):
+        if name != own:  # the caller's name for the column
+            for row in table.rows:
+                row[name] = row[own]
+    return table
 
 
-def _read(path: Path, wanted: Sequence[str] | None) -> tuple[list[str], list[dict[str, Any]]]:
+def heading(name: str) -> str:
+    """Write the name of a column as it is known by: composed, with single spaces."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def _read(path: Path, wanted: Sequence[str] | None) -> Table:
     if not path.is_file():
-        raise InputError(f"table {path} does not exist: check the path")
+        raise InputError(f"table {path} does not exist: check the path", path=path)
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise InputError(f"table {path}: expected a .csv or .parquet file")
+        raise InputError(f"table {path}: expected a .csv or .parquet file", path=path)
     try:
         is_parquet = path.suffix.lower() == ".parquet"
         return _read_parquet(path, wanted) if is_parquet else _read_csv(path)
-    except (OSError, csv.Error, ValueError) as error:
+    except (OSError, csv.Error, ValueError, KeyError, NotImplementedError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"table {path} cannot be read: {reason}") from None
+        raise InputError(f"table {path} cannot be read: {reason}", path=path) from None
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        if "\0" in file.read(4096):
-            raise ValueError("not a text file: save it as UTF-8 CSV")
-        file.seek(0)
-        reader = csv.DictReader(file)
-        names, rows = list(reader.fieldnames or []), list(reader)
-    _check_names(names)
-    for number, row in enumerate(rows, 1):
-        # The reader files surplus cells under None: they would get lost; empty ones hold nothing.
-        if any(surplus := row.pop(None, ())):
-            raise ValueError(
-                f"row {number} below the header has {len(names) + len(surplus)} cells for "
-                f"{len(names)} columns: put quotes around a cell that holds a comma"
-            )
-    return names, rows
+def _read_csv(path: Path) -> Table:
+    text = _decode(path.read_bytes())
+    separator = _separator(text)
+    # A space after a separator must not hide the quotes that follow it.
+    spaces = separator != "\t"
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaces)
+    table = Table(path, [], [], [], {})
+    number = 0
+    while True:
+        number, start = number + 1, reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return table
+        except csv.Error as error:
+            # What stands in the lines between would get lost.
+            if not table.names or reader.line_num > start:
+                raise ValueError(
+                    f"row {number} (the header is row 1), lines {start} to {reader.line_num}: a "
+                    f"quote is not closed where a cell ends ({error}): write quotes inside a "
+                    "cell twice"
+                ) from None
+            cells = []
+            table.bad[number] = f"quotes inside a cell ({error}): write them twice"
+        names = table.names
+        if not names:
+            names += map(heading, cells)
+            if any("\ud800" <= c <= "\udfff" for name in names for c in name):
+                raise ValueError("the names of its columns are not UTF-8: save the file as UTF-8")
+            _check_names(names)
+        elif cells or number in table.bad:
+            if any(cell.strip() for cell in cells[len(names) :]):
+                table.bad[number] = (
+                    f"{len(cells)} cells for {len(names)} columns: put quotes around a cell that "
+                    f"holds {separator!r}"
+                )
+            padded = [*cells, *[None] * (len(names) - len(cells))]
+            table.rows.append(dict(zip(names, padded, strict=False)))
+            table.numbers.append(number)
 
 
-def _read_parquet(
-    path: Path, wanted: Sequence[str] | None
-) -> tuple[list[str], list[dict[str, Any]]]:
+def _decode(data: bytes) -> str:
+    """Read text; bytes of a path that are not UTF-8 stay as they are."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    if "\0" in text[:4096]:
+        raise ValueError(
+            "not a text file in UTF-8, or in UTF-16 with its mark: save it as UTF-8 CSV"
+        )
+    return text
+
+
+def _separator(text: str) -> str:
+    for separator in SEPARATORS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        if len(next((cells for cells in reader if cells), [])) > 1:
+            return separator
+    return SEPARATORS[0]
+
+
+def _read_parquet(path: Path, wanted: Sequence[str] | None) -> Table:
     import pyarrow.parquet as pq
 
-    rows: list[dict[str, Any]] = []
     with pq.ParquetFile(path) as file:
-        names = [str(name) for name in file.schema_arrow.names]
+        written = [str(name) for name in file.schema_arrow.names]
+        names = [heading(name) for name in written]
         _check_names(names)
-        chosen = None if wanted is None else [name for name in names if name in wanted]
-        for group in range(file.num_row_groups):
-            for cells in file.read_row_group(group, columns=chosen).to_pylist():
-                # Beside the table, as every path in it.
-                at = len(rows)
-                rows.append({k: _cell(x, f"{path.name}#{k}/{at}") for k, x in cells.items()})
-    return names, rows
+        chosen = {
+            name: own
+            for name, own in zip(names, written, strict=True)
+            if wanted is None or name in wanted
+        }
+        rows: list[dict[str, Any]] = []
+        # A file of which no column is wanted has no rows.
+        for group in range(file.num_row_groups if chosen else 0):
+            read = file.read_row_group(group, columns=list(chosen.values()))
+            at = len(rows)
+            cells = {
+                name: [
+                    _cell(x, f"{path.name}#{own}/{at + i}")
+                    for i, x in enumerate(_values(read.column(own)))
+                ]
+                for name, own in chosen.items()
+            }
+            rows += (
+                dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)
+            )
+    return Table(path, names, rows, list(range(2, len(rows) + 2)), {})
+
+
+def _values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_float32(column.type):
+        import numpy as np
+
+        # The shortest number that means the same, as 0.1.
+        return [None if value is None else float(str(np.float32(value))) for value in values]
+    return values
 
 
 def _cell(cell: Any, reference: str) -> Any:
@@ -110,7 +255,28 @@ def _cell(cell: Any, reference: str) -> Any:
         return cell["path"] if cell["bytes"] is None else reference
     if isinstance(cell, bytes) and (len(cell) > _LONGEST_PATH or b"\0" in cell):
         return reference
-    return cell
+    return plain(cell)
+
+
+def plain(cell: Any) -> Any:
+    """Write a cell as text, as None where it holds nothing, or as a list of these."""
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    if isinstance(cell, (list, tuple)):
+        return [plain(part) for part in cell]
+    if cell is None or isinstance(cell, (str, dict)):
+        return cell
+    if isinstance(cell, bytes):
+        return os.fsdecode(cell)
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if cell != cell:
+        return None
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime):
+        return cell.isoformat(" ").removesuffix(" 00:00:00")
+    return str(cell)
 
 
 def read_embedded(reference: str) -> bytes | None:
@@ -162,10 +328,57 @@ def _check_names(names: Sequence[str]) -> None:
         raise ValueError(f"two of its columns are called {twice[0]!r}: rename one")
 
 
+class Unfound(str):
+    """A path in a table that leads to no file; `reason` says where it was looked for."""
+
+    reason: str
+
+
 def resolve(image: Any, folder: Path) -> str:
-    """Find the file that a cell of a table in `folder` means: relative to it, or to here."""
-    name = os.fsdecode(image) if isinstance(image, bytes) else str(image or "")
-    beside = os.path.join(folder, name)
-    if not os.path.lexists(beside) and os.path.lexists(name):
-        return name
-    return beside
+    """Find the file that a cell of a table in `folder` means: relative to it, or to here.
+
+    Spaces around a path are left out where there is no file with them.
+
+    Raises
+    ------
+    InputError
+        If the cell is not text.
+    """
+    if not isinstance(image, str):
+        raise InputError(f"the image is {type(image).__name__}, not a path")
+    tried = []
+    for name in dict.fromkeys((image, image.strip())):
+        tried = [os.path.join(folder, name), name]
+        for path in tried:
+            if os.path.lexists(path):
+                return path
+    foreign = _foreign(name)
+    unfound = Unfound(name if foreign else os.path.abspath(tried[0]))
+    unfound.reason = foreign or "no such file: " + (
+        f"{name}: check the path"
+        if Path(name).is_absolute()
+        else f"{os.path.abspath(tried[0])} (relative to the table), nor {os.path.abspath(name)} "
+        "(relative to the working folder)"
+    )
+    return unfound
+
+
+def why_missing(path: str | os.PathLike[str]) -> str:
+    """Say why there is no file of that path, and which path was tried."""
+    name = os.fspath(path)
+    if isinstance(name, Unfound):
+        return name.reason
+    if reason := _foreign(name):
+        return reason
+    if Path(name).is_absolute():
+        return "no such file: check the path"
+    return f"no such file: {os.path.abspath(name)} (relative to the working folder)"
+
+
+def _foreign(name: str) -> str | None:
+    """Say why a path cannot be one here."""
+    if found := _SCHEME.search(name):
+        return f"a URL ({found[1]}:), which is not read: download the image, and give its path"
+    if os.name != "nt" and _DRIVE.search(name):
+        return "a path of Windows, and this system is another: give the path that it has here"
+    return None

@@ -208,7 +208,7 @@ def test_parquet_lists_are_of_kind_multi(tmp_path: Path) -> None:
     assert read.multi == {"wear"}
     assert read.values == {
         "wear": [("x", "y"), None, (), None],
-        "size": [("1.5",), None, None, ("2.0",)],
+        "size": [("1.5",), None, None, ("2",)],
     }
 
 

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import answer, print_failures, print_walked, reading
+from gingham.cli.console import answer, print_bad_rows, print_failures, print_walked, reading
 from gingham.cli.options import (
     AttributeOption,
     CatalogueArgument,
     ImageColumnOption,
     JsonOption,
     MegapixelsOption,
+    SkipBadRowsOption,
     app,
     open_catalogue,
 )
@@ -57,6 +58,7 @@ def teach(
         ),
     ] = False,
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
@@ -71,6 +73,7 @@ def teach(
             layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
             views=views,
             trust_predictions=trust_predictions,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     accuracy = "unknown (too few examples to hold any out)"
@@ -92,6 +95,7 @@ def teach(
     if not as_json:
         print_walked(result)
         print_failures(result.failures)
+        print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failures else 0)
 
 

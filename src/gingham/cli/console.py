@@ -6,12 +6,12 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gingham.names import one_line
 from gingham.options import ReadOptions
-from gingham.results import Failure, Walked
+from gingham.results import BadRow, Failure, Walked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +52,14 @@ def print_walked(result: Walked) -> None:
     ):
         if paths:
             say(f"{len(paths)} {what}, first {paths[0]}", error=True)
+
+
+def print_bad_rows(rows: Sequence[BadRow]) -> None:
+    """Print how many rows of a table were left out, and on stderr which and why."""
+    if rows:
+        say(f"bad rows left out: {len(rows)}")
+    for one in rows:
+        say(f"left out: {one.table}, row {one.row}: {one.reason}", error=True)
 
 
 def table(*columns: str) -> Table:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_json, print_table, reading, say, table
-from gingham.cli.options import DeviceOption, JsonOption, app
+from gingham.cli.console import print_bad_rows, print_json, print_table, reading, say, table
+from gingham.cli.options import DeviceOption, JsonOption, SkipBadRowsOption, app
 
 
 @app.command()
@@ -28,6 +28,7 @@ def curate(
         typer.Option(metavar="CURATE.toml", help="Settings; missing keys keep their defaults."),
     ] = None,
     device: DeviceOption = "auto",
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Clean a table of labelled images and report every change.
@@ -44,6 +45,7 @@ def curate(
             out,
             CurationConfig.read(config) if config else None,
             device=device,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     if as_json:
@@ -58,6 +60,7 @@ def curate(
         for rule, count in result.stages.get("values", {}).get("rules", {}).items():
             if not count:
                 say(f"rule {rule!r} matches no label: check its spelling")
+        print_bad_rows(result.bad_rows)
         say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
         say(f"table: {result.table}")

@@ -68,6 +68,12 @@ AttributeOption = Annotated[
 ]
 ImageColumnOption = Annotated[str, typer.Option(help="Column of the image paths.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+SkipBadRowsOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows", help="Leave out rows of a table that cannot be used, and list them."
+    ),
+]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import (
+    print_bad_rows,
     print_failures,
     print_json,
     print_table,
@@ -22,6 +23,7 @@ from gingham.cli.options import (
     ImageColumnOption,
     JsonOption,
     MegapixelsOption,
+    SkipBadRowsOption,
     WeightsOption,
     evaluate_app,
     split_names,
@@ -66,6 +68,7 @@ def retrieval(
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how often search finds the same class and colours.
@@ -92,6 +95,7 @@ def retrieval(
             backbone=backbone,
             weights=weights,
             device=device,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     if as_json:
@@ -118,4 +122,5 @@ def retrieval(
             say(f"{result.copies} rows with copies skipped")
         print_walked(result)
         print_failures(result.failures)
+        print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failed else 0)

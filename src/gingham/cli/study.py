@@ -13,6 +13,7 @@ from gingham.cli.options import (
     ImageColumnOption,
     JsonOption,
     MegapixelsOption,
+    SkipBadRowsOption,
     app,
     look_weights,
 )
@@ -65,6 +66,7 @@ def study(
     seed: Annotated[int, typer.Option(help="Random seed for folds, maps and drawn queries.")] = 0,
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the hidden layers that show an attribute best."""
@@ -86,6 +88,7 @@ def study(
             queries=queries or [],
             setting=Setting(folds=folds, seed=seed, looks=look_weights(looks) or Setting().looks),
             device=device,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     if as_json:

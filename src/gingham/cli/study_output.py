@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gingham.cli.console import print_failures, print_walked, say
+from gingham.cli.console import print_bad_rows, print_failures, print_walked, say
 from gingham.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,3 +60,4 @@ def print_study(result: StudyResult) -> None:
             )
     print_walked(result)
     print_failures(result.failures)
+    print_bad_rows(result.bad_rows)

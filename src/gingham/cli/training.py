@@ -7,10 +7,19 @@ from typing import Annotated
 
 import typer
 
-from gingham.cli.console import print_failures, print_json, print_table, reading, say, table
+from gingham.cli.console import (
+    print_bad_rows,
+    print_failures,
+    print_json,
+    print_table,
+    reading,
+    say,
+    table,
+)
 from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
+    SkipBadRowsOption,
     app,
     evaluate_app,
     open_catalogue,
@@ -36,6 +45,7 @@ def train(
         typer.Option(metavar="TRAIN.toml", help="Settings; missing keys keep their defaults."),
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on a table of labelled images."""
@@ -47,6 +57,7 @@ def train(
             labels,
             out,
             TrainConfig.read(config) if config else None,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     if as_json:
@@ -67,6 +78,7 @@ def train(
         for name, rare in result.dropped.items():
             say(f"not learned (too few images): {name}: {', '.join(rare)}")
         print_failures(result.failures)
+        print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failures else 0)
 
 
@@ -90,6 +102,7 @@ def model(
         typer.Option(metavar="CATALOGUE", help="Compare with the attributes of this catalogue."),
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a trained model on labelled images."""
@@ -108,6 +121,7 @@ def model(
             out,
             part=part,
             catalogue=shop,
+            skip_bad_rows=skip_bad_rows,
             options=options,
         )
     if as_json:
@@ -133,6 +147,7 @@ def model(
         say(f"report: {out / 'report.html'}")
         for image in result.failed:
             say(f"failed: {image}", error=True)
+        print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failed else 0)
 
 

@@ -38,7 +38,7 @@ from gingham.curation.table import (
 )
 from gingham.errors import CatalogueBusyError, InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Result
+from gingham.results import BadRow, Result
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
 from gingham.store.header import is_catalogue
@@ -80,6 +80,7 @@ class CurationResult(Result):
     failed : pictures that could not be read.
     ignored : the columns that are no attributes, each with a reason.
     stages : stage -> its figures; one that was turned off is not there.
+    bad_rows : rows of the table that were left out.
     """
 
     table: str
@@ -94,6 +95,7 @@ class CurationResult(Result):
     ignored: dict[str, str]
     stages: dict[str, Any]
     seconds: float
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 def curate(
@@ -102,6 +104,7 @@ def curate(
     config: CurationConfig | None = None,
     *,
     device: str = "auto",
+    skip_bad_rows: bool = False,
     options: ReadOptions = DEFAULTS,
     load: LoadRuntime = load_runtime,
 ) -> CurationResult:
@@ -115,6 +118,7 @@ def curate(
         defaults (`curate.toml`), and of what is kept for a second run (`cache/`).
     config : what to do; None means the defaults.
     device : see `gingham.load_runtime`.
+    skip_bad_rows : leave out rows of the table that cannot be used.
     options : only its progress is used; the largest picture is a setting, `[invalid]
         max_megapixels`.
     load : what loads the backbone.
@@ -142,7 +146,7 @@ def curate(
     samples = (
         read_catalogue(source)
         if in_catalogue
-        else read_samples(source, config.table, config.unknown)
+        else read_samples(source, config.table, config.unknown, skip_bad_rows=skip_bad_rows)
     )
     values.parse_rules(config.values.rules, list(samples.values))
     for name in config.label_errors.attributes + config.balance.attributes:
@@ -185,6 +189,7 @@ def curate(
         ignored=samples.ignored,
         stages=figures,
         seconds=time.perf_counter() - started,
+        bad_rows=samples.bad_rows,
     )
 
 
@@ -289,6 +294,8 @@ class _Work:
 def _nothing_left(stages: Sequence[Stage]) -> str:
     """Say what removed all rows."""
     removed = [stage for stage in stages if stage.summary.get("removed")]
+    if not removed:
+        return "no row is left: all are bad"
     counts = ", ".join(f"[{stage.name}] removed {stage.summary['removed']}" for stage in removed)
     last = next(record for record in removed[-1].records if record["action"] == "removed")
     return f"no row is left: {counts}; {last['image']}: {last['reason']}"
@@ -327,6 +334,7 @@ def _summary(
             }
             for name in samples.values
         },
+        "bad_rows": [one.to_dict() for one in samples.bad_rows],
         "ignored_columns": samples.ignored,
         "splits": dict(zip(SPLITS, sizes, strict=True)),
         "stages": {stage.name: dict(stage.summary) for stage in stages},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.labels import group_of, read_cell
-from gingham.names import SEPARATOR
+from gingham.names import SEPARATOR, did_you_mean
+from gingham.results import BadRow
 from gingham.store.files import replace_file, write_csv
-from gingham.tables import read_table, resolve
+from gingham.tables import Unfound, heading, read_table, resolve
 
 Values = tuple[str, ...] | None
 """What is known of one attribute of one image: None is unknown; a value, or where it is multi any
@@ -53,6 +53,7 @@ class TableRows:
     group : rows of one number stay on one side of every split.
     split : of each row, as a position in `SPLITS`.
     repeat : how often training sees the row an epoch.
+    bad_rows : rows that cannot be used, and are not kept.
     """
 
     names: list[str]
@@ -61,6 +62,7 @@ class TableRows:
     multi: frozenset[str] = frozenset()
     ignored: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -99,66 +101,100 @@ def written(values: Values) -> str:
     return " + ".join(values) or "none of them"
 
 
-def read_samples(table: Path, section: TableSection, unknown: UnknownSection) -> TableRows:
+def read_samples(
+    table: Path,
+    section: TableSection,
+    unknown: UnknownSection,
+    *,
+    skip_bad_rows: bool = False,
+) -> TableRows:
     """Read a `.csv` or `.parquet` table of images and their attributes.
 
     Raises
     ------
     InputError
-        If it cannot be read, holds no row, or lacks a column.
+        If it cannot be read, holds no row, lacks a column, or has bad rows that are not skipped.
     """
-    wanted = [section.image, *dict.fromkeys(section.attributes + section.multi)]
-    rows = read_table(table, None)
+    image = heading(section.image)
+    wanted = [image, *dict.fromkeys(map(heading, section.attributes + section.multi))]
+    read = read_table(table, None)
+    rows = read.rows
     if not rows:
-        raise InputError(f"table {table} holds no rows")
-    named = [*wanted, section.group] if section.group else wanted
-    if missing := [name for name in named if name not in rows[0]]:
+        raise InputError(f"table {table} holds no rows", path=table)
+    named = [*wanted, heading(section.group)] if section.group else wanted
+    if missing := [name for name in named if name not in read.names]:
         raise InputError(
-            f"table {table} has no column {missing[0]!r}; it has {', '.join(map(str, rows[0]))}"
+            f"table {table} has no column {missing[0]!r}; it has {', '.join(read.names)}"
+            + did_you_mean(missing[0], read.names),
+            path=table,
         )
-    names = [_name(row[section.image]) for row in rows]
-    paths = [absolute(resolve(row[section.image], table.parent)) for row in rows]
+    bad: dict[int, str] = {}
+    names, paths = [], []
+    for number, record in zip(read.numbers, rows, strict=True):
+        try:
+            path = resolve(record[image] or "", table.parent)
+        except InputError as error:
+            bad[number], path = str(error), ""
+        names.append(str(record[image] or ""))
+        paths.append(path if isinstance(path, Unfound) else absolute(path))
     spellings = frozenset(
         {""} | ({word.strip().lower() for word in unknown.spellings} if unknown.enabled else set())
     )
     samples = TableRows(names, paths, {}, frozenset(section.multi))
-    multi = set(section.multi)
-    group = section.group or "group"
-    if group in rows[0]:
-        samples.group = _groups([row[group] for row in rows], spellings)
-    for name in rows[0]:
-        if name == section.image:
+    multi = set(map(heading, section.multi))
+    group = heading(section.group) or "group"
+    if group in read.names:
+        samples.group = _groups([record[group] for record in rows], spellings)
+    for name in dict.fromkeys(read.names):
+        if name == image:
             continue
         if name in (group, *WRITTEN) and name not in wanted:
             samples.ignored[name] = GROUPS if name == group else "curate replaces it"
             continue
         if section.attributes and name not in wanted:
             continue
-        cells = [row[name] for row in rows]
-        if any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells):
+        cells = [record[name] for record in rows]
+        if any(isinstance(cell, list) for cell in cells):
             multi.add(name)
         separator = section.separator if name in multi else None
         spelled: list[tuple[int, str]] = []
-        column = []
+        column: list[Values] = []
+        unread: dict[int, str] = {}
         for row, cell in enumerate(cells):
-            values, words = read_cell(cell, separator, spellings)
+            try:
+                values, words = read_cell(cell, separator, spellings)
+            except InputError as error:
+                unread[read.numbers[row]] = f"{name}: {error}"
+                values, words = (repr(cell),), []
             column.append(values and tuple(sorted(values)))
             spelled += [(row, word) for word in words]
-        if reason := None if name in wanted else _no_attribute(column):
+        if reason := None if name in wanted else _no_attribute(name, column):
             samples.ignored[name] = reason
             continue
+        bad |= unread
         if name in ("image", *WRITTEN):
             raise InputError(
                 f"table {table}: column {name!r} is written by curate itself: rename it, or name "
                 "the attributes in the config"
             )
-        samples.values[str(name)] = column
-        samples.spelled[str(name)] = spelled
+        samples.values[name] = column
+        samples.spelled[name] = spelled
     if not samples.values:
         raise InputError(
             f"table {table} has no attribute column: name the columns in [table] attributes"
         )
     samples.multi = frozenset(multi & set(samples.values))
+    samples.bad_rows = read.settle(bad, skip_bad_rows)
+    left_out = {one.row for one in samples.bad_rows}
+    for row, number in enumerate(read.numbers):
+        if number in left_out:
+            samples.kept[row] = False
+            for column in samples.values.values():
+                column[row] = None
+    samples.spelled = {
+        name: [(row, word) for row, word in spelled if samples.kept[row]]
+        for name, spelled in samples.spelled.items()
+    }
     return samples
 
 
@@ -171,11 +207,9 @@ def _groups(cells: Sequence[Any], unknown: frozenset[str]) -> NDArray[np.int64]:
     )
 
 
-def _name(cell: Any) -> str:
-    return os.fsdecode(cell) if isinstance(cell, bytes) else str(cell or "")
-
-
-def _no_attribute(column: Sequence[Values]) -> str | None:
+def _no_attribute(name: str, column: Sequence[Values]) -> str | None:
+    if not name:
+        return "it has no name"
     known = [cell for cell in column if cell]
     different = len({value for cell in known for value in cell})
     if not different:

@@ -15,7 +15,7 @@ from gingham.catalogue import Catalogue
 from gingham.errors import InputError
 from gingham.evaluation.model_page import write_page
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Result
+from gingham.results import BadRow, Result
 from gingham.store.files import make_folder, write_csv, write_json
 from gingham.tables import columns
 from gingham.training.data import read_samples
@@ -62,6 +62,7 @@ class EvaluateResult(Result):
     dropped : attribute -> value -> rows whose value the model does not know; they are left out.
     comparisons : with the taught attributes of a catalogue.
     failed : images that could not be read.
+    bad_rows : rows of the table that were left out.
     """
 
     model: str
@@ -72,6 +73,7 @@ class EvaluateResult(Result):
     dropped: dict[str, dict[str, int]]
     comparisons: tuple[Comparison, ...]
     failed: tuple[str, ...]
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 def evaluate_model(
@@ -81,6 +83,7 @@ def evaluate_model(
     *,
     part: str | None = None,
     catalogue: Catalogue | None = None,
+    skip_bad_rows: bool = False,
     options: ReadOptions = DEFAULTS,
 ) -> EvaluateResult:
     """Judge a model on the rows of a table, and write metrics.json, metrics.csv and report.html.
@@ -96,6 +99,7 @@ def evaluate_model(
     catalogue : its taught attributes of the same names are asked about the same images; those
         that they were taught with, and those that the model learned from, are left out of the
         comparison.
+    skip_bad_rows : leave out rows that cannot be used.
     options : see `gingham.ReadOptions`.
 
     Raises
@@ -111,6 +115,7 @@ def evaluate_model(
         model.config.data,
         seed=model.config.training.seed,
         vocabulary=model.vocabulary,
+        skip_bad_rows=skip_bad_rows,
     )
     rows = samples.rows(chosen)
     if not len(rows):
@@ -143,6 +148,7 @@ def evaluate_model(
         {name: dict(values) for name, values in samples.dropped.items()},
         comparisons,
         failed,
+        samples.bad_rows,
     )
     make_folder(folder := Path(out))
     write_json(folder / "metrics.json", result.to_dict())

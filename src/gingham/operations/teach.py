@@ -54,6 +54,7 @@ def teach(
     layers: str | Sequence[str],
     views: bool,
     trust_predictions: bool,
+    skip_bad_rows: bool,
     options: ReadOptions,
     replace: bool = False,
 ) -> TeachResult:
@@ -93,6 +94,7 @@ def teach(
             value_column=columns.value or attribute,
             image_column=columns.image,
             group_column=columns.group,
+            skip_bad_rows=skip_bad_rows,
         )
         images = [row.image for row in labels.rows]
     values = {value for row in labels.rows for value in row.values}
@@ -132,6 +134,7 @@ def teach(
         failures=(*labels.failures, *failed),
         contradictions=fitted.contradictions,
         seconds=time.perf_counter() - started,
+        bad_rows=labels.bad_rows,
         **labels.listed,
     )
 

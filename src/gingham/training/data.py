@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
-from gingham.labels import group_of, read_cell
+from gingham.labels import group_of, is_blank, read_cell
 from gingham.tables import columns, read_table, resolve
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
@@ -33,6 +33,7 @@ def read_samples(
     *,
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
+    skip_bad_rows: bool = False,
 ) -> Samples:
     """Read a table: columns `image`, one an attribute, and where there `group`, `split`, `repeat`.
 
@@ -46,6 +47,7 @@ def read_samples(
     seed : of the split, where the table has none.
     vocabulary : read into this one, of a trained network; then no value is dropped for being
         rare, and a table without a column `split` is all `test`.
+    skip_bad_rows : leave out the rows of which a cell cannot be read.
 
     Raises
     ------
@@ -58,41 +60,58 @@ def read_samples(
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
     names = columns(table)
     wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
-    wanted = wanted or [name for name in names if name not in RESERVED]
+    wanted = wanted or [name for name in names if name and name not in RESERVED]
     if vocabulary:
         wanted = [name for name in wanted if name in names]
     if not wanted:
         raise InputError(f"table {table} has no attribute column to learn; it has {names}")
     asked = ["image", *wanted, *(name for name in RESERVED[1:] if name in names)]
-    rows = read_table(table, asked)
-    rows = [row for row in rows if row["image"] not in (None, "")]
+    read = read_table(table, asked)
+    rows: list[dict[str, Any]] = []
+    images: list[str] = []
+    bad: dict[int, str] = {}
+    cells: dict[str, list[Cell]] = {name: [] for name in wanted}
+    for number, row in read.good():
+        if is_blank(row["image"]):
+            continue
+        try:
+            said = {name: _cell(row[name], name) for name in wanted}
+            _check_part(row)
+            _repeat(row)
+            images.append(resolve(row["image"], table.parent))
+        except InputError as error:
+            bad[number] = str(error)
+            continue
+        rows.append(row)
+        for name, cell in said.items():
+            cells[name].append(cell)
+    bad_rows = read.settle(bad, skip_bad_rows)
     if not rows:
         raise InputError(f"table {table} has no row with an image")
-    cells = {name: [_cell(row[name], name) for row in rows] for name in wanted}
-    lists = {name for name in wanted if any(isinstance(row[name], (list, tuple)) for row in rows)}
+    lists = {name for name in wanted if any(isinstance(row[name], list) for row in rows)}
     for name, yes in config.yes.items():
         if name in cells:
             cells[name] = _yes_or_no(name, cells[name], yes)
-    images = tuple(resolve(row["image"], table.parent) for row in rows)
     groups = _groups([row.get("group") for row in rows])
     if "split" in names:
-        part = _parts([row["split"] for row in rows], table)
+        part = np.array([PARTS.index(row["split"]) for row in rows], np.int64)
     elif vocabulary:
         part = np.full(len(rows), PARTS.index("test"))
     else:
         part = split_rows(list(cells.values()), groups, config, seed)
-    repeat = _repeats([row.get("repeat") for row in rows], table)
+    repeat = np.array([_repeat(row) for row in rows], np.int64)
     if vocabulary is None:
         vocabulary, dropped = _learnable(table, cells, lists, part, config)
     else:
         dropped = _outside(vocabulary, cells)
     targets = _targets(vocabulary, cells, len(rows))
-    return Samples(vocabulary, images, targets, groups, part, repeat, dropped)
+    without = len(read.rows) - len(rows) - len(bad_rows)
+    return Samples(
+        vocabulary, tuple(images), targets, groups, part, repeat, dropped, without, bad_rows
+    )
 
 
 def _cell(cell: Any, name: str) -> Cell:
-    if isinstance(cell, bool):
-        return (YES if cell else NO,)
     try:
         return read_cell(cell)[0]
     except InputError as error:
@@ -225,26 +244,13 @@ def _groups(cells: Sequence[Any]) -> NDArray[np.int64]:
     )
 
 
-def _parts(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:
-    for cell in cells:
-        if cell not in PARTS:
-            raise InputError(
-                f"table {table}: column split must hold train, validation or test, got {cell!r}"
-            )
-    return np.array([PARTS.index(cell) for cell in cells], np.int64)
+def _check_part(row: Mapping[str, Any]) -> None:
+    if "split" in row and row["split"] not in PARTS:
+        raise InputError(f"column split must hold train, validation or test, got {row['split']!r}")
 
 
-def _repeats(cells: Sequence[Any], table: Path) -> NDArray[np.int64]:
-    repeats = np.ones(len(cells), np.int64)
-    for row, cell in enumerate(cells):
-        if cell in (None, ""):
-            continue
-        try:
-            repeats[row] = int(str(cell))
-        except ValueError:
-            repeats[row] = 0
-        if not 1 <= repeats[row] <= 1000:
-            raise InputError(
-                f"table {table}: column repeat must hold whole numbers from 1 to 1000, got {cell!r}"
-            )
-    return repeats
+def _repeat(row: Mapping[str, Any]) -> int:
+    text = (row.get("repeat") or "").strip()
+    if text and not (text.isdecimal() and 1 <= int(text) <= 1000):
+        raise InputError(f"column repeat must hold whole numbers from 1 to 1000, got {text!r}")
+    return int(text or 1)

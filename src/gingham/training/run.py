@@ -18,7 +18,7 @@ import numpy as np
 from gingham.backbones.openvino import save_graph
 from gingham.errors import InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Failure, Result
+from gingham.results import BadRow, Failure, Result
 from gingham.store.files import read_json, replace_file, write_json
 from gingham.training import trained as names
 from gingham.training.calibration import Calibration, calibrate
@@ -57,6 +57,8 @@ class TrainResult(Result):
         the folder's metrics.json.
     dropped : attribute -> value -> rows, not learned because of too few training images.
     failures : images that could not be read.
+    unlabelled : rows that name no image.
+    bad_rows : rows of the table that were left out.
     """
 
     model: str
@@ -69,6 +71,8 @@ class TrainResult(Result):
     dropped: dict[str, dict[str, int]]
     failures: tuple[Failure, ...]
     seconds: float
+    unlabelled: int = 0
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 def train(
@@ -76,6 +80,7 @@ def train(
     out: str | os.PathLike[str],
     config: TrainConfig | None = None,
     *,
+    skip_bad_rows: bool = False,
     options: ReadOptions = DEFAULTS,
 ) -> TrainResult:
     """Train a network on a table of labels, into a folder.
@@ -88,6 +93,7 @@ def train(
     table : see `gingham.training.data.read_samples`.
     out : the model's folder; must not hold a model yet.
     config : see `TrainConfig`.
+    skip_bad_rows : leave out rows that cannot be used.
     options : see `gingham.ReadOptions`.
 
     Raises
@@ -102,7 +108,9 @@ def train(
     started = time.perf_counter()
     config = config or TrainConfig()
     folder = Path(out)
-    samples = read_samples(Path(table), config.data, seed=config.training.seed)
+    samples = read_samples(
+        Path(table), config.data, seed=config.training.seed, skip_bad_rows=skip_bad_rows
+    )
     for part in PARTS[:2]:
         if not len(samples.rows(part)):
             raise InputError(f"table {table} has no {part} rows: fix its `split` column")
@@ -140,6 +148,8 @@ def train(
         {name: dict(values) for name, values in samples.dropped.items()},
         tuple(Failure(samples.images[row], why) for row, why in sorted(failures.items())),
         time.perf_counter() - started,
+        samples.without_image,
+        samples.bad_rows,
     )
 
 

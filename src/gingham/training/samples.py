@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import ImageError, InputError, require_extra
 from gingham.images import read_file
+from gingham.results import BadRow
 from gingham.training.config import DataConfig
 from gingham.training.vocabulary import Vocabulary
 
@@ -37,6 +38,8 @@ class Samples:
     repeat : (N,) int >= 1, how often a training image is seen in an epoch.
     dropped : attribute -> value -> rows, of what stands in the table and is not learned: too few
         training images, or not in the vocabulary.
+    without_image : rows that name no image.
+    bad_rows : rows that were left out.
     """
 
     vocabulary: Vocabulary
@@ -46,6 +49,8 @@ class Samples:
     part: NDArray[np.int64]
     repeat: NDArray[np.int64]
     dropped: Mapping[str, Mapping[str, int]]
+    without_image: int = 0
+    bad_rows: tuple[BadRow, ...] = ()
 
     def rows(self, part: str) -> Rows:
         """The rows of `train`, `validation` or `test`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gingham.results import Failure, Result, Walked
+from gingham.results import BadRow, Failure, Result, Walked
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class RetrievalResult(Walked):
     copies : rows of images that another row names already, perhaps as another file of its bytes.
     failed, failures : images that could not be read, are not in the catalogue, or have several
         classes.
+    bad_rows : rows of the table that were left out.
     """
 
     backbone: str
@@ -81,3 +82,4 @@ class RetrievalResult(Walked):
     failed: int
     failures: tuple[Failure, ...]
     seconds: float
+    bad_rows: tuple[BadRow, ...] = ()

@@ -57,6 +57,7 @@ def evaluate_retrieval(
     class_column: str = "class",
     image_column: str = "image",
     group_column: str | None = None,
+    skip_bad_rows: bool = False,
     bins: int = 16,
     seed: int = 0,
     backbone: str | None = None,
@@ -77,6 +78,7 @@ def evaluate_retrieval(
     descriptors, looks : what is compared; see `gingham.evaluation.retrieval.methods.read_methods`.
     class_column, image_column : of the table.
     group_column : images that share it are not answers to each other (near-duplicates).
+    skip_bad_rows : leave out rows that cannot be used.
     bins : of each of the histograms of red, green and blue.
     seed : of the drawn queries.
     backbone, weights, device : see `Catalogue.create`; for a folder of images.
@@ -102,6 +104,7 @@ def evaluate_retrieval(
         value_column=class_column,
         image_column=image_column,
         group_column=group_column,
+        skip_bad_rows=skip_bad_rows,
     )
     rows = read.rows
     make_folder(folder)
@@ -184,6 +187,7 @@ def evaluate_retrieval(
         failed=len(failures),
         failures=failures,
         seconds=time.perf_counter() - started,
+        bad_rows=read.bad_rows,
     )
     write_report(folder, result)
     return result

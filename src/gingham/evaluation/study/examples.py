@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gingham.errors import InputError
 from gingham.labels import read_labels
-from gingham.results import Failure
+from gingham.results import BadRow, Failure
 from gingham.tables import columns, read_table
 
 
@@ -31,6 +31,7 @@ class Labelled:
     groups : N names, images that share one stay on one side; None where no groups were given.
     unlabelled : rows that say nothing.
     listed : what a walk through folders left out or followed; see `gingham.sources.Walk`.
+    bad_rows : rows of the table that were left out.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Labelled:
     groups: tuple[str | None, ...] | None
     unlabelled: int
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def read_examples(
     attributes: Sequence[str] = (),
     groups: str | None = None,
     image_column: str = "image",
+    skip_bad_rows: bool = False,
 ) -> tuple[list[Labelled], list[Failure]]:
     """Read folders and tables of examples, and decide which attributes they tell of.
 
@@ -90,6 +93,7 @@ def read_examples(
     attributes : names to study; none means all.
     groups : a column of the tables.
     image_column : of the tables.
+    skip_bad_rows : leave out rows that cannot be used.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def read_examples(
                 value_column=column,
                 image_column=image_column,
                 group_column=groups,
+                skip_bad_rows=skip_bad_rows,
             )
             failures += labels.failures
             if not labels.rows:
@@ -137,6 +142,7 @@ def read_examples(
                 tuple(row.group for row in labels.rows) if groups else None,
                 labels.unlabelled,
                 labels.listed,
+                labels.bad_rows,
             )
     if missing := [name for name in attributes if name not in found]:
         there = [

@@ -27,7 +27,7 @@ from gingham.evaluation.study.reduction import import_umap
 from gingham.evaluation.study.report import write_report
 from gingham.evaluation.study.tables import write_tables
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Failure, Result, Walked
+from gingham.results import BadRow, Failure, Result, Walked
 from gingham.store.features import ImageId
 from gingham.store.files import make_folder, write_json
 from gingham.store.lease import CatalogueLock
@@ -81,6 +81,7 @@ class StudyResult(Walked):
     images : that were studied; those that were only searched with do not count.
     failed, failures : files that could not be read or were given two values, with reasons.
     unlabelled : rows that say nothing.
+    bad_rows : rows of the tables that were left out.
     """
 
     report: str
@@ -91,6 +92,7 @@ class StudyResult(Walked):
     failures: tuple[Failure, ...]
     unlabelled: int
     seconds: float
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 def study(
@@ -102,6 +104,7 @@ def study(
     attributes: Sequence[str] = (),
     groups: str | None = None,
     image_column: str = "image",
+    skip_bad_rows: bool = False,
     queries: Sequence[str] = (),
     setting: Setting | None = None,
     device: str = "auto",
@@ -121,6 +124,7 @@ def study(
     backbones : networks to compare.
     weights : backbone -> file of its weights.
     attributes : names to study; none means all.
+    skip_bad_rows : leave out rows of the tables that cannot be used.
     groups : column of the tables; images that share its value stay on one side of every split.
     image_column : column of the tables.
     queries : images to search with in the contact sheets; none means some are drawn.
@@ -155,7 +159,11 @@ def study(
         raise InputError(f"weights are given for {unused[0]!r}, which is not studied")
     import_umap()
     labelled, failures = read_examples(
-        examples, attributes=attributes, groups=groups, image_column=image_column
+        examples,
+        attributes=attributes,
+        groups=groups,
+        image_column=image_column,
+        skip_bad_rows=skip_bad_rows,
     )
     paths = list(dict.fromkeys(image for one in labelled for image in one.images))
     # What is too few, however well all images can be read, is told before any is.
@@ -221,6 +229,7 @@ def study(
         failures=tuple(failures),
         unlabelled=found["unlabelled"],
         seconds=time.perf_counter() - started,
+        bad_rows=tuple(row for one in labelled for row in one.bad_rows),
         **{key: tuple(found[key]) for key in Walked().to_dict()},
     )
 

@@ -279,6 +279,7 @@ class ServedCatalogue(Catalogue):
             layers="auto" if layers is None else layers,
             views=views,
             trust_predictions=False,
+            skip_bad_rows=False,
             options=options,
             replace=True,
         )

@@ -19,6 +19,7 @@ import pytest
 from conftest import COLOURS, MAY_SKIP, FakeRuntime, draw
 from gingham import Catalogue
 from gingham.errors import InputError, StorageError
+from gingham.training import maps
 from helpers import CLI, run
 
 CANNOT_MOUNT = MAY_SKIP[3]
@@ -197,6 +198,19 @@ with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
                 assert shop.teach("other", made / "photos").examples == 12
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_what_is_mapped_to_be_written_has_its_room_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = maps._arrays(tmp_path, ["stem"], [(8, 64)], (2, 100), fresh=True)
+    assert (tmp_path / "stem.npy").stat().st_blocks * 512 >= arrays[0].nbytes
+    assert arrays[0].shape == (2, 100, 8, 64)
+    assert not arrays[0].any()
+    (tmp_path / "more").mkdir()
+    Fault(monkeypatch).at = 0
+    with pytest.raises(StorageError, match=r"more/stem\.npy cannot be written \(No space left"):
+        maps._arrays(tmp_path / "more", ["stem"], [(8, 64)], (2, 100), fresh=True)
 
 
 class Fault:

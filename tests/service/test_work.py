@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra service is not installed")
 
 
+from gingham.errors import StorageError
 from gingham.service.limits import Limits
 from gingham.service.metrics import Metrics
-from gingham.service.problems import ProblemError
+from gingham.service.problems import STORAGE, ProblemError, as_problem
 from gingham.service.work import GivenUpError, Task, Work
 
 
@@ -97,3 +99,12 @@ def test_what_takes_too_long_is_given_up() -> None:
 
     asyncio.run(ask())
     assert ended.is_set()
+
+
+def test_what_the_system_refuses_is_a_problem_that_shows_no_path(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = as_problem(StorageError(errno.ENOSPC, "No space left on device", "/secret/folder"))
+    assert (found.problem.status, found.problem.title) == (507, STORAGE.title)
+    assert "secret" not in found.problem.detail
+    assert "/secret/folder cannot be written (No space left on device): free some" in caplog.text

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from conftest import FakeRuntime
 from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles
 from gingham.store.shards import Log, Shards
 from memory_files import MemoryFiles
@@ -31,6 +35,34 @@ def test_shards_are_read_in_the_order_of_writing(kind: type[Shards]) -> None:
         assert shards.append(table(number)) == shards.names()[-1]
     assert numbers(kind(files, "s/", SCHEMA)) == numbers(shards) == list(range(12))
     assert shards.verify() == []
+
+
+def test_a_clock_that_is_set_back_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = MemoryFiles()
+    years = iter((2030, 1970, 2026))
+
+    class Clock:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return datetime(next(years), 1, 1, tzinfo=zone)
+
+    monkeypatch.setattr("gingham.store.shards.datetime", Clock)
+    config = FakeRuntime().config
+    rows = [
+        {layer: np.full(width, n, np.float32) for layer, width in config.widths.items()}
+        for n in range(4)
+    ]
+    ids = [bytes([n]) * 32 for n in range(4)]
+    reader = FeatureStore(files, config)
+    assert len(reader) == 0
+    writer = FeatureStore(files, config)
+    for n in range(3):
+        writer.append(ids[n : n + 1], rows[n : n + 1])
+        assert reader.refresh()
+    for store in (writer, reader, FeatureStore(files, config)):
+        assert store.get(ids[:3], ["stem"])["stem"][:, 0].tolist() == [0, 1, 2]
+        assert sorted(i for batch, _ in store.batches() for i in batch) == ids[:3]
+        assert store.verify() == []
 
 
 @both
@@ -99,7 +131,7 @@ def test_a_shard_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> No
     shards = Shards(LocalFiles(tmp_path), "s/", SCHEMA)
     path = tmp_path / shards.append(table(1))
     path.unlink()
-    with pytest.raises(CatalogueError, match=r"cannot be read \(No such file"):
+    with pytest.raises(CatalogueError, match=r"cannot be found \(No such file"):
         list(shards.tables())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from gingham.errors import ImageError
 from gingham.extract import VIEWS, Item, View, identify, in_order
 from gingham.images import ImageId, open_image
 from gingham.options import ReadOptions
-from gingham.store.files import LocalFiles
+from gingham.store.files import LocalFiles, allocate, refusals
 from gingham.store.shards import Shards
 
 SIDE = 32
@@ -136,7 +137,10 @@ def _gather(
     """Lay the stored measures out by row; the thumbnails in a file, which the system pages."""
     n = len(ids)
     file = cache / "thumbnails.raw"
-    thumbnails = np.memmap(file, np.uint8, "w+", shape=(max(n, 1), SIDE, SIDE, 3))[:n]
+    shape = (max(n, 1), SIDE, SIDE, 3)
+    with refusals(file), file.open("wb") as raw:
+        allocate(raw, math.prod(shape))
+    thumbnails = np.memmap(file, np.uint8, "r+", shape=shape)[:n]
     size = np.zeros((n, 2), np.int64)
     # numpy's bytes end at the last that is not zero, as do both sides of every comparison.
     pixels = np.zeros(n, "S16")

@@ -13,7 +13,14 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from gingham.errors import BackboneError, CatalogueError, ImageError, InputError, MissingExtraError
+from gingham.errors import (
+    BackboneError,
+    CatalogueError,
+    ImageError,
+    InputError,
+    MissingExtraError,
+    StorageError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +50,7 @@ MEDIA = Kind("unsupported-media-type", 415, "The body is of another type than ex
 MISDIRECTED = Kind("unknown-host", 421, "The server does not answer for this host")
 LEFT = Kind("client-left", 499, "The client went away")
 FAILED = Kind("failed", 500, "The server failed")
+STORAGE = Kind("no-storage", 507, "The server cannot read or write a file")
 MISSING = Kind("not-installed", 501, "Something is not installed on the server")
 BUSY = Kind("busy", 503, "The server is busy")
 STARTING = Kind("starting", 503, "The server is not ready")
@@ -151,6 +159,9 @@ def as_problem(error: Exception) -> ProblemError:
     ):
         if isinstance(error, family):
             return ProblemError(kind, str(error))
+    if isinstance(error, StorageError):
+        logger.error("%s", error)
+        return ProblemError(STORAGE, "the server cannot read or write a file: its log says which")
     if isinstance(error, CatalogueError | BackboneError):
         # They name folders outside the catalogue.
         logger.error("a request could not be answered: %s", error)

@@ -195,7 +195,8 @@ def reserve(folder: Path, size: int) -> None:
 
 
 def allocate(file: IO[bytes], size: int) -> None:
-    """Give a file its bytes on the disk, for a start zeros, where the system can."""
+    """Give a file so many bytes on the disk; where the system cannot, only their number."""
+    file.truncate(max(size, os.fstat(file.fileno()).st_size))
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), 0, size)
 

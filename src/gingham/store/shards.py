@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
 from gingham.store.files import Files
 
 
@@ -109,10 +109,8 @@ class Shards:
         except (OSError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 # Arrow's own errors, of what it finds in a file, have no number.
-                raise CatalogueError(
-                    f"{self._files}/{name} cannot be read ({error.strerror}): check that it "
-                    "exists and that you may read it"
-                ) from None
+                refused = StorageError.of(error, f"{self._files}/{name}")
+                raise CatalogueError(str(refused)) from None
             raise CatalogueError(
                 f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
                 "delete it and run the command that wrote it again (index, teach or study)"

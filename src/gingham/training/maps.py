@@ -16,7 +16,7 @@ from gingham.errors import CatalogueError, InputError
 from gingham.extract import PLAIN, View, Views, extract, identify
 from gingham.options import ReadOptions
 from gingham.store.features import ImageId
-from gingham.store.files import read_json, write_json
+from gingham.store.files import allocate, make_folder, read_json, refusals, write_json
 
 _NOTED = 256  # images between two notes of how far it has come
 
@@ -78,6 +78,8 @@ def store_maps(
     ------
     InputError
         If there is no room on the disk; the message says how much is needed.
+    StorageError
+        If the files cannot be written for another reason.
     """
     layers = tuple(layer.name for layer in runtime.config.layers)
     names = [view.name for view in views(bytes(32))]
@@ -120,7 +122,7 @@ def _arrays(
     *,
     fresh: bool,
 ) -> list[np.memmap[Any, np.dtype[np.float16]]]:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if fresh:
         needed = 2 * head[0] * head[1] * sum(int(np.prod(shape)) for shape in shapes)
         free = shutil.disk_usage(folder).free
@@ -131,8 +133,13 @@ def _arrays(
                 "or fewer training.views"
             )
     mode: Literal["w+", "r+"] = "w+" if fresh else "r+"
-    return [
-        # Of a file that is there, type and shape are not asked for.
-        np.lib.format.open_memmap(folder / f"{layer}.npy", mode, np.float16, (*head, *shape))
-        for layer, shape in zip(layers, shapes, strict=True)
-    ]
+    arrays = []
+    for layer, shape in zip(layers, shapes, strict=True):
+        path = folder / f"{layer}.npy"
+        with refusals(path):
+            # Of a file that is there, type and shape are not asked for.
+            array = np.lib.format.open_memmap(path, mode, np.float16, (*head, *shape))
+            with path.open("r+b") as file:
+                allocate(file, array.offset + array.nbytes)
+        arrays.append(array)
+    return arrays

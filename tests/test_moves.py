@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
-from gingham.errors import InputError
+from gingham.curation.catalogue import read_catalogue
+from gingham.errors import InputError, StorageError
 from gingham.explaining.explain import Explainer
 from gingham.options import DEFAULTS
-from gingham.store.locations import is_missing
+from gingham.store.files import LocalFiles
+from gingham.store.locations import Locations, is_missing
 from helpers import run
 
 
@@ -335,3 +338,113 @@ def test_the_command_line_lists_follows_and_removes_missing_files(tmp_path: Path
         f"2 rows written to {tmp_path}/out.csv\n"
         "2 missing files left out: other files of their images are there\n"
     )
+
+
+def home_of(folder: Path) -> str:
+    home = json.loads((folder / "catalogue.json").read_text())["home"]
+    assert isinstance(home, str)
+    return home
+
+
+def test_a_catalogue_that_is_moved_with_its_images_finds_them(
+    tmp_path: Path, runtime: FakeRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = ""
+    for place in ("one", "two", "deep/three"):
+        if place == "one":
+            draw(tmp_path / "one/shop/red.jpg", "red", 1)
+            outside = draw(tmp_path / "outside.jpg", "blue", 1)
+            with Catalogue.create(tmp_path / "one/cat", runtime=runtime) as shop:
+                shop.index([tmp_path / "one/shop", outside])
+        else:
+            (tmp_path / place).parent.mkdir(exist_ok=True)
+            (tmp_path / before).rename(tmp_path / place)
+        with Catalogue.open(tmp_path / place / "cat", runtime=runtime) as shop:
+            assert files(shop) == {str(tmp_path / place / "shop/red.jpg"), str(outside)}
+            assert shop.missing() == shop.verify() == []
+            said = f"below {tmp_path / place}" in caplog.text
+            assert said == (place != "one")
+        assert home_of(tmp_path / place / "cat") == str(tmp_path / place)
+        caplog.clear()
+        before = place
+    # What is said once is not said again.
+    with Catalogue.open(tmp_path / place / "cat", runtime=runtime):
+        assert caplog.text == ""
+
+
+def test_a_catalogue_that_is_moved_alone_finds_its_images_where_they_were(
+    shop: Catalogue, photos: Path, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    before = files(shop)
+    shop.close()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cat").rename(tmp_path / "elsewhere/cat")
+    with Catalogue.open(tmp_path / "elsewhere/cat", runtime=runtime) as moved:
+        assert files(moved) == before
+        assert moved.missing() == []
+        # Nor does a disk that is not mounted change anything.
+        photos.rename(tmp_path / "unmounted")
+    with Catalogue.open(tmp_path / "elsewhere/cat", runtime=runtime) as moved:
+        assert files(moved) == before
+    assert home_of(tmp_path / "elsewhere/cat") == str(tmp_path)
+
+
+def test_a_copy_of_all_uses_its_own_images(tmp_path: Path, runtime: FakeRuntime) -> None:
+    draw(tmp_path / "one/shop/red.jpg", "red", 1)
+    with Catalogue.create(tmp_path / "one/cat", runtime=runtime) as shop:
+        shop.index([tmp_path / "one/shop"])
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    (tmp_path / "link").symlink_to("one")
+    for place, found in (("two", "two"), ("one", "one"), ("link", "one")):
+        with Catalogue.open(tmp_path / place / "cat", runtime=runtime) as shop:
+            assert files(shop) == {str(tmp_path / found / "shop/red.jpg")}
+
+
+def test_the_home_need_not_be_writable_to_be_found(
+    tmp_path: Path, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "one/shop/red.jpg", "red", 1)
+    with Catalogue.create(tmp_path / "one/cat", runtime=runtime) as shop:
+        shop.index([tmp_path / "one/shop"])
+    (tmp_path / "one").rename(tmp_path / "two")
+
+    def refused(*_: object) -> None:
+        raise StorageError(30, "Read-only file system", "catalogue.json")
+
+    monkeypatch.setattr("gingham.operations.opening.move_home", refused)
+    for _ in range(2):
+        with Catalogue.open(tmp_path / "two/cat", runtime=runtime) as shop:
+            assert shop.missing() == []
+
+
+def test_absolute_names_of_format_2_stay_and_new_ones_are_relative(
+    shop: Catalogue, photos: Path, tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    shop.close()
+    header = json.loads((shop.folder / "catalogue.json").read_text())
+    del header["home"]
+    (shop.folder / "catalogue.json").write_text(json.dumps(header | {"format": 2}))
+    shutil.rmtree(shop.folder / "locations")
+    old = [(str(path), sha256(path.read_bytes()).digest()) for path in sorted(photos.iterdir())]
+    Locations(LocalFiles(shop.folder)).append(old)
+    extra = draw(tmp_path / "extra/red.jpg", "red", 70)
+    with Catalogue.open(shop.folder, runtime=runtime) as opened:
+        assert opened.verify() == []
+        opened.index([photos, extra])
+    assert Locations(LocalFiles(shop.folder)).files == dict(old) | {
+        "./extra/red.jpg": sha256(extra.read_bytes()).digest()
+    }
+
+
+def test_a_catalogue_that_was_moved_is_curated_with_its_images(
+    shop: Catalogue, examples: Path, tmp_path: Path
+) -> None:
+    shop.index([examples])
+    shop.teach("colour", examples)
+    shop.close()
+    (tmp_path / "two").mkdir()
+    for name in ("cat", "photos", "examples"):
+        (tmp_path / name).rename(tmp_path / "two" / name)
+    rows = read_catalogue(tmp_path / "two/cat")
+    assert len(rows.paths) == 36 + 18
+    assert all(Path(image).exists() for image in rows.paths)

@@ -14,7 +14,7 @@ from gingham import extract
 from gingham.catalogue import Catalogue
 from gingham.store.examples import Example
 from gingham.store.files import Files, LocalFiles
-from gingham.store.header import Header, is_catalogue, migrate
+from gingham.store.header import FORMAT, Header, is_catalogue, migrate
 from gingham.store.truth import Truth
 from memory_files import FailingFiles, InjectedError, MemoryFiles
 
@@ -125,7 +125,7 @@ def test_a_failed_migration_is_done_again(how: str) -> None:
     files = MemoryFiles()
     Header(CONFIG, "w").write(files)
     with files.open("catalogue.json") as file:
-        old = file.read().replace(b'"format": 2', b'"format": 1')
+        old = file.read().replace(f'"format": {FORMAT}'.encode(), b'"format": 1')
     files.put("catalogue.json", lambda file: file.write(old))
     with pytest.raises(InjectedError):
         migrate(FailingFiles(files, 0, how))

@@ -29,24 +29,27 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert Locations(LocalFiles(tmp_path)).files == {name: A}
 
 
+NAMES = ("/photos/a", "/photos/in/a", "/photosb", "/photos/in/\udcff", "a" * 64)
 events = st.lists(
-    st.tuples(st.sampled_from("abcd"), st.none() | st.sampled_from([A, B])), max_size=12
+    st.tuples(st.sampled_from(NAMES), st.none() | st.sampled_from([A, B])), max_size=12
 )
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(events, max_size=4))
+@given(st.lists(events, max_size=4), st.sampled_from([None, "/", "/photos", "/photos/in"]))
 def test_equals_a_plain_dictionary(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, bytes | None]]]
+    tmp_path_factory: pytest.TempPathFactory,
+    batches: list[list[tuple[str, bytes | None]]],
+    root: str | None,
 ) -> None:
     folder = tmp_path_factory.mktemp("l")
-    log = Locations(LocalFiles(folder))
+    log = Locations(LocalFiles(folder), root)
     applied: dict[str, bytes | None] = {}
     for batch in batches:
         log.append(batch)
         applied.update(batch)
     plain = {name: i for name, i in applied.items() if i is not None}
-    for reader in (log, Locations(LocalFiles(folder))):
+    for reader in (log, Locations(LocalFiles(folder), root)):
         assert reader.files == plain
         assert {i: sorted(names) for i, names in reader.images.items()} == {
             i: sorted(n for n, j in plain.items() if j == i) for i in set(plain.values())

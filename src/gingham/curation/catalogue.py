@@ -33,7 +33,7 @@ def read_catalogue(folder: Path) -> TableRows:
     try:
         stored = LocalFiles(folder)
         migrate(stored)
-        files = Locations(stored).files
+        files = Locations.beside(stored, Header.read(stored).home, folder).files
         taught = ExampleLog(stored).read()
     finally:
         lock.release()

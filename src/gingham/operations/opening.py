@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -21,8 +22,9 @@ from gingham.extract import absolute
 from gingham.index.index import Index
 from gingham.operations.search import Searcher
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles, refusals
-from gingham.store.header import Header, is_catalogue, migrate
+from gingham.store.header import Header, is_catalogue, migrate, move_home
 from gingham.store.lease import CatalogueLock, lease
+from gingham.store.locations import Locations
 from gingham.store.truth import Truth
 from gingham.turns import P, R, in_turn
 
@@ -78,7 +80,20 @@ class OpenCatalogue:
         if runtime is not None:
             self._check_runtime(runtime)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._truth = Truth(files, self.config, self._load)
+        locations = Locations.beside(files, header.home, folder)
+        if locations.root is not None and locations.root != header.home:
+            if header.home is not None:
+                logger.warning(
+                    "catalogue %s was moved together with its files: those that were below %s are "
+                    "looked for below %s",
+                    folder,
+                    header.home,
+                    locations.root,
+                )
+            if isinstance(lock, CatalogueLock):
+                with contextlib.suppress(OSError):  # it is found again the next time
+                    move_home(files, locations.root)
+        self._truth = Truth(files, self.config, self._load, locations)
         self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
         self._searcher = Searcher(self._open_index, self._truth, self._attributes)
 
@@ -119,7 +134,8 @@ class OpenCatalogue:
             )
         weights = None if weights is None else absolute(weights)
         runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
-        Header(runtime.config, weights).write(LocalFiles(path))
+        home = str(Path(absolute(path)).parent)
+        Header(runtime.config, weights, home).write(LocalFiles(path))
         return cls.open(path, runtime=runtime)
 
     @classmethod

@@ -12,7 +12,7 @@ from gingham.errors import CatalogueError
 from gingham.store.files import Files
 
 NAME = "catalogue.json"
-FORMAT = 2
+FORMAT = 3
 """Counts changes of how the truth is stored; each comes with a row of `MIGRATIONS`."""
 
 
@@ -21,8 +21,13 @@ def _allow_names_of_time(files: Files, state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _allow_relative_names(files: Files, state: dict[str, Any]) -> dict[str, Any]:
+    """2 to 3: files below the catalogue's home are named relative to it; absolute names stay."""
+    return state | {"home": None}
+
+
 Migration = Callable[[Files, dict[str, Any]], dict[str, Any]]
-MIGRATIONS: dict[int, Migration] = {1: _allow_names_of_time}
+MIGRATIONS: dict[int, Migration] = {1: _allow_names_of_time, 2: _allow_relative_names}
 """Format -> the step to the next one: given the files and the header, it gives the new header.
 
 A step may be killed and run again, so it must be able to finish what it began.
@@ -37,10 +42,12 @@ class Header:
     ----------
     config : what made the features.
     weights : the file of the weights; None for those that come with the backbone.
+    home : the folder to which relative names of files refer; None if it is not known yet.
     """
 
     config: FeatureConfig
     weights: str | None
+    home: str | None = None
 
     @classmethod
     def read(cls, files: Files) -> Self:
@@ -58,7 +65,7 @@ class Header:
                 f"{files} once to upgrade it"
             )
         try:
-            return cls(FeatureConfig.from_dict(state["config"]), state["weights"])
+            return cls(FeatureConfig.from_dict(state["config"]), state["weights"], state["home"])
         except (KeyError, TypeError) as error:
             raise CatalogueError(f"{files}/{NAME} is damaged ({error!r})") from None
 
@@ -72,11 +79,16 @@ class Header:
         """
         state = {"format": FORMAT, "config": self.config.to_dict(), "weights": self.weights}
         try:
-            _write(files, state, if_absent=True)
+            _write(files, state | {"home": self.home}, if_absent=True)
         except FileExistsError:
             raise CatalogueError(
                 f"{files} is already a catalogue: open it, or choose another folder"
             ) from None
+
+
+def move_home(files: Files, home: str) -> None:
+    """Write another home into the header of a catalogue; the caller must hold the lease."""
+    _write(files, _read(files) | {"home": home})
 
 
 def is_catalogue(files: Files) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 
@@ -20,6 +22,12 @@ _SCHEMA = pa.schema(
 )
 
 
+_INSIDE = b"./"
+"""Begins names that are relative to the root; neither absolute paths nor ids begin so."""
+
+_SAMPLE = 64
+
+
 class Locations(Replayed):
     """The files of a catalogue and the image each of them holds.
 
@@ -29,16 +37,67 @@ class Locations(Replayed):
     Threads may call all methods together; while another thread may append, `image_files` and
     `file_ids` are what to iterate over, not the dicts below.
 
+    Parameters
+    ----------
+    files : of the catalogue.
+    root : names of files below it are stored relative to it; None: all are stored as they are.
+
     Attributes
     ----------
+    root : as given, or as found by `follow`.
     files : file name -> id, in the order they were added.
     images : id -> its files, in the order they were added.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, root: str | None = None) -> None:
+        self.root = root
+        self._start = os.path.join(root or "", "")
         self.files: dict[str, ImageId] = {}
         self.images: dict[ImageId, list[str]] = {}
         super().__init__(Log(files, "locations/", _SCHEMA))
+
+    @classmethod
+    def beside(cls, files: Files, home: str | None, folder: str | os.PathLike[str]) -> Self:
+        """Read those of a catalogue in a folder that may have been moved.
+
+        Parameters
+        ----------
+        files : of the catalogue.
+        home : the root that was last known, if any.
+        folder : the catalogue's; its parent is the root if that is where the files are now.
+        """
+        parent = str(Path(os.path.abspath(folder)).parent)
+        found = cls(files, home or parent)
+        found.follow(parent)
+        return found
+
+    def follow(self, root: str) -> bool:
+        """Take another root if, of a sample, files are there, and no fewer than below this one."""
+        if self.root is None or root == self.root or _is_same(root, self.root):
+            return False
+        with self._changing:
+            old = self._start
+            inside = [name for name in self.files if name.startswith(old)]
+            sample = inside[:: len(inside) // _SAMPLE + 1]
+            there = sum(not is_missing(os.path.join(root, x.removeprefix(old))) for x in sample)
+            if not there or there < sum(not is_missing(name) for name in sample):
+                return False
+            self.root, self._start = root, os.path.join(root, "")
+            self.files.clear()
+            self.images.clear()
+            self.version = 0
+            self._catch_up()
+        return True
+
+    def _encode(self, name: str) -> bytes:
+        if self.root is not None and name.startswith(self._start):
+            return _INSIDE + os.fsencode(name.removeprefix(self._start))
+        return os.fsencode(name)
+
+    def _decode(self, name: bytes) -> str:
+        if self.root is not None and name.startswith(_INSIDE):
+            return self._start + os.fsdecode(name.removeprefix(_INSIDE))
+        return os.fsdecode(name)
 
     def image_files(self) -> list[tuple[ImageId, list[str]]]:
         """List every image with its files."""
@@ -56,7 +115,7 @@ class Locations(Replayed):
 
     def _take_in(self, events: pa.Table) -> None:
         for image, image_id in zip(*(c.to_pylist() for c in events.columns), strict=True):
-            self._apply(os.fsdecode(image), image_id)
+            self._apply(self._decode(image), image_id)
 
     def append(self, events: Sequence[tuple[str, ImageId | None]]) -> None:
         """Add events (file name, id or None to remove it); durable when this returns."""
@@ -64,7 +123,7 @@ class Locations(Replayed):
             return
         names, ids = zip(*events, strict=True)
         columns = [
-            pa.array([os.fsencode(name) for name in names], pa.binary()),
+            pa.array([self._encode(name) for name in names], pa.binary()),
             pa.array(ids, pa.binary(32)),
         ]
         with self._changing:
@@ -115,3 +174,10 @@ def _is_gone(path: str) -> bool:
     except OSError:
         pass
     return False
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False

@@ -60,6 +60,7 @@ class Truth:
     files : of the catalogue; all of the truth is read and written through it.
     config : of its features.
     load : gives the backbone.
+    locations : which file holds which image; None: as the log says, with no root.
 
     Attributes
     ----------
@@ -72,13 +73,19 @@ class Truth:
     attached : which attributes trained models answer.
     """
 
-    def __init__(self, files: Files, config: FeatureConfig, load: Callable[[], Runtime]) -> None:
+    def __init__(
+        self,
+        files: Files,
+        config: FeatureConfig,
+        load: Callable[[], Runtime],
+        locations: Locations | None = None,
+    ) -> None:
         self.config = config
         self.runtime = LazyRuntime(config, load)
         self._files = files
         self.features = FeatureStore(files, config)
         self.views = FeatureStore(files, replace(config, descriptors=()), "views/")
-        self.locations = Locations(files)
+        self.locations = locations or Locations(files)
         self.log = ExampleLog(files)
         self.attached = AttachedLog(files)
 

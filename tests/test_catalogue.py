@@ -16,6 +16,7 @@ from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError, StorageError
 from gingham.options import ReadOptions
+from gingham.store.header import FORMAT
 
 
 @pytest.fixture
@@ -473,7 +474,9 @@ def test_other_backbones_weights_and_formats_are_refused(
     with pytest.raises(CatalogueError, match="gingham index"):
         Catalogue.open(tmp_path / "photos")
     state = shop.folder / "catalogue.json"
-    state.write_text(state.read_text(encoding="utf-8").replace('"format": 2', '"format": 9'))
+    state.write_text(
+        state.read_text(encoding="utf-8").replace(f'"format": {FORMAT}', '"format": 9')
+    )
     with pytest.raises(CatalogueError, match="has format 9"):
         Catalogue.open(shop.folder)
     state.write_text(state.read_text(encoding="utf-8").replace('"format": 9', '"format": 2'))

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from gingham.errors import InputError
 
@@ -92,6 +92,19 @@ def check_value(attribute: str, value: str, kind: str) -> None:
 def same(name: str) -> str:
     """Map names that people, and some file systems, take for one another to the same text."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def variants(counts: Mapping[str, int]) -> dict[str, str]:
+    """Map values to the most frequent one that differs only in case, spaces or Unicode form.
+
+    Parameters
+    ----------
+    counts : value -> how often it is there; of equally frequent ones the first in order counts.
+    """
+    forms: dict[str, list[str]] = {}
+    for value in sorted(counts, key=lambda value: (-counts[value], value)):
+        forms.setdefault(same(" ".join(value.split())), []).append(value)
+    return {other: first for first, *others in forms.values() for other in others}
 
 
 def folder_name(name: str) -> str:

@@ -538,3 +538,19 @@ def test_a_repeat_between_two_numbers_is_right_on_average() -> None:
     assert stage.records[0]["factor"] == pytest.approx(factor, abs=1e-3)
     assert samples.repeat[2000:].mean() == pytest.approx(factor, abs=0.1)
     assert set(samples.repeat[2000:].tolist()) == {1, 2}
+
+
+def test_variants_of_a_value_are_merged_before_they_are_counted() -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    colour = ["red", "red", "Red", "RED", "navy  blue", "navy blue", "navy blue", apart, composed]
+    samples = samples_of(colour=colour)
+    stage = settle_values(samples, ValuesSection(min_count=2))
+    assert samples.counts("colour") == {"red": 4, "navy blue": 3, apart: 2}
+    merged = {"Red": "red", "RED": "red", "navy  blue": "navy blue", composed: apart}
+    assert stage.summary["merged"] == {"colour": merged}
+    assert stage.summary["too_rare"] == {}
+    assert {(r["before"], r["after"]) for r in stage.records} == set(merged.items())
+    kept = samples_of(colour=colour)
+    stage = settle_values(kept, ValuesSection(min_count=2, merge_variants=False))
+    assert stage.summary["merged"] == {}
+    assert set(stage.summary["too_rare"]["colour"]) == {"Red", "RED", "navy  blue", apart, composed}

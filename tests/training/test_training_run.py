@@ -357,9 +357,8 @@ def test_images_that_cannot_be_read_are_left_out_and_told(
     )
     (folder / gone).unlink()
     result = train(folder / "labels.csv", tmp_path / "model", configure(weights, epochs=1))
-    assert [(Path(f.image).name, f.reason) for f in result.failures] == [
-        (Path(gone).name, "no such file: check the path")
-    ]
+    assert [Path(one.image).name for one in result.failures] == [Path(gone).name]
+    assert result.failures[0].reason.startswith(f"no such file: {folder / gone} (relative to the")
 
 
 # refusals

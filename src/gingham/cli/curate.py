@@ -60,6 +60,9 @@ def curate(
         for rule, count in result.stages.get("values", {}).get("rules", {}).items():
             if not count:
                 say(f"rule {rule!r} matches no label: check its spelling")
+        for name, merged in result.stages.get("values", {}).get("merged", {}).items():
+            said = ", ".join(f"{old!r} to {new!r}" for old, new in merged.items())
+            say(f"merged values of {name} that look like one: {said}")
         print_bad_rows(result.bad_rows)
         say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))

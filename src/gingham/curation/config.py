@@ -111,11 +111,14 @@ class ValuesSection:
     Attributes
     ----------
     rules : `ATTRIBUTE: OLD -> NEW`, or `ATTRIBUTE: OLD ->` to drop a value; applied in order.
+    merge_variants : values that differ only in case, spaces or Unicode form become the most
+        frequent of them, before they are counted.
     min_count : a value with fewer images is dropped: its labels become unknown.
     """
 
     enabled: bool = True
     rules: Texts = ()
+    merge_variants: bool = True
     min_count: int = Field(default=5, ge=1, le=1_000_000_000)
 
 

@@ -147,6 +147,10 @@ class _Page:
         return {
             "changed": found["changed"],
             "rules": [[rule, str(count)] for rule, count in found["rules"].items()],
+            "merged": [
+                (name, ", ".join(f"{old} \u2192 {new}" for old, new in one.items()))
+                for name, one in found["merged"].items()
+            ],
             "rare": [
                 (name, ", ".join(f"{v} ({n})" for v, n in one.items()))
                 for name, one in found["too_rare"].items()

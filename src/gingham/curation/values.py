@@ -1,4 +1,4 @@
-"""Stage 4: values merged or dropped by rule, and values too rare to learn."""
+"""Stage 4: values merged or dropped by rule, variants merged, and values too rare to learn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gingham.curation.config import ValuesSection
 from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import InputError
+from gingham.names import variants
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
 
@@ -54,7 +55,9 @@ def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
 
 
 def settle_values(samples: TableRows, section: ValuesSection) -> Stage:
-    """Apply the rules in order (see `parse_rules` for errors), then drop too rare values.
+    """Apply the rules in order (see `parse_rules` for errors), merge variants, drop rare values.
+
+    Variants differ only in case, spaces or Unicode form; they become the most frequent of them.
 
     An image whose value is dropped becomes unknown in that attribute; for kind multi only the value
     goes.
@@ -63,6 +66,11 @@ def settle_values(samples: TableRows, section: ValuesSection) -> Stage:
     matched: dict[str, int] = {}
     for rule in parse_rules(section.rules, list(samples.values)):
         matched[str(rule)] = _replace(samples, rule, f"rule {rule}", records)
+    merged: dict[str, dict[str, str]] = {}
+    for name in samples.values if section.merge_variants else ():
+        for old, new in variants(samples.counts(name)).items():
+            merged.setdefault(name, {})[old] = new
+            _replace(samples, Rule(name, old, new), f"a variant of {new}", records)
     rare: dict[str, dict[str, int]] = {}
     for name in samples.values:
         for value, count in sorted(samples.counts(name).items()):
@@ -71,7 +79,7 @@ def settle_values(samples: TableRows, section: ValuesSection) -> Stage:
                 reason = f"{count} images, fewer than {section.min_count}"
                 _replace(samples, Rule(name, value, ""), reason, records)
     changed = {(record["row"], record["attribute"]) for record in records}
-    summary = {"changed": len(changed), "rules": matched, "too_rare": rare}
+    summary = {"changed": len(changed), "rules": matched, "merged": merged, "too_rare": rare}
     return Stage("values", records, summary)
 
 

@@ -46,7 +46,8 @@ class CatalogueLock:
 
     def release(self) -> None:
         """Release the lock."""
-        self._holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._holder.unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -59,7 +60,12 @@ def lease(folder: Path) -> CatalogueLock | StorageError:
         See `CatalogueLock`.
     """
     try:
-        return CatalogueLock(folder)
+        lock = CatalogueLock(folder)
+        if os.access(folder, os.W_OK):
+            return lock
+        # The lock's file may still be one's own.
+        lock.release()
+        return StorageError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
     except StorageError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return error

@@ -341,7 +341,7 @@ def test_a_damaged_shard_is_mended_by_the_advice_given(examples: Path, tmp_path:
     study([examples], tmp_path / "out", load=Loader(), **arguments)
     shard = next((tmp_path / "out" / "cache").rglob("mean-std/*.parquet"))
     shard.write_bytes(shard.read_bytes()[:200])
-    with pytest.raises(CatalogueError, match=r"delete it and run again .*study"):
+    with pytest.raises(CatalogueError, match=r"delete it and run .*study"):
         study([examples], tmp_path / "out", load=Loader(), **arguments)
     shard.unlink()
     again = Loader()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -151,3 +153,24 @@ def test_shards_of_other_settings_are_refused() -> None:
     other = Shards(files, "", SCHEMA.with_metadata({"made": "there"}))
     with pytest.raises(CatalogueError, match="other settings"):
         list(other.tables())
+
+
+def test_no_thread_of_arrows_holds_a_file_that_python_opened(tmp_path: Path) -> None:
+    """Such a thread may let go of it while the interpreter shuts down, which aborts the process."""
+    shards = Shards(LocalFiles(tmp_path), "s/", SCHEMA)
+    shards.append(table(*range(1000)))
+    code = """
+import os, sys
+from pathlib import Path
+import pyarrow as pa, pyarrow.parquet
+from gingham.store.files import LocalFiles
+from gingham.store.shards import Shards
+before = len(os.listdir("/proc/self/task"))
+shards = Shards(LocalFiles(Path(sys.argv[1])), "s/", pa.schema(
+    [pa.field("n", pa.int64(), nullable=False)], metadata={"made": "here"}))
+assert sum(len(one) for one in shards.tables()) == 1000
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    run = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

@@ -101,7 +101,9 @@ class Shards:
         try:
             with (
                 self._files.open(name) as file,
-                pq.ParquetFile(file, page_checksum_verification=True) as shard,
+                # Buffering would read in a thread of Arrow's, which ends the process with an abort
+                # if it lets go of a Python file while the interpreter shuts down.
+                pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as shard,
             ):
                 if not shard.schema_arrow.equals(self.schema, check_metadata=True):
                     raise CatalogueError(f"{self._files}/{name} was written with other settings")

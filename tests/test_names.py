@@ -227,3 +227,31 @@ def test_no_file_name_acts_on_a_terminal(tmp_path: Path, name: bytes) -> None:
     (line,) = [x for x in done.stderr.decode().splitlines() if x.startswith("failed: ")]
     assert line.isprintable()
     assert "not an image" in line
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_values_that_look_like_one_are_said_and_merged(
+    tmp_path: Path, shop: Catalogue, kind: str
+) -> None:
+    images = list(labels(shop))
+    given = ["red", "red", "RED", "blue", "Blue", "e\u0301toile"]
+    with Catalogue.create(tmp_path / "shop", runtime=FakeRuntime()) as other:
+        first = other.teach("hue", dict(zip(images[:5], given[:5], strict=True)), kind=kind)
+        assert not first.merged
+        said = [(one.value, one.count, one.like, one.like_count) for one in first.variants]
+        assert [type(one.count) for one in first.variants] == [int, int]
+        assert said == [("RED", 1, "red", 2), ("blue", 1, "Blue", 1)]
+        assert set(first.values) == {"red", "RED", "blue", "Blue"}
+        last = {images[5]: given[5], images[4]: "blue"}
+        second = other.teach("hue", last, kind=kind, merge_variants=True)
+        assert second.merged
+        assert set(second.values) in ({"red", "blue", given[5]}, {"red", "Blue", given[5]})
+        assert second.examples == 6
+        values = set(second.values)
+        third = other.teach("hue", {images[0]: "red"}, kind=kind)
+        assert third.variants == ()
+        assert set(third.values) == values
+    with Catalogue.open(tmp_path / "shop", runtime=FakeRuntime()) as again:
+        assert set(again._attributes.values("hue")) == values
+        taught = again._attributes.taught()["hue"].examples
+        assert sorted(len(one.values) for one in taught) == [1] * 6

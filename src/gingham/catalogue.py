@@ -99,6 +99,7 @@ class Catalogue(Upkeep):
         views: bool = True,
         trust_predictions: bool = False,
         skip_bad_rows: bool = False,
+        merge_variants: bool = False,
         options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
         """Teach an attribute by examples, or add examples and values to it.
@@ -116,6 +117,8 @@ class Catalogue(Upkeep):
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
         views : also learn from mirrored and cropped views where a value has few examples.
         trust_predictions : take a table of predictions (with a column `VALUE_confidence`), too.
+        merge_variants : give values that differ only in case, spaces or Unicode form the name of
+            the most frequent one, also in what was taught before.
         skip_bad_rows, options : leave out rows that cannot be used; see `index`.
 
         Raises
@@ -135,6 +138,7 @@ class Catalogue(Upkeep):
             views=views,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
+            merge_variants=merge_variants,
             options=options,
         )
 

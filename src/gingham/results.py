@@ -88,6 +88,22 @@ class Contradiction(Result):
 
 
 @dataclass(frozen=True)
+class Variant(Result):
+    """A value that differs from a more frequent one only in case, spaces or Unicode form.
+
+    Attributes
+    ----------
+    value, count : the rarer value, and how many examples had it.
+    like, like_count : the value that it looks like.
+    """
+
+    value: str
+    count: int
+    like: str
+    like_count: int
+
+
+@dataclass(frozen=True)
 class TeachResult(Walked):
     """What `teach` learned.
 
@@ -100,6 +116,7 @@ class TeachResult(Walked):
     unlabelled : rows without a value.
     failures : examples that could not be read.
     contradictions : pairs to check.
+    variants, merged : values that look like one, and whether they were merged.
     bad_rows : rows of the table that were left out.
     """
 
@@ -114,6 +131,8 @@ class TeachResult(Walked):
     unlabelled: int
     failures: tuple[Failure, ...]
     contradictions: tuple[Contradiction, ...]
+    variants: tuple[Variant, ...]
+    merged: bool
     seconds: float
     bad_rows: tuple[BadRow, ...] = ()
 

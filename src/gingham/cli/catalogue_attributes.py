@@ -59,6 +59,14 @@ def teach(
     ] = False,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    merge_variants: Annotated[
+        bool,
+        typer.Option(
+            "--merge-variants",
+            help="Merge values that differ only in case, spaces or Unicode form, also in examples "
+            "taught before.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
@@ -74,6 +82,7 @@ def teach(
             views=views,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
+            merge_variants=merge_variants,
             options=options,
         )
     accuracy = "unknown (too few examples to hold any out)"
@@ -90,6 +99,13 @@ def teach(
         f"check: {pair.image} is labelled {pair.value} but looks like {pair.against}, "
         f"labelled {pair.against_value}"
         for pair in result.contradictions
+    ]
+    lines += [
+        f"merged: {one.value!r} ({one.count}) into {one.like!r} ({one.like_count})"
+        if result.merged
+        else f"check: value {one.value!r} ({one.count}) looks like {one.like!r} "
+        f"({one.like_count}): to merge them, teach again with --merge-variants"
+        for one in result.variants
     ]
     answer(as_json, result.to_dict(), *lines)
     if not as_json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +18,9 @@ from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.labels import Teachable, label_images, read_labels
-from gingham.names import check_attribute, check_value, tag_columns
+from gingham.names import check_attribute, check_value, tag_columns, variants
 from gingham.options import ReadOptions
-from gingham.results import Failure, TeachResult
+from gingham.results import Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -55,6 +57,7 @@ def teach(
     views: bool,
     trust_predictions: bool,
     skip_bad_rows: bool,
+    merge_variants: bool,
     options: ReadOptions,
     replace: bool = False,
 ) -> TeachResult:
@@ -113,6 +116,11 @@ def teach(
         if known is not None
     ]
     taught = add_examples(before, kind, chosen, fresh)
+    alike = _variants(taught)
+    if merge_variants and alike:
+        taught = _merged(taught, {one.value: one.like for one in alike})
+        # In one entry of the log: what was taught before is renamed, too.
+        fresh, replace = taught.examples, True
     if not taught.examples:
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
         raise InputError(f"no example of {attribute!r} can be used{reason}")
@@ -133,10 +141,35 @@ def teach(
         unlabelled=labels.unlabelled,
         failures=(*labels.failures, *failed),
         contradictions=fitted.contradictions,
+        variants=alike,
+        merged=merge_variants and bool(alike),
         seconds=time.perf_counter() - started,
         bad_rows=labels.bad_rows,
         **labels.listed,
     )
+
+
+def _variants(taught: Taught) -> tuple[Variant, ...]:
+    """List values that look like a more frequent one."""
+    counts: Counter[str] = Counter()
+    for example in taught.examples:
+        counts.update({value: int(present) for value, present in example.values.items()})
+    return tuple(
+        Variant(value, counts[value], like, counts[like])
+        for value, like in sorted(variants(counts).items())
+    )
+
+
+def _merged(taught: Taught, likes: Mapping[str, str]) -> Taught:
+    """Rename values; where an example has two that become one, it has it if it has either."""
+    examples = []
+    for example in taught.examples:
+        values: dict[str, bool] = {}
+        for value, present in example.values.items():
+            name = likes.get(value, value)
+            values[name] = present or values.get(name, False)
+        examples.append(dataclasses.replace(example, values=values))
+    return Taught(taught.kind, taught.layers, examples)
 
 
 def _refuse_predictions(table: Path, value_column: str) -> None:

@@ -280,6 +280,7 @@ class ServedCatalogue(Catalogue):
             views=views,
             trust_predictions=False,
             skip_bad_rows=False,
+            merge_variants=False,
             options=options,
             replace=True,
         )

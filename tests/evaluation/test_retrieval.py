@@ -27,7 +27,7 @@ from gingham.backbones.descriptors import rgb_histogram
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import Descriptor
 from gingham.catalogue import Catalogue
-from gingham.errors import CatalogueError, InputError, ShapeError
+from gingham.errors import CatalogueError, InputError, ShapeError, StorageError
 from gingham.evaluation.retrieval import RetrievalResult, evaluate_retrieval
 from gingham.evaluation.retrieval.measures import colour_distances, draw_queries, judge, to_lab
 from gingham.evaluation.retrieval.run import _picture
@@ -296,7 +296,7 @@ def test_what_is_not_there_is_refused(
     ):
         with pytest.raises(InputError, match=said):
             run(photos, labels, tmp_path / "out", **options)
-    with pytest.raises(InputError, match=r"out .*labels\.csv is not a folder"):
+    with pytest.raises(StorageError, match=r"labels\.csv cannot be used .*choose another place"):
         run(photos, labels, labels)
     with pytest.raises(InputError, match="neither a catalogue nor a folder"):
         run(tmp_path / "nowhere", labels, tmp_path / "out")

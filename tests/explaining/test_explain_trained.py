@@ -74,7 +74,7 @@ def test_the_command_asks_a_model(model: Path, tmp_path: Path) -> None:
     assert found["explanations"][0]["prediction"]["evidence"] == []
     refused = run("explain", tmp_path / "shop", image, "--attribute", "size", *chosen)
     assert refused.returncode == 2
-    assert "the model has no attribute 'size'" in refused.stderr
+    assert "the model has no attribute 'size'" in json.loads(refused.stdout)["error"]["message"]
     refused = run("explain", tmp_path / "shop", image, "--model", tmp_path)
     assert refused.returncode == 2
     assert "is not a trained model" in refused.stderr

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -191,7 +191,7 @@ class LookSpace:
         """Look -> length of its vectors."""
         return {look.name: look.width for look in self.looks}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hex digest of everything that changes a vector's value; store it with the vectors."""
         config = {"version": 1, "looks": [asdict(look) for look in self.looks]}

@@ -107,9 +107,10 @@ class Searcher:
             raise InputError(f"min_score must be a finite number, got {min_score}")
         if not like:
             raise InputError("search needs at least one image")
-        sliders = self._sliders(self._check(weights), like, unlike)
-        offset = sum(slider.weight * slider.constant for slider in sliders)
+        weights = self._check(weights)
         index = self.synced.get()
+        sliders = self._sliders(index, weights, like, unlike)
+        offset = sum(slider.weight * slider.constant for slider in sliders)
         matches = index.query(
             Query(
                 [
@@ -158,10 +159,14 @@ class Searcher:
         return self.space.check(weights, self._described)
 
     def _sliders(
-        self, weights: Mapping[str, float], like: Sequence[Example], unlike: Sequence[Example]
+        self,
+        index: Index,
+        weights: Mapping[str, float],
+        like: Sequence[Example],
+        unlike: Sequence[Example],
     ) -> list[_Slider]:
         """Say how each look compares: the built-in ones always, of others those with a weight."""
-        stored = [self._builtin(side) for side in (like, unlike)]
+        stored = [self._builtin(index, side) for side in (like, unlike)]
         sliders = []
         for look in self.space.names:
             toward = direction(*(vectors[look] for vectors in stored))
@@ -169,17 +174,16 @@ class Searcher:
             sliders.append(_Slider(look, weights.get(look, 0.0), constant, [(look, toward, 1.0)]))
         for look, weight in weights.items():
             if look in self._described:
-                parts = self._described_parts(look, like, unlike)
+                parts = self._described_parts(index, look, like, unlike)
                 sliders.append(_Slider(look, weight, 1.0, parts))
             elif look not in self.space.names:
-                toward = direction(*(self._taught(look, side) for side in (like, unlike)))
+                toward = direction(*(self._taught(index, look, side) for side in (like, unlike)))
                 constant = 1 - self.space.scale(look)
                 sliders.append(_Slider(look, weight, constant, [(look, toward, 1.0)]))
         return sliders
 
-    def _builtin(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
+    def _builtin(self, index: Index, examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
         """Give the vectors of examples in the built-in looks: look -> (N, width)."""
-        index = self.synced.get()
         rows = [
             index.vectors([example.hex()], self.space.names)
             if isinstance(example, bytes)
@@ -191,10 +195,9 @@ class Searcher:
             for look, width in self.space.widths.items()
         }
 
-    def _taught(self, look: str, examples: Sequence[Example]) -> NDArray[np.float32]:
+    def _taught(self, index: Index, look: str, examples: Sequence[Example]) -> NDArray[np.float32]:
         """Give the vectors of examples in a taught look, (N, d)."""
-        self.synced.further(look)
-        index = self.synced.get()
+        self.synced.further(index, look)
         project = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX)).project
         rows = [
             index.vectors([example.hex()], [look])[look]
@@ -205,7 +208,7 @@ class Searcher:
         return np.concatenate([np.empty((0, rows[0].shape[1] if rows else 1), np.float32), *rows])
 
     def _described_parts(
-        self, look: str, like: Sequence[Example], unlike: Sequence[Example]
+        self, index: Index, look: str, like: Sequence[Example], unlike: Sequence[Example]
     ) -> list[tuple[str, NDArray[np.float32], float]]:
         """Compare descriptors joined as they are.
 
@@ -214,20 +217,20 @@ class Searcher:
         """
         shares = self._described[look]
         typical = sum(
-            share * self.synced.further(name)["typical"] for name, share in shares.items()
+            share * self.synced.further(index, name)["typical"] for name, share in shares.items()
         )
         parts = []
         for name, share in shares.items():
             for examples, factor in ((like, 1.0), (unlike, -NEGATIVE_FACTOR)):
                 if examples:
-                    rows = [self._descriptor(example, name) for example in examples]
+                    rows = [self._descriptor(index, example, name) for example in examples]
                     mean = np.concatenate(rows).astype(np.float32).mean(axis=0)
                     parts.append((name, mean, share * factor / typical))
         return parts
 
-    def _descriptor(self, example: Example, name: str) -> NDArray[np.floating]:
+    def _descriptor(self, index: Index, example: Example, name: str) -> NDArray[np.floating]:
         if isinstance(example, bytes):
-            return self.synced.get().vectors([example.hex()], [name])[name]
+            return index.vectors([example.hex()], [name])[name]
         return example[name]
 
     def _hit(self, match: Match, sliders: Sequence[_Slider], offset: float) -> Hit:

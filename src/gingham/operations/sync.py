@@ -107,8 +107,14 @@ class SyncedIndex:
                 self.close()
             raise
 
-    def further(self, look: str) -> dict[str, Any]:
-        """Bring a taught look or a descriptor up to date; gives what the state notes of it."""
+    def further(self, index: Index, look: str) -> dict[str, Any]:
+        """Bring a taught look or a descriptor up to date; gives what the state notes of it.
+
+        Parameters
+        ----------
+        index : what `get` gave.
+        look : of the index.
+        """
         version = f"{self._locations.version}"
         if look.startswith(TAUGHT_PREFIX):
             attribute = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX))
@@ -116,20 +122,20 @@ class SyncedIndex:
                 (ids, attribute.project(features) * np.float32(TAUGHT_SCALE))
                 for ids, features in self._live(attribute.layers)
             )
-            return self._filled(look, "dot", f"{attribute.stamp}:{version}", projected)
+            return self._filled(index, look, "dot", f"{attribute.stamp}:{version}", projected)
         described = (
             (ids, features[look].astype(np.float32)) for ids, features in self._live([look])
         )
-        return self._filled(look, "l1", version, described)
+        return self._filled(index, look, "l1", version, described)
 
     def _filled(
         self,
+        index: Index,
         look: str,
         metric: Metric,
         stamp: str,
         vectors: Iterable[tuple[list[str], NDArray[np.float32]]],
     ) -> dict[str, Any]:
-        index = self.get()
         state = self._state(index)
         note: dict[str, Any] = state["looks"].get(look, {})
         if note.get("stamp") != stamp:

@@ -55,9 +55,9 @@ def teach(
     kind: str | None,
     layers: str | Sequence[str],
     views: bool,
-    trust_predictions: bool,
-    skip_bad_rows: bool,
-    merge_variants: bool,
+    trust_predictions: bool = False,
+    skip_bad_rows: bool = False,
+    merge_variants: bool = False,
     options: ReadOptions,
     replace: bool = False,
 ) -> TeachResult:

@@ -278,9 +278,6 @@ class ServedCatalogue(Catalogue):
             kind=kind,
             layers="auto" if layers is None else layers,
             views=views,
-            trust_predictions=False,
-            skip_bad_rows=False,
-            merge_variants=False,
             options=options,
             replace=True,
         )

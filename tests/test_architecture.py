@@ -47,3 +47,13 @@ def test_the_rooms_are_in_the_order_that_is_checked() -> None:
     assert set(height) == rooms
     heights = [height[room] for room in described()]
     assert heights == sorted(heights)
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """Only the schemas of HTTP are called as the results that they show."""
+    places: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for name in re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if not name.startswith("_") and path.name != "schemas.py":
+                places.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

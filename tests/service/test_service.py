@@ -20,7 +20,7 @@ from gingham.errors import BackboneError
 from gingham.service.app import create_app
 from gingham.service.guard import HEADERS, Body, Guard, is_loopback
 from gingham.service.limits import DEFAULT_LIMITS, Limits
-from gingham.service.metrics import Metrics
+from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, client, make
@@ -154,7 +154,7 @@ def guarded(app: Any, limits: Limits, count: int) -> list[list[dict[str, Any]]]:
     scope = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [(b"host", b"localhost")]}
 
     async def send_all() -> list[list[dict[str, Any]]]:
-        guard = Guard(app, limits, Metrics(lambda: 0))
+        guard = Guard(app, limits, ServiceMetrics(lambda: 0))
         sent: list[list[dict[str, Any]]] = [[] for _ in range(count)]
 
         async def receive() -> dict[str, Any]:

@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 
 from gingham.errors import StorageError
 from gingham.service.limits import Limits
-from gingham.service.metrics import Metrics
+from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import STORAGE, ProblemError, as_problem
 from gingham.service.work import GivenUpError, Task, Work
 
@@ -32,7 +32,7 @@ class Asking:
 
 def test_a_result_and_an_error_come_back() -> None:
     async def ask() -> int:
-        work = Work(Limits(workers=1), Metrics(lambda: 0))
+        work = Work(Limits(workers=1), ServiceMetrics(lambda: 0))
         request: Any = Asking()
         with pytest.raises(KeyError, match="x"):
             await work.ask(request, lambda task: dict[str, int]()["x"])
@@ -57,7 +57,7 @@ def test_a_client_that_goes_away_frees_its_work() -> None:
             raise
 
     async def ask() -> None:
-        metrics = Metrics(lambda: 0)
+        metrics = ServiceMetrics(lambda: 0)
         work = Work(Limits(workers=1), metrics)
         running: Any = Asking()
         waiting: Any = Asking()
@@ -90,7 +90,7 @@ def test_what_takes_too_long_is_given_up() -> None:
             raise
 
     async def ask() -> None:
-        work = Work(Limits(workers=1, seconds=0.05), Metrics(lambda: 0))
+        work = Work(Limits(workers=1, seconds=0.05), ServiceMetrics(lambda: 0))
         request: Any = Asking()
         with pytest.raises(ProblemError, match=r"longer than 0\.05 seconds") as late:
             await work.ask(request, busy)

@@ -47,7 +47,7 @@ def create_app(
     read_only : refuse what would change the catalogue.
     limits : what a request may take.
     """
-    counted = metrics.Metrics(lambda: len(catalogue))
+    counted = metrics.ServiceMetrics(lambda: len(catalogue))
     work = Work(limits, counted)
     catalogue.watch_batch = counted.batches.observe
     service = Service(catalogue, limits, work, counted, read_only)

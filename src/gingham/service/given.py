@@ -22,7 +22,7 @@ from gingham.service.problems import (
     ProblemError,
     invalid,
 )
-from gingham.service.schemas import Query, listed
+from gingham.service.schemas import ImageQuery, listed
 
 Q = TypeVar("Q", bound=BaseModel)
 
@@ -161,7 +161,7 @@ def _validate(model: type[Q], value: Any) -> Q:
 def _check(found: Asked[Q], limits: Limits) -> Asked[Q]:
     """Put the images named before those uploaded, and count them."""
     query = found.query
-    assert isinstance(query, Query)
+    assert isinstance(query, ImageQuery)
     images = (*listed(query.id), *found.images)
     unlike = (*listed(getattr(query, "unlike", [])), *found.unlike)
     if len(images) + len(unlike) > limits.images:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from gingham.service.limits import Limits
-from gingham.service.metrics import Metrics
+from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import (
     FOREIGN,
     MALFORMED,
@@ -69,7 +69,7 @@ class Guard:
     metrics : counts requests.
     """
 
-    def __init__(self, app: App, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, app: App, limits: Limits, metrics: ServiceMetrics) -> None:
         self._app = app
         self._limits = limits
         self._metrics = metrics

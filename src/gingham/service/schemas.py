@@ -52,7 +52,7 @@ def example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class Query(BaseModel):
+class ImageQuery(BaseModel):
     """What a request with images says besides them; what it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -61,7 +61,7 @@ class Query(BaseModel):
     crop: Crop | None = None
 
 
-class SearchQuery(Query):
+class SearchQuery(ImageQuery):
     """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged."""
 
     model_config = example(
@@ -78,7 +78,7 @@ class SearchQuery(Query):
     )
 
 
-class PredictQuery(Query):
+class PredictQuery(ImageQuery):
     """A prediction of uploads given as `image`, or of images of the catalogue."""
 
     model_config = example(id=[ID], attributes=["colour"])

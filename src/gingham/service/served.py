@@ -24,7 +24,7 @@ from gingham.results import AttributeInfo, Hit, TeachResult
 from gingham.service.given import Given, Upload
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
-from gingham.service.tags import Tags
+from gingham.service.tags import TagReader
 from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
 
@@ -52,7 +52,7 @@ class ServedCatalogue(Catalogue):
             UPLOADS, lambda features: sum(row.nbytes for row in features.values())
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
-        self._tags = Tags(self._attributes)
+        self._tags = TagReader(self._attributes)
 
     def _load(self) -> Runtime:
         with self._loading:

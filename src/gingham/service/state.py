@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from gingham.service.limits import Limits
-from gingham.service.metrics import Metrics
+from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import FORBIDDEN, ProblemError
 from gingham.service.served import ServedCatalogue
 from gingham.service.work import Work
@@ -25,7 +25,7 @@ class Service:
     catalogue: ServedCatalogue
     limits: Limits
     work: Work
-    metrics: Metrics
+    metrics: ServiceMetrics
     read_only: bool
     not_ready: str | None = "the network and the index are being loaded: ask again soon"
 

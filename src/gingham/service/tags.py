@@ -56,7 +56,7 @@ class Column:
 
 
 @dataclass
-class Tags:
+class TagReader:
     """Looks tags up; an attribute's are read again once they have changed.
 
     Threads that share one must take turns.

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from gingham.options import ReadOptions
 from gingham.service.limits import Limits
-from gingham.service.metrics import Metrics
+from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import LEFT, ProblemError, busy
 
 R = TypeVar("R")
@@ -57,7 +57,7 @@ class Task:
 class Work:
     """Threads for requests: several that ask, one that changes the catalogue."""
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, limits: Limits, metrics: ServiceMetrics) -> None:
         self._limits = limits
         self._metrics = metrics
         self._asking = ThreadPoolExecutor(limits.workers, "ask")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageError
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.graph import Floats, Graph, Rows
-from gingham.index.embedded.rows import Table
+from gingham.index.embedded.rows import RowTable
 from gingham.index.embedded.tags import check_text
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import (
@@ -94,7 +94,7 @@ class EmbeddedIndex:
         if not looks or min(looks.values()) < 1:
             raise InputError(f"an index needs looks, each of width 1 or more; got {dict(looks)}")
         self._empty()
-        self._take(Table(looks))
+        self._take(RowTable(looks))
         self._graph = Graph.create(self._folder / "graph", sum(looks.values()))
 
     def apply(self, changes: Iterable[Change]) -> None:
@@ -302,7 +302,7 @@ class EmbeddedIndex:
         path = self._folder / "table.npz"
         if path.is_file() and not self._mark.exists():
             try:
-                self._take(Table.load(path))
+                self._take(RowTable.load(path))
                 self._further.check()
                 self._graph = Graph(self._folder / "graph")
                 if len(self._graph) == len(self._table.rows):
@@ -328,9 +328,9 @@ class EmbeddedIndex:
                 shutil.rmtree(path)
             elif path.name != "lock":
                 path.unlink()
-        self._take(Table({}))
+        self._take(RowTable({}))
 
-    def _take(self, table: Table) -> None:
+    def _take(self, table: RowTable) -> None:
         ends = list(accumulate(table.looks.values()))
         self._table = table
         self._blocks = {

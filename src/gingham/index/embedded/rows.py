@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 _VERSION = 2
 
 
-class Table:
+class RowTable:
     """Images by row number; a row is given once and never again, so that others may count on it.
 
     Parameters

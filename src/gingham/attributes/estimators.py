@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.discriminant import Floats
 from gingham.attributes.fitted_voters import MultiVoter, MultiVotes, SingleVoter, Votes
+from gingham.attributes.measures import check_finite
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
 from gingham.errors import InputError, MissingExtraError, ShapeError
@@ -38,13 +39,7 @@ class _Estimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         checked: NDArray[Any] = validate_data(
             self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
         )
-        bad = np.flatnonzero(~np.isfinite(checked).all(axis=1))
-        if len(bad):
-            more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
-            raise InputError(
-                f"X holds NaN or infinity in rows {bad[:5].tolist()}{more}; "
-                "extract these images again or leave them out"
-            )
+        check_finite(checked)
         return checked
 
     def _given(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

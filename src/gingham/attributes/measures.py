@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import ShapeError
+from gingham.errors import InputError, ShapeError
 
 
 def grouped_folds(
@@ -91,3 +91,20 @@ def macro_f1(truth: NDArray[np.intp], guess: NDArray[np.intp]) -> float:
         hit = int(((truth == value) & (guess == value)).sum())
         scores.append(2 * hit / (int((truth == value).sum()) + int((guess == value).sum())))
     return float(np.mean(scores))
+
+
+def check_finite(X: NDArray[np.floating]) -> None:
+    """Refuse (N, D) features that hold NaN or infinity.
+
+    Raises
+    ------
+    InputError
+        The message names the first five rows.
+    """
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+    if len(bad):
+        more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
+        raise InputError(
+            f"X holds NaN or infinity in rows {bad[:5].tolist()}{more}; "
+            "extract these images again or leave them out"
+        )

@@ -69,11 +69,17 @@ def thumbnail(
 
 def data_uri(picture: Image.Image, size: int, *, quality: int = 82) -> str:
     """Write a picture of `size` pixels at most into a `data:` address."""
+    made = small_jpeg(picture, size, quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(made).decode("ascii")
+
+
+def small_jpeg(picture: Image.Image, size: int, *, quality: int = 82) -> bytes:
+    """Write a JPEG whose longer side is `size` pixels at most; `quality` in percent."""
     small = picture.copy()
     small.thumbnail((size, size))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=quality, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def figure(value: float | None) -> str:

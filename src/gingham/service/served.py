@@ -20,6 +20,7 @@ from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.parts import Part
+from gingham.report.kit import small_jpeg
 from gingham.results import AttributeInfo, Hit, TeachResult
 from gingham.service.given import Given, Upload
 from gingham.service.problems import NOT_FOUND, ProblemError
@@ -234,11 +235,7 @@ class ServedCatalogue(Catalogue):
         if (made := self._thumbnails.get((image, size))) is not None:
             return made
         data = self.stored(image).read()
-        picture = open_image(data, max_pixels=options.max_pixels, draft=size)
-        picture.thumbnail((size, size))
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=82, optimize=True)
-        made = buffer.getvalue()
+        made = small_jpeg(open_image(data, max_pixels=options.max_pixels, draft=size), size)
         self._thumbnails.put((image, size), made)
         return made
 

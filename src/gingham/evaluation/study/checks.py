@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gingham.attributes.measures import check_finite
 from gingham.errors import InputError, ShapeError
 
 Rows: TypeAlias = NDArray[np.intp]
@@ -44,13 +45,7 @@ def check_features(X: ArrayLike) -> Floats:
     checked = np.asarray(X, dtype=np.float32)
     if checked.ndim != 2 or 0 in checked.shape:
         raise ShapeError("X", expected="(N, D), not empty", got=checked.shape)
-    bad = np.flatnonzero(~np.isfinite(checked).all(axis=1))
-    if len(bad):
-        more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
-        raise InputError(
-            f"X holds NaN or infinity in rows {bad[:5].tolist()}{more}; "
-            "extract these images again or leave them out"
-        )
+    check_finite(checked)
     return checked
 
 

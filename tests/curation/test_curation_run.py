@@ -37,7 +37,6 @@ from gingham.errors import InputError, StorageError
 pytest.importorskip("faiss", reason="faiss-cpu comes with the extra `train`")
 pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SMALL = CurationConfig(
     pictures=PicturesSection(min_side=20),
     values=ValuesSection(min_count=2, rules=("hue: azure -> blue",)),
@@ -303,10 +302,7 @@ def test_the_command(
     )
 
 
-def test_the_page_in_a_browser(shop: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
+def test_the_page_in_a_browser(browser: Any, shop: Path) -> None:
     odd = '<i>odd & "quoted"</i>.jpg'
     shutil.copy(shop.parent / "broken.jpg", shop.parent / "odd.jpg")
     (shop.parent / "odd.jpg").rename(shop.parent / odd.replace("/", "_"))
@@ -317,45 +313,39 @@ def test_the_page_in_a_browser(shop: Path) -> None:
     report = result.report
     judged = result.stages["label_errors"]["attributes"]
     flagged = sum(min(one["flagged"], 24) for one in judged.values())
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser: Any = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        for width, scheme in ((1300, "light"), (360, "dark")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            said: list[str] = []
-            asked: list[str] = []
-            page.on("console", lambda message, said=said: said.append(message.text))
-            page.on("pageerror", lambda error, said=said: said.append(str(error)))
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.goto(Path(report).as_uri())
-            anchors = page.evaluate("[...document.querySelectorAll('section')].map((s) => s.id)")
-            assert anchors[0] == "label_errors"
-            assert len(anchors) == 9
-            images = page.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth)")
-            assert len(images) >= 10
-            assert all(images)
-            # Only labels that were flagged are shown as doubtful.
-            assert len(page.query_selector_all(".card s")) == flagged
-            bars = page.evaluate(
-                "[...document.querySelectorAll('.bars i')].map((i) => i.offsetWidth)"
+    for width, scheme in ((1300, "light"), (360, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(Path(report).as_uri())
+        anchors = page.evaluate("[...document.querySelectorAll('section')].map((s) => s.id)")
+        assert anchors[0] == "label_errors"
+        assert len(anchors) == 9
+        images = page.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth)")
+        assert len(images) >= 10
+        assert all(images)
+        # Only labels that were flagged are shown as doubtful.
+        assert len(page.query_selector_all(".card s")) == flagged
+        bars = page.evaluate("[...document.querySelectorAll('.bars i')].map((i) => i.offsetWidth)")
+        assert max(bars) > 150
+        assert min(bars) >= 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert (
+            page.evaluate(
+                "[...document.querySelectorAll('th, td')]"
+                ".filter((one) => one.scrollWidth > one.clientWidth)"
             )
-            assert max(bars) > 150
-            assert min(bars) >= 1
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert (
-                page.evaluate(
-                    "[...document.querySelectorAll('th, td')]"
-                    ".filter((one) => one.scrollWidth > one.clientWidth)"
-                )
-                == []
-            )
-            dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
-            assert page.query_selector("main b b, td i") is None
-            assert said == []
-            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-            page.close()
-        browser.close()
+            == []
+        )
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
+        assert page.query_selector("main b b, td i") is None
+        assert said == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        page.close()
 
 
 def test_a_value_that_took_over_another_is_not_folded_away() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pytest
 
 from gingham.backbones.table import FeatureConfig, Preprocess
 from gingham.evaluation.model import Comparison, EvaluateResult
@@ -18,11 +16,6 @@ from gingham.training.config import TrainConfig
 from gingham.training.metrics import measure
 from gingham.training.trained import TrainedModel
 from gingham.training.vocabulary import ModelAttribute, Vocabulary
-from helpers import CHROMIUM, FLAGS
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if CHROMIUM is None:
-    pytest.skip("Chromium is not installed", allow_module_level=True)
 
 MANY = tuple(f"article type {i}" for i in range(MOST_VALUES + 5))
 VOCABULARY = Vocabulary(
@@ -33,14 +26,6 @@ VOCABULARY = Vocabulary(
         ModelAttribute("dotted", "binary", ("yes",)),
     )
 )
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def evaluation(folder: Path) -> tuple[EvaluateResult, TrainedModel]:

@@ -423,42 +423,33 @@ def test_descriptors_are_a_part_of_the_catalogue(
         Catalogue.open(tmp_path / "plain", descriptors=["neck"], runtime=runtime)
 
 
-def test_the_page_in_a_browser(photos: Path, labels: Path, tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
+def test_the_page_in_a_browser(browser: Any, photos: Path, labels: Path, tmp_path: Path) -> None:
     run(photos, labels, tmp_path / "out", looks=["semantic=1,colour=0.5"])
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+    for width, scheme in ((1300, "light"), (360, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        said: list[str] = []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.goto((tmp_path / "out" / "retrieval.html").as_uri())
+        tiles = page.evaluate(
+            "[...document.querySelectorAll('.tile i')]"
+            ".map((i) => getComputedStyle(i).backgroundImage.slice(0, 15))"
         )
-        for width, scheme in ((1300, "light"), (360, "dark")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            said: list[str] = []
-            page.on("console", lambda message, said=said: said.append(message.text))
-            page.goto((tmp_path / "out" / "retrieval.html").as_uri())
-            tiles = page.evaluate(
-                "[...document.querySelectorAll('.tile i')]"
-                ".map((i) => getComputedStyle(i).backgroundImage.slice(0, 15))"
-            )
-            assert len(tiles) == 3 * (1 + 5 * 10)
-            assert set(tiles) == {'url("data:image'}
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            # A name breaks between looks only, and its count stands apart.
-            lines = page.evaluate(
-                "[...document.querySelectorAll('th[scope=row]')].map((head) => {"
-                " const text = document.createRange(); text.selectNodeContents(head);"
-                " return new Set([...text.getClientRects()].map((r) => r.top)).size; })"
-            )
-            assert lines[:4] == [1] * 4
-            assert lines[4] <= 2
-            names = page.evaluate(
-                "[...document.querySelectorAll('.strip > span')].map((s) => s.innerText)"
-            )
-            assert all(re.fullmatch(r"\S+\s\d+ of 10", name) for name in names), names[:5]
-            assert said == []
-        browser.close()
+        assert len(tiles) == 3 * (1 + 5 * 10)
+        assert set(tiles) == {'url("data:image'}
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # A name breaks between looks only, and its count stands apart.
+        lines = page.evaluate(
+            "[...document.querySelectorAll('th[scope=row]')].map((head) => {"
+            " const text = document.createRange(); text.selectNodeContents(head);"
+            " return new Set([...text.getClientRects()].map((r) => r.top)).size; })"
+        )
+        assert lines[:4] == [1] * 4
+        assert lines[4] <= 2
+        names = page.evaluate(
+            "[...document.querySelectorAll('.strip > span')].map((s) => s.innerText)"
+        )
+        assert all(re.fullmatch(r"\S+\s\d+ of 10", name) for name in names), names[:5]
+        assert said == []
 
 
 def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:

@@ -727,11 +727,7 @@ def test_page_of_odd_names_and_lost_examples(tmp_path: Path) -> None:
         ExplanationPage(tmp_path / "file")
 
 
-def test_the_page_in_a_browser(drawn: tuple[Path, Catalogue], tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
+def test_the_page_in_a_browser(browser: Any, drawn: tuple[Path, Catalogue], tmp_path: Path) -> None:
     folder, shop = drawn
     page = ExplanationPage(tmp_path / "out")
     for result in shop.explain(
@@ -739,26 +735,22 @@ def test_the_page_in_a_browser(drawn: tuple[Path, Catalogue], tmp_path: Path) ->
     ):
         page.add(result)
     page.close()
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        for width, scheme in ((1300, "light"), (360, "dark")):
-            tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            said: list[str] = []
-            asked: list[str] = []
-            tab.on("console", lambda message, said=said: said.append(message.text))
-            tab.on("request", lambda request, asked=asked: asked.append(request.url))
-            tab.goto(page.path.as_uri())
-            sizes = tab.evaluate("[...document.images].map((i) => i.naturalWidth)")
-            # Two pictures, two maps each, five examples a map.
-            assert len(sizes) == 2 + 2 * 2 * (1 + 5)
-            assert min(sizes) > 0
-            assert tab.evaluate("document.documentElement.scrollWidth") <= width
-            dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
-            assert said == []
-            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-        browser.close()
+    for width, scheme in ((1300, "light"), (360, "dark")):
+        tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        said: list[str] = []
+        asked: list[str] = []
+        tab.on("console", lambda message, said=said: said.append(message.text))
+        tab.on("request", lambda request, asked=asked: asked.append(request.url))
+        tab.goto(page.path.as_uri())
+        sizes = tab.evaluate("[...document.images].map((i) => i.naturalWidth)")
+        # Two pictures, two maps each, five examples a map.
+        assert len(sizes) == 2 + 2 * 2 * (1 + 5)
+        assert min(sizes) > 0
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (dark == "rgb(22, 22, 20)") == (scheme == "dark")
+        assert said == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
 # the command

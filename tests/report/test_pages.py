@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,11 +20,7 @@ from gingham.explaining import Explanation, ExplanationPage, ImageExplanations
 from gingham.report.kit import percent, render
 from gingham.report.sheet import Section, Tile, write_contact_sheet
 from gingham.results import Evidence, Prediction
-from helpers import CHROMIUM, FLAGS, Loader
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if CHROMIUM is None:
-    pytest.skip("Chromium is not installed", allow_module_level=True)
+from helpers import Loader
 
 ODD = '<i>odd & "quoted"</i> \x07'
 SMALL = CurationConfig(pictures=PicturesSection(min_side=8))
@@ -81,14 +76,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         for seed in range(6):
             draw(folder / colour / f"{seed}.jpg", colour, seed, striped=seed % 2 == 1)
     return sorted(folder.rglob("*.jpg"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

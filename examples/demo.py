@@ -80,8 +80,12 @@ def main(folder: Path, images: int, seed: int) -> None:
             unknown = sum(p.value is None for _, p in pairs)
             score = f"{right} of {len(rest)} right, {unknown} unknown"
             taught_by = f"from {TAUGHT} examples per value"
-            print(f"{attribute} on the rest: {score} ({right / len(rest):.1%}), {taught_by}")
-            summary.append((attribute, f"{right / len(rest):.1%} right", f"{score}, {taught_by}"))
+            print(
+                f"{attribute} on the rest: {score} ({100 * right / len(rest):.1f} %), {taught_by}"
+            )
+            summary.append(
+                (attribute, f"{100 * right / len(rest):.1f} % right", f"{score}, {taught_by}")
+            )
             wrong = [pair for pair in pairs if pair[1].value != getattr(pair[0], attribute)]
             tiles = [tile(g, attribute, p, photos) for g, p in wrong[:16]]
             caption = "The answer, and the truth under it."

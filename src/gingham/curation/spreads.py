@@ -36,7 +36,7 @@ def spread(
     for (value, (came, stayed, *_)), row in zip(rows, shares, strict=True):
         change = "" if came == stayed else f" \N{RIGHTWARDS ARROW} {stayed:,} ({stayed - came:+,})"
         drawn = [
-            (kind, f"{100 * share / most:.1f}", f"{kind} {share:.1%}")
+            (kind, f"{100 * share / most:.1f}", f"{kind} {100 * share:.1f} %")
             for kind, share in zip(kinds, row, strict=False)
         ]
         bars.append((value, f"{came:,}{change}", drawn))

@@ -172,7 +172,7 @@ def _confusions(one: Mapping[str, Any]) -> dict[str, Any]:
             names[truth],
             Cell(names[said], tone="text"),
             str(-count),
-            f"{-count / sum(counts[truth]):.0%}",
+            f"{-100 * count / sum(counts[truth]):.0f} %",
         ]
         for count, truth, said in pairs[:MOST_PAIRS]
     ]

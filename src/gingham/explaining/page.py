@@ -112,7 +112,7 @@ class ExplanationPage:
             "overlay": data_uri(overlay, PICTURE, quality=85),
             "method": METHODS[explanation.method],
             "beside": BESIDE[explanation.method],
-            "layers": ", ".join(f"{layer} {share:.0%}" for layer, share in layers),
+            "layers": ", ".join(f"{layer} {100 * share:.0f} %" for layer, share in layers),
             "evidence": [self._example(one) for one in prediction.evidence],
         }
 

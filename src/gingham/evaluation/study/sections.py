@@ -141,7 +141,7 @@ class Sections:
                     row["layer"],
                     *(figure(row[key]) for key in CLUSTERS),
                     str(row["clusters"]),
-                    f"{row['noise']:.0%}",
+                    f"{100 * row['noise']:.0f} %",
                 ]
                 for row in rows
             ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +15,7 @@ import pytest
 
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
+from gingham.operations.info import bytes_below
 from gingham.results import ImagePredictions
 
 THREADS = 8
@@ -107,3 +110,24 @@ def test_everything_at_once_ends_as_one_after_the_other(
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as again:
         assert again.verify() == []
         assert len(again.images()) == 36 + 48 - 4
+
+
+def test_files_that_come_and_go_are_no_problem_for_their_size(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(bytes(100))
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(20):
+                (tmp_path / f"folder{number}").mkdir()
+                (tmp_path / f"folder{number}" / "file").touch()
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"folder{number}")
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        assert {bytes_below(tmp_path) for _ in range(300)} == {100}
+    finally:
+        ended.set()
+        other.join()

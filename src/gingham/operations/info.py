@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,14 +26,18 @@ def info(folder: Path, truth: Truth, attributes: Attributes, looks: Sequence[str
         layers={layer.name: layer.channels for layer in truth.config.layers},
         looks=tuple(looks),
         attributes={name: _attribute(name, truth, attributes) for name in attributes.answering()},
-        bytes=truth.size
-        + sum(
-            path.stat().st_size
-            for derived in DERIVED
-            for path in (folder / derived).rglob("*")
-            if path.is_file()
-        ),
+        bytes=truth.size + sum(bytes_below(folder / derived) for derived in DERIVED),
     )
+
+
+def bytes_below(folder: Path) -> int:
+    """Add up the sizes of the files in a folder; others may write and delete there meanwhile."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(parent, name).stat().st_size
+    return total
 
 
 def _attribute(name: str, truth: Truth, attributes: Attributes) -> AttributeInfo:

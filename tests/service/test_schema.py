@@ -100,7 +100,7 @@ def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) ->
                 statuses[operation.label] |= try_out(
                     operation, GenerationMode.NEGATIVE, address, known
                 )
-    assert len(statuses) == 15
+    assert {"GET /v1/images", "POST /v1/search", "PUT /v1/attributes/{name}"} <= statuses.keys()
     for label, seen in statuses.items():
         # To be taught, images must be named that are there; what is not there cannot be forgotten.
         assert seen & {200, 204} or label.endswith("/v1/attributes/{name}"), (label, seen)

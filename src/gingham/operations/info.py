@@ -25,7 +25,10 @@ def info(folder: Path, truth: Truth, attributes: Attributes, looks: Sequence[str
         fingerprint=truth.config.fingerprint,
         layers={layer.name: layer.channels for layer in truth.config.layers},
         looks=tuple(looks),
-        attributes={name: _attribute(name, truth, attributes) for name in attributes.answering()},
+        attributes={
+            name: attribute_info(name, attributes, _tagged(name, truth, attributes))
+            for name in attributes.answering()
+        },
         bytes=truth.size + sum(bytes_below(folder / derived) for derived in DERIVED),
     )
 
@@ -40,14 +43,19 @@ def bytes_below(folder: Path) -> int:
     return total
 
 
-def _attribute(name: str, truth: Truth, attributes: Attributes) -> AttributeInfo:
+def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeInfo:
+    """Summarise an attribute, with the number of images that it has tagged."""
     taught, attached = attributes.taught().get(name), attributes.attached.get(name)
-    live = truth.locations.images
     return AttributeInfo(
         attributes.kind(name),
         attributes.values(name),
         len(taught.examples) if taught else 0,
         () if attached else attributes.get(name).layers,
-        sum(image_id in live for image_id, _, _ in attributes.predictions(name)),
+        tagged,
         attached.model if attached else None,
     )
+
+
+def _tagged(name: str, truth: Truth, attributes: Attributes) -> int:
+    live = truth.locations.images
+    return sum(image_id in live for image_id, _, _ in attributes.predictions(name))

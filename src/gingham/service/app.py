@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 import gingham
 from gingham.errors import GinghamError
-from gingham.service import attributes, images, metrics, searching
+from gingham.service import attributes, browsing, images, metrics, searching
 from gingham.service.guard import Guard
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.openapi import describe, problems
@@ -77,8 +77,9 @@ def create_app(
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Guard, limits=limits, metrics=counted)
-    for one in (_health(), searching.router(), images.router(), attributes.router()):
-        app.include_router(one)
+    app.include_router(_health())
+    for module in (browsing, searching, images, attributes):
+        app.include_router(module.router())
     describe(app)
     return app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -221,6 +221,35 @@ class ImageAnswer(BaseModel):
     confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
 
 
+class Listed(BaseModel):
+    """One image of a list."""
+
+    id: Id
+    image: str = Field(description="Its file, as the catalogue knows it.")
+    attributes: dict[str, str | list[str]] = Field(
+        description="Attribute: value, list of values, or `unknown`; of those that are tagged."
+    )
+    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+
+
+_LISTED = {
+    "id": ID,
+    "image": "/photos/0001.jpg",
+    "attributes": {"category": "dress"},
+    "confidence": {"category": 0.94},
+}
+
+
+class ImagesAnswer(BaseModel):
+    """A part of the images that match the filters."""
+
+    model_config = example(total=1, offset=0, images=[_LISTED])
+
+    total: int = Field(description="How many match.")
+    offset: int = Field(description="How many of them come before these.")
+    images: list[Listed]
+
+
 class Explanation(BaseModel):
     """Why one value, and where; `overlay` shows it on the picture."""
 
@@ -268,6 +297,43 @@ class AttributeAnswer(BaseModel):
     model: str | None = Field(
         description="The folder's name of the trained model that answers; null if it is taught."
     )
+
+
+class CatalogueAnswer(BaseModel):
+    """What a client needs to know first."""
+
+    model_config = example(
+        name="shop",
+        images=30,
+        backbone="efficientnet_lite0",
+        version="0.1.0",
+        looks=["colour", "texture", "semantic", "attribute:category"],
+        attributes={
+            "category": {
+                "kind": "single",
+                "values": ["dress", "shirt"],
+                "examples": 40,
+                "layers": ["stage5"],
+                "tagged": 30,
+                "model": None,
+            }
+        },
+        read_only=False,
+        role="admin",
+        caller="local",
+    )
+
+    name: str = Field(description="The name of its folder.")
+    images: int
+    backbone: str
+    version: str = Field(description="Of gingham.")
+    looks: list[str] = Field(
+        description="The built-in ones first, then `attribute:NAME` of each attribute taught."
+    )
+    attributes: dict[str, AttributeAnswer]
+    read_only: bool = Field(description="Whether the server refuses every change.")
+    role: Literal["reader", "editor", "admin"] = Field(description="What the caller may do.")
+    caller: str = Field(description="The name of whoever asks.")
 
 
 class AttributesAnswer(BaseModel):

@@ -16,6 +16,7 @@ from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError
 from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
+from gingham.operations.info import attribute_info
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.options import DEFAULTS, ReadOptions
@@ -23,9 +24,11 @@ from gingham.parts import Part
 from gingham.report.kit import small_jpeg
 from gingham.results import AttributeInfo, Hit, TeachResult
 from gingham.service.given import Given, Upload
+from gingham.service.listings import Listed, Listings, image_ids
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
 from gingham.service.tags import TagReader
+from gingham.store.features import ImageId
 from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
 
@@ -54,6 +57,7 @@ class ServedCatalogue(Catalogue):
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
         self._tags = TagReader(self._attributes)
+        self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
 
     def _load(self) -> Runtime:
         with self._loading:
@@ -241,7 +245,49 @@ class ServedCatalogue(Catalogue):
 
     def attribute_infos(self) -> dict[str, AttributeInfo]:
         """Describe every attribute."""
-        return dict(self.info().attributes)
+        with self._searching:
+            return {
+                name: attribute_info(name, self._attributes, self._listings.tagged(name))
+                for name in self._attributes.answering()
+            }
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """All looks: the built-in ones, the descriptors, those of taught attributes."""
+        return self._searcher.looks
+
+    def browse(
+        self, where: Sequence[str], unsure_of: str | None, offset: int, n: int
+    ) -> tuple[int, list[Listed]]:
+        """List a part of the images that match filters.
+
+        Parameters
+        ----------
+        where, unsure_of : see `Listings.ids`.
+        offset, n : how many to pass over, and how many to give at most.
+
+        Returns
+        -------
+        The number of all that match, and the part.
+
+        Raises
+        ------
+        InputError
+            See `Listings.ids`.
+        """
+        with self._searching:
+            ids = self._listings.ids(where, unsure_of)
+            return len(ids), self.listed(image_ids(ids[offset : offset + n]))
+
+    def listed(self, ids: Sequence[ImageId]) -> list[Listed]:
+        """Give the file and the tags of images; one that is not there any more is left out."""
+        found = []
+        with self._searching:
+            for image_id in ids:
+                if files := self._truth.locations.images.get(image_id):
+                    attributes, confidence = self._tags.of(image_id)
+                    found.append(Listed(image_id.hex(), files[0], attributes, confidence))
+        return found
 
     @in_turn
     def teach_anew(

@@ -70,7 +70,7 @@ class TagReader:
         shown: dict[str, str | list[str]] = {}
         confidence: dict[str, float] = {}
         for name in self.attributes.answering():
-            column = self._column(name)
+            column = self.column(name)
             if column is None or (found := column.find(image_id)) is None:
                 continue
             values, confidence[name] = found
@@ -79,7 +79,8 @@ class TagReader:
             shown[name] = some if multi else some[0]
         return shown, confidence
 
-    def _column(self, name: str) -> Column | None:
+    def column(self, name: str) -> Column | None:
+        """Give all tags of an attribute; None if there are none of it as it is now."""
         stamp = self.attributes.tagged(name)
         if stamp is None:
             self._columns.pop(name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +94,8 @@ class Work:
             task.check()
             return function(task)
 
-        work = asyncio.wrap_future(pool.submit(run))
+        # The thread knows for whom it works.
+        work = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, run))
         leaving = asyncio.create_task(_left(request))
         for one in (work, leaving):  # what it raises may be asked by nobody
             one.add_done_callback(lambda done: done.cancelled() or done.exception())

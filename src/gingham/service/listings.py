@@ -1,0 +1,137 @@
+"""Lists of images in an order, kept so that any part of one is given at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.registry import Attributes
+from gingham.errors import InputError
+from gingham.operations.search import Searcher
+from gingham.results import Result
+from gingham.service.recent import Recent
+from gingham.service.tags import Column, TagReader
+from gingham.store.features import ImageId
+from gingham.store.truth import Truth
+
+Ids = NDArray[np.bytes_]
+"""(N,) of 32 bytes each; read on their own they lose the zeros at their end."""
+
+KEPT = 64 << 20
+"""Bytes of lists that are kept: twenty of 100,000 images."""
+
+
+@dataclass(frozen=True)
+class Listed(Result):
+    """One image of a list.
+
+    Attributes
+    ----------
+    id, image : the id, and the file.
+    attributes : attribute -> value, list of values, or `unknown`, of those that are tagged.
+    confidence : attribute -> that its value is right, 0 to 1.
+    """
+
+    id: str
+    image: str
+    attributes: dict[str, str | list[str]]
+    confidence: dict[str, float]
+
+
+class Listings:
+    """The images that match filters, in the order they were added or by confidence.
+
+    Threads that share one must take turns.
+
+    Parameters
+    ----------
+    truth, attributes, searcher : of the catalogue.
+    tags : gives the confidences.
+    """
+
+    def __init__(
+        self, truth: Truth, attributes: Attributes, searcher: Searcher, tags: TagReader
+    ) -> None:
+        self._truth = truth
+        self._attributes = attributes
+        self._searcher = searcher
+        self._tags = tags
+        self._kept: Recent[tuple[object, ...], Ids] = Recent(KEPT, lambda ids: ids.nbytes)
+        self._counts: dict[str, tuple[object, int]] = {}
+
+    def ids(self, where: Sequence[str], unsure_of: str | None) -> Ids:
+        """List images.
+
+        Parameters
+        ----------
+        where : filters, see `Catalogue.search`.
+        unsure_of : an attribute; the images of whose tag it is least sure come first, and those
+            without a tag last. None: in the order they were added.
+
+        Returns
+        -------
+        See `Ids`.
+
+        Raises
+        ------
+        InputError
+            If an attribute or a value is not there, or the attribute is not tagged.
+        """
+        names = self._attributes.answering()
+        stamps = tuple((name, self._attributes.tagged(name)) for name in names)
+        key = (tuple(where), unsure_of, self._truth.locations.version, stamps)
+        if (found := self._kept.get(key)) is None:
+            found = self._added()
+            if where:
+                wanted = self._searcher.matching(where)
+                found = found[[one in wanted for one in hexadecimal(found)]]
+            if unsure_of is not None:
+                confidences = _confidences(found, self._column(unsure_of))
+                found = found[np.argsort(confidences, kind="stable")]
+            self._kept.put(key, found)
+        return found
+
+    def tagged(self, name: str) -> int:
+        """Count the images with a tag of an attribute as it is now."""
+        key = (self._attributes.tagged(name), self._truth.locations.version)
+        if name not in self._counts or self._counts[name][0] != key:
+            column = self._tags.column(name)
+            there = 0 if column is None else np.isfinite(_confidences(self._added(), column)).sum()
+            self._counts[name] = key, int(there)
+        return self._counts[name][1]
+
+    def _added(self) -> Ids:
+        joined = b"".join(image_id for image_id, _ in self._truth.locations.image_files())
+        return np.frombuffer(joined, "S32")
+
+    def _column(self, name: str) -> Column:
+        self._attributes.check([name])
+        column = self._tags.column(name)
+        if column is None:
+            raise InputError(f"attribute {name!r} is not tagged yet: apply it first")
+        return column
+
+
+def hexadecimal(ids: Ids) -> list[str]:
+    """Write ids as 64 hexadecimal digits each."""
+    digits = ids.tobytes().hex()
+    return [digits[start : start + 64] for start in range(0, len(digits), 64)]
+
+
+def image_ids(ids: Ids) -> list[ImageId]:
+    """Give ids as the 32 bytes that they are."""
+    joined = ids.tobytes()
+    return [joined[start : start + 32] for start in range(0, len(joined), 32)]
+
+
+def _confidences(ids: Ids, column: Column) -> NDArray[np.float32]:
+    """Give the confidence of each image's tag; infinity where there is none."""
+    found = np.full(len(ids), np.inf, np.float32)
+    if len(column.ids):
+        places = np.minimum(np.searchsorted(column.ids, ids), len(column.ids) - 1)
+        there = column.ids[places] == ids
+        found[there] = column.confidences[places[there]]
+    return found

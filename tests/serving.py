@@ -19,6 +19,7 @@ pytest.importorskip("httpx2", reason="starlette's test client needs httpx2")
 
 from starlette.testclient import TestClient
 
+from gingham.service.access import Access
 from gingham.service.app import create_app
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.served import ServedCatalogue
@@ -68,10 +69,15 @@ def make(folder: Path, *, runtime: FakeRuntime | None = None, each: int = 6) -> 
 
 @contextlib.contextmanager
 def client(
-    shop: ServedCatalogue, *, read_only: bool = False, limits: Limits = DEFAULT_LIMITS
+    shop: ServedCatalogue,
+    *,
+    access: Access | None = None,
+    read_only: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[TestClient]:
     """Serve a catalogue to a client; it is ready when the client is given."""
-    with TestClient(create_app(shop, read_only=read_only, limits=limits), base_url=BASE) as one:
+    app = create_app(shop, access=access, read_only=read_only, limits=limits)
+    with TestClient(app, base_url=BASE) as one:
         until = time.monotonic() + 30
         while one.get("/readyz").status_code != 200:
             assert time.monotonic() < until

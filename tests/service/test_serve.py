@@ -131,6 +131,36 @@ def test_a_host_that_others_reach_is_refused(shop: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_with_a_key_others_are_served_who_have_one(shop: Path) -> None:
+    made = subprocess.run(
+        [*CLI, "keys", "add", str(shop), "ann", "--role", "reader", "--json"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    secret = json.loads(made.stdout)["key"]
+    started = Server(shop, "--host", "0.0.0.0", "--allowed-host", "shop.example")
+    try:
+        answers = []
+        removed = [*CLI, "keys", "remove", str(shop), "ann"]
+        for host, key in (
+            ("shop.example", secret), ("evil.example", secret), ("shop.example", "no"), ("", ""),
+            ("shop.example", secret),
+        ):  # fmt: skip
+            if host == "":
+                subprocess.run(removed, capture_output=True, timeout=60, check=True)
+                continue
+            connection = started.connect()
+            headers = {"Host": host, "Authorization": f"Bearer {key}"}
+            connection.request("GET", "/v1/attributes", headers=headers)
+            answers.append(connection.getresponse().status)
+            connection.close()
+        assert answers == [200, 421, 401, 401]
+    finally:
+        started.process.send_signal(signal.SIGTERM)
+        said, error = started.process.communicate(timeout=60)
+    assert error == ""
+    assert secret not in said
+
+
 def test_a_port_that_is_taken_is_refused() -> None:
     with listen("localhost", 0) as one:
         port = one.getsockname()[1]

@@ -17,8 +17,10 @@ from starlette.testclient import TestClient
 
 from conftest import FakeRuntime
 from gingham.errors import BackboneError
+from gingham.service.access import Access, is_loopback
 from gingham.service.app import create_app
-from gingham.service.guard import HEADERS, Body, Guard, is_loopback
+from gingham.service.guard import HEADERS, Body, Guard
+from gingham.service.keys import KeyFile, KeyRing
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import ProblemError
@@ -154,7 +156,8 @@ def guarded(app: Any, limits: Limits, count: int) -> list[list[dict[str, Any]]]:
     scope = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [(b"host", b"localhost")]}
 
     async def send_all() -> list[list[dict[str, Any]]]:
-        guard = Guard(app, limits, ServiceMetrics(lambda: 0))
+        nobody = Access(KeyRing(KeyFile(Path("there-is-none.json"))))
+        guard = Guard(app, limits, ServiceMetrics(lambda: 0), nobody)
         sent: list[list[dict[str, Any]]] = [[] for _ in range(count)]
 
         async def receive() -> dict[str, Any]:

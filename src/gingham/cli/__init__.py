@@ -17,13 +17,14 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue_attributes,
     curate,
     explain,
+    keys,
     retrieval,
     serve,
     study,
     training,
 )
 from gingham.cli.console import print_json, say
-from gingham.cli.options import app, evaluate_app
+from gingham.cli.options import app, evaluate_app, keys_app
 from gingham.errors import GinghamError, StorageError
 
 INTERRUPTED = 130
@@ -43,7 +44,7 @@ def _arguments(command: Any) -> list[str]:
     return [str(one.metavar) for one in command.params if one.param_type_name == "argument"]
 
 
-for group in (app, evaluate_app):
+for group in (app, evaluate_app, keys_app):
     for command in group.registered_commands:
         command.cls = Command
 

@@ -33,6 +33,13 @@ evaluate_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(evaluate_app)
+keys_app = typer.Typer(
+    name="keys",
+    help="Keys for `gingham serve`: who may ask over HTTP, and what each may do.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(keys_app)
 
 
 def _print_version(asked: bool) -> None:

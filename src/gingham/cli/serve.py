@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,27 +16,52 @@ from gingham.errors import InputError, require_extra
 def serve(
     catalogue: CatalogueArgument,
     host: Annotated[
-        str, typer.Option(help="Where to listen; only this machine may reach it.")
+        str,
+        typer.Option(
+            help="Where to listen. Beyond 127.0.0.1, a key is needed: see `gingham keys add`."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse whatever would change the catalogue.")
     ] = False,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Answer only for this host name, as behind a proxy; repeat for more. Default: any "
+            "name if --host is not this machine alone.",
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A copy of a catalogue's keys.json to use instead of its own."
+        ),
+    ] = None,
 ) -> None:
     """Serve a catalogue over HTTP, until Ctrl-C or SIGTERM.
+
+    If the catalogue has keys, every request needs one. Without keys, only this machine can ask.
 
     While it is served no other process can open the catalogue. What was accepted is finished
     before the server stops.
     """
     modules = ("fastapi", "python_multipart", "prometheus_client", "uvicorn")
     require_extra("service", *modules, purpose="gingham serve")
+    from gingham.service.access import Access
     from gingham.service.app import create_app
+    from gingham.service.keys import FILE, KeyFile, KeyRing
     from gingham.service.limits import DEFAULT_LIMITS
     from gingham.service.serve import address_of, listen, run
     from gingham.service.served import ServedCatalogue
 
     if catalogue.is_file():
         raise InputError(f'"{catalogue}" is a file: give the folder of the catalogue')
+    if keys is not None and not keys.is_file():
+        raise InputError(f'"{keys}" is not a file: give the keys.json of a catalogue to --keys')
+    ring = KeyRing(KeyFile(keys or catalogue / FILE))
+    access = Access(ring, host=host, allowed_hosts=allowed_host or ())
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")
-        run(create_app(shop, read_only=read_only), listening, DEFAULT_LIMITS)
+        run(create_app(shop, access=access, read_only=read_only), listening, DEFAULT_LIMITS)

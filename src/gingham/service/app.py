@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
@@ -17,10 +17,13 @@ from starlette.exceptions import HTTPException
 import gingham
 from gingham.errors import GinghamError
 from gingham.service import attributes, browsing, images, metrics, searching
+from gingham.service.access import Access
 from gingham.service.guard import Guard
+from gingham.service.keys import FILE, KeyFile, KeyRing
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.openapi import describe, problems
 from gingham.service.problems import STARTING, as_problem, busy
+from gingham.service.roles import authorize
 from gingham.service.served import ServedCatalogue
 from gingham.service.state import Service, service_of
 from gingham.service.work import Work
@@ -37,13 +40,19 @@ class Health(BaseModel):
 
 
 def create_app(
-    catalogue: ServedCatalogue, *, read_only: bool = False, limits: Limits = DEFAULT_LIMITS
+    catalogue: ServedCatalogue,
+    *,
+    access: Access | None = None,
+    read_only: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Make the ASGI application that serves a catalogue.
 
     Parameters
     ----------
     catalogue : open; whoever opened it closes it, after the application has shut down.
+    access : says who may ask; None: whoever has one of the catalogue's keys or, where there are
+        none, everybody on this machine.
     read_only : refuse what would change the catalogue.
     limits : what a request may take.
     """
@@ -72,11 +81,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        dependencies=[Depends(authorize)],
     )
     app.state.service = service
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    app.add_middleware(Guard, limits=limits, metrics=counted)
+    access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)))
+    app.add_middleware(Guard, limits=limits, metrics=counted, access=access)
     app.include_router(_health())
     for module in (browsing, searching, images, attributes):
         app.include_router(module.router())

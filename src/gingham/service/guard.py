@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
+from gingham.service.access import Access
+from gingham.service.caller import CALLER, NOBODY
 from gingham.service.limits import Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import (
-    FOREIGN,
     MALFORMED,
-    MISDIRECTED,
     SLOW,
     TOO_LARGE,
     ProblemError,
     as_problem,
     busy,
 )
+from gingham.service.roles import IDENTITY
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -41,38 +40,29 @@ HEADERS = {
 }
 """Of every answer that does not set them itself."""
 
-SAFE = ("GET", "HEAD", "OPTIONS")
 API = "/v1/"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine is reached by a host name or address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
     """Stands before the application; whatever happens behind it becomes a problem document.
 
-    Without keys a page of another site must not be able to use the server through the browser of
-    somebody on this machine: requests for a host that is not loopback (a name that was made to
-    point here) and changes that another site sends are refused.
+    A page of another site must not be able to use the server through somebody's browser: requests
+    for a host that is not the server's (a name that was made to point here) and changes that
+    another site sends are refused.
 
     Parameters
     ----------
     app : the application.
     limits : what is accepted.
     metrics : counts requests.
+    access : says who may ask.
     """
 
-    def __init__(self, app: App, limits: Limits, metrics: ServiceMetrics) -> None:
+    def __init__(self, app: App, limits: Limits, metrics: ServiceMetrics, access: Access) -> None:
         self._app = app
         self._limits = limits
         self._metrics = metrics
+        self._access = access
         self._accepted = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +105,9 @@ class Guard:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        check_origin(scope["method"], headers)
+        self._access.check_origin(scope["method"], headers)
+        identity = scope[IDENTITY] = self._access.identify(headers)
+        CALLER.set(identity.caller or NOBODY)
         body = Body(receive, headers, self._limits)
         if not scope["path"].startswith(API):
             await self._app(scope, body.receive, send)
@@ -133,36 +125,6 @@ class Guard:
         finally:
             self._accepted -= 1
             self._metrics.accepted.set(self._accepted)
-
-
-def check_origin(method: str, headers: MutableMapping[str, str]) -> None:
-    """Refuse what another site's page sends through a browser.
-
-    Raises
-    ------
-    ProblemError
-        If the host is not loopback, or a change comes from another origin.
-    """
-    host = headers.get("host", "")
-    if not is_loopback(_split(f"//{host}").hostname or ""):
-        raise ProblemError(
-            MISDIRECTED, f"host {host!a}: ask for localhost or 127.0.0.1, with the port"
-        )
-    origin = headers.get("origin")
-    foreign = origin is not None and _split(origin).netloc != host
-    if method not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
-        raise ProblemError(
-            FOREIGN,
-            f"a page of {origin or 'another site'!a} may not send this: ask from the "
-            "server's own origin, or from a program",
-        )
-
-
-def _split(address: str) -> SplitResult:
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("")
 
 
 class Body:

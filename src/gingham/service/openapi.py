@@ -13,11 +13,14 @@ from gingham.service.problems import (
     MEDIA_TYPE,
     METHOD,
     MISDIRECTED,
+    ROLE,
     SLOW,
     TOO_LARGE,
+    UNKNOWN_CALLER,
     Kind,
     Problem,
 )
+from gingham.service.roles import NEEDED
 
 _RETRY = {
     "Retry-After": {
@@ -68,10 +71,26 @@ def describe(app: FastAPI) -> None:
     schemas |= problem.pop("$defs", {}) | {"Problem": problem}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for operations in made["paths"].values():
         for operation in operations.values():
             _replace_validation(operation["responses"])
-    app.openapi_schema = made
+            _describe_role(operation)
+    app.openapi = lambda: made  # type: ignore[method-assign]
+
+
+def _describe_role(operation: dict[str, Any]) -> None:
+    """Say which role an operation needs, and the problems of those who do not have it."""
+    role = NEEDED[operation["operationId"]]
+    if role is None:
+        return
+    operation["security"] = [{"key": []}, {}]
+    operation["description"] = f"{operation.get('description', '')}\n\nRole: {role}.".strip()
+    kinds = (UNKNOWN_CALLER,) if role == "reader" else (UNKNOWN_CALLER, ROLE)
+    for status, said in problems(*kinds).items():
+        there = operation["responses"].setdefault(str(status), said)
+        if said["description"] not in there["description"]:
+            there["description"] += f"; {said['description']}"
 
 
 def _replace_validation(responses: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ class Kind:
 INVALID = Kind("invalid-request", 422, "The request is invalid")
 UNREADABLE = Kind("unreadable-image", 422, "An image cannot be read")
 MALFORMED = Kind("malformed-body", 400, "The body cannot be parsed")
+UNKNOWN_CALLER = Kind("unknown-caller", 401, "A key is needed")
+ROLE = Kind("role-too-low", 403, "The role of the key does not allow it")
 FORBIDDEN = Kind("read-only", 403, "The server is read-only")
 FOREIGN = Kind("foreign-origin", 403, "The request comes from another site")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")

@@ -10,32 +10,29 @@ import uvicorn
 from fastapi import FastAPI
 
 from gingham.errors import InputError
-from gingham.service.guard import is_loopback
 from gingham.service.limits import Limits
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a socket for connections from this machine.
+    """Open a socket for connections; see `gingham.service.access.Access` for who may ask.
 
     Parameters
     ----------
-    host : a name or address that only this machine reaches.
+    host : a name or address of this machine; 0.0.0.0 or :: for all that it has.
     port : 0 for any that is free.
 
     Raises
     ------
     InputError
-        If others could reach it, or the port cannot be used.
+        If the host is not this machine's, or the port cannot be used.
     """
-    if not is_loopback(host):
-        raise InputError(
-            f"host {host!r} could be reached by others, and there are no keys that would keep "
-            "them out: serve on 127.0.0.1"
-        )
     address = "127.0.0.1" if host == "localhost" else host.strip("[]")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = address == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((address, port), family=family, backlog=256)
+        return socket.create_server(
+            (address, port), family=family, backlog=256, dualstack_ipv6=both
+        )
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
@@ -46,6 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(listening: socket.socket) -> str:
     """Give the address to open in a browser or with curl."""
     host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

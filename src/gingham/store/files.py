@@ -147,11 +147,18 @@ def _is_name(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[Path]:
+def replacing(
+    path: Path, place: Callable[[Path, Path], object] = Path.replace, *, mode: int = 0o666
+) -> Iterator[Path]:
     """Give a temporary path beside a local file; fsync it and rename it once it is written.
 
     Whoever reads `path` sees the old content or the new, never a part, even after a power cut; an
     error in between leaves the old.
+
+    Parameters
+    ----------
+    place : gives the finished file its name.
+    mode : of the file from its first byte on, less what the umask takes away.
 
     Raises
     ------
@@ -161,12 +168,12 @@ def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) 
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
     with refusals(path):
         make_folder(path.parent)
-        temporary.touch(exist_ok=False)
+        temporary.touch(mode, exist_ok=False)
         try:
-            mode = temporary.stat().st_mode
+            kept = temporary.stat().st_mode
             yield temporary
             # Some libraries make the file again, readable by its owner alone; it may be shared.
-            temporary.chmod(mode)
+            temporary.chmod(kept)
             _fsync(temporary)
             place(temporary, path)
             _fsync(path.parent)

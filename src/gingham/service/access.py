@@ -1,0 +1,167 @@
+"""Who may ask: keys become callers, and hosts are held against those that are served."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from gingham.errors import InputError
+from gingham.service.caller import LOCAL, Caller
+from gingham.service.keys import KeyRing
+from gingham.service.problems import (
+    FOREIGN,
+    MISDIRECTED,
+    UNKNOWN_CALLER,
+    ProblemError,
+)
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+_CHALLENGE = 'Bearer realm="gingham"'
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine is reached by a host name or address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who sent a request.
+
+    Attributes
+    ----------
+    caller : None if it is not known.
+    tried : whether a key was given.
+    """
+
+    caller: Caller | None
+    tried: bool = False
+
+    def check(self) -> Caller:
+        """Return who it is.
+
+        Raises
+        ------
+        ProblemError
+            If it is not known.
+        """
+        if self.caller is not None:
+            return self.caller
+        if self.tried:
+            detail = "the key is unknown or was removed: ask whoever runs this server for one"
+            challenge = f'{_CHALLENGE}, error="invalid_token"'
+        else:
+            detail = "send a key, as in Authorization: Bearer KEY"
+            challenge = _CHALLENGE
+        raise ProblemError(UNKNOWN_CALLER, detail, headers={"WWW-Authenticate": challenge})
+
+
+class Access:
+    """Decides who a caller is, and for which hosts the server answers.
+
+    Parameters
+    ----------
+    keys : of those who may ask.
+    host : where the server listens.
+    allowed_hosts : names that it answers for besides this machine's own.
+
+    Raises
+    ------
+    InputError
+        If others could reach the server, and there are no keys that would keep them out.
+    """
+
+    def __init__(
+        self, keys: KeyRing, *, host: str = "127.0.0.1", allowed_hosts: Collection[str] = ()
+    ) -> None:
+        self._keys = keys
+        names = {_hostname(name) for name in allowed_hosts}
+        if "" in names:
+            raise InputError(
+                "an allowed host cannot be read: give its name alone, as in shop.example.org"
+            )
+        self._open = is_loopback(host) and not names
+        self._names = None if not names and not is_loopback(host) else names
+        if not self._open and not keys.needed:
+            raise InputError(
+                f"host {next(iter(allowed_hosts), host)!r} could be reached by others, and there "
+                "are no keys that would keep them out: add one with gingham keys add, or serve on "
+                "127.0.0.1"
+            )
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether only those with a key may ask."""
+        self._keys.current()
+        return self._keys.needed or not self._open
+
+    def identify(self, headers: Mapping[str, str]) -> Identity:
+        """Tell who sends a request.
+
+        Parameters
+        ----------
+        headers : names in lower case.
+        """
+        if not self.needs_key:
+            return Identity(LOCAL)
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if not scheme:
+            return Identity(None)
+        key = self._keys.find(secret.strip()) if scheme.lower() == "bearer" else None
+        return Identity(None if key is None else key.caller, tried=True)
+
+    def check_origin(self, method: str, headers: Mapping[str, str]) -> None:
+        """Refuse what another site's page sends through a browser.
+
+        Raises
+        ------
+        ProblemError
+            If the server does not answer for the host, or a change comes from another origin.
+        """
+        host = headers.get("host", "")
+        if self._names is not None and not self._answers_for(_split(f"//{host}").hostname or ""):
+            known = " or ".join(sorted(self._names) or ["localhost", "127.0.0.1"])
+            raise ProblemError(MISDIRECTED, f"host {host!a}: ask for {known}, with the port")
+        origin = headers.get("origin")
+        foreign = origin is not None and _split(origin).netloc != host
+        if method not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
+            raise ProblemError(
+                FOREIGN,
+                f"a page of {origin or 'another site'!a} may not send this: ask from the "
+                "server's own origin, or from a program",
+            )
+
+    def _answers_for(self, name: str) -> bool:
+        names = self._names or ()
+        # A page that another site's name was made to point to bears that name, not an address:
+        # probes and collectors ask by address.
+        return is_loopback(name) or name.rstrip(".") in names or (bool(names) and _is_address(name))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _hostname(name: str) -> str:
+    """Give a host's name as it is compared, or nothing if it is not a name alone."""
+    found = _split(f"//{name}").hostname or ""
+    return found.rstrip(".") if found == name.lower().strip("[]") else ""
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")

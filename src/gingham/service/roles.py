@@ -1,0 +1,83 @@
+"""What each route needs: the one table that says who may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+
+from gingham.service.access import Identity
+from gingham.service.caller import CALLER, Role
+from gingham.service.problems import ROLE, ProblemError
+
+NEEDED: Mapping[str, Role | None] = MappingProxyType(
+    {
+        "healthz": None,
+        "readyz": None,
+        "metrics": None,
+        "catalogue": "reader",
+        "images": "reader",
+        "search": "reader",
+        "predict": "reader",
+        "facets": "reader",
+        "image": "reader",
+        "thumbnail": "reader",
+        "neighbours": "reader",
+        "explain": "reader",
+        "attributes": "reader",
+        "attribute": "reader",
+        "teach": "editor",
+        "forget": "admin",
+        "remove": "admin",
+    }
+)
+"""Operation -> the lowest role that may use it; None: anybody."""
+
+IDENTITY = "gingham.identity"
+"""Where the scope of a request has its `Identity`."""
+
+
+async def authorize(request: Request) -> None:
+    """Refuse a request whose sender is not known, or may not do that.
+
+    Raises
+    ------
+    ProblemError
+        If so.
+    """
+    needed = NEEDED[request.scope["route"].operation_id]
+    if needed is None:
+        return
+    identity: Identity = request.scope[IDENTITY]
+    identity.check()
+    check_role(needed)
+
+
+def check_role(needed: Role) -> None:
+    """Refuse what the caller's role does not allow.
+
+    Raises
+    ------
+    ProblemError
+        If so.
+    """
+    caller = CALLER.get()
+    if not caller.may(needed):
+        raise ProblemError(
+            ROLE,
+            f"this needs the role {needed}, and {caller.name} has the role {caller.role}: ask with "
+            "another key",
+        )
+
+
+def operations(app: FastAPI) -> Iterator[APIRoute]:
+    """Give every route that is a function of ours."""
+    waiting: list[Any] = list(app.routes)
+    while waiting:
+        route = waiting.pop()
+        if isinstance(route, APIRoute):
+            yield route
+        waiting += getattr(getattr(route, "original_router", None), "routes", [])

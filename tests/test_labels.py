@@ -16,7 +16,8 @@ from gingham.curation.table import read_samples as read_curated
 from gingham.errors import ImageError, InputError
 from gingham.evaluation.study.examples import read_examples
 from gingham.images import read_file
-from gingham.labels import UNKNOWN_WORDS, read_cell, read_labels
+from gingham.labels import read_cell, read_labels
+from gingham.names import UNKNOWN_WORDS
 from gingham.tables import columns, read_table
 from gingham.training.config import DataConfig
 from gingham.training.data import read_samples
@@ -107,6 +108,85 @@ def test_one_list_of_words_means_unknown_everywhere(tmp_path: Path) -> None:
     curated = read_curated(tmp_path / "t.csv", TableSection(), changed)
     assert curated.values["colour"][-1] is None
     assert curated.values["colour"][1] == ("NA",)
+
+
+def test_other_words_mean_unknown_in_every_reader(tmp_path: Path, runtime: FakeRuntime) -> None:
+    words = (" None ", "?")
+    cells = ["red", "none", "blue", "?", "NA", "NONE", "", "NA"]
+    table = tmp_path / "t.csv"
+    lines = "".join(f"{i}.jpg,{cell},{cell}\n" for i, cell in enumerate(cells))
+    table.write_text("image,colour,group\n" + lines)
+    known = ["red", "blue", "NA", "NA"]
+    labels = read_labels(
+        table,
+        kind="single",
+        value_column="colour",
+        group_column="group",
+        unknown_words=words,
+    )
+    assert [value for row in labels.rows for value in row.values] == known
+    assert [row.group for row in labels.rows] == known
+    ((studied,), _) = read_examples([table], groups="group", unknown_words=words)
+    assert list(studied.values) == known
+    curated = read_curated(table, TableSection(), UnknownSection(spellings=words))
+    assert [v for cell in curated.values["colour"] for v in cell or ()] == known
+    learned = read_samples(table, DataConfig(min_count=1, unknown_words=words))
+    assert learned.vocabulary.attributes[0].values == ("NA", "blue", "red")
+    assert learned.groups[4] == learned.groups[7]
+    for image, colour in enumerate(cells):
+        draw(tmp_path / f"{image}.jpg", "red" if colour == "red" else "blue", image)
+    given = {tmp_path / f"{image}.jpg": colour for image, colour in enumerate(cells)}
+    for folder, examples in (("a", table), ("b", given)):
+        with Catalogue.create(tmp_path / folder, runtime=runtime) as shop:
+            result = shop.teach("colour", examples, unknown_words=words)
+        assert result.values == ("NA", "blue", "red")
+        assert result.unlabelled == 4
+
+
+def test_a_value_that_is_too_long_is_a_bad_row_in_every_reader(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    cells = ["red", "x" * 100_000, *["blue", "red"] * 5]
+    table.write_text("image,v\n" + "".join(f"{i}.jpg,{cell}\n" for i, cell in enumerate(cells)))
+    readers: list[Callable[[bool], Any]] = [
+        lambda skip: read_labels(table, kind="single", value_column="v", skip_bad_rows=skip),
+        lambda skip: read_examples([table], skip_bad_rows=skip)[0][0],
+        lambda skip: read_curated(table, TableSection(), UnknownSection(), skip_bad_rows=skip),
+        lambda skip: read_samples(table, DataConfig(min_count=1), skip_bad_rows=skip),
+    ]
+    for read in readers:
+        with pytest.raises(InputError, match=r"row 3: .*is 100000 bytes long, the most is") as e:
+            read(False)
+        assert len(str(e.value)) < 500
+        assert [one.row for one in read(True).bad_rows] == [3]
+
+
+def test_names_of_columns_are_read_alike_however_they_are_spaced_and_composed(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "the  image,cafe\u0301  colour,the group\n"
+        + "".join(f"{i}.jpg,{('red', 'blue')[i % 2]},{i}\n" for i in range(12)),
+        encoding="utf-8",
+    )
+    column, said = "caf\u00e9 colour", " cafe\u0301   colour "
+    (studied,), _ = read_examples(
+        [table], attributes=[said], groups="the  group", image_column="the image "
+    )
+    assert (studied.name, studied.groups) == (column, tuple(map(str, range(12))))
+    (studied,), _ = read_examples(
+        [f"{said}={table}"], groups=" the group", image_column="the image"
+    )
+    assert studied.values == ("red", "blue") * 6
+    curated = read_curated(
+        table, TableSection(image="the  image", attributes=(said,)), UnknownSection()
+    )
+    assert list(curated.values) == [column]
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(table.read_text(encoding="utf-8").replace("the  image", "image"), "utf-8")
+    config = DataConfig(attributes=(said,), kinds={said: "multi"}, min_count=1)
+    learned = read_samples(renamed, config).vocabulary.attributes[0]
+    assert (learned.name, learned.kind) == (column, "multi")
 
 
 def test_cells_are_read_alike() -> None:

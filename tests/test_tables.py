@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import tempfile
 from collections.abc import Callable
@@ -154,6 +155,68 @@ def test_bad_rows_are_left_out_and_listed(tmp_path: Path) -> None:
     assert set(range(24)) - set(curated.rows) == {1, 4, 6}
     learned = read_samples(table, DataConfig(min_count=1), skip_bad_rows=True)
     assert (len(learned.images), [bad.row for bad in learned.bad_rows]) == (21, [3, 6, 8])
+
+
+def test_bad_rows_of_a_table_of_images_are_named_or_left_out(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text('image,v\na.jpg,red\nb.jpg,red,surplus\nc.jpg,"x"y\nd.jpg,red\n')
+    with pytest.raises(InputError, match=r"2 bad rows .*row 3: .*; row 4: .*--skip-bad-rows"):
+        find_images([table], skip_bad_rows=False)
+    walk = find_images([table], skip_bad_rows=True)
+    assert [Path(image).name for image in walk.images] == ["a.jpg", "d.jpg"]
+    assert [one.row for one in walk.bad_rows] == [3, 4]
+    pq.write_table(pa.table({"image": [["a.jpg"], ["b.jpg"]]}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="2 bad rows"):
+        find_images([tmp_path / "t.parquet"])
+
+
+def test_a_cell_of_a_million_characters_is_a_bad_row(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"image,v\na.jpg,red\nb.jpg,{'x' * 1_000_000}\nc.jpg,blue\n")
+    with pytest.raises(InputError, match=r"row 3: a cell holds more than 131072 characters"):
+        read_labels(table, kind="single", value_column="v")
+    labels = read_labels(table, kind="single", value_column="v", skip_bad_rows=True)
+    assert [Path(row.image).name for row in labels.rows] == ["a.jpg", "c.jpg"]
+
+
+NAMES = st.lists(st.sampled_from(["image", "v", "w w", "é"]), min_size=1, max_size=4, unique=True)
+WRITTEN = st.text(st.sampled_from('ab é\t\n,;|"1.\U0001f455'), max_size=5)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.data(),
+    NAMES,
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_table_holds_what_the_csv_module_reads_in_a_plain_loop(
+    data: st.DataObject, names: list[str], separator: str, quoting: Any, end: str, encoding: str
+) -> None:
+    line = st.lists(WRITTEN, min_size=len(names), max_size=len(names))
+    rows = data.draw(st.lists(line.filter(lambda cells: not cells[0].startswith(" ")), max_size=5))
+    path = FOLDER / "loop.csv"
+    with path.open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=end)
+        writer.writerows([names, *rows])
+    expected, numbers, number = [], [], 1
+    # One column has no separator to be told by: it is read as separated by commas.
+    used = separator if len(names) > 1 else ","
+    with path.open(newline="", encoding="utf-16" if encoding == "utf-16" else "utf-8-sig") as file:
+        for record in csv.reader(file, delimiter=used, skipinitialspace=used != "\t"):
+            if number > 1 and record:
+                expected.append(record[: len(names)])
+                numbers.append(number)
+            number += 1
+    table = read_table(path, None)
+    read = [[row[name] for name in names] for row in table.rows]
+    assert table.names == names
+    assert table.numbers == numbers
+    assert [row for row in read if None not in row] == expected
+    if len(names) > 1 and not any(cell.startswith(" ") for row in rows for cell in row):
+        assert read == rows
 
 
 def test_a_quote_that_swallows_rows_is_refused(tmp_path: Path) -> None:

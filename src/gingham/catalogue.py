@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
@@ -12,6 +12,7 @@ from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
+from gingham.names import UNKNOWN_WORDS
 from gingham.operations.attach import attach
 from gingham.operations.export import export_table
 from gingham.operations.forget import forget
@@ -59,6 +60,7 @@ class Catalogue(Upkeep):
         sources: Iterable[str | os.PathLike[str]] = (),
         *,
         images: Iterable[ImageSource] = (),
+        skip_bad_rows: bool = False,
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
@@ -73,15 +75,16 @@ class Catalogue(Upkeep):
             must exist.
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
+        skip_bad_rows : leave out rows of tables that cannot be used.
         options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
         ------
         InputError
-            If a source does not exist or contains no files.
+            If a source does not exist, contains no files, or is a table with bad rows.
         """
         self._check_writable()
-        walk = find_images(sources, exclude=self.folder)
+        walk = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
         with self._indexing:
             return ingest(self._truth, walk, list(images), options)
 
@@ -100,6 +103,7 @@ class Catalogue(Upkeep):
         trust_predictions: bool = False,
         skip_bad_rows: bool = False,
         merge_variants: bool = False,
+        unknown_words: Collection[str] = UNKNOWN_WORDS,
         options: ReadOptions = DEFAULTS,
     ) -> TeachResult:
         """Teach an attribute by examples, or add examples and values to it.
@@ -119,6 +123,7 @@ class Catalogue(Upkeep):
         trust_predictions : take a table of predictions (with a column `VALUE_confidence`), too.
         merge_variants : give values that differ only in case, spaces or Unicode form the name of
             the most frequent one, also in what was taught before.
+        unknown_words : values that mean, in any case, that nothing is known, as an empty one does.
         skip_bad_rows, options : leave out rows that cannot be used; see `index`.
 
         Raises
@@ -139,6 +144,7 @@ class Catalogue(Upkeep):
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             merge_variants=merge_variants,
+            unknown_words=unknown_words,
             options=options,
         )
 

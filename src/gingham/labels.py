@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gingham.errors import InputError
 from gingham.images import image_name, in_memory
-from gingham.names import SEPARATOR, check_value
+from gingham.names import SEPARATOR, UNKNOWN_WORDS, check_value, shortened, too_long
 from gingham.results import BadRow, Failure
 from gingham.sources import find_images
 from gingham.tables import plain, read_table, resolve
 
-UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
-"""Words that mean, in upper or lower case, that nothing is known, as an empty cell does. `none` is
-not one of them: it is a value of many attributes."""
 
-UNKNOWN = frozenset({""} | {word.lower() for word in UNKNOWN_WORDS})
+def unknown_forms(words: Iterable[str]) -> frozenset[str]:
+    """Give words that mean unknown as `read_cell` compares them; empty text is always one."""
+    return frozenset({""} | {word.strip().lower() for word in words})
+
+
+UNKNOWN = unknown_forms(UNKNOWN_WORDS)
 
 Teachable = Mapping[Any, str | Sequence[str]]
 """Image (a path, bytes or an open file) -> value, or several values."""
@@ -62,22 +64,24 @@ def read_labels(
     image_column: str = "image",
     group_column: str | None = None,
     skip_bad_rows: bool = False,
+    unknown_words: Iterable[str] = UNKNOWN_WORDS,
 ) -> Labels:
     """Read examples from a table, or from a folder whose subfolders are the values.
 
     A cell of kind `multi` holds several values, `red|blue` (or a list in Parquet); `!red` says
     that the image is not red. Every row of a table is a label, unlabelled (it has no image, or its
-    value means "not known"), or bad.
+    value means "not known": one of `unknown_words`, in any case, or nothing), or bad.
 
     Raises
     ------
     InputError
         If there is nothing to read, a column is missing, or rows are bad and not to be skipped.
     """
+    unknown = unknown_forms(unknown_words)
     if examples.is_dir():
         if group_column is not None:
             raise InputError("--group-column needs a table, not a folder of examples")
-        return _folder_labels(examples, kind)
+        return _folder_labels(examples, kind, unknown)
     if not examples.exists():
         raise InputError(f"examples {examples} do not exist: give a folder of folders, or a table")
     columns = [image_column, value_column] + ([group_column] if group_column else [])
@@ -85,13 +89,13 @@ def read_labels(
     rows, unlabelled, bad = [], 0, {}
     for number, row in table.good():
         try:
-            values = _values(row[value_column], kind)
+            values = _values(row[value_column], kind, unknown)
             for value in values:
                 check_value(value_column, value, kind)
             if not values or is_blank(row[image_column]):
                 unlabelled += 1
                 continue
-            group = group_of(row[group_column]) if group_column else None
+            group = group_of(row[group_column], unknown) if group_column else None
             rows.append(Label(resolve(row[image_column], examples.parent), values, group))
         except InputError as error:
             bad[number] = str(error)
@@ -137,8 +141,11 @@ def read_cell(
         part = part.lower() if part.lower() in ("true", "false") else part
         if part.lower() in unknown:
             words.append(part)
-        elif not part.isprintable() or any("\ud800" <= c <= "\udfff" for c in part):
-            raise InputError(f"value {part!r} is not printable UTF-8 text: save the table as UTF-8")
+        elif not part.isprintable():
+            said = shortened(part)
+            raise InputError(f"value {said} is not printable UTF-8 text: save the table as UTF-8")
+        elif reason := too_long(part):
+            raise InputError(f"value {shortened(part)} {reason}")
         else:
             found.append(part)
     return tuple(dict.fromkeys(found)) or None, words
@@ -150,12 +157,12 @@ def group_of(cell: Any, unknown: Collection[str] = UNKNOWN) -> str | None:
     return None if group.lower() in unknown else group
 
 
-def _folder_labels(folder: Path, kind: str) -> Labels:
+def _folder_labels(folder: Path, kind: str, unknown: frozenset[str]) -> Labels:
     walk = find_images([folder])
     rows = []
     for image in walk.images:
         value, *below = Path(image).relative_to(folder).parts
-        if below and (values := _values(value, kind)):
+        if below and (values := _values(value, kind, unknown)):
             rows.append(Label(image, values))
     if not rows:
         raise InputError(
@@ -164,25 +171,28 @@ def _folder_labels(folder: Path, kind: str) -> Labels:
     return Labels(rows, len(walk.images) - len(rows), walk.failures, walk.listed)
 
 
-def _values(cell: Any, kind: str) -> dict[str, bool]:
+def _values(cell: Any, kind: str, unknown: frozenset[str]) -> dict[str, bool]:
     """Read the values of a cell; of kind multi `!value` says that it is absent."""
-    found, _ = read_cell(cell, SEPARATOR if kind == "multi" else None)
+    found, _ = read_cell(cell, SEPARATOR if kind == "multi" else None, unknown)
     if kind != "multi":
         return dict.fromkeys(found or (), True)
     said = {part.removeprefix("!").strip(): not part.startswith("!") for part in found or ()}
-    return {name: here for name, here in said.items() if name.lower() not in UNKNOWN}
+    return {name: here for name, here in said.items() if name.lower() not in unknown}
 
 
-def label_images(examples: Teachable, kind: str) -> tuple[Labels, list[str | bytes]]:
+def label_images(
+    examples: Teachable, kind: str, unknown_words: Iterable[str] = UNKNOWN_WORDS
+) -> tuple[Labels, list[str | bytes]]:
     """Take examples from a mapping of image to value, or to several values.
 
     Returns
     -------
     The labels, and the image of each of their rows.
     """
+    unknown = unknown_forms(unknown_words)
     rows, images = [], []
     for image, given in examples.items():
-        values = _values(given if isinstance(given, str) else list(given), kind)
+        values = _values(given if isinstance(given, str) else list(given), kind, unknown)
         if values:
             images.append(in_memory(image))
             rows.append(Label(image_name(images[-1]), values))

@@ -14,10 +14,16 @@ LONGEST_NAME = 255
 """Of an attribute, in bytes of UTF-8."""
 LONGEST_VALUE = 1000
 """Of a value, in bytes of UTF-8."""
+LONGEST_QUOTED = 80
+"""So many characters of a name are quoted in a message."""
 SEPARATOR = "|"
 """Between the values of one cell of a CSV."""
 FILE_COLUMNS = ("image", "id")
 """What a table of tags says of a file."""
+
+UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
+"""Words that mean, in upper or lower case, that nothing is known, as an empty cell does. `none` is
+not one of them: it is a value of many attributes."""
 
 _CONFIDENCE = "_confidence"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9 _-]{0,61}[a-z0-9]|[a-z0-9]")
@@ -44,7 +50,7 @@ def check_attribute(name: str, there: Iterable[str] = ()) -> str:
         would not be read back from `--where NAME=VALUE`), is a path, is or becomes a column that
         every table of tags has, or differs from another attribute only in case or Unicode form.
     """
-    cannot = f"attribute name {name!r} cannot be used"
+    cannot = f"attribute name {shortened(name)} cannot be used"
     if not name.isprintable() or not name.strip() or name != name.strip():
         raise InputError(f"{cannot}: give printable text, without spaces around it")
     if any(c in name for c in "=!") or name in (".", ".."):
@@ -76,17 +82,26 @@ def check_value(attribute: str, value: str, kind: str) -> None:
     InputError
         If it is too long or not printable text, or of kind `multi` holds the separator.
     """
-    cannot = f"value {value!r} of attribute {attribute!r} cannot be used"
+    cannot = f"value {shortened(value)} of attribute {shortened(attribute)} cannot be used"
     if not value.isprintable():
         raise InputError(f"{cannot}: give printable text")
-    if len(value.encode()) > LONGEST_VALUE:
-        raise InputError(
-            f"{cannot}: it is {len(value.encode())} bytes long, the most is {LONGEST_VALUE}"
-        )
+    if reason := too_long(value):
+        raise InputError(f"{cannot}: it {reason}")
     if kind == "multi" and SEPARATOR in value:
         raise InputError(
             f"{cannot}: {SEPARATOR!r} separates the values of an image; write the value without it"
         )
+
+
+def too_long(value: str) -> str | None:
+    """Say how long a value is, if that is too long."""
+    size = len(value.encode(errors="surrogatepass"))
+    return f"is {size} bytes long, the most is {LONGEST_VALUE}" if size > LONGEST_VALUE else None
+
+
+def shortened(text: str) -> str:
+    """Quote text in a message: what is longer than a line is cut."""
+    return repr(text if len(text) <= LONGEST_QUOTED else text[:LONGEST_QUOTED] + "...")
 
 
 def same(name: str) -> str:

@@ -60,6 +60,7 @@ class IndexResult(Walked):
     unused_profiles : files whose colour profile could not be used; their colours were taken as
         sRGB.
     images : number of images now in the catalogue.
+    bad_rows : rows of tables that were left out.
     """
 
     added: int
@@ -70,6 +71,7 @@ class IndexResult(Walked):
     images: int
     seconds: float
     images_per_second: float
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 @dataclass(frozen=True)

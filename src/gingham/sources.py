@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gingham.errors import InputError
-from gingham.results import Failure
+from gingham.results import BadRow, Failure
 from gingham.tables import TABLE_SUFFIXES, read_table, resolve
 
 CLUTTER = frozenset(
@@ -36,6 +36,7 @@ class Walk:
     ignored : hidden files and folders (a leading dot), `CLUTTER`, and the catalogue itself.
     followed : links to folders whose files are among the images.
     repeated : folders, and links to folders, that were already read under another path.
+    bad_rows : rows of tables that cannot be used and were left out.
     """
 
     images: list[str] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Walk:
     ignored: list[str] = field(default_factory=list)
     followed: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    bad_rows: list[BadRow] = field(default_factory=list)
     _read: set[str] = field(default_factory=set)
     _links: list[str] = field(default_factory=list)
 
@@ -59,18 +61,25 @@ class Walk:
         return len(self.images) + len(self.failures) + len(self.repeated) + len(self._links)
 
 
-def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | None = None) -> Walk:
+def find_images(
+    sources: Iterable[str | os.PathLike[str]],
+    *,
+    exclude: Path | None = None,
+    skip_bad_rows: bool | None = None,
+) -> Walk:
     """List the images of folders (recursively), tables with a column `image`, and files.
 
     Parameters
     ----------
     sources : what the user gave: paths, or patterns such as `shop/*.jpg`.
     exclude : a folder to leave out (the catalogue itself, if it lies below a source).
+    skip_bad_rows : leave out rows of tables that cannot be used; None: there is no such choice.
 
     Raises
     ------
     InputError
-        If a source does not exist, holds no file at all, or is a table without the column.
+        If a source does not exist, holds no file at all, or is a table without the column or with
+        bad rows that are not skipped.
     """
     walk = Walk()
     left_out = None if exclude is None else os.path.realpath(exclude)
@@ -80,9 +89,9 @@ def find_images(sources: Iterable[str | os.PathLike[str]], *, exclude: Path | No
                 if _is_clutter(Path(name).name):
                     walk.ignored.append(name)
                 else:
-                    _add(walk, name, left_out)
+                    _add(walk, name, left_out, skip_bad_rows)
         else:
-            _add(walk, source, left_out)
+            _add(walk, source, left_out, skip_bad_rows)
     for link in walk._links:
         if os.path.realpath(link) not in walk._read:
             walk.followed.append(link)
@@ -106,7 +115,9 @@ def is_pattern(source: str | os.PathLike[str]) -> bool:
     return True
 
 
-def _add(walk: Walk, source: str | os.PathLike[str], left_out: str | None) -> None:
+def _add(
+    walk: Walk, source: str | os.PathLike[str], left_out: str | None, skip_bad_rows: bool | None
+) -> None:
     path = Path(source)
     if path.is_dir():
         before, ignored = walk._found(), len(walk.ignored)
@@ -120,8 +131,13 @@ def _add(walk: Walk, source: str | os.PathLike[str], left_out: str | None) -> No
         raise InputError(f"source {path} does not exist: check the path", path=path)
     elif path.suffix.lower() in TABLE_SUFFIXES:
         table = read_table(path, ["image"])
-        table.settle({}, None)
-        walk.images += [resolve(row["image"] or "", path.parent) for row in table.rows]
+        bad: dict[int, str] = {}
+        for number, row in table.good():
+            try:
+                walk.images.append(resolve(row["image"] or "", path.parent))
+            except InputError as error:
+                bad[number] = str(error)
+        walk.bad_rows += table.settle(bad, skip_bad_rows)
     else:
         walk.images.append(os.fspath(source))
 

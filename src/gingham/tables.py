@@ -167,7 +167,11 @@ def _read_csv(path: Path) -> Table:
                     "cell twice"
                 ) from None
             cells = []
-            table.bad[number] = f"quotes inside a cell ({error}): write them twice"
+            table.bad[number] = (
+                f"a cell holds more than {csv.field_size_limit()} characters: shorten it"
+                if "field limit" in str(error)
+                else f"quotes inside a cell ({error}): write them twice"
+            )
         names = table.names
         if not names:
             names += map(heading, cells)

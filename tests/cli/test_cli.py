@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 import gingham.cli
 from conftest import COLOURS, SHARED, draw, needs_shared
 from gingham import Catalogue
+from gingham.cli.options import app, evaluate_app, unknown_list
+from gingham.names import UNKNOWN_WORDS
 from helpers import CLI, run, weights_of
 
 COMMANDS = (
@@ -246,6 +249,20 @@ def test_nothing_taught_and_nothing_tagged_is_said(shop: Path, tmp_path: Path) -
     done = run("facets", tmp_path / "new")
     assert done.returncode == 0
     assert done.stdout.startswith("nothing is tagged yet: run gingham tag")
+
+
+def test_every_reader_of_labelled_tables_has_the_same_options() -> None:
+    options = {
+        name: {option for one in command.params for option in one.opts}
+        for group in (app, evaluate_app)
+        for name, command in typer.main.get_group(group).commands.items()
+    }
+    readers = ("teach", "study", "curate", "train", "model", "retrieval")
+    for name in readers:
+        assert {"--unknown-words", "--skip-bad-rows"} <= options[name], name
+    assert "--skip-bad-rows" in options["index"]
+    assert unknown_list(None) == UNKNOWN_WORDS
+    assert (unknown_list("none, ?,"), unknown_list("")) == (("none", "?"), ())
 
 
 def test_verify_says_how_much_it_checked(shop: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from gingham.cli.console import (
     answer,
+    print_bad_rows,
     print_counts,
     print_failures,
     print_json,
@@ -31,6 +32,7 @@ from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     ModelOption,
+    SkipBadRowsOption,
     WeightsOption,
     WhereOption,
     app,
@@ -63,6 +65,7 @@ def index(
     device: DeviceOption = "auto",
     descriptors: DescriptorsOption = None,
     max_megapixels: MegapixelsOption = 100.0,
+    skip_bad_rows: SkipBadRowsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add images to a catalogue, creating it if needed.
@@ -88,7 +91,7 @@ def index(
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
-            find_images(folders, exclude=catalogue)
+            find_images(folders, exclude=catalogue, skip_bad_rows=skip_bad_rows)
             shop = Catalogue.create(
                 catalogue,
                 backbone=backbone or DEFAULT_BACKBONE,
@@ -97,7 +100,9 @@ def index(
                 descriptors=kept or (),
             )
         with shop:
-            result = shop.index(folders, images=listed, options=options)
+            result = shop.index(
+                folders, images=listed, skip_bad_rows=skip_bad_rows, options=options
+            )
     # Including the conversion of the network, where there was one.
     result = replace(result, seconds=time.perf_counter() - started)
     if as_json:
@@ -115,6 +120,7 @@ def index(
                 f"as sRGB), first of {result.unused_profiles[0]}"
             )
         print_failures(result.failures)
+        print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failed else 0)
 
 

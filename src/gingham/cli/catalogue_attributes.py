@@ -15,8 +15,10 @@ from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     SkipBadRowsOption,
+    UnknownWordsOption,
     app,
     open_catalogue,
+    unknown_list,
 )
 
 
@@ -59,6 +61,7 @@ def teach(
     ] = False,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     merge_variants: Annotated[
         bool,
         typer.Option(
@@ -82,6 +85,7 @@ def teach(
             views=views,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
+            unknown_words=unknown_list(unknown_words),
             merge_variants=merge_variants,
             options=options,
         )

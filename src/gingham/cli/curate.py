@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gingham.cli.console import print_bad_rows, print_json, print_table, reading, say, table
-from gingham.cli.options import DeviceOption, JsonOption, SkipBadRowsOption, app
+from gingham.cli.options import (
+    DeviceOption,
+    JsonOption,
+    SkipBadRowsOption,
+    UnknownWordsOption,
+    app,
+    unknown_list,
+)
 
 
 @app.command()
@@ -29,6 +37,7 @@ def curate(
     ] = None,
     device: DeviceOption = "auto",
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean a table of labelled images and report every change.
@@ -39,11 +48,15 @@ def curate(
     from gingham.curation import CurationConfig
     from gingham.curation import curate as run
 
+    settings = CurationConfig.read(config) if config else CurationConfig()
+    if unknown_words is not None:
+        words = replace(settings.unknown, enabled=True, spellings=unknown_list(unknown_words))
+        settings = replace(settings, unknown=words)
     with reading("curate", as_json) as options:
         result = run(
             source,
             out,
-            CurationConfig.read(config) if config else None,
+            settings,
             device=device,
             skip_bad_rows=skip_bad_rows,
             options=options,

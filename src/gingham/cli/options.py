@@ -12,6 +12,7 @@ import typer
 import gingham
 from gingham.cli.console import say
 from gingham.errors import InputError
+from gingham.names import UNKNOWN_WORDS
 
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
@@ -79,6 +80,14 @@ SkipBadRowsOption = Annotated[
     bool,
     typer.Option(
         "--skip-bad-rows", help="Leave out rows of a table that cannot be used, and list them."
+    ),
+]
+UnknownWordsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD,..",
+        help="Words that mean unknown, in any case; '' for only empty cells.  "
+        f"[default: {','.join(UNKNOWN_WORDS)}]",
     ),
 ]
 WhereOption = Annotated[
@@ -173,6 +182,11 @@ def found_images(images: Sequence[str]) -> list[str]:
 def split_names(names: str) -> list[str]:
     """Read a list such as `fc,conv`."""
     return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def unknown_list(given: str | None) -> tuple[str, ...]:
+    """Read `--unknown-words`."""
+    return UNKNOWN_WORDS if given is None else tuple(split_names(given))
 
 
 def look_weights(looks: Sequence[str] | None) -> dict[str, float] | None:

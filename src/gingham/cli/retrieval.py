@@ -24,9 +24,11 @@ from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     SkipBadRowsOption,
+    UnknownWordsOption,
     WeightsOption,
     evaluate_app,
     split_names,
+    unknown_list,
 )
 
 
@@ -69,6 +71,7 @@ def retrieval(
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how often search finds the same class and colours.
@@ -96,6 +99,7 @@ def retrieval(
             weights=weights,
             device=device,
             skip_bad_rows=skip_bad_rows,
+            unknown_words=unknown_list(unknown_words),
             options=options,
         )
     if as_json:

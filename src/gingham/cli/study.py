@@ -14,8 +14,10 @@ from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     SkipBadRowsOption,
+    UnknownWordsOption,
     app,
     look_weights,
+    unknown_list,
 )
 
 
@@ -67,6 +69,7 @@ def study(
     device: DeviceOption = "auto",
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the hidden layers that show an attribute best."""
@@ -89,6 +92,7 @@ def study(
             setting=Setting(folds=folds, seed=seed, looks=look_weights(looks) or Setting().looks),
             device=device,
             skip_bad_rows=skip_bad_rows,
+            unknown_words=unknown_list(unknown_words),
             options=options,
         )
     if as_json:

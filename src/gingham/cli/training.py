@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,11 @@ from gingham.cli.options import (
     JsonOption,
     MegapixelsOption,
     SkipBadRowsOption,
+    UnknownWordsOption,
     app,
     evaluate_app,
     open_catalogue,
+    unknown_list,
 )
 from gingham.names import one_line
 
@@ -46,17 +49,22 @@ def train(
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on a table of labelled images."""
     from gingham.training import TrainConfig
     from gingham.training import train as run
 
+    settings = TrainConfig.read(config) if config else TrainConfig()
+    if unknown_words is not None:
+        data = replace(settings.data, unknown_words=unknown_list(unknown_words))
+        settings = replace(settings, data=data)
     with reading("train", as_json, max_megapixels) as options:
         result = run(
             labels,
             out,
-            TrainConfig.read(config) if config else None,
+            settings,
             skip_bad_rows=skip_bad_rows,
             options=options,
         )
@@ -103,6 +111,7 @@ def model(
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a trained model on labelled images."""
@@ -122,6 +131,7 @@ def model(
             part=part,
             catalogue=shop,
             skip_bad_rows=skip_bad_rows,
+            unknown_words=None if unknown_words is None else unknown_list(unknown_words),
             options=options,
         )
     if as_json:

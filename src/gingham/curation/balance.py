@@ -6,6 +6,7 @@ import numpy as np
 
 from gingham.curation.config import BalanceSection
 from gingham.curation.table import Records, Stage, TableRows
+from gingham.tables import heading
 
 COLUMNS = ("attribute", "value", "images", "factor", "shown", "share_before", "share_after")
 
@@ -23,7 +24,7 @@ def balance_samples(samples: TableRows, section: BalanceSection, *, seed: int) -
     the wanted over the actual frequency; the median as the wanted frequency is ours.
     """
     rows = [row for row in samples.rows if samples.split[row] == 0]
-    names = section.attributes or tuple(samples.values)
+    names = tuple(map(heading, section.attributes)) or tuple(samples.values)
     wanted = np.ones(len(samples))
     factors: dict[tuple[str, str], float] = {}
     counts = {name: samples.counts(name, rows) for name in names}

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from gingham.backbones.table import DEFAULT_BACKBONE
-from gingham.labels import UNKNOWN_WORDS
+from gingham.names import UNKNOWN_WORDS
 from gingham.settings import Seed, SettingsFile, Texts, settings
 from gingham.store.files import replace_file
 

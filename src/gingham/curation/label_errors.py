@@ -13,6 +13,7 @@ from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import require_extra
 from gingham.options import ReadOptions
+from gingham.tables import heading
 
 COLUMNS = (
     "rank", "attribute_rank", "row", "image", "attribute", "value", "suggested", "probability",
@@ -53,7 +54,7 @@ def judge_labels(
     Northcutt, Jiang, Chuang, *Confident Learning: Estimating Uncertainty in Dataset Labels* (2021).
     """
     require_extra("train", "cleanlab")
-    names = section.attributes or tuple(samples.values)
+    names = tuple(map(heading, section.attributes)) or tuple(samples.values)
     found: Records = []
     judged: dict[str, Any] = {}
     rows = np.flatnonzero(samples.kept & has_features)

@@ -43,6 +43,7 @@ from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
 from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
+from gingham.tables import heading
 
 STAGES: dict[str, tuple[str, ...]] = {
     "invalid": pictures.INVALID_COLUMNS,
@@ -149,7 +150,7 @@ def curate(
         else read_samples(source, config.table, config.unknown, skip_bad_rows=skip_bad_rows)
     )
     values.parse_rules(config.values.rules, list(samples.values))
-    for name in config.label_errors.attributes + config.balance.attributes:
+    for name in map(heading, config.label_errors.attributes + config.balance.attributes):
         if name not in samples.values:
             raise InputError(
                 f"the config names attribute {name!r}, which is not curated; there are "

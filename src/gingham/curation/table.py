@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
-from gingham.labels import group_of, read_cell
+from gingham.labels import group_of, read_cell, unknown_forms
 from gingham.names import SEPARATOR, did_you_mean
 from gingham.results import BadRow
 from gingham.store.files import replace_file, write_csv
@@ -137,9 +137,7 @@ def read_samples(
             bad[number], path = str(error), ""
         names.append(str(record[image] or ""))
         paths.append(path if isinstance(path, Unfound) else absolute(path))
-    spellings = frozenset(
-        {""} | ({word.strip().lower() for word in unknown.spellings} if unknown.enabled else set())
-    )
+    spellings = unknown_forms(unknown.spellings if unknown.enabled else ())
     samples = TableRows(names, paths, {}, frozenset(section.multi))
     multi = set(map(heading, section.multi))
     group = heading(section.group) or "group"

@@ -9,6 +9,7 @@ from gingham.curation.config import ValuesSection
 from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import InputError
 from gingham.names import variants
+from gingham.tables import heading
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
 
@@ -30,7 +31,7 @@ class Rule:
             raise InputError(
                 f"rule {text!r}: expected 'ATTRIBUTE: OLD -> NEW', or 'ATTRIBUTE: OLD ->' to drop"
             )
-        return cls(attribute.strip(), old.strip(), new.strip())
+        return cls(heading(attribute), old.strip(), new.strip())
 
     def __str__(self) -> str:
         return f"{self.attribute}: {self.old} -> {self.new}".rstrip()

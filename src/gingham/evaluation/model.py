@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def evaluate_model(
     part: str | None = None,
     catalogue: Catalogue | None = None,
     skip_bad_rows: bool = False,
+    unknown_words: Collection[str] | None = None,
     options: ReadOptions = DEFAULTS,
 ) -> EvaluateResult:
     """Judge a model on the rows of a table, and write metrics.json, metrics.csv and report.html.
@@ -100,6 +102,7 @@ def evaluate_model(
         that they were taught with, and those that the model learned from, are left out of the
         comparison.
     skip_bad_rows : leave out rows that cannot be used.
+    unknown_words : cells that mean unknown; None: those that the model was trained with.
     options : see `gingham.ReadOptions`.
 
     Raises
@@ -110,9 +113,12 @@ def evaluate_model(
     chosen = part or "test"
     if chosen not in PARTS:
         raise InputError(f"the part must be one of {', '.join(PARTS)}, got {part!r}")
+    data = model.config.data
+    if unknown_words is not None:
+        data = replace(data, unknown_words=tuple(unknown_words))
     samples = read_samples(
         Path(table),
-        model.config.data,
+        data,
         seed=model.config.training.seed,
         vocabulary=model.vocabulary,
         skip_bad_rows=skip_bad_rows,

@@ -70,4 +70,5 @@ def ingest(
         images=len(truth.locations.images),
         seconds=seconds,
         images_per_second=len(images) / seconds,
+        bad_rows=tuple(walk.bad_rows),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.labels import Teachable, label_images, read_labels
-from gingham.names import check_attribute, check_value, tag_columns, variants
+from gingham.names import UNKNOWN_WORDS, check_attribute, check_value, tag_columns, variants
 from gingham.options import ReadOptions
 from gingham.results import Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
-from gingham.tables import TABLE_SUFFIXES
+from gingham.tables import TABLE_SUFFIXES, heading
 from gingham.tables import columns as table_columns
 
 KINDS = ("single", "multi")
@@ -58,6 +58,7 @@ def teach(
     trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     merge_variants: bool = False,
+    unknown_words: Collection[str] = UNKNOWN_WORDS,
     options: ReadOptions,
     replace: bool = False,
 ) -> TeachResult:
@@ -87,7 +88,7 @@ def teach(
             f"{given} has no columns: leave them out"
         )
     if isinstance(examples, Mapping):
-        labels, images = label_images(examples, kind)
+        labels, images = label_images(examples, kind, unknown_words)
     else:
         if not trust_predictions:
             _refuse_predictions(examples, columns.value or attribute)
@@ -98,6 +99,7 @@ def teach(
             image_column=columns.image,
             group_column=columns.group,
             skip_bad_rows=skip_bad_rows,
+            unknown_words=unknown_words,
         )
         images = [row.image for row in labels.rows]
     values = {value for row in labels.rows for value in row.values}
@@ -174,7 +176,7 @@ def _merged(taught: Taught, likes: Mapping[str, str]) -> Taught:
 
 def _refuse_predictions(table: Path, value_column: str) -> None:
     """Refuse a table that holds a confidence beside the value: it was predicted, not seen."""
-    confidence = tag_columns(value_column)[1]
+    value_column, confidence = tag_columns(heading(value_column))
     if table.suffix.lower() in TABLE_SUFFIXES and table.is_file():
         there = table_columns(table)
         if value_column in there and confidence in there:

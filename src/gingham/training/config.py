@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gingham.names import UNKNOWN_WORDS
 from gingham.settings import Seed, SettingsFile, Texts, settings
 
 Rate = Annotated[float, Field(gt=0.0, le=10.0)]
@@ -24,6 +25,7 @@ class DataConfig:
     kinds : column -> kind, where the cells do not show it: `multi` if any cell holds several values
         or a list, `binary` if all are yes or no (true or false, 1 or 0), otherwise `single`.
     yes : column -> which of its two values means yes, where they are not among these.
+    unknown_words : cells that mean unknown, in upper or lower case, in addition to empty ones.
     min_count : a value with fewer training images is not learned; its labels count as unknown.
     validation, test : shares of the rows, where the table has no column `split`; together at most
         three quarters.
@@ -32,6 +34,7 @@ class DataConfig:
     attributes: Texts = ()
     kinds: Mapping[str, Literal["single", "multi", "binary"]] = Field(default_factory=dict)
     yes: Mapping[str, str] = Field(default_factory=dict)
+    unknown_words: Texts = UNKNOWN_WORDS
     min_count: int = Field(default=10, ge=1)
     validation: float = Field(default=0.15, ge=0.01, le=0.5)
     test: float = Field(default=0.15, ge=0.0, le=0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
-from gingham.labels import group_of, is_blank, read_cell
-from gingham.tables import columns, read_table, resolve
+from gingham.labels import group_of, is_blank, read_cell, unknown_forms
+from gingham.tables import columns, heading, read_table, resolve
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
@@ -58,11 +59,13 @@ def read_samples(
     config = config or DataConfig()
     if table.is_dir():
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
+    config = _with_headings(config)
+    unknown = unknown_forms(config.unknown_words)
     names = columns(table)
     wanted = [a.name for a in vocabulary.attributes] if vocabulary else list(config.attributes)
     wanted = wanted or [name for name in names if name and name not in RESERVED]
     if vocabulary:
-        wanted = [name for name in wanted if name in names]
+        wanted = [name for name in wanted if heading(name) in names]
     if not wanted:
         raise InputError(f"table {table} has no attribute column to learn; it has {names}")
     asked = ["image", *wanted, *(name for name in RESERVED[1:] if name in names)]
@@ -75,7 +78,7 @@ def read_samples(
         if is_blank(row["image"]):
             continue
         try:
-            said = {name: _cell(row[name], name) for name in wanted}
+            said = {name: _cell(row[name], name, unknown) for name in wanted}
             _check_part(row)
             _repeat(row)
             images.append(resolve(row["image"], table.parent))
@@ -92,7 +95,7 @@ def read_samples(
     for name, yes in config.yes.items():
         if name in cells:
             cells[name] = _yes_or_no(name, cells[name], yes)
-    groups = _groups([row.get("group") for row in rows])
+    groups = _groups([group_of(row.get("group"), unknown) for row in rows])
     if "split" in names:
         part = np.array([PARTS.index(row["split"]) for row in rows], np.int64)
     elif vocabulary:
@@ -111,9 +114,19 @@ def read_samples(
     )
 
 
-def _cell(cell: Any, name: str) -> Cell:
+def _with_headings(config: DataConfig) -> DataConfig:
+    """Write the names of columns in a config as tables are known to have them."""
+    return replace(
+        config,
+        attributes=tuple(map(heading, config.attributes)),
+        kinds={heading(name): kind for name, kind in config.kinds.items()},
+        yes={heading(name): value for name, value in config.yes.items()},
+    )
+
+
+def _cell(cell: Any, name: str, unknown: frozenset[str]) -> Cell:
     try:
-        return read_cell(cell)[0]
+        return read_cell(cell, unknown=unknown)[0]
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
@@ -233,12 +246,12 @@ def _targets(
     return targets
 
 
-def _groups(cells: Sequence[Any]) -> NDArray[np.int64]:
+def _groups(groups: Sequence[str | None]) -> NDArray[np.int64]:
     codes: dict[str, int] = {}
     return np.array(
         [
             codes.setdefault(f"row {row}" if group is None else f"group {group}", len(codes))
-            for row, group in enumerate(map(group_of, cells))
+            for row, group in enumerate(groups)
         ],
         np.int64,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from gingham.evaluation.retrieval.report import write_report
 from gingham.evaluation.retrieval.result import MethodResult, RetrievalResult, Shown, Spread
 from gingham.images import open_image, read_file
 from gingham.labels import Label, read_labels
+from gingham.names import UNKNOWN_WORDS
 from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.results import Failure
 from gingham.store.features import ImageId
@@ -58,6 +59,7 @@ def evaluate_retrieval(
     image_column: str = "image",
     group_column: str | None = None,
     skip_bad_rows: bool = False,
+    unknown_words: Collection[str] = UNKNOWN_WORDS,
     bins: int = 16,
     seed: int = 0,
     backbone: str | None = None,
@@ -79,6 +81,7 @@ def evaluate_retrieval(
     class_column, image_column : of the table.
     group_column : images that share it are not answers to each other (near-duplicates).
     skip_bad_rows : leave out rows that cannot be used.
+    unknown_words : classes and groups that mean that nothing is known; see `Catalogue.teach`.
     bins : of each of the histograms of red, green and blue.
     seed : of the drawn queries.
     backbone, weights, device : see `Catalogue.create`; for a folder of images.
@@ -105,6 +108,7 @@ def evaluate_retrieval(
         image_column=image_column,
         group_column=group_column,
         skip_bad_rows=skip_bad_rows,
+        unknown_words=unknown_words,
     )
     rows = read.rows
     make_folder(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from scipy.sparse.csgraph import connected_components
 
 from gingham.errors import InputError
 from gingham.labels import read_labels
+from gingham.names import UNKNOWN_WORDS, did_you_mean
 from gingham.results import BadRow, Failure
-from gingham.tables import columns, read_table
+from gingham.tables import columns, heading, read_table
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def read_examples(
     groups: str | None = None,
     image_column: str = "image",
     skip_bad_rows: bool = False,
+    unknown_words: Collection[str] = UNKNOWN_WORDS,
 ) -> tuple[list[Labelled], list[Failure]]:
     """Read folders and tables of examples, and decide which attributes they tell of.
 
@@ -94,6 +96,7 @@ def read_examples(
     groups : a column of the tables.
     image_column : of the tables.
     skip_bad_rows : leave out rows that cannot be used.
+    unknown_words : values that mean that nothing is known; see `Catalogue.teach`.
 
     Returns
     -------
@@ -105,6 +108,9 @@ def read_examples(
         If a path or column is missing, two arguments tell of the same attribute, it is not clear
         which column is meant, an attribute asked for is nowhere, or an image has several values.
     """
+    image_column = heading(image_column)
+    groups = groups and heading(groups)
+    attributes = [heading(name) for name in attributes]
     found: dict[str, Labelled] = {}
     failures: list[Failure] = []
     if not examples:
@@ -124,6 +130,7 @@ def read_examples(
                 image_column=image_column,
                 group_column=groups,
                 skip_bad_rows=skip_bad_rows,
+                unknown_words=unknown_words,
             )
             failures += labels.failures
             if not labels.rows:
@@ -144,7 +151,7 @@ def read_examples(
                 labels.listed,
                 labels.bad_rows,
             )
-    if missing := [name for name in attributes if name not in found]:
+    if missing := [name for name in attributes if name not in map(heading, found)]:
         there = [
             attribute
             for name, path in (_split(os.fspath(given)) for given in examples)
@@ -152,6 +159,7 @@ def read_examples(
         ]
         raise InputError(
             f"no examples of attribute {missing[0]!r}; there are {', '.join(there) or 'none'}"
+            + did_you_mean(missing[0], there)
         )
     return list(found.values()), failures
 
@@ -187,26 +195,29 @@ def _attributes(
                 f"with the columns {image_column}, a value and {groups}"
             )
         (own,) = _offered(path, name, groups, image_column)
-        return {own: own} if not wanted or own in wanted else {}
+        return {own: own} if not wanted or heading(own) in wanted else {}
     read_table(path, [image_column] + ([groups] if groups else []))
     offered = _offered(path, None, groups, image_column)
     listed = ", ".join(offered) or "none"
     if name is not None:
-        if name not in offered and len(offered) != 1:
-            raise InputError(f"table {path} has no column {name!r}; it has {listed}")
-        chosen = {name: name if name in offered else offered[0]}
+        column = heading(name)
+        if column not in offered and len(offered) != 1:
+            raise InputError(
+                f"table {path} has no column {name!r}; it has {listed}{did_you_mean(name, offered)}"
+            )
+        chosen = {name: column if column in offered else offered[0]}
     elif wanted:
         return {column: column for column in offered if column in wanted}
     elif len(offered) == 1:
         chosen = {offered[0]: offered[0]}
-    elif path.stem in offered:
-        chosen = {path.stem: path.stem}
+    elif heading(path.stem) in offered:
+        chosen = {path.stem: heading(path.stem)}
     else:
         raise InputError(
             f"table {path}: which column is the attribute? It has {listed}: "
             "name it with --attribute, or write NAME=PATH"
         )
-    return {key: column for key, column in chosen.items() if not wanted or key in wanted}
+    return {key: column for key, column in chosen.items() if not wanted or heading(key) in wanted}
 
 
 def join_groups(labelled: Sequence[Labelled], rows: Mapping[str, int]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from gingham.evaluation.study.reading import POOLING, StudyFeatures, read_images
 from gingham.evaluation.study.reduction import import_umap
 from gingham.evaluation.study.report import write_report
 from gingham.evaluation.study.tables import write_tables
+from gingham.names import UNKNOWN_WORDS
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import BadRow, Failure, Result, Walked
 from gingham.store.features import ImageId
@@ -105,6 +106,7 @@ def study(
     groups: str | None = None,
     image_column: str = "image",
     skip_bad_rows: bool = False,
+    unknown_words: Collection[str] = UNKNOWN_WORDS,
     queries: Sequence[str] = (),
     setting: Setting | None = None,
     device: str = "auto",
@@ -125,6 +127,7 @@ def study(
     weights : backbone -> file of its weights.
     attributes : names to study; none means all.
     skip_bad_rows : leave out rows of the tables that cannot be used.
+    unknown_words : values that mean that nothing is known; see `Catalogue.teach`.
     groups : column of the tables; images that share its value stay on one side of every split.
     image_column : column of the tables.
     queries : images to search with in the contact sheets; none means some are drawn.
@@ -164,6 +167,7 @@ def study(
         groups=groups,
         image_column=image_column,
         skip_bad_rows=skip_bad_rows,
+        unknown_words=unknown_words,
     )
     paths = list(dict.fromkeys(image for one in labelled for image in one.images))
     # What is too few, however well all images can be read, is told before any is.

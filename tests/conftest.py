@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis.database import InMemoryExampleDatabase
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -38,6 +40,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+if not os.access(Path(__file__).parents[1], os.W_OK):
+    # Hypothesis would warn that it cannot keep its examples there, and warnings are errors.
+    settings.register_profile("unwritable", database=InMemoryExampleDatabase())
+    settings.load_profile("unwritable")
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=MAY_SKIP[0])
 

@@ -90,6 +90,45 @@ def test_an_image_known_by_the_new_path_is_never_overwritten(
     assert len(shop) == 37
 
 
+def test_folders_on_two_disks_are_each_followed(tmp_path: Path, runtime: FakeRuntime) -> None:
+    for disk, colour in (("one", "red"), ("two", "blue"), ("home", "green")):
+        draw(tmp_path / disk / "shop/1.jpg", colour, 1)
+    with Catalogue.create(tmp_path / "home/cat", runtime=runtime) as shop:
+        shop.index([tmp_path / disk / "shop" for disk in ("one", "two", "home")])
+    for disk in ("one", "two", "home"):
+        (tmp_path / disk).rename(tmp_path / f"new-{disk}")
+    with Catalogue.open(tmp_path / "new-home/cat", runtime=runtime) as shop:
+        # Below its home it finds them by itself; what lies elsewhere is followed by name.
+        assert len(shop.missing()) == 2
+        for disk in ("two", "one"):
+            result = shop.relocate(tmp_path / disk, tmp_path / f"new-{disk}")
+            assert (result.moved, result.missing, result.kept) == (1, (), ())
+        assert shop.missing() == []
+    with Catalogue.open(tmp_path / "new-home/cat", runtime=runtime) as shop:
+        assert files(shop) == {
+            str(tmp_path / f"new-{disk}/shop/1.jpg") for disk in ("one", "two", "home")
+        }
+
+
+def test_evidence_names_a_file_that_is_there(
+    shop: Catalogue, photos: Path, tmp_path: Path, examples: Path
+) -> None:
+    shop.teach("colour", examples)
+    query = photos / "red0.jpg"
+    before = next(shop.predict([query])).predictions["colour"].evidence
+    shutil.copytree(examples, tmp_path / "copy")
+    shop.index([tmp_path / "copy"])
+    # Of what is not in the catalogue there is no other file: the name stays.
+    examples.rename(tmp_path / "away")
+    after = next(shop.predict([query])).predictions["colour"].evidence
+    assert [one.image.replace("/copy/", "/examples/") for one in after] == [
+        one.image for one in before
+    ]
+    assert all(Path(one.image).exists() for one in after)
+    (tmp_path / "copy").rename(tmp_path / "nowhere")
+    assert next(shop.predict([query])).predictions["colour"].evidence
+
+
 def test_a_file_or_a_table_that_was_renamed_is_followed(shop: Catalogue, tmp_path: Path) -> None:
     image = bytes(32)
     shop._truth.locations.append([(f"{tmp_path}/t.parquet#image/0", image)])

@@ -20,6 +20,7 @@ from conftest import FakeRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import InputError
 from gingham.names import check_attribute, did_you_mean, folder_name, one_line, same
+from gingham.store.header import FORMAT
 
 CYRILLIC = "Основной цвет изделия по каталогу производителя"
 odd = ("..", ".", "../..", "a/b", "con", "LPT1", "nul.txt", "Colour", "colour", "é", "e\u0301")
@@ -209,10 +210,12 @@ def test_a_folder_of_an_earlier_version_is_taken_over(tmp_path: Path, shop: Cata
     folder = shop.folder / "attributes"
     (folder / folder_name("Sleeve Length")).rename(folder / "Sleeve Length")
     shop.close()
+    header = shop.folder / "catalogue.json"
+    header.write_text(header.read_text().replace(f'"format": {FORMAT}', '"format": 3'))
     with Catalogue.open(shop.folder, runtime=FakeRuntime()) as again:
         assert again.facets().attributes["Sleeve Length"] == tags
         again.forget("Sleeve Length")
-        assert not list(folder.glob("*leeve*"))
+        assert not list(folder.glob("*leeve*/*"))
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ class Catalogue(Upkeep):
             If the model of an attached attribute has moved or changed.
         """
         chosen = (model or self._attributes).attributes(attributes)
-        return predict(chosen, self._truth, list(images), options)
+        return predict(chosen, self._truth, list(images), options, registry=self._attributes)
 
     def explain(
         self,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,8 +11,11 @@ import pytest
 
 from conftest import FakeRuntime
 from gingham.catalogue import Catalogue
-from gingham.errors import CatalogueError
+from gingham.errors import CatalogueError, StorageError
+from gingham.names import folder_name
 from gingham.store import header
+from gingham.store.attached import Attached, AttachedLog
+from gingham.store.examples import Example, ExampleLog
 from gingham.store.files import LocalFiles
 from gingham.store.header import FORMAT, MIGRATIONS, NAME, Header, is_catalogue, migrate
 from memory_files import MemoryFiles
@@ -23,6 +27,10 @@ HEADER = Header(FakeRuntime().config, "/weights")
 def state(files: MemoryFiles) -> dict[str, object]:
     with files.open(NAME) as file:
         return dict(json.load(file))
+
+
+def put(files: MemoryFiles, name: str, content: bytes) -> None:
+    files.put(name, lambda file: file.write(content))
 
 
 def test_round_trip() -> None:
@@ -86,14 +94,13 @@ def test_every_format_leads_to_this_one_step_by_step(monkeypatch: pytest.MonkeyP
         steps.append(state["format"])
         if steps == [1, 2]:
             raise OSError("killed")
+        assert files is stored
         return state | {f"step {state['format']}": True}
 
-    files = MemoryFiles()
+    files = stored = MemoryFiles()
     files.put(NAME, lambda file: file.write(b'{"format": 1, "config": {}}'))
     monkeypatch.setattr(header, "FORMAT", 4)
     monkeypatch.setattr(header, "MIGRATIONS", {1: step, 2: step, 3: step})
-    with pytest.raises(CatalogueError, match="has the older format 1: run gingham info memory"):
-        Header.read(files)
     with pytest.raises(OSError, match="killed"):
         migrate(files)
     assert state(files)["format"] == 2
@@ -107,3 +114,55 @@ def test_every_format_leads_to_this_one_step_by_step(monkeypatch: pytest.MonkeyP
         "step 2": True,
         "step 3": True,
     }
+
+
+@pytest.mark.parametrize("format", sorted(MIGRATIONS))
+def test_a_catalogue_of_an_older_format_can_be_read_where_it_cannot_be_upgraded(
+    tmp_path: Path, format: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(OLD, tmp_path / "shop")
+    path = tmp_path / "shop" / NAME
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps(state | {"format": format, "home": None}))
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        "gingham.operations.opening.lease",
+        lambda folder: StorageError(30, "Read-only file system", str(folder)),
+    )
+    with Catalogue.open(tmp_path / "shop") as shop:
+        assert len(shop) == 11
+        assert shop.verify() == []
+        assert shop.info().attributes["colour"].values == ("blue", "green", "red")
+    assert path.read_bytes() == before
+
+
+def test_folders_of_attributes_are_renamed_and_a_kill_in_between_does_no_harm() -> None:
+    files = MemoryFiles()
+    HEADER.write(files)
+    log = ExampleLog(files)
+    names = ["Sleeve Length", "a b", "caf\u00e9", "..", "x" * 300, "Red", "red"]
+    for name in names:
+        log.append(name, "single", "auto", [Example(bytes(32), "1.jpg", {"v": True}, "1")])
+    AttachedLog(files).attach([Attached("Attached One", "single", ("v",), "/model", "0")])
+    expected = {}
+    for name in (*names, "Attached One"):
+        for file in ("attribute.npz", "predictions.parquet"):
+            old = f"attributes/{quote(name, safe=' ')}/{file}"
+            if name != "..":  # no folder was ever called so
+                put(files, old, f"{name} {file}".encode())
+                expected[f"attributes/{folder_name(name)}/{file}"] = f"{name} {file}".encode()
+    put(files, NAME, json.dumps(state(files) | {"format": 3}).encode())
+    deleted = files.delete
+    kills = iter([False, False, False, True])
+
+    def killed(name: str) -> None:
+        if next(kills, False):
+            raise KeyboardInterrupt
+        deleted(name)
+
+    files.delete = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        migrate(files)
+    migrate(files)
+    assert state(files)["format"] == FORMAT
+    assert {one: files.open(one).read() for one in files.list("attributes/")} == expected

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +81,6 @@ class Attributes:
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
         self._tags: dict[str, tuple[int, str]] = {}
-        self._adopted: set[str] = set()
 
     @in_turn
     def taught(self) -> dict[str, Taught]:
@@ -275,17 +273,7 @@ class Attributes:
         ]
 
     def _path(self, name: str) -> Path:
-        path = self._folder / folder_name(name)
-        if name not in self._adopted:
-            self._adopted.add(name)
-            # Folders had other names once; what is in them can be made again, but takes time.
-            old = quote(name, safe=" ")
-            if old != path.name and old not in (".", "..") and len(old) < 256:
-                with contextlib.suppress(OSError):
-                    there = {one.name: one for one in self._folder.iterdir()}
-                    if old in there and path.name not in there:
-                        there[old].rename(path)
-        return path
+        return self._folder / folder_name(name)
 
     def stamp(self, name: str) -> str:
         """Name the state of the attribute that answers: it differs whenever an answer could."""

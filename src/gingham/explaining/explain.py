@@ -18,11 +18,10 @@ from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
-from gingham.images import ImageId, frame, open_image, read_source, resize
+from gingham.images import frame, open_image, read_source, resize
 from gingham.operations.predict import Answerable, predict, read_for
 from gingham.options import ReadOptions
 from gingham.results import Evidence, Hit, Prediction
-from gingham.store.locations import is_missing
 from gingham.store.truth import Truth
 
 EVIDENCE = 5
@@ -193,17 +192,11 @@ class Explainer:
         ids = {example.image: example.id for example in examples}
         own = {name for name, example in ids.items() if example == image_id}
         evidence = [
-            replace(one, image=self._there(one.image, ids.get(one.image)))
+            replace(one, image=self.truth.living(one.image, ids.get(one.image)))
             for one in prediction.evidence
             if one.image not in own
         ]
         return replace(prediction, evidence=tuple(evidence[:EVIDENCE])), bool(own)
-
-    def _there(self, file: str, image_id: ImageId | None) -> str:
-        """Name the file of an example, or another file of its image if that one is missing."""
-        if image_id in self.truth.locations.images and is_missing(file):
-            return self.truth.stored(image_id).files[0]
-        return file
 
     def _evidence(self, image: str | bytes) -> dict[str, tuple[Evidence, ...]]:
         """Find what to show beside the answers of attributes without examples."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from gingham.attributes.attribute import Attribute, Features, Read
+from gingham.attributes.registry import Attributes
 from gingham.errors import ImageError
 from gingham.images import ImageSource, in_memory
 from gingham.options import ReadOptions
-from gingham.results import ImagePredictions
+from gingham.results import ImagePredictions, Prediction
 from gingham.store.truth import Truth
 
 
@@ -94,11 +96,34 @@ def predict(
     options: ReadOptions,
     *,
     evidence: int = 5,
+    registry: Attributes | None = None,
 ) -> Iterator[ImagePredictions]:
-    """Predict images one after another, with so many examples; see `Catalogue.predict`."""
+    """Predict images one after another, with so many examples; see `Catalogue.predict`.
+
+    Examples are named by the file that they were taught from; given the registry of the attributes,
+    by another file of the same image if that one is missing.
+    """
+    known = registry.taught() if registry else {}
+    ids = {
+        attribute.name: {example.image: example.id for example in known[attribute.name].examples}
+        for attribute in attributes
+        if attribute.name in known
+    }
+
+    @cache
+    def living(name: str, file: str) -> str:
+        return truth.living(file, ids[name].get(file))
+
+    def answer(attribute: Attribute, features: Features) -> Prediction:
+        found = attribute.answer(features, evidence=evidence)[0]
+        if attribute.name not in ids:
+            return found
+        shown = (replace(one, image=living(attribute.name, one.image)) for one in found.evidence)
+        return replace(found, evidence=tuple(shown))
+
     for done, one in enumerate(read_for(attributes, truth, images, options), 1):
         predictions = {
-            attribute.name: attribute.answer(one.features[attribute.name], evidence=evidence)[0]
+            attribute.name: answer(attribute, one.features[attribute.name])
             for attribute in attributes
             if attribute.name in one.features
         }

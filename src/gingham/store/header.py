@@ -3,34 +3,67 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
+from urllib.parse import quote
 
 from gingham.backbones.table import FeatureConfig
 from gingham.errors import CatalogueError
+from gingham.names import folder_name
+from gingham.store.attached import AttachedLog
+from gingham.store.examples import ExampleLog
 from gingham.store.files import Files
 
 NAME = "catalogue.json"
-FORMAT = 3
+FORMAT = 4
 """Counts changes of how the truth is stored; each comes with a row of `MIGRATIONS`."""
 
 
-def _allow_names_of_time(files: Files, state: dict[str, Any]) -> dict[str, Any]:
+def _allow_names_of_time(files: Files | None, state: dict[str, Any]) -> dict[str, Any]:
     """1 to 2: feature shards are named by time; numbered ones stay valid, and come first."""
     return state
 
 
-def _allow_relative_names(files: Files, state: dict[str, Any]) -> dict[str, Any]:
+def _allow_relative_names(files: Files | None, state: dict[str, Any]) -> dict[str, Any]:
     """2 to 3: files below the catalogue's home are named relative to it; absolute names stay."""
     return state | {"home": None}
 
 
-Migration = Callable[[Files, dict[str, Any]], dict[str, Any]]
-MIGRATIONS: dict[int, Migration] = {1: _allow_names_of_time, 2: _allow_relative_names}
+def _rename_attribute_folders(files: Files | None, state: dict[str, Any]) -> dict[str, Any]:
+    """3 to 4: folders of attributes are named by `folder_name`, no longer by the quoted name."""
+    if files is None:
+        return state
+    there = set(files.list("attributes/"))
+    names = {*ExampleLog(files).read(), *AttachedLog(files).current}
+    folders = {folder_name(name) for name in names}
+    for name in sorted(names):
+        quoted = quote(name, safe=" ")
+        if quoted in folders:
+            continue
+        old = f"attributes/{quoted}/"
+        for file in sorted(one for one in there if one.startswith(old)):
+            new = f"attributes/{folder_name(name)}/{file.removeprefix(old)}"
+            if new not in there:
+                with files.open(file) as content:
+                    files.put(new, partial(shutil.copyfileobj, content))
+            files.delete(file)
+    return state
+
+
+Migration = Callable[[Files | None, dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[int, Migration] = {
+    1: _allow_names_of_time,
+    2: _allow_relative_names,
+    3: _rename_attribute_folders,
+}
 """Format -> the step to the next one: given the files and the header, it gives the new header.
 
-A step may be killed and run again, so it must be able to finish what it began.
+Without files, as where a catalogue can only be read, it gives the header alone, and what is derived
+is made again in memory. A step may be killed and run again, so it must be able to finish what it
+began.
 """
 
 
@@ -51,19 +84,16 @@ class Header:
 
     @classmethod
     def read(cls, files: Files) -> Self:
-        """Read the header of a catalogue.
+        """Read the header of a catalogue, as `migrate` would leave it if it is of an older format.
 
         Raises
         ------
         CatalogueError
-            If it is missing, damaged, or of another format.
+            If it is missing, damaged, or of an unknown format.
         """
         state = _read(files)
-        if state["format"] in MIGRATIONS:
-            raise CatalogueError(
-                f"catalogue {files} has the older format {state['format']}: run gingham info "
-                f"{files} once to upgrade it"
-            )
+        while step := MIGRATIONS.get(state["format"]):
+            state = step(None, state) | {"format": state["format"] + 1}
         try:
             return cls(FeatureConfig.from_dict(state["config"]), state["weights"], state["home"])
         except (KeyError, TypeError) as error:

@@ -165,6 +165,12 @@ class Truth:
         files = tuple(self.locations.images[image_id])
         return StoredImage(image_id, tuple(sorted(files, key=is_missing)) if files[1:] else files)
 
+    def living(self, file: str, image_id: ImageId | None) -> str:
+        """Name the file of an example, or another file of its image if that one is missing."""
+        if image_id in self.locations.images and is_missing(file):
+            return self.stored(image_id).files[0]
+        return file
+
     def find(self, image: ImageSource) -> ImageId | None:
         """Find the image of the catalogue that an id or a file refers to; None if there is none.
 

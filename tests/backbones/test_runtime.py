@@ -13,7 +13,7 @@ import pytest
 from conftest import SHARED, needs_shared
 from gingham.backbones.descriptors import rgb_histogram
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.runtime import load_runtime
+from gingham.backbones.runtime import cpu_count, load_runtime
 from gingham.backbones.table import BACKBONES
 from gingham.backbones.torch import TorchRuntime
 from gingham.errors import BackboneError, InputError
@@ -197,3 +197,24 @@ def test_threads_may_share_a_runtime() -> None:
     for ours, theirs in zip(got, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
             assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("150000 100000", 2),
+        ("400000 100000", 4),
+        ("20000 100000", 1),
+        ("6400000 100000", 8),
+        ("max 100000", 8),
+        (None, 8),
+    ],
+)
+def test_the_cores_are_those_of_the_affinity_and_of_the_quota(
+    quota: str | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+    monkeypatch.setattr("gingham.backbones.runtime.QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert cpu_count() == cores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -144,8 +145,18 @@ def check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[s
     return tuple(layer for layer in names if layer in layers)
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""In a container (cgroup v2): the time it may compute in each period, or `max`; and the period."""
+
+
 def cpu_count() -> int:
-    """The number of cores this process may use."""
+    """The number of cores this process may use: its affinity, and its container's quota."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        time, period = map(int, QUOTA.read_text().split())
+    except (OSError, ValueError):  # there is no quota
+        return cores
+    return min(cores, max(1, math.ceil(time / period)))

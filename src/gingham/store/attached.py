@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from gingham.store.columns import table
 from gingham.store.files import Files
 from gingham.store.shards import Log, Replayed
 
@@ -88,5 +89,5 @@ class AttachedLog(Replayed):
 
     def _append(self, rows: list[dict[str, object]]) -> None:
         with self._changing:
-            self._log.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            self._log.append(table(rows, _SCHEMA))
             self._catch_up()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
 from gingham.images import ImageId as ImageId
+from gingham.store.columns import column, vectors
 from gingham.store.files import Files
 from gingham.store.shards import Shards
 
@@ -87,11 +88,11 @@ class FeatureStore:
         """
         if not ids:
             return
-        columns = [pa.array(ids, pa.binary(32))]
+        columns = [column(ids, pa.binary(32))]
         for layer in self.layers:
             block = np.stack([row[layer] for row in features]).astype(np.float16)
-            columns.append(pa.FixedSizeListArray.from_arrays(block.ravel(), block.shape[1]))
-        table = pa.table(dict(zip(("id", *self.layers), columns, strict=True)))
+            columns.append(vectors(block, pa.list_(_ELEMENT, block.shape[1])))
+        table = pa.Table.from_arrays(columns, ["id", *self.layers])
         with self._changing:
             places = self._places
             _place(places, self._shards.append(table), ids)

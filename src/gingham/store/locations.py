@@ -9,6 +9,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from gingham.store.columns import column
 from gingham.store.features import ImageId
 from gingham.store.files import Files
 from gingham.store.shards import Log, Replayed
@@ -123,12 +124,12 @@ class Locations(Replayed):
             return
         names, ids = zip(*events, strict=True)
         columns = [
-            pa.array([self._encode(name) for name in names], pa.binary()),
-            pa.array(ids, pa.binary(32)),
+            column([self._encode(name) for name in names], pa.binary()),
+            column(ids, pa.binary(32)),
         ]
         with self._changing:
             try:
-                self._log.append(pa.table(columns, schema=_SCHEMA))
+                self._log.append(pa.Table.from_arrays(columns, schema=_SCHEMA))
             except BaseException:
                 self._catch_up()
                 raise

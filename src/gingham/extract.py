@@ -222,13 +222,16 @@ def _decode(item: Item, max_pixels: int, draft: int) -> Decoded:
 def _not_finite(features: dict[str, Features]) -> str | None:
     """Say which layers hold what float16 cannot: NaN, or numbers beyond 65504."""
     with np.errstate(over="ignore"):
+        every = [row for rows in features.values() for row in rows.values()]
+        if not every or np.isfinite(np.concatenate(every).astype(np.float16)).all():
+            return None
         bad = {
             layer: None
             for rows in features.values()
             for layer, row in rows.items()
             if not np.isfinite(row.astype(np.float16)).all()
         }
-    return f"its features are not finite in layer {', '.join(bad)}: leave it out" if bad else None
+    return f"its features are not finite in layer {', '.join(bad)}: leave it out"
 
 
 def read_into(

@@ -124,11 +124,13 @@ def hash_source(source: ImageSource) -> tuple[ImageId, bytes | None]:
         data = read_source(source)
         return hashlib.sha256(data).digest(), data
     with open_file(source) as file:
-        data = file.read(LARGE + 1)
-        digest = hashlib.sha256(data)
-        if len(data) <= LARGE:
-            return digest.digest(), data
-        del data
+        # Asked for a number of bytes, Python makes room for as many first.
+        large = file.seek(0, io.SEEK_END) > LARGE
+        file.seek(0)
+        if not large:
+            data = file.read()
+            return hashlib.sha256(data).digest(), data
+        digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)
         return digest.digest(), None

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
+
 from gingham.store.examples import Example, ExampleLog
 from gingham.store.files import LocalFiles
+from gingham.store.shards import Log
 
 A, B, C = (c * 32 for c in (b"a", b"b", b"c"))
 
@@ -50,3 +54,43 @@ def test_forget_a_value_then_the_attribute(tmp_path: Path) -> None:
     assert set(log.read()) == {"style"}
     log.append("colour", "single", "auto", [example(C, red=True)])
     assert [e.id for e in log.read()["colour"].examples] == [C]
+
+
+def test_of_many_calls_each_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ExampleLog(LocalFiles(tmp_path))
+    read: list[str] = []
+    table = Log.table
+
+    def counted(self: Log, name: str) -> pa.Table:
+        read.append(name)
+        return table(self, name)
+
+    monkeypatch.setattr(Log, "table", counted)
+    for number in range(20):
+        log.append(f"a{number}", "single", "auto", [example(A, red=True)])
+        assert len(log.read()) == number + 1
+    assert len(read) == len(set(read)) == 20
+
+
+def test_what_is_known_of_an_attribute_stays_the_same_object_while_another_is_taught(
+    tmp_path: Path,
+) -> None:
+    log = ExampleLog(LocalFiles(tmp_path))
+    log.append("colour", "single", "auto", [example(A, red=True)])
+    before = log.read()
+    log.append("style", "single", "auto", [example(A, sport=True)])
+    assert log.read()["colour"] is before["colour"]
+    assert "style" not in before
+
+
+def test_an_attribute_with_no_value_left_is_not_known_and_may_be_taught_anew(
+    tmp_path: Path,
+) -> None:
+    log = ExampleLog(LocalFiles(tmp_path))
+    log.append("colour", "single", "auto", [example(A, red=True)])
+    log.forget("colour", "red")
+    assert log.read() == {}
+    log.append("colour", "multi", ("stem",), [example(B, blue=True)])
+    for reader in (log, ExampleLog(LocalFiles(tmp_path))):
+        assert reader.read()["colour"].kind == "multi"
+        assert [e.id for e in reader.read()["colour"].examples] == [B]

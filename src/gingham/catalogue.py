@@ -34,7 +34,7 @@ from gingham.results import (
     TagResult,
     TeachResult,
 )
-from gingham.sources import find_images
+from gingham.sources import Walk, find_images
 
 
 class Catalogue(Upkeep):
@@ -57,7 +57,7 @@ class Catalogue(Upkeep):
 
     def index(
         self,
-        sources: Iterable[str | os.PathLike[str]] = (),
+        sources: Iterable[str | os.PathLike[str]] | Walk = (),
         *,
         images: Iterable[ImageSource] = (),
         skip_bad_rows: bool = False,
@@ -72,7 +72,7 @@ class Catalogue(Upkeep):
         Parameters
         ----------
         sources : folders (all files below), image files, or tables with an `image` column; each
-            must exist.
+            must exist. Or what `gingham.sources.find_images` found of them.
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
         skip_bad_rows : leave out rows of tables that cannot be used.
@@ -84,9 +84,10 @@ class Catalogue(Upkeep):
             If a source does not exist, contains no files, or is a table with bad rows.
         """
         self._check_writable()
-        walk = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
+        if not isinstance(sources, Walk):
+            sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
         with self._indexing:
-            return ingest(self._truth, walk, list(images), options)
+            return ingest(self._truth, sources, list(images), options)
 
     @changing
     def teach(

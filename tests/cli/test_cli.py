@@ -13,7 +13,7 @@ import typer
 
 import gingham.cli
 from conftest import COLOURS, SHARED, draw, needs_shared
-from gingham import Catalogue
+from gingham import Catalogue, sources
 from gingham.cli.options import app, evaluate_app, unknown_list
 from gingham.names import UNKNOWN_WORDS
 from helpers import CLI, run, weights_of
@@ -289,6 +289,26 @@ def test_ctrl_c_says_that_what_was_done_is_kept(
         gingham.cli.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "interrupted: everything done so far is kept\n"
+
+
+def test_a_new_catalogue_walks_its_sources_once(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[str] = []
+    walk = sources._walk_folder
+
+    def counted(found: sources.Walk, top: str, left_out: str | None) -> None:
+        walked.append(top)
+        walk(found, top, left_out)
+
+    monkeypatch.setattr(sources, "_walk_folder", counted)
+    photos = shop.parent / "photos"
+    for times in (1, 2):
+        monkeypatch.setattr(sys, "argv", ["gingham", "index", str(tmp_path / "new"), str(photos)])
+        with pytest.raises(SystemExit) as ended:
+            gingham.cli.main()
+        assert ended.value.code == 0
+        assert walked == [str(photos)] * times
 
 
 def test_a_folder_without_images(shop: Path) -> None:

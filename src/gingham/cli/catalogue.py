@@ -78,6 +78,7 @@ def index(
     from gingham.store.files import LocalFiles
     from gingham.store.header import is_catalogue
 
+    walk = None
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
@@ -91,7 +92,7 @@ def index(
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
-            find_images(folders, exclude=catalogue, skip_bad_rows=skip_bad_rows)
+            walk = find_images(folders, exclude=catalogue, skip_bad_rows=skip_bad_rows)
             shop = Catalogue.create(
                 catalogue,
                 backbone=backbone or DEFAULT_BACKBONE,
@@ -101,7 +102,7 @@ def index(
             )
         with shop:
             result = shop.index(
-                folders, images=listed, skip_bad_rows=skip_bad_rows, options=options
+                walk or folders, images=listed, skip_bad_rows=skip_bad_rows, options=options
             )
     # Including the conversion of the network, where there was one.
     result = replace(result, seconds=time.perf_counter() - started)

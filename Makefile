@@ -3,9 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check format
+LIBRARIES := src/gingham/service/static/lib
+
+.PHONY: setup page wheel demo test check format
 
 setup: .venv/.core
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
+	else echo 'gingham serve has no page without npm: install it, then run make page'; fi
+
+# The libraries of the page that `gingham serve` serves.
+page: $(LIBRARIES)/LICENSES.txt
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci
+	touch $@
+
+$(LIBRARIES)/LICENSES.txt: node_modules/.package-lock.json src/gingham/service/libraries.py
+	$(PYTHON) -I src/gingham/service/libraries.py node_modules
+
+wheel: page .venv/bin/python
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gingham needs Python 3.11 or newer: make PYTHON=python3.11")'

@@ -39,8 +39,9 @@ def serve(
             metavar="FILE", help="A copy of a catalogue's keys.json to use instead of its own."
         ),
     ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Serve a catalogue over HTTP, until Ctrl-C or SIGTERM.
+    """Serve a catalogue over HTTP and as a web page, until Ctrl-C or SIGTERM.
 
     If the catalogue has keys, every request needs one. Without keys, only this machine can ask.
 
@@ -52,6 +53,7 @@ def serve(
     from gingham.service.access import Access
     from gingham.service.app import create_app
     from gingham.service.keys import FILE, KeyFile, KeyRing
+    from gingham.service.libraries import missing
     from gingham.service.limits import DEFAULT_LIMITS
     from gingham.service.serve import address_of, listen, run
     from gingham.service.served import ServedCatalogue
@@ -64,4 +66,8 @@ def serve(
     access = Access(ring, host=host, allowed_hosts=allowed_host or ())
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")
+        if (how := missing()) is not None:
+            say(how)
+        elif open_page:
+            typer.launch(address_of(listening))
         run(create_app(shop, access=access, read_only=read_only), listening, DEFAULT_LIMITS)

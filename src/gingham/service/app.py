@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 import gingham
 from gingham.errors import GinghamError
-from gingham.service import attributes, browsing, images, metrics, searching
+from gingham.service import attributes, browsing, images, metrics, page, searching
 from gingham.service.access import Access
 from gingham.service.guard import Guard
 from gingham.service.keys import FILE, KeyFile, KeyRing
@@ -91,6 +91,7 @@ def create_app(
     app.include_router(_health())
     for module in (browsing, searching, images, attributes):
         app.include_router(module.router())
+    app.router.routes.extend(page.routes())
     describe(app)
     return app
 

@@ -1,0 +1,74 @@
+// A search as an address, and as requests to the service.
+import { api, query } from './api.js';
+import { filesOf } from './uploads.js';
+
+const N = 60;
+
+/** Reads a search from an address. */
+export function readSearch(params) {
+  const looks = {};
+  for (const one of params.getAll('look')) {
+    const at = one.lastIndexOf('=');
+    looks[one.slice(0, at)] = Number(one.slice(at + 1));
+  }
+  const crop = params.get('crop')?.split(',').map(Number);
+  return {
+    like: params.getAll('like'),
+    unlike: params.getAll('unlike'),
+    crop: crop?.length === 4 && crop.every(Number.isFinite) ? crop : null,
+    looks,
+    where: params.getAll('where'),
+    least: params.has('least') ? Number(params.get('least')) : null,
+    open: params.get('open'),
+  };
+}
+
+/** Writes what `readSearch` reads. */
+export function searchAddress({ like, unlike, crop, looks, where, least, open }) {
+  return `/${query({
+    like,
+    unlike,
+    crop: crop && like.length === 1 ? crop.map((x) => x.toFixed(3)).join(',') : null,
+    look: Object.entries(looks).map(([look, weight]) => `${look}=${weight}`),
+    where,
+    least,
+    open,
+  })}`;
+}
+
+/** Built-in looks count fully unless a slider says otherwise, taught ones do not. */
+export const weightOf = (looks, look) => looks[look] ?? (look.startsWith('attribute:') ? 0 : 1);
+
+/** The looks that count, with their weights. */
+export function weightsOf(looks, all) {
+  const pairs = all.map((look) => [look, weightOf(looks, look)]);
+  return Object.fromEntries(pairs.filter(([, weight]) => weight > 0));
+}
+
+/** Asks for the first page of results; the bytes of uploads go along only where they must. */
+export async function search(state, allLooks, signal) {
+  const looks = weightsOf(state.looks, allLooks);
+  const fields = { where: state.where, n: N, looks };
+  if (state.least !== null) fields.min_score = state.least * total(looks);
+  if (state.crop && state.like.length === 1) fields.crop = state.crop;
+  const files = filesOf(state.like);
+  const read = `${state.like} ${fields.crop ?? ''}`;
+  if (!files.length || remembered.has(read)) {
+    try {
+      return await api.search({ id: state.like, unlike: state.unlike, ...fields }, signal);
+    } catch (problem) {
+      if (problem.status !== 422 || !files.length) throw problem;
+    }
+  }
+  // An upload with a new crop, or one that the service no longer remembers, is read again.
+  const id = state.like.filter((one) => !filesOf([one]).length);
+  const found = await api.searchUploads(files, { id, unlike: state.unlike, ...fields }, signal);
+  remembered.add(read);
+  return found;
+}
+
+const remembered = new Set(); // what the service has read: uploads with their crop
+
+export const total = (looks) => Object.values(looks).reduce((sum, weight) => sum + weight, 0);
+
+export const nextPage = (cursor, signal) => api.search({ cursor }, signal);

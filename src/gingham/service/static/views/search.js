@@ -1,0 +1,194 @@
+// Search by pictures and looks, and browse by filters.
+import {
+  counted, debounce, html, latest, useCallback, useEffect, useKeys, useMemo, useRef, useShop, useState,
+} from '../ui.js';
+import { go } from '../route.js';
+import { nextPage, readSearch, search, searchAddress, weightsOf } from '../searching.js';
+import { pictureOf, upload } from '../uploads.js';
+import { Details } from '../components/details.js';
+import { Choose, DropAnywhere } from '../components/drop.js';
+import { Chips, Facets } from '../components/facets.js';
+import { Grid } from '../components/grid.js';
+import { useImages } from '../components/images.js';
+import { Picture } from '../components/picture.js';
+import { Sliders } from '../components/sliders.js';
+import { Tile, tileExtra } from '../components/tile.js';
+
+const PAUSE = 40; // ms without a movement before a search is sent
+const SHOWN = 2; // attributes under a tile
+
+export function Search({ place }) {
+  const { fail } = useShop();
+  const state = useMemo(() => readSearch(place.params), [place]);
+  const [reading, setReading] = useState(false);
+  const change = (part, options) => go(searchAddress({ ...state, ...part }), options);
+
+  const take = async (files) => {
+    setReading(true);
+    try {
+      const ids = [];
+      for (const file of files) ids.push(await upload(file));
+      change({ like: [...new Set(ids)], unlike: [], crop: null, open: null });
+    } catch (problem) {
+      fail(problem);
+    } finally {
+      setReading(false);
+    }
+  };
+  const like = (id) => change({ like: [id], unlike: [], crop: null, open: null });
+  const also = (id) => change({ like: [...new Set([...state.like, id])], crop: null, open: null });
+  const unlike = (id) => change({ unlike: [...new Set([...state.unlike, id])], open: null });
+  const searching = state.like.length > 0;
+  return html`<div class="columns search">
+    <${DropAnywhere} take=${take} says="Drop pictures to search with them" />
+    <aside class="rail" aria-label="what to search for">
+      <${Query} state=${state} change=${change} take=${take} reading=${reading} />
+      ${searching && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />
+        <${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
+      <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0}>
+        <summary><h2>Filters</h2></summary>
+        <${Facets} where=${state.where} change=${(where) => change({ where })} />
+      </details>
+    </aside>
+    <section class="results" data-scroll aria-label=${searching ? 'results' : 'images'}>
+      ${searching
+        ? html`<${Results} state=${state} change=${change} like=${like} also=${also} unlike=${unlike} />`
+        : html`<${Browse} state=${state} change=${change} like=${like} />`}
+    </section>
+  </div>`;
+}
+
+/** The pictures searched with, and those not to look like. */
+function Query({ state, change, take, reading }) {
+  const { like, unlike, crop } = state;
+  const single = like.length === 1;
+  return html`<div class="query">
+    ${single && html`<${Picture} id=${like[0]} crop=${crop} label="the picture searched with" change=${(made) => change({ crop: made })} />`}
+    ${like.length > 1 && html`<${Strip} title="Like these" ids=${like} change=${(ids) => change({ like: ids })} />`}
+    ${unlike.length > 0 && html`<${Strip} title="Not like" ids=${unlike} change=${(ids) => change({ unlike: ids })} />`}
+    <div class="ask">
+      <${Choose} take=${take} many className=${like.length ? '' : 'main'}>${like.length ? 'Another picture' : 'Choose a picture'}<//>
+      ${like.length > 0 && html`<button type="button" onClick=${() => change({ like: [], unlike: [], crop: null, looks: {}, least: null })}>Show all</button>`}
+    </div>
+    ${reading
+      ? html`<p role="status" class="soft small"><span class="spinner"></span> The picture is being read …</p>`
+      : !like.length && html`<p class="soft small">or drop one anywhere, paste one, or click one here.</p>`}
+  </div>`;
+}
+
+function Strip({ title, ids, change }) {
+  return html`<div class="likes"><h2>${title}</h2><ul>${ids.map((id) => html`<li key=${id}>
+    <img src=${pictureOf(id, 160)} alt="" /><button type="button" aria-label="take this picture away" onClick=${() => change(ids.filter((one) => one !== id))}>×</button></li>`)}</ul></div>`;
+}
+
+/** Leaves out what looks too different. */
+function Least({ least, change }) {
+  return html`<label class="slider least"><span>at least</span>
+    <input type="range" min="0" max="1" step="0.01" value=${least ?? 0} style=${{ '--at': `${100 * (least ?? 0)}%` }}
+      onInput=${(event) => change(Number(event.target.value) || null)} />
+    <output>${least === null ? 'any' : least.toFixed(2)}</output></label>`;
+}
+
+/** The hits of a search, page by page as they come into sight. */
+function useHits(state) {
+  const { catalogue, fail, version } = useShop();
+  const [found, setFound] = useState({ hits: [], cursor: null, waiting: true });
+  const { like, unlike, crop, looks, where, least } = state;
+  const key = JSON.stringify([like, unlike, crop, looks, where, least, version]);
+  const kept = useRef({});
+  kept.current = { state, fail, looks: catalogue.looks, key };
+
+  const ask = useMemo(() => latest(async () => {
+    const { state, looks, fail } = kept.current;
+    if (!Object.keys(weightsOf(state.looks, looks)).length) {
+      setFound({ hits: [], cursor: null, none: true });
+      return;
+    }
+    try {
+      const { hits, cursor } = await search(state, looks);
+      setFound({ hits, cursor, waiting: false });
+    } catch (problem) {
+      fail(problem);
+      setFound((old) => ({ ...old, waiting: false, problem }));
+    }
+  }), []);
+  const soon = useMemo(() => debounce(ask, PAUSE), []);
+  useEffect(() => {
+    soon();
+  }, [key]);
+
+  const more = useMemo(() => latest(async (cursor, asked) => {
+    try {
+      const next = await nextPage(cursor);
+      setFound((old) => (old.cursor !== cursor || kept.current.key !== asked
+        ? old
+        : { ...old, hits: [...old.hits, ...next.hits], cursor: next.cursor }));
+    } catch (problem) {
+      kept.current.fail(problem);
+      setFound((old) => ({ ...old, cursor: null }));
+    }
+  }), []);
+  return { ...found, more: () => found.cursor && more(found.cursor, key) };
+}
+
+function Results({ state, change, like, also, unlike }) {
+  const { catalogue } = useShop();
+  const { hits, cursor, waiting, none, problem, more } = useHits(state);
+  const attributes = useShown();
+  const looks = Object.keys(weightsOf(state.looks, catalogue.looks));
+  const open = hits.findIndex((hit) => hit.id === state.open);
+  const want = useCallback((from, to) => {
+    if (to >= hits.length) more();
+  }, [hits.length, cursor]);
+  const press = (event, index) => {
+    if (event.key === 'Enter') change({ open: hits[index].id });
+    else if (event.key === 'l') like(hits[index].id);
+    else if (event.key === '+') also(hits[index].id);
+    else if (event.key === 'x' || event.key === '-') unlike(hits[index].id);
+  };
+  return html`<div class="bar"><p role="status" aria-live="polite">${none
+      ? 'Move a slider up: no look counts.'
+      : waiting ? 'Searching …' : hits.length ? `${cursor ? 'The first ' : ''}${counted(hits.length, 'image')}, most alike first` : ''}</p>
+      <${Chips} where=${state.where} change=${(where) => change({ where })} />
+    </div>
+    ${!waiting && !hits.length && !none && html`<p class="nothing">${problem ? problem.message : 'Nothing is found: take a filter away, or lower “at least”.'}</p>`}
+    <${Grid} label="results, most alike first" total=${hits.length} extra=${tileExtra(attributes.length, looks.length)} keyOf=${(i) => hits[i].id} moving
+      want=${want} press=${press} open=${(index) => change({ open: hits[index].id })}
+      tile=${(index, place) => html`<${Tile} one=${hits[index]} place=${place} attributes=${attributes} looks=${looks} />`} />
+    ${state.open && html`<${Details} id=${state.open} hit=${hits[open]} close=${() => change({ open: null }, { replace: true })}
+      like=${like} unlike=${unlike} removed=${() => change({ open: null }, { replace: true })}
+      step=${open < 0 ? null : (by) => hits[open + by] && change({ open: hits[open + by].id }, { replace: true })} />`}`;
+}
+
+/** The attributes that tiles show. */
+export function useShown() {
+  const { catalogue } = useShop();
+  return Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0).slice(0, SHOWN);
+}
+
+function Browse({ state, change, like }) {
+  const { reload } = useShop();
+  const attributes = useShown();
+  const { total, at, want, waiting } = useImages({ where: state.where });
+  const [index, setIndex] = useState(null);
+  const openAt = (i) => {
+    if (!at(i)) return;
+    setIndex(i);
+    change({ open: at(i).id }, { replace: state.open !== null });
+  };
+  const press = (event, i) => {
+    if (event.key === 'Enter') openAt(i);
+    else if (event.key === 'l' && at(i)) like(at(i).id);
+  };
+  useKeys((event) => {
+    if (event.key === '/') document.querySelector('.ask button')?.focus();
+  });
+  return html`<div class="bar"><p role="status">${total === null ? 'Reading …' : counted(total, 'image')}</p>
+      <${Chips} where=${state.where} change=${(where) => change({ where })} /></div>
+    ${total === 0 && !waiting && html`<p class="nothing">No image matches: take a filter away.</p>`}
+    <${Grid} label="images of the catalogue" total=${total ?? 0} extra=${tileExtra(attributes.length, 0)} want=${want} press=${press} open=${openAt}
+      tile=${(i, place) => html`<${Tile} one=${at(i)} place=${place} attributes=${attributes} />`} />
+    ${state.open && html`<${Details} id=${state.open} close=${() => change({ open: null }, { replace: true })} like=${like}
+      removed=${() => { change({ open: null }, { replace: true }); reload(); }}
+      step=${index === null ? null : (by) => openAt(index + by)} />`}`;
+}

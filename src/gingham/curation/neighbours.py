@@ -111,7 +111,8 @@ def nearest_pairs(points: NDArray[np.floating], rows: Rows, *, neighbours: int) 
     index.hnsw.efConstruction = 80
     index.hnsw.efSearch = max(64, 2 * neighbours)
     threads = faiss.omp_get_max_threads()
-    # Built in parallel, the graph would differ from run to run.
+    # Built in parallel, the graph would differ from run to run. OpenMP keeps this number for each
+    # thread: those of others who search at the same time stay as they are.
     faiss.omp_set_num_threads(1)
     try:
         index.train(points[:1])

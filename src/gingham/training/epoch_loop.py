@@ -265,7 +265,9 @@ def fit(
     if last.exists():
         logger.info("resuming from %s", last)
     with _quiet_loggers(), warnings.catch_warnings():
-        # It warns of layers in evaluation mode, a resumed folder and itself: not to be mended here.
+        # It warns of layers in evaluation mode, a resumed folder and itself, and has no setting for
+        # it. Python 3.11 has one filter for all threads: a warning of another is not shown while a
+        # module learns, which the service never does.
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator="gpu" if gpu else "cpu",

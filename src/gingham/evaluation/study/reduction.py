@@ -44,10 +44,8 @@ def import_umap() -> Any:
         If it is not installed.
     """
     require_extra("study", "umap")
-    with warnings.catch_warnings():
-        # It warns of its own optional parts, which are not used here.
-        warnings.simplefilter("ignore")
-        import umap
+    import umap
+
     return umap
 
 
@@ -91,16 +89,14 @@ def _umap(X: Floats, dimensions: int, seed: int) -> Callable[[Floats, bool], Flo
         n_components=dimensions, n_neighbors=min(15, len(X) - 1), random_state=seed, n_jobs=1
     )
     with warnings.catch_warnings():
-        # Of duplicates and of maps in several pieces, which photos have.
+        # Of duplicates and of maps in several pieces, which photos have; UMAP has no setting for
+        # it. Python 3.11 has one filter for all threads: a warning of another is not shown while
+        # UMAP fits.
         warnings.simplefilter("ignore")
         model.fit(X)
 
     def apply(rows: Floats, fitted: bool) -> Floats:
-        if fitted:
-            return np.asarray(model.embedding_, np.float32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(model.transform(rows), np.float32)
+        return np.asarray(model.embedding_ if fitted else model.transform(rows), np.float32)
 
     return apply
 

@@ -99,10 +99,14 @@ def test_the_joined_space_matches_a_plain_loop() -> None:
     X = np.random.default_rng(0).normal(size=(9, 5))
     X[4, :2] = 0
     weights = np.array([0.25, 0.75])
-    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], weights)
+    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], weights, rooted=["b", "c"])
     points = space.apply(X)
+    assert space.rooted == ("b",)
     for (first, end), weight in zip(((0, 2), (2, 5)), weights, strict=True):
         rows = [row / (np.linalg.norm(row) or 1) for row in X[:, first:end]]
+        if first == 2:
+            rows = [np.sign(row) * abs(row) ** 0.5 for row in X[:, first:end]]
+            rows = [row / np.linalg.norm(row) for row in rows]
         mean = sum(rows) / len(rows)
         spread = sum(((row - mean) ** 2).sum() for row in rows) / len(rows)
         expected = [(row - mean) * np.sqrt(weight / spread) for row in rows]
@@ -129,7 +133,7 @@ def test_unit_rows_have_length_one_whatever_their_size(seed: int, size: float) -
 def test_projection_reads_chunks_and_comes_back_from_its_arrays() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20, 6))
-    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5]))
+    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5]), rooted=["b"])
     kind = learn_space(X, [("b", 2, 5), ("c", 5, 6)], np.array([0.9, 0.1]))
     subspace = np.linalg.qr(rng.normal(size=(4, 2)))[0]
     projection = Projection(space, rng.normal(size=(5, 3)), kind, subspace)

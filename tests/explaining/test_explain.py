@@ -53,7 +53,7 @@ def random_space(rng: np.random.Generator, channels: dict[str, int]) -> Space:
         (name, end - 2 * c, end) for (name, c), end in zip(channels.items(), ends, strict=True)
     )
     means = tuple(rng.normal(size=2 * c) * 0.1 for c in channels.values())
-    return Space(blocks, means, rng.uniform(0.5, 2, len(channels)))
+    return Space(blocks, means, rng.uniform(0.5, 2, len(channels)), rooted=("early_foreground",))
 
 
 def plain_score(
@@ -79,6 +79,8 @@ def plain_score(
             # Where weights do not add up to 1, the derivative needs the plain formula.
             deviations.append(float((share * (channel.ravel() - average) ** 2).sum()) ** 0.5)
         pooled = np.array(means + deviations)
+        if layer in space.rooted:
+            pooled = np.array([np.sign(x) * abs(x) ** 0.5 for x in pooled])
         unit = pooled / np.sqrt((pooled**2).sum())
         point = (unit - mean) * scale
         score += float(point @ direction.weights[at : at + end - first])

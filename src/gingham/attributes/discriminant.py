@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from gingham.backbones.table import FOREGROUND, PIXELS
 from gingham.errors import InputError, ShapeError
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -53,6 +54,29 @@ def unit(block: NDArray[np.floating]) -> NDArray[np.floating]:
     return scaled
 
 
+def signed_root(block: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Take the square root of each entry's size, and keep its sign.
+
+    References
+    ----------
+    Perronnin, Sanchez, Mensink, *Improving the Fisher Kernel for Large-Scale Image
+    Classification* (2010), section 3.2, with alpha = 1/2. Of the shares of a histogram, followed
+    by unit length, it makes Euclidean distance that of Hellinger.
+    """
+    rooted: NDArray[np.floating] = np.copysign(np.sqrt(np.abs(block)), block)
+    return rooted
+
+
+def early_layers(layers: Sequence[str]) -> tuple[str, ...]:
+    """Name the layers that are rooted for teaching: `pixels`, and all that a foreground pools.
+
+    Few of their channels are large, and those drown the rest; what is pooled later is spread more
+    evenly. Photos of 10 colours, 10 examples per value: 0.978 with the root, 0.968 without it;
+    textures 0.956 and 0.956 (docs/benchmarks.md).
+    """
+    return tuple(layer for layer in layers if layer == PIXELS or layer.endswith(FOREGROUND))
+
+
 @dataclass(frozen=True)
 class Space:
     """Hidden layers joined into one standard space: each block unit length, centred, scaled.
@@ -62,11 +86,13 @@ class Space:
     blocks : the blocks used, as (name, first column, end column)
     means : one (D_b,) float64 array a block, the mean of its unit rows
     scales : (B,) float64, sqrt(weight / mean squared distance from the mean)
+    rooted : names of the blocks that `signed_root` is applied to first
     """
 
     blocks: tuple[Block, ...]
     means: tuple[Floats, ...]
     scales: Floats
+    rooted: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -76,10 +102,8 @@ class Space:
     def apply(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return (N, D) features as (N, width) points, whose mean squared length is about 1."""
         parts = [
-            (unit(X[:, first:end]) - mean.astype(X.dtype)) * X.dtype.type(scale)
-            for (_, first, end), mean, scale in zip(
-                self.blocks, self.means, self.scales, strict=True
-            )
+            (unit_rows(X, block, self.rooted) - mean.astype(X.dtype)) * X.dtype.type(scale)
+            for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True)
         ]
         return np.concatenate(parts, axis=1)
 
@@ -100,6 +124,7 @@ class Space:
             f"{name}_columns": np.array([(first, end) for _, first, end in self.blocks]),
             f"{name}_scales": self.scales,
             f"{name}_means": np.concatenate(self.means),
+            f"{name}_rooted": np.array(self.rooted, np.str_),
         }
 
     @classmethod
@@ -123,19 +148,30 @@ class Space:
         if len(means) != ends[-1]:
             raise ShapeError(f"{name}_means", expected=f"({ends[-1]},)", got=means.shape)
         scales = arrays[f"{name}_scales"].astype(np.float64)
-        return cls(blocks, tuple(np.split(means, ends[:-1])), scales)
+        rooted = tuple(str(layer) for layer in arrays[f"{name}_rooted"])
+        return cls(blocks, tuple(np.split(means, ends[:-1])), scales, rooted)
 
 
-def learn_space(X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats) -> Space:
+def unit_rows(X: NDArray[np.floating], block: Block, rooted: Sequence[str]) -> NDArray[np.floating]:
+    """Take a block's columns of (N, D) features, rooted if it is among those, at unit length."""
+    name, first, end = block
+    columns = X[:, first:end]
+    return unit(signed_root(columns) if name in rooted else columns)
+
+
+def learn_space(
+    X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats, rooted: Sequence[str] = ()
+) -> Space:
     """Learn the joined space of (N, D) features; weights (B,) are each block's share of it."""
     means, scales = [], []
-    for (_, first, end), weight in zip(blocks, weights, strict=True):
-        rows = unit(X[:, first:end])
+    for block, weight in zip(blocks, weights, strict=True):
+        rows = unit_rows(X, block, rooted)
         mean = rows.mean(axis=0, dtype=np.float64)
         spread = float(((rows - mean) ** 2).sum(axis=1).mean())
         means.append(mean)
         scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)
-    return Space(tuple(blocks), tuple(means), np.array(scales))
+    used = tuple(name for name, _, _ in blocks if name in rooted)
+    return Space(tuple(blocks), tuple(means), np.array(scales), used)
 
 
 class Ridge:
@@ -274,18 +310,21 @@ class Projection:
         squared = np.zeros(len(X))
         look, subspace = self.space.by_block(self.look), self.kind.by_block(self.subspace)
         for block in self.blocks:
-            _, first, end = block
+            name, first, end = block
             for rows in chunks(len(X), PROJECTED_ROWS):
-                points = unit(X[rows, first:end].astype(wide))
-                if block in look:
-                    scale, mean, weights = look[block]
-                    looks[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
+                columns: NDArray[np.floating] = X[rows, first:end].astype(wide)
+                points = unit(columns)
                 if block in subspace:
                     scale, mean, weights = subspace[block]
                     inside[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
                     length = np.einsum("nd,nd->n", points, points)
                     along = points @ mean.astype(wide)
                     squared[rows] += scale**2 * (length - 2 * along + mean @ mean)
+                if name in self.space.rooted:
+                    points = unit(signed_root(columns))
+                if block in look:
+                    scale, mean, weights = look[block]
+                    looks[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
         return looks, np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -17,6 +17,7 @@ from gingham.attributes.discriminant import (
     Projection,
     Rows,
     check_blocks,
+    early_layers,
     learn_space,
 )
 from gingham.attributes.measures import grouped_folds
@@ -208,6 +209,7 @@ class Learner(ABC):
         `labels` (N, ...) go to `_error`; `strata` (N,) ints are what folds are balanced by.
         """
         blocks = self._chosen_blocks(examples.X.shape[1])
+        rooted = early_layers([name for name, _, _ in blocks])
         weights = np.full(len(blocks), 1 / len(blocks))
         self.layer_accuracy_: dict[str, float] = {}
         rng = np.random.default_rng(self.random_state)
@@ -219,14 +221,14 @@ class Learner(ABC):
             folds = self._split(strata[some], part.group[: part.n], self.folds)
             errors = []
             for block in blocks if folds else ():
-                points = learn_space(part.X, [block], np.ones(1)).apply(part.X)
+                points = learn_space(part.X, [block], np.ones(1), rooted).apply(part.X)
                 accuracy, error = self._error(points, labels[rows], part, folds)
                 self.layer_accuracy_[block[0]] = accuracy
                 errors.append(error)
             if errors:
                 weights = layer_weights(np.array(errors))
         used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
-        space = learn_space(examples.X, used, weights[weights > 0])
+        space = learn_space(examples.X, used, weights[weights > 0], rooted)
         self.layers_ = [name for name, _, _ in used]
         self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
         points = space.apply(examples.X)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.attributes.discriminant import Floats, Space
+from gingham.attributes.discriminant import Floats, Space, signed_root
 from gingham.attributes.fitted_voters import MultiVoter, SingleVoter
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.table import FOREGROUND
@@ -93,6 +93,9 @@ def position_influence(
         f times the sum over channels of
         g_mean (a - mean)  +  g_std ((a - mean)^2 - std^2) / (2 std)
 
+    Where the space takes the signed root of a layer's features, x is those roots, and g is divided
+    by twice their size.
+
     It is exact for the score as it is, the unit length and the deviation included. So, for any
     region, weighing it by 1 + e changes the score by e times the sum of its influences over the
     number of positions, up to e squared; and over the whole map influences add up to zero: evidence
@@ -144,11 +147,17 @@ def position_influence(
         variance = squares @ share
         deviation = np.sqrt(variance)
         pooled = np.concatenate([average, deviation])
-        length = float(np.linalg.norm(pooled)) or 1.0
-        unit = pooled / length
+        rooted = layer in space.rooted
+        values = signed_root(pooled) if rooted else pooled
+        length = float(np.linalg.norm(values)) or 1.0
+        unit = values / length
         along = weights @ unit
         scores += along - weights @ mean
         slope = (weights - along[:, None] * unit) / length
+        if rooted:
+            # The slope of a root is endless at nought, where the channel has nothing to show.
+            size = np.abs(pooled)
+            slope = np.where(size > FLAT, slope / (2 * np.sqrt(np.maximum(size, FLAT))), 0)
         of_square = np.divide(
             slope[:, channels:],
             2 * deviation,

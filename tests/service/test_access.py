@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from gingham.errors import InputError
-from gingham.service.access import Access
+from gingham.service.access import Access, Identity
 from gingham.service.app import create_app
 from gingham.service.caller import CALLER, Caller
 from gingham.service.guard import API
@@ -65,7 +65,7 @@ def test_every_route_needs_a_role_or_says_that_it_needs_none(shop: Shop) -> None
         assert not getattr(route, "path", "").startswith(API)
 
 
-OPEN = {"healthz", "readyz", "metrics"}
+OPEN = {"healthz", "readyz", "metrics", "session", "log_in", "log_out"}
 READS_BY_POST = {"search", "predict"}
 
 
@@ -84,7 +84,7 @@ def test_nothing_of_the_catalogue_is_shown_without_a_key(shop: Shop) -> None:
         for method in methods_of(route):
             response = shop.http.request(method, path)
             if route.operation_id in OPEN:
-                assert response.status_code == 200
+                assert response.status_code in (200, 204, 415)
             else:
                 check_problem(response, 401, "Authorization: Bearer KEY")
                 assert response.headers["www-authenticate"] == 'Bearer realm="gingham"'
@@ -148,8 +148,8 @@ def test_the_document_says_which_role_is_needed(shop: Shop) -> None:
     for operations_ in document["paths"].values():
         for operation in operations_.values():
             role = NEEDED[operation["operationId"]]
-            assert ("401" in operation["responses"]) == (role is not None)
             if role is not None:
+                assert "401" in operation["responses"]
                 assert f"Role: {role}." in operation["description"]
             if role in ("editor", "admin"):
                 assert "The role of the key" in operation["responses"]["403"]["description"]
@@ -207,10 +207,10 @@ def test_hosts(
     keys.add("ann", "reader")
     access = Access(KeyRing(keys), host=host, allowed_hosts=allowed)
     for name in answered:
-        access.check_origin("POST", {"host": name, "origin": f"https://{name}"})
+        access.check_origin("POST", {"host": name, "origin": f"https://{name}"}, Identity(None))
     for name in refused:
         with pytest.raises(Exception, match="ask for") as error:
-            access.check_origin("GET", {"host": name})
+            access.check_origin("GET", {"host": name}, Identity(None))
         assert error.value.kind.status == 421  # type: ignore[attr-defined]
 
 

@@ -7,9 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from starlette.requests import cookie_parser
+
 from gingham.errors import InputError
 from gingham.service.caller import LOCAL, Caller
-from gingham.service.keys import KeyRing
+from gingham.service.keys import Key, KeyRing
+from gingham.service.limits import DEFAULT_LIMITS, Limits
+from gingham.service.logins import Logins, Tries
 from gingham.service.problems import (
     FOREIGN,
     MISDIRECTED,
@@ -17,6 +21,7 @@ from gingham.service.problems import (
     ProblemError,
 )
 
+COOKIE = "gingham"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 _CHALLENGE = 'Bearer realm="gingham"'
@@ -40,10 +45,12 @@ class Identity:
     ----------
     caller : None if it is not known.
     tried : whether a key was given.
+    by_cookie : whether a browser says so by itself, whatever page makes it ask.
     """
 
     caller: Caller | None
     tried: bool = False
+    by_cookie: bool = False
 
     def check(self) -> Caller:
         """Return who it is.
@@ -56,12 +63,21 @@ class Identity:
         if self.caller is not None:
             return self.caller
         if self.tried:
-            detail = "the key is unknown or was removed: ask whoever runs this server for one"
-            challenge = f'{_CHALLENGE}, error="invalid_token"'
-        else:
-            detail = "send a key, as in Authorization: Bearer KEY"
-            challenge = _CHALLENGE
-        raise ProblemError(UNKNOWN_CALLER, detail, headers={"WWW-Authenticate": challenge})
+            raise unknown_key()
+        raise ProblemError(
+            UNKNOWN_CALLER,
+            "send a key, as in Authorization: Bearer KEY",
+            headers={"WWW-Authenticate": _CHALLENGE},
+        )
+
+
+def unknown_key() -> ProblemError:
+    """Make the problem of a key that is none, without repeating it."""
+    return ProblemError(
+        UNKNOWN_CALLER,
+        "the key is unknown or was removed: ask whoever runs this server for one",
+        headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
+    )
 
 
 class Access:
@@ -72,6 +88,12 @@ class Access:
     keys : of those who may ask.
     host : where the server listens.
     allowed_hosts : names that it answers for besides this machine's own.
+    limits : of sessions and of tries to begin one.
+
+    Attributes
+    ----------
+    logins : the sessions of browsers.
+    tries : those to begin a session that have failed.
 
     Raises
     ------
@@ -80,9 +102,16 @@ class Access:
     """
 
     def __init__(
-        self, keys: KeyRing, *, host: str = "127.0.0.1", allowed_hosts: Collection[str] = ()
+        self,
+        keys: KeyRing,
+        *,
+        host: str = "127.0.0.1",
+        allowed_hosts: Collection[str] = (),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._keys = keys
+        self.logins = Logins(limits.session_seconds)
+        self.tries = Tries(limits.logins)
         names = {_hostname(name) for name in allowed_hosts}
         if "" in names:
             raise InputError(
@@ -112,19 +141,31 @@ class Access:
         """
         if not self.needs_key:
             return Identity(LOCAL)
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        if not scheme:
+        if "authorization" in headers:
+            scheme, _, secret = headers["authorization"].partition(" ")
+            key = self.key(secret.strip()) if scheme.lower() == "bearer" else None
+            return Identity(None if key is None else key.caller, tried=True)
+        if (secret := cookie_parser(headers.get("cookie", "")).get(COOKIE, "")) == "":
             return Identity(None)
-        key = self._keys.find(secret.strip()) if scheme.lower() == "bearer" else None
-        return Identity(None if key is None else key.caller, tried=True)
+        holder = self.logins.find(secret)
+        if isinstance(holder, Key):
+            # As it is now: its role may have changed, or it may be gone.
+            same = (key for key in self._keys.current() if key.sha256 == holder.sha256)
+            holder = next((key.caller for key in same), None)
+        return Identity(holder, by_cookie=True)
 
-    def check_origin(self, method: str, headers: Mapping[str, str]) -> None:
+    def key(self, secret: str) -> Key | None:
+        """Give the key that a secret is; None if it is none."""
+        return self._keys.find(secret)
+
+    def check_origin(self, method: str, headers: Mapping[str, str], identity: Identity) -> None:
         """Refuse what another site's page sends through a browser.
 
         Raises
         ------
         ProblemError
-            If the server does not answer for the host, or a change comes from another origin.
+            If the server does not answer for the host, or a change comes from another origin; one
+            by cookie must say that it comes from ours.
         """
         host = headers.get("host", "")
         if self._names is not None and not self._answers_for(_split(f"//{host}").hostname or ""):
@@ -132,11 +173,13 @@ class Access:
             raise ProblemError(MISDIRECTED, f"host {host!a}: ask for {known}, with the port")
         origin = headers.get("origin")
         foreign = origin is not None and _split(origin).netloc != host
-        if method not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
+        site = headers.get("sec-fetch-site")
+        unsure = identity.by_cookie and origin is None and site != "same-origin"
+        if method not in SAFE and (foreign or unsure or site == "cross-site"):
             raise ProblemError(
                 FOREIGN,
                 f"a page of {origin or 'another site'!a} may not send this: ask from the "
-                "server's own origin, or from a program",
+                "server's own origin, or from a program with a key",
             )
 
     def _answers_for(self, name: str) -> bool:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 import gingham
 from gingham.errors import GinghamError
-from gingham.service import attributes, browsing, images, metrics, page, searching
+from gingham.service import attributes, browsing, images, metrics, page, searching, session
 from gingham.service.access import Access
 from gingham.service.guard import Guard
 from gingham.service.keys import FILE, KeyFile, KeyRing
@@ -59,7 +59,8 @@ def create_app(
     counted = metrics.ServiceMetrics(lambda: len(catalogue))
     work = Work(limits, counted)
     catalogue.watch_batch = counted.batches.observe
-    service = Service(catalogue, limits, work, counted, read_only)
+    access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)), limits=limits)
+    service = Service(catalogue, access, limits, work, counted, read_only)
 
     @contextlib.asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -86,10 +87,9 @@ def create_app(
     app.state.service = service
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)))
     app.add_middleware(Guard, limits=limits, metrics=counted, access=access)
     app.include_router(_health())
-    for module in (browsing, searching, images, attributes):
+    for module in (session, browsing, searching, images, attributes):
         app.include_router(module.router())
     app.router.routes.extend(page.routes())
     describe(app)

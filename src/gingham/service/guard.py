@@ -105,8 +105,8 @@ class Guard:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        self._access.check_origin(scope["method"], headers)
         identity = scope[IDENTITY] = self._access.identify(headers)
+        self._access.check_origin(scope["method"], headers, identity)
         CALLER.set(identity.caller or NOBODY)
         body = Body(receive, headers, self._limits)
         if not scope["path"].startswith(API):

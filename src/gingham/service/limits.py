@@ -27,6 +27,8 @@ class Limits:
     receive_seconds : within which the body of a request must arrive.
     seconds : within which a request is answered; what takes longer is given up.
     change_seconds : the same for what changes the catalogue.
+    session_seconds : how long a browser stays logged in.
+    logins : that may fail within a minute from one address.
     deepest : how far down a search can be followed page by page, in results.
     """
 
@@ -39,6 +41,8 @@ class Limits:
     receive_seconds: Annotated[float, Field(gt=0)] = 30.0
     seconds: Annotated[float, Field(gt=0)] = 60.0
     change_seconds: Annotated[float, Field(gt=0)] = 600.0
+    session_seconds: Count = 7 * 24 * 3600
+    logins: Count = 10
     deepest: Count = 10_000
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gingham.service.access import COOKIE
 from gingham.service.problems import (
     FOREIGN,
     MALFORMED,
@@ -43,7 +44,7 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
             "description": "; ".join(dict.fromkeys(f"{kind.title}." for kind in same)),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        if status == 503:
+        if status in (429, 503):
             found[status]["headers"] = _RETRY
     return found
 
@@ -71,7 +72,10 @@ def describe(app: FastAPI) -> None:
     schemas |= problem.pop("$defs", {}) | {"Problem": problem}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    made["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    }
     for operations in made["paths"].values():
         for operation in operations.values():
             _replace_validation(operation["responses"])
@@ -84,7 +88,7 @@ def _describe_role(operation: dict[str, Any]) -> None:
     role = NEEDED[operation["operationId"]]
     if role is None:
         return
-    operation["security"] = [{"key": []}, {}]
+    operation["security"] = [{"key": []}, {"session": []}, {}]
     operation["description"] = f"{operation.get('description', '')}\n\nRole: {role}.".strip()
     kinds = (UNKNOWN_CALLER,) if role == "reader" else (UNKNOWN_CALLER, ROLE)
     for status, said in problems(*kinds).items():

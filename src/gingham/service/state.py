@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from gingham.service.access import Access
 from gingham.service.limits import Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import FORBIDDEN, ProblemError
@@ -23,6 +24,7 @@ class Service:
     """
 
     catalogue: ServedCatalogue
+    access: Access
     limits: Limits
     work: Work
     metrics: ServiceMetrics

@@ -42,7 +42,7 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("access")
     keys = KeyFile(folder / "keys.json")
-    access = Access(KeyRing(keys))
+    access = Access(KeyRing(keys, every=0))
     with make(folder) as catalogue, client(catalogue, access=access) as http:
         yield Shop(catalogue, http, keys)
 
@@ -157,7 +157,7 @@ def test_the_document_says_which_role_is_needed(shop: Shop) -> None:
 
 def test_without_keys_only_this_machine_asks_and_the_first_key_ends_that(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
-    access = Access(KeyRing(keys))
+    access = Access(KeyRing(keys, every=0))
     caller = access.identify({}).caller
     assert caller == Caller("local", "admin")
     keys.add("ann", "reader")
@@ -174,9 +174,9 @@ def test_without_keys_only_this_machine_asks_and_the_first_key_ends_that(tmp_pat
 def test_what_others_could_reach_needs_a_key(tmp_path: Path, host: str, allowed: list[str]) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     with pytest.raises(InputError, match="gingham keys add"):
-        Access(KeyRing(keys), host=host, allowed_hosts=allowed)
+        Access(KeyRing(keys, every=0), host=host, allowed_hosts=allowed)
     keys.add("ann", "reader")
-    access = Access(KeyRing(keys), host=host, allowed_hosts=allowed)
+    access = Access(KeyRing(keys, every=0), host=host, allowed_hosts=allowed)
     keys.remove("ann")
     assert access.needs_key
 
@@ -205,7 +205,7 @@ def test_hosts(
 ) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     keys.add("ann", "reader")
-    access = Access(KeyRing(keys), host=host, allowed_hosts=allowed)
+    access = Access(KeyRing(keys, every=0), host=host, allowed_hosts=allowed)
     for name in answered:
         access.check_origin("POST", {"host": name, "origin": f"https://{name}"}, Identity(None))
     for name in refused:

@@ -24,7 +24,7 @@ def keys(tmp_path: Path) -> KeyFile:
 def test_a_key_is_found_by_its_secret_alone_which_is_kept_nowhere(keys: KeyFile) -> None:
     secrets = {name: keys.add(name, "editor") for name in ("ann", "bob")}
     text = keys.path.read_text()
-    ring = KeyRing(keys)
+    ring = KeyRing(keys, every=0)
     for name, secret in secrets.items():
         assert len(secret) == len("gingham_") + 43  # 256 bits
         assert secret not in text
@@ -78,7 +78,7 @@ def test_keys_made_at_the_same_time_are_all_kept(keys: KeyFile) -> None:
 
 
 def test_a_ring_follows_its_file_and_never_forgets_that_keys_were_needed(keys: KeyFile) -> None:
-    ring = KeyRing(keys)
+    ring = KeyRing(keys, every=0)
     assert not ring.needed
     secret = keys.add("ann", "admin")
     assert ring.find(secret) is not None
@@ -104,7 +104,7 @@ def test_a_ring_follows_its_file_and_never_forgets_that_keys_were_needed(keys: K
 )
 def test_a_damaged_file_lets_nobody_in(keys: KeyFile, text: str) -> None:
     secret = keys.add("ann", "admin")
-    ring = KeyRing(keys)
+    ring = KeyRing(keys, every=0)
     keys.path.write_text(text)
     for _ in range(2):
         with pytest.raises(CatalogueError, match="is damaged: restore it") as refused:

@@ -427,11 +427,12 @@ def test_tags_are_found_by_id() -> None:
         (rng.bytes(30) + bytes([0, k % 3]), ["red", "blue"][: k % 3], k / 100) for k in range(50)
     ]
     column = Column.of(rows)
-    for image, values, confidence in rows:
-        found = column.find(image)
+    given = [image for image, _, _ in rows]
+    for (_, values, confidence), found in zip(rows, column.find(given), strict=True):
         assert found is not None
         assert found[0] == tuple(values)
         assert found[1] == pytest.approx(confidence)
-    assert column.find(bytes(32)) is None
-    assert column.find(b"\xff" * 32) is None
-    assert Column.of([]).find(bytes(32)) is None
+    missing = [bytes(32), given[7], b"\xff" * 32]
+    assert [found is not None for found in column.find(missing)] == [False, True, False]
+    assert column.find([]) == []
+    assert Column.of([]).find([bytes(32)]) == [None]

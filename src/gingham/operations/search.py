@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,9 @@ class Searcher:
                 -np.inf if min_score is None else min_score - offset,
             )
         )
-        return [self._hit(match, sliders, offset) for match in matches]
+        tagged = {name for match in matches for name in match.tags}
+        multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
+        return [self._hit(match, sliders, offset, multi) for match in matches]
 
     def facets(self, where: Sequence[str]) -> Facets:
         """Count the images of each value among those that pass the filters."""
@@ -233,7 +235,9 @@ class Searcher:
             return index.vectors([example.hex()], [name])[name]
         return example[name]
 
-    def _hit(self, match: Match, sliders: Sequence[_Slider], offset: float) -> Hit:
+    def _hit(
+        self, match: Match, sliders: Sequence[_Slider], offset: float, multi: Container[str]
+    ) -> Hit:
         compared = iter(match.compared)
         looks = {
             slider.look: slider.constant
@@ -247,7 +251,7 @@ class Searcher:
             score=match.score + offset,
             looks=looks,
             attributes={
-                name: list(values) if self._attributes.kind(name) == "multi" else values[0]
+                name: list(values) if name in multi else values[0]
                 for name, values in match.tags.items()
             },
             copies=files[1:],

@@ -6,8 +6,10 @@ import datetime
 import hashlib
 import hmac
 import json
+import math
 import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +59,7 @@ class Key(Result):
 
 def digest(secret: str) -> str:
     """Give what is kept of a secret of 256 random bits: nobody finds those bits from it."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class KeyFile:
@@ -157,13 +159,21 @@ def _role(name: str) -> Role:
 class KeyRing:
     """The keys as a server uses them: read again when their file has changed.
 
+    Parameters
+    ----------
+    file : of the keys.
+    every : seconds between two looks at the file. Each look lets other threads take the
+        interpreter, which a busy server waits for.
+
     Attributes
     ----------
     needed : whether there has been a key; taking the last one away lets nobody in.
     """
 
-    def __init__(self, file: KeyFile) -> None:
+    def __init__(self, file: KeyFile, *, every: float = 0.5) -> None:
         self._file = file
+        self._every = every
+        self._looked = -math.inf
         self._seen: tuple[int, int, int] | None = None
         self._keys: tuple[Key, ...] = ()
         self.needed = False
@@ -177,11 +187,14 @@ class KeyRing:
         CatalogueError, StorageError
             See `KeyFile.read`.
         """
-        seen = self._stamp()
-        if seen != self._seen:
-            self._keys = self._file.read()
-            self._seen = seen
-            self.needed = self.needed or bool(self._keys)
+        now = time.monotonic()
+        if now - self._looked >= self._every:
+            seen = self._stamp()
+            if seen != self._seen:
+                self._keys = self._file.read()
+                self._seen = seen
+                self.needed = self.needed or bool(self._keys)
+            self._looked = now
         return self._keys
 
     def find(self, secret: str) -> Key | None:

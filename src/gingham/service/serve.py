@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
@@ -65,6 +66,9 @@ def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
         timeout_graceful_shutdown=int(limits.change_seconds) + 1,
     )
     server = uvicorn.Server(config)
+    # The loop waits for a thread that searches whenever it has sent or received something; by
+    # default a thread keeps the interpreter for 5 ms.
+    sys.setswitchinterval(0.0005)
     # uvicorn stops by these signals, and raises them once more when it has stopped.
     before = [(number, signal.signal(number, _stopped)) for number in _STOPS]
     try:

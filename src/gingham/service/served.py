@@ -219,7 +219,7 @@ class ServedCatalogue(Catalogue):
     ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
         """Give, for each id, attribute -> value or values, and attribute -> confidence."""
         with self._searching:
-            return [self._tags.of(bytes.fromhex(image)) for image in images]
+            return self._tags.of([bytes.fromhex(image) for image in images])
 
     def evidence_image(self, name: str) -> tuple[str, str | None]:
         """Name an example for a caller: its file and its id, or only the end of a foreign path."""
@@ -281,13 +281,13 @@ class ServedCatalogue(Catalogue):
 
     def listed(self, ids: Sequence[ImageId]) -> list[Listed]:
         """Give the file and the tags of images; one that is not there any more is left out."""
-        found = []
         with self._searching:
-            for image_id in ids:
-                if files := self._truth.locations.images.get(image_id):
-                    attributes, confidence = self._tags.of(image_id)
-                    found.append(Listed(image_id.hex(), files[0], attributes, confidence))
-        return found
+            images = self._truth.locations.images
+            there = [image_id for image_id in ids if image_id in images]
+            return [
+                Listed(image_id.hex(), images[image_id][0], *tags)
+                for image_id, tags in zip(there, self._tags.of(there), strict=True)
+            ]
 
     @in_turn
     def teach_anew(

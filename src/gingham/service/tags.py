@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,13 +46,23 @@ class Column:
             list(places),
         )
 
-    def find(self, image_id: ImageId) -> tuple[tuple[str, ...], float] | None:
-        """Give the values (none: unknown) and the confidence; None without a tag."""
-        place = int(np.searchsorted(self.ids, np.array([image_id], "S32")[0]))
+    def find(self, images: Sequence[ImageId]) -> list[tuple[tuple[str, ...], float] | None]:
+        """Give the values (none: unknown) and the confidence of images; None without a tag."""
+        if not len(self.ids):
+            return [None] * len(images)
+        keys = np.array(images, "S32")
+        places = np.minimum(np.searchsorted(self.ids, keys), len(self.ids) - 1)
         # Bytes of numpy lose the zeros at their end, on both sides alike.
-        if place == len(self.ids) or self.ids[place] != np.array([image_id], "S32")[0]:
-            return None
-        return self.values[self.codes[place]], float(self.confidences[place])
+        there = self.ids[places] == keys
+        return [
+            (self.values[code], confidence) if known else None
+            for known, code, confidence in zip(
+                there.tolist(),
+                self.codes[places].tolist(),
+                self.confidences[places].tolist(),
+                strict=True,
+            )
+        ]
 
 
 @dataclass
@@ -65,19 +75,24 @@ class TagReader:
     attributes: Attributes
     _columns: dict[str, tuple[str, Column]] = field(default_factory=dict)
 
-    def of(self, image_id: ImageId) -> tuple[dict[str, str | list[str]], dict[str, float]]:
-        """Give attribute -> value, list of values or `unknown`, and attribute -> confidence."""
-        shown: dict[str, str | list[str]] = {}
-        confidence: dict[str, float] = {}
+    def of(
+        self, images: Sequence[ImageId]
+    ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
+        """Give, for each image, attribute -> value, values or `unknown`, and -> confidence."""
+        given: list[tuple[dict[str, str | list[str]], dict[str, float]]] = [
+            ({}, {}) for _ in images
+        ]
         for name in self.attributes.answering():
             column = self.column(name)
-            if column is None or (found := column.find(image_id)) is None:
+            if column is None:
                 continue
-            values, confidence[name] = found
             multi = self.attributes.kind(name) == "multi"
-            some = list(values) or ["unknown"]
-            shown[name] = some if multi else some[0]
-        return shown, confidence
+            for (shown, confidences), found in zip(given, column.find(images), strict=True):
+                if found is not None:
+                    values, confidences[name] = found
+                    some = list(values) or ["unknown"]
+                    shown[name] = some if multi else some[0]
+        return given
 
     def column(self, name: str) -> Column | None:
         """Give all tags of an attribute; None if there are none of it as it is now."""

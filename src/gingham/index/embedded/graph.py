@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -109,8 +110,14 @@ class Graph:
     def vectors(self, rows: Rows) -> Floats:
         """Give the (N, width) vectors of rows that are there, N >= 1."""
         records: list[Any] = list(self._shard.retrieve(list(set(rows.tolist())), False, True))
-        found = {record.id: record.vector[_VECTOR] for record in records}
-        return np.array([found[row] for row in rows.tolist()], np.float32)
+        # Edge gives lists of numbers; packing them takes half the time of `np.array`.
+        packed = {
+            record.id: struct.pack(f"{len(vector)}f", *vector)
+            for record in records
+            for vector in (record.vector[_VECTOR],)
+        }
+        joined = np.frombuffer(b"".join(packed[row] for row in rows.tolist()), np.float32)
+        return joined.reshape(len(rows), -1)
 
     def nearest(self, vector: Floats, limit: int) -> tuple[Rows, Floats]:
         """Search the graph for about the `limit` largest dot products, best first."""

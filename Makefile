@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 LIBRARIES := src/gingham/service/static/lib
 
-.PHONY: setup page wheel demo test check format
+.PHONY: setup page wheel demo test test-harsh check format
 
 setup: .venv/.core
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
@@ -49,6 +49,10 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+# As another user than root, with LC_ALL=C, no home, no cache, and a tree to read only.
+test-harsh: .venv/.dev
+	tests/harsh.sh
 
 format: .venv/.dev
 	$(BIN)/ruff format .

@@ -347,3 +347,15 @@ def test_the_page_on_image_files_names_every_decoder_and_kind() -> None:
     assert [name for name in DECODERS if name not in named] == []
     words = ("PostScript", "PDF", "SVG", "HTML", "S3", "JSON", "Git LFS", "JPEG XL", "DICOM", "WMF")
     assert [word for word in words if word not in page] == []
+
+
+def test_a_damaged_tiff_is_told_once_and_nothing_else_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.tif", compression="tiff_lzw")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[200:600] = b"\xff" * 400
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        open_image(bytes(data))
+    assert capfd.readouterr() == ("", "")

@@ -198,5 +198,5 @@ def test_cells_are_read_alike() -> None:
     assert read_cell(float("nan"), unknown={""}) == (None, [""])
     assert read_cell(3) == (("3",), [])
     assert read_cell("True| FALSE|yes") == (("true", "false", "yes"), [])
-    with pytest.raises(InputError, match="is not printable UTF-8 text"):
+    with pytest.raises(InputError, match="is not printable text: take"):
         read_cell("a\x07")

@@ -105,7 +105,7 @@ def test_the_same_table_however_it_is_written(tmp_path: Path, written: bytes) ->
 
 def test_what_is_not_utf8_is_refused_by_row(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("image,v\na.jpg,grün\nb.jpg,red\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"row 2: value .* is not printable UTF-8 .* as UTF-8"):
+    with pytest.raises(InputError, match=r"row 2: value .* is not UTF-8 text: save .* as UTF-8"):
         values(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes("image,größe\na.jpg,1\n".encode("latin-1"))
     with pytest.raises(InputError, match="names of its columns are not UTF-8"):
@@ -168,6 +168,17 @@ def test_bad_rows_of_a_table_of_images_are_named_or_left_out(tmp_path: Path) -> 
     pq.write_table(pa.table({"image": [["a.jpg"], ["b.jpg"]]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="2 bad rows"):
         find_images([tmp_path / "t.parquet"])
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", '"sep=;"\r\n', "SEP=|\r", "sep=\t\n"])
+def test_the_line_that_tells_excel_the_separator_is_read(tmp_path: Path, line: str) -> None:
+    separator = line.strip('"\r\n')[4]
+    table = tmp_path / "t.csv"
+    cells = [("image", "v"), ("a.jpg", '"red, dark"'), ("b.jpg", "blue", "surplus")]
+    table.write_bytes((line + "\n".join(map(separator.join, cells))).encode())
+    read = read_table(table, ["image", "v"])
+    assert read.rows[0] == {"image": "a.jpg", "v": "red, dark"}
+    assert (read.numbers, list(read.bad)) == ([2, 3], [3])
 
 
 def test_a_cell_of_a_million_characters_is_a_bad_row(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def read_cell(
     Raises
     ------
     InputError
-        If a value is not printable UTF-8 text, or the cell is a structure.
+        If a value is not printable UTF-8 text or too long, or the cell is a structure.
     """
     cell = plain(cell)
     if cell == []:
@@ -142,8 +142,12 @@ def read_cell(
         if part.lower() in unknown:
             words.append(part)
         elif not part.isprintable():
-            said = shortened(part)
-            raise InputError(f"value {said} is not printable UTF-8 text: save the table as UTF-8")
+            wrong = (
+                "UTF-8 text: save the table as UTF-8"
+                if any("\ud800" <= c <= "\udfff" for c in part)
+                else "printable text: take line breaks and control characters out"
+            )
+            raise InputError(f"value {shortened(part)} is not {wrong}")
         elif reason := too_long(part):
             raise InputError(f"value {shortened(part)} {reason}")
         else:

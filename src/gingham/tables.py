@@ -29,6 +29,7 @@ MOST_LISTED = 20
 _LONGEST_PATH = 4096
 _SCHEME = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+):/")
 _DRIVE = re.compile(r"(?:^|/)[A-Za-z]:[\\/]|^\\\\")
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?(?:\r\n?|\n)', re.IGNORECASE)
 _lock = Lock()
 
 
@@ -96,7 +97,8 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
     The same table gives the same cells from either: a number is the text that a spreadsheet shows
     (2011, whatever its type), a truth `true` or `false`, a day `2024-05-01`; what is missing is
     None. Names of columns are composed (NFC), with single spaces. A CSV is UTF-8, or UTF-16 with
-    its mark, its columns separated by commas, or by the `;` or tabs of its header.
+    its mark, its columns separated by commas, by the `;` or tabs of its header, or as a first line
+    `sep=|` says.
 
     An image inside a Parquet file (a cell of bytes, or a structure `{bytes, path}`) is given as
     the path `TABLE.parquet#COLUMN/ROW`, beside the table as every path in it; `read_embedded`
@@ -144,8 +146,7 @@ def _read(path: Path, wanted: Sequence[str] | None) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    text = _decode(path.read_bytes())
-    separator = _separator(text)
+    text, separator = _without_mark(_decode(path.read_bytes()))
     # A space after a separator must not hide the quotes that follow it.
     spaces = separator != "\t"
     lines = io.StringIO(text, newline="")
@@ -199,6 +200,13 @@ def _decode(data: bytes) -> str:
             "not a text file in UTF-8, or in UTF-16 with its mark: save it as UTF-8 CSV"
         )
     return text
+
+
+def _without_mark(text: str) -> tuple[str, str]:
+    """Give a CSV without the line `sep=;` that tells Excel the separator, and the separator."""
+    if found := _SEPARATOR_LINE.match(text):
+        return text[found.end() :], found[1]
+    return text, _separator(text)
 
 
 def _separator(text: str) -> str:

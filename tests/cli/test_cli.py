@@ -51,6 +51,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "shop"
 
 
+def without_note(said: str) -> str:
+    """Leave out what is said where no network can be kept, as when tests/harsh.sh runs this."""
+    return "".join(
+        line for line in said.splitlines(keepends=True) if "networks are not kept" not in line
+    )
+
+
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     done = run("--help")
     assert done.returncode == 0
@@ -191,7 +198,7 @@ def test_refused_with_exit_two_and_a_reason(shop: Path, arguments: list[str], wo
     done = run(*(places.get(a, a) for a in arguments), env={"HF_HUB_OFFLINE": "1"})
     assert done.returncode == 2, done.stdout
     assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
+    assert without_note(done.stderr).startswith("error: ")
     assert words in done.stderr
     assert not (shop.parent / "never" / "catalogue.json").exists()
 
@@ -382,14 +389,14 @@ def test_folders_and_patterns_are_walked_alike_by_index_predict_and_teach(
         "followed": [f"{examples}/blue"],
         "repeated": [],
     }
-    assert run("index", tmp_path / "cat", examples).stderr == said
+    assert without_note(run("index", tmp_path / "cat", examples).stderr) == said
     for command in (("index", tmp_path / "cat"), ("teach", tmp_path / "cat", "colour")):
         done = run(*command, examples, "--json")
-        assert done.stderr == ""
+        assert without_note(done.stderr) == ""
         assert json.loads(done.stdout).items() >= listed.items()
-    assert run("teach", tmp_path / "cat", "tone", examples).stderr == said
+    assert without_note(run("teach", tmp_path / "cat", "tone", examples).stderr) == said
     done = run("predict", tmp_path / "cat", examples, f"{examples}/green/5[01].jpg", "--json")
-    assert done.stderr == said
+    assert without_note(done.stderr) == said
     assert len(done.stdout.splitlines()) == 3 * 6 + 2
     done = run("predict", tmp_path / "cat", f"{examples}/*.png")
     assert done.returncode == 2

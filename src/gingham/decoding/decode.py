@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import struct
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import Any, BinaryIO
 
@@ -117,6 +119,8 @@ def _identify(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
                 heif: Any = pillow_heif.HeifImageFile
                 opened: ImageFile.ImageFile = heif(file)
                 return opened
+            if name == "TIFF":
+                _silence_libtiff()
             if name != "PNG":
                 return Image.OPEN[name][0](file, "")
             pixels, profile = pixels_only(file)
@@ -127,6 +131,16 @@ def _identify(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
             if reason := _variant(file):
                 raise ImageError(reason) from error
     raise ImageError(f"damaged or truncated {'/'.join(decoders(head))}: copy or export it again")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from printing on stderr what Pillow raises as an error anyway."""
+    # What Pillow is linked with is found through Pillow's own library, where there is such a way.
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
 
 
 def _has_profile(image: ImageFile.ImageFile) -> bool:

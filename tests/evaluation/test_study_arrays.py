@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import Counter
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,7 +40,7 @@ from gingham.evaluation.study import (
 )
 from gingham.evaluation.study.accuracy import Accuracy, least_difference
 from gingham.evaluation.study.cost import Cost
-from gingham.evaluation.study.reduction import dimension_ladder, reduction_parts
+from gingham.evaluation.study.reduction import dimension_ladder, import_umap, reduction_parts
 from gingham.index.looks import LookSpace, builtin_looks
 
 needs_umap = pytest.mark.skipif(
@@ -364,3 +367,19 @@ def test_few_images_are_refused_by_value() -> None:
         make_folds(["often"] * 9 + ["rare"] * 2)
     with pytest.raises(InputError, match="neighbours must be from 1 to 8"):
         knn_accuracy(*blobs(per_value=4), make_folds(blobs(per_value=4)[1], folds=3), neighbours=9)
+
+
+def test_umap_is_imported_where_its_compiled_code_can_be_kept_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "umap.py").write_text(
+        "import numba\n"
+        "if not numba.config.CACHE_DIR:\n"
+        "    raise RuntimeError('cannot cache function: no locator available for file')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    assert import_umap().__file__ == str(tmp_path / "umap.py")
+    assert Path(numba.config.CACHE_DIR).is_dir()
+    del sys.modules["umap"]

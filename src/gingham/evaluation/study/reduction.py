@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,9 +48,25 @@ def import_umap() -> Any:
         If it is not installed.
     """
     require_extra("study", "umap")
-    import umap
+    try:
+        import umap
+    except RuntimeError as error:
+        if "no locator" not in str(error):
+            raise
+        # Numba, which compiles umap, finds no folder in which it may keep its code.
+        import numba
+
+        numba.config.CACHE_DIR = _folder_of_this_process()
+        import umap
 
     return umap
+
+
+@cache
+def _folder_of_this_process() -> str:
+    folder = tempfile.mkdtemp(prefix="gingham-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def umap_map(X: ArrayLike, *, dimensions: int = 2, seed: int = 0) -> Floats:

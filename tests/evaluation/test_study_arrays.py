@@ -381,5 +381,5 @@ def test_umap_is_imported_where_its_compiled_code_can_be_kept_nowhere(
     monkeypatch.delitem(sys.modules, "umap", raising=False)
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     assert import_umap().__file__ == str(tmp_path / "umap.py")
-    assert Path(numba.config.CACHE_DIR).is_dir()
+    assert Path(vars(numba.config)["CACHE_DIR"]).is_dir()
     del sys.modules["umap"]

@@ -11,7 +11,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, _imaging
 
 from gingham.decoding.pixels import IGNORED_PROFILE, to_srgb, upright
 from gingham.decoding.png import pixels_only
@@ -138,7 +138,7 @@ def _silence_libtiff() -> None:
     """Keep libtiff from printing on stderr what Pillow raises as an error anyway."""
     # What Pillow is linked with is found through Pillow's own library, where there is such a way.
     with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(Image.core.__file__)
+        library = ctypes.CDLL(_imaging.__file__)
         library.TIFFSetErrorHandler(None)
         library.TIFFSetWarningHandler(None)
 

@@ -56,7 +56,7 @@ def import_umap() -> Any:
         # Numba, which compiles umap, finds no folder in which it may keep its code.
         import numba
 
-        numba.config.CACHE_DIR = _folder_of_this_process()
+        vars(numba.config)["CACHE_DIR"] = _folder_of_this_process()
         import umap
 
     return umap

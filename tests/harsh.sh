@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="$PWD/.venv/bin/python"
-[ $# -gt 0 ] || set -- -m "not slow and not torch" tests/store/test_{examples,features,files,header}.py \
-  tests/store/test_{locations,shards}.py tests/test_{labels,moves,names,refused,sources}.py
+[ $# -gt 0 ] || set -- -m "not slow and not torch" tests/store/test_{examples,files,header}.py \
+  tests/store/test_{locations,shards}.py tests/test_{labels,moves,refused,sources}.py
 plain=(env -u HOME -u XDG_CACHE_HOME LC_ALL=C PYTHONDONTWRITEBYTECODE=1 GINGHAM_CACHE=/proc/none
   "$python" -m pytest -p no:cacheprovider "$@")
 [ "$(id -u)" = 0 ] || exec "${plain[@]}"

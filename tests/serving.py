@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from gingham.service.access import Access
 from gingham.service.app import create_app
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.served import ServedCatalogue
+from gingham.service.webhook import Webhook
 
 BASE = "http://127.0.0.1:8000"
 
@@ -74,9 +75,18 @@ def client(
     access: Access | None = None,
     read_only: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    webhook: Webhook | None = None,
+    access_log: TextIO | None = None,
 ) -> Iterator[TestClient]:
     """Serve a catalogue to a client; it is ready when the client is given."""
-    app = create_app(shop, access=access, read_only=read_only, limits=limits)
+    app = create_app(
+        shop,
+        access=access,
+        read_only=read_only,
+        limits=limits,
+        webhook=webhook,
+        access_log=access_log,
+    )
     with TestClient(app, base_url=BASE) as one:
         until = time.monotonic() + 30
         while one.get("/readyz").status_code != 200:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,37 @@ def test_the_work_knows_its_caller(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     for role in ("reader", "admin"):
         assert shop.ask(role, "GET", "/v1/facets").status_code == 200
     assert seen == [Caller("a-reader", "reader"), Caller("a-admin", "admin")]
+
+
+def test_the_access_log_names_caller_and_route_and_nothing_that_was_asked(
+    shop: Shop, tmp_path: Path
+) -> None:
+    secret = shop.secrets["reader"]
+    written = io.StringIO()
+    access = Access(KeyRing(shop.keys, every=0))
+    with client(shop.catalogue, access=access, access_log=written) as http:
+        written.truncate(0)
+        written.seek(0)
+        headers = {"authorization": f"Bearer {secret}"}
+        answer = http.get("/v1/facets?where=colour%3Dred", headers=headers)
+        http.get("/v1/facets?where=colour%3Dred", headers={"authorization": "Bearer gingham_wrong"})
+        http.get("/v1/private/place")
+    text = written.getvalue()
+    for hidden in (secret, "wrong", "red", "private"):
+        assert hidden not in text
+    first, second, third = map(json.loads, text.splitlines())
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    assert first["ms"] > 0
+    del first["time"], first["ms"]
+    assert first == {
+        "caller": "a-reader",
+        "method": "GET",
+        "route": "/v1/facets",
+        "status": 200,
+        "bytes": len(answer.content),
+    }
+    assert (second["caller"], second["route"], second["status"]) == (None, "/v1/facets", 401)
+    assert (third["method"], third["route"], third["status"]) == ("other", "other", 404)
 
 
 def test_the_document_says_which_role_is_needed(shop: Shop) -> None:

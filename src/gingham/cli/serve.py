@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,19 @@ def serve(
             metavar="FILE", help="A copy of a catalogue's keys.json to use instead of its own."
         ),
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="POST signed JSON there when an attribute or its tags change."
+        ),
+    ] = None,
+    webhook_secret_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds the secret that signs what --webhook posts."),
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Write a line of JSON for each request to stderr.")
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Serve a catalogue over HTTP and as a web page, until Ctrl-C or SIGTERM.
@@ -57,11 +71,17 @@ def serve(
     from gingham.service.limits import DEFAULT_LIMITS
     from gingham.service.serve import address_of, listen, run
     from gingham.service.served import ServedCatalogue
+    from gingham.service.webhook import Webhook
 
     if catalogue.is_file():
         raise InputError(f'"{catalogue}" is a file: give the folder of the catalogue')
     if keys is not None and not keys.is_file():
         raise InputError(f'"{keys}" is not a file: give the keys.json of a catalogue to --keys')
+    if (webhook is None) != (webhook_secret_file is None):
+        raise InputError("give --webhook and --webhook-secret-file together")
+    hook = None
+    if webhook is not None and webhook_secret_file is not None:
+        hook = Webhook.read(webhook, webhook_secret_file)
     ring = KeyRing(KeyFile(keys or catalogue / FILE))
     access = Access(ring, host=host, allowed_hosts=allowed_host or ())
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
@@ -70,4 +90,11 @@ def serve(
             say(how)
         elif open_page:
             typer.launch(address_of(listening))
-        run(create_app(shop, access=access, read_only=read_only), listening, DEFAULT_LIMITS)
+        made = create_app(
+            shop,
+            access=access,
+            read_only=read_only,
+            webhook=hook,
+            access_log=sys.stderr if access_log else None,
+        )
+        run(made, listening, DEFAULT_LIMITS)

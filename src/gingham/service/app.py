@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,7 @@ from gingham.service.problems import STARTING, as_problem, busy
 from gingham.service.roles import authorize
 from gingham.service.served import ServedCatalogue
 from gingham.service.state import Service, service_of
+from gingham.service.webhook import Webhook
 from gingham.service.work import Work
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ def create_app(
     access: Access | None = None,
     read_only: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    webhook: Webhook | None = None,
+    access_log: TextIO | None = None,
 ) -> FastAPI:
     """Make the ASGI application that serves a catalogue.
 
@@ -55,6 +58,8 @@ def create_app(
         none, everybody on this machine.
     read_only : refuse what would change the catalogue.
     limits : what a request may take.
+    webhook : told of changes; it is started and closed here.
+    access_log : gets a line of JSON for each request.
     """
     counted = metrics.ServiceMetrics(lambda: len(catalogue))
     work = Work(limits, counted)
@@ -65,11 +70,15 @@ def create_app(
     @contextlib.asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.create_task(_warm_up(service))
+        if webhook is not None:
+            await asyncio.to_thread(webhook.start, catalogue.attribute_states)
         try:
             yield
         finally:
             await warming
             await asyncio.to_thread(work.close)
+            if webhook is not None:
+                await asyncio.to_thread(webhook.close)
 
     app = FastAPI(
         title="gingham",
@@ -87,7 +96,7 @@ def create_app(
     app.state.service = service
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
-    app.add_middleware(Guard, limits=limits, metrics=counted, access=access)
+    app.add_middleware(Guard, limits=limits, metrics=counted, access=access, log=access_log)
     app.include_router(_health())
     for module in (session, browsing, searching, images, attributes):
         app.include_router(module.router())

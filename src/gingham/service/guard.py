@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
 from gingham.service.access import Access
 from gingham.service.caller import CALLER, NOBODY
@@ -56,13 +59,22 @@ class Guard:
     limits : what is accepted.
     metrics : counts requests.
     access : says who may ask.
+    log : gets a line of JSON for each request, without what was asked.
     """
 
-    def __init__(self, app: App, limits: Limits, metrics: ServiceMetrics, access: Access) -> None:
+    def __init__(
+        self,
+        app: App,
+        limits: Limits,
+        metrics: ServiceMetrics,
+        access: Access,
+        log: TextIO | None = None,
+    ) -> None:
         self._app = app
         self._limits = limits
         self._metrics = metrics
         self._access = access
+        self._log = log
         self._accepted = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,10 +83,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
+        status = sent = 0
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
+            sent += len(message.get("body", b""))
             if message["type"] == "http.response.start":
                 status = message["status"]
                 there = {name for name, _ in message["headers"]}
@@ -99,7 +112,22 @@ class Guard:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if route != "other" else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.seconds.labels(method, route).observe(time.perf_counter() - started)
+            took = time.perf_counter() - started
+            self._metrics.seconds.labels(method, route).observe(took)
+            if self._log is not None:
+                # The route, not the address: what is asked for stays with whoever asks.
+                identity = scope.get(IDENTITY)
+                said = {
+                    "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    "caller": identity and identity.caller and identity.caller.name,
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "ms": round(1e3 * took, 1),
+                    "bytes": sent,
+                }
+                with contextlib.suppress(OSError):  # nobody reads it any more
+                    print(json.dumps(said), file=self._log, flush=True)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {

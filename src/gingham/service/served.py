@@ -251,6 +251,12 @@ class ServedCatalogue(Catalogue):
                 for name in self._attributes.answering()
             }
 
+    def attribute_states(self) -> dict[str, tuple[str, str | None]]:
+        """Give what names the state of each attribute, and that of its tags."""
+        known = self._attributes
+        with self._searching:
+            return {name: (known.stamp(name), known.tagged(name)) for name in known.answering()}
+
     @property
     def looks(self) -> tuple[str, ...]:
         """All looks: the built-in ones, the descriptors, those of taught attributes."""

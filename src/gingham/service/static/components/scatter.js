@@ -3,18 +3,16 @@ import { html, useEffect, useRef, useState } from '../ui.js';
 
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The colours of codes: a place of a value, or the last for all that is grey. */
-const colours = (count) => [
-  ...Array.from({ length: count }, (_, i) => variable(`--s${i % 8}`)), variable('--grey'),
-];
+/** Colours as the drawing takes them: variables of the style sheet are looked up. */
+const colours = (palette) => palette.map((one) => (one.startsWith('--') ? variable(one) : one));
 
 const sizeOf = (count) => (count > 50000 ? 2 : count > 10000 ? 3 : count > 1000 ? 5 : 8);
 
 /**
- * points: Float32Array of x, y; codes: of each point the place of its colour, `colourCount` for grey;
+ * points: Float32Array of x, y; codes: of each point the place of its colour in palette;
  * lasso: a drag selects, otherwise it moves; selected(indices); hovered(index or null, [x, y]).
  */
-export function Scatter({ points, codes, colourCount, lasso, selected, hovered, label }) {
+export function Scatter({ points, codes, palette, lasso, selected, hovered, label }) {
   const place = useRef(null);
   const plot = useRef(null);
   const [problem, setProblem] = useState(null);
@@ -26,16 +24,15 @@ export function Scatter({ points, codes, colourCount, lasso, selected, hovered, 
     let left = false;
     let observer;
     const scheme = matchMedia('(prefers-color-scheme: dark)');
-    const recolour = () => plot.current?.set({ pointColor: colours(colourCount), backgroundColor: variable('--card') });
-    import('regl-scatterplot').then(({ default: createScatterplot, checkSupport }) => {
+    const recolour = () => plot.current?.set({ pointColor: colours(palette), backgroundColor: variable('--card') });
+    import('regl-scatterplot').then(({ default: createScatterplot }) => {
       if (left) return;
-      if (!checkSupport()) throw new Error('This browser cannot draw the map: it lacks WebGL with float textures.');
       const { width, height } = place.current.getBoundingClientRect();
       const canvas = place.current.querySelector('canvas');
       const made = createScatterplot({
         canvas, width, height,
         backgroundColor: variable('--card'),
-        colorBy: 'valueA', pointColor: colours(colourCount), opacity: 0.85,
+        colorBy: 'valueA', pointColor: colours(palette), opacity: 0.85,
         pointSize: sizeOf(points.length / 2), pointSizeSelected: 0, pointOutlineWidth: 0,
         lassoColor: variable('--accent'), lassoMinDelay: 0, lassoMinDist: 2, lassoInitiator: false,
         showReticle: false, deselectOnDblClick: false, deselectOnEscape: false,
@@ -54,7 +51,7 @@ export function Scatter({ points, codes, colourCount, lasso, selected, hovered, 
       });
       observer.observe(place.current);
       setReady(true);
-    }).catch((error) => left || setProblem(error));
+    }).catch((error) => left || setProblem(new Error(`This browser cannot draw the map, which needs WebGL: ${error.message}`)));
     return () => {
       left = true;
       observer?.disconnect();
@@ -72,13 +69,13 @@ export function Scatter({ points, codes, colourCount, lasso, selected, hovered, 
       x[i] = 0.94 * points[2 * i];
       y[i] = 0.94 * points[2 * i + 1];
     }
-    plot.current.set({ pointColor: colours(colourCount) });
+    plot.current.set({ pointColor: colours(palette) });
     const spatialIndex = plot.current.get('spatialIndex');
     // In a worker the index would need a script from a `blob:` address, which the policy forbids.
     plot.current
       .draw({ x, y, valueA: codes }, { zDataType: 'categorical', spatialIndexUseWorker: false, spatialIndex: spatialIndex ?? undefined })
       .then(() => place.current?.setAttribute('data-drawn', String(count)), setProblem);
-  }, [ready, points, codes, colourCount]);
+  }, [ready, points, codes, palette]);
   useEffect(() => {
     if (ready) plot.current.set({ mouseMode: lasso ? 'lasso' : 'panZoom' });
   }, [ready, lasso]);

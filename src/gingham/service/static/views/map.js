@@ -11,6 +11,13 @@ import { Scatter } from '../components/scatter.js';
 import { Tile } from '../components/tile.js';
 
 const COLOURS = 8;
+const MOST_WORDS = 14;
+/** Values that are colours are drawn in their own, light and dark enough for any background. */
+const WORDS = {
+  beige: '#cdb386', black: '#3c3c42', blue: '#2f62d8', brown: '#7d4c23', cyan: '#1fb5c9', gold: '#c9991a', gray: '#8b8780', green: '#2f9140',
+  grey: '#8b8780', magenta: '#d138a8', navy: '#27408b', orange: '#ea8420', pink: '#f08db8', purple: '#8a3fd1', red: '#d4322e', teal: '#12897f',
+  turquoise: '#2cc4b6', violet: '#8a3fd1', white: '#ddd6c4', yellow: '#e5c51f',
+};
 
 export function MapView({ place }) {
   const { catalogue, fail, version } = useShop();
@@ -41,6 +48,7 @@ export function MapView({ place }) {
     else if (event.key === 'Escape') setChosen(null);
   });
   const legend = useMemo(() => map && legendOf(map), [map]);
+  const palette = useMemo(() => [...(legend ?? []).map((one) => one.colour), '--grey'], [legend]);
   const codes = useMemo(() => map && coded(map, legend, chosen), [map, legend, chosen]);
   if (problem && !map) return html`<div class="empty"><h1>There is no map</h1><p>${problem.message}</p></div>`;
   return html`<div class="map">
@@ -52,7 +60,7 @@ export function MapView({ place }) {
     </div>
     ${!map ? html`<p class="nothing" role="status"><span class="spinner"></span> The map is being drawn …</p>` : html`
     <div class="field-of-points">
-      <${Scatter} key=${look} points=${map.points} codes=${codes} colourCount=${legend.length} lasso=${lasso} label=${`map of ${counted(map.count, 'image')} by ${lookName(look)}`}
+      <${Scatter} key=${look} points=${map.points} codes=${codes} palette=${palette} lasso=${lasso} label=${`map of ${counted(map.count, 'image')} by ${lookName(look)}`}
         selected=${(indices) => setChosen(Uint32Array.from(indices))} hovered=${(index, at) => setHover(index === null ? null : { index, at })} />
       ${hover && html`<figure class="peek" style=${{ left: `${hover.at[0]}px`, top: `${hover.at[1]}px` }}><img src=${thumbnail(idAt(map.ids, hover.index), 192)} alt="" /><figcaption>${map.values[map.codes[hover.index]] ?? 'unknown'}</figcaption></figure>`}
       <${Legend} legend=${legend} map=${map} choose=${setChosen} />
@@ -61,12 +69,15 @@ export function MapView({ place }) {
   </div>`;
 }
 
-/** The values that have a colour of their own, the most frequent first. */
+/** The values that have a colour, the most frequent first. */
 function legendOf(map) {
   const counts = new Array(map.values.length).fill(0);
   for (const code of map.codes) if (code >= 0) counts[code] += 1;
-  return counts.map((n, code) => ({ code, value: map.values[code], n })).filter((one) => one.n)
-    .sort((a, b) => b.n - a.n).slice(0, COLOURS);
+  const all = counts.map((n, code) => ({ code, value: map.values[code], n })).filter((one) => one.n)
+    .sort((a, b) => b.n - a.n);
+  const words = all.length <= MOST_WORDS && all.every((one) => WORDS[one.value.toLowerCase()]);
+  return all.slice(0, words ? MOST_WORDS : COLOURS)
+    .map((one, i) => ({ ...one, colour: words ? WORDS[one.value.toLowerCase()] : `--s${i}` }));
 }
 
 /** The place of each point's colour; grey for what is not chosen, not tagged or rare. */
@@ -89,7 +100,7 @@ function Legend({ legend, map, choose }) {
     choose(Uint32Array.from(indices));
   };
   if (!legend.length) return null;
-  return html`<ul class="legend" aria-label="colours">${legend.map((one, i) => html`<li key=${one.value}><button type="button" title="select all of them" onClick=${() => pick(one.code)}><i class=${`s${i % 8}`}></i><span>${one.value}</span><small>${one.n.toLocaleString('en')}</small></button></li>`)}
+  return html`<ul class="legend" aria-label="colours">${legend.map((one) => html`<li key=${one.value}><button type="button" title="select all of them" onClick=${() => pick(one.code)}><i style=${{ background: one.colour.startsWith('--') ? `var(${one.colour})` : one.colour }}></i><span>${one.value}</span><small>${one.n.toLocaleString('en')}</small></button></li>`)}
     ${legend.length < map.values.length && html`<li class="soft small">grey: other values, unknown</li>`}</ul>`;
 }
 
@@ -109,7 +120,7 @@ function Arrange({ map, look }) {
 
 /** What was selected: its values, its pictures, and giving all of them a value. */
 function Selection({ map, chosen, clear, by }) {
-  const { catalogue, can } = useShop();
+  const { can } = useShop();
   const [open, setOpen] = useState(null);
   if (!chosen) {
     return html`<aside class="selection"><h2>Select some</h2><p class="soft">Draw around points with the lasso, or click a colour of the legend: their pictures appear here, to look at and to label. Scroll to zoom.</p></aside>`;

@@ -1,6 +1,7 @@
 // How many images have each value; a click filters by it, the minus leaves it out.
 import { html, useEffect, useState, useShop } from '../ui.js';
 import { api } from '../api.js';
+import { JobProgress, useJob } from './job.js';
 
 const FEW = 8;
 
@@ -37,8 +38,22 @@ export function Facets({ where, change }) {
       <a href="/teach">teach one</a>.</p>`;
   }
   return html`<div class="facets">
+    ${names.filter((name) => catalogue.attributes[name].tagged === 0).map((name) => html`<${Unapplied} key=${name} name=${name} />`)}
     ${names.map((name) => html`<${Facet} key=${name} name=${name} counts=${found?.counts[name]} where=${where} change=${change} />`)}
   </div>`;
+}
+
+/** An attribute that was taught, and by which nothing can be filtered before it is applied. */
+function Unapplied({ name }) {
+  const { can, reload } = useShop();
+  const [job, start, cancel] = useJob();
+  const apply = async () => {
+    await start({ kind: 'tag', attributes: [name] });
+    await reload();
+  };
+  return html`<div class="facet"><p class="small"><b>${name}</b> <span class="soft">was taught and not applied yet.</span>
+    ${can.write && !job && html` <button type="button" class="link" onClick=${apply}>apply</button>`}</p>
+    ${job && html`<${JobProgress} job=${job} cancel=${cancel} />`}</div>`;
 }
 
 function Facet({ name, counts, where, change }) {

@@ -64,7 +64,7 @@ function Progress({ review, attribute }) {
   const known = review.accuracy.filter((x) => x !== null);
   return html`<div class="moving-accuracy" role="status">
     ${known.length > 0 && html`<span>accuracy <b>${percent(known.at(-1))}</b></span><${Spark} values=${known} />`}
-    <span class="soft">${review.unsaved ? 'learning …' : review.decided ? `${counted(review.decided, 'decision')} kept` : ''}</span>
+    <span class="soft">${review.unsaved ? 'learning …' : review.decided ? `${review.decided} kept` : ''}</span>
     ${known.length > 0 && html`<button type="button" class="main" disabled=${review.unsaved || job?.state === 'running'} onClick=${apply}>Apply</button>`}
     ${job && html`<${JobProgress} job=${job} cancel=${cancel} />`}
   </div>`;

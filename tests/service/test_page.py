@@ -1,49 +1,23 @@
-"""The page, driven in Chromium: every view, by mouse and by keys."""
+"""The page as it is served and searched with, driven in Chromium."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("fastapi", reason="the extra service is not installed")
-
-import httpx2
-import uvicorn
 from starlette.testclient import TestClient
 
 from conftest import draw
-from gingham.service.app import create_app
-from gingham.service.libraries import LIBRARIES, missing
+from driving import Tab, serious, served, tiles
+from gingham.service.access import Access
+from gingham.service.keys import KeyFile, KeyRing
+from gingham.service.libraries import LIBRARIES
 from gingham.service.page import VIEWS
-from gingham.service.serve import address_of, listen
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, client, make
-
-if missing() is not None:
-    pytest.skip("the page's libraries are not there: run make page", allow_module_level=True)
-
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@contextlib.contextmanager
-def served(shop: ServedCatalogue, **options: Any) -> Iterator[str]:
-    """Serve a catalogue on loopback, in a thread; gives its address."""
-    with listen("127.0.0.1", 0) as listening:
-        config = uvicorn.Config(create_app(shop, **options), log_level="error", access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            yield address_of(listening)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -64,49 +38,11 @@ def address(shop: ServedCatalogue) -> Iterator[str]:
         yield one
 
 
-class Tab:
-    """A tab of the browser that fails where the page does."""
-
-    def __init__(self, browser: Any, address: str, **context: Any) -> None:
-        self.context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | context)
-        self.page = self.context.new_page()
-        self.address = address
-        self.trouble: list[str] = []
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("console", self._said)
-
-    def _said(self, message: Any) -> None:
-        # A server without keys may have no sessions, which the page finds out by asking.
-        if message.type in ("error", "warning") and "/v1/session" not in message.location["url"]:
-            self.trouble.append(f"{message.text} {message.location['url']}")
-
-    def open(self, path: str) -> Any:
-        self.page.goto(self.address + path)
-        self.page.wait_for_selector("main:not(:has(.loading))")
-        return self.page
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.trouble == []
-
-
 @pytest.fixture
 def tab(browser: Any, address: str) -> Iterator[Tab]:
     one = Tab(browser, address)
     yield one
     one.close()
-
-
-def serious(page: Any) -> list[str]:
-    """Give what axe-core finds serious."""
-    # The policy of the page lets no script in that is not its own; the driver's way around it is.
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes']][:4]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
 
 
 def test_the_document_lets_in_nothing_but_its_own(http: TestClient) -> None:
@@ -166,10 +102,6 @@ def test_without_libraries_the_page_says_what_to_run(
     check_problem(http.get("/"), 501, "make page", "npm")
     assert http.get("/v1/facets").status_code == 200
     assert LIBRARIES.is_dir()
-
-
-def tiles(page: Any) -> Any:
-    return page.locator(".grid [data-index]:not(.waiting)")
 
 
 def test_browse_and_filter(tab: Tab) -> None:
@@ -259,108 +191,44 @@ def test_an_image_shows_its_values_and_why(tab: Tab) -> None:
     assert "open=" not in page.url
 
 
-def values(page: Any) -> Any:
-    return page.get_by_role("textbox", name=re.compile("name of value"))
+def test_a_reader_logs_in_and_may_only_look(
+    browser: Any, shop: ServedCatalogue, tmp_path: Path
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    secret = keys.add("rita", "reader")
+    with served(shop, access=Access(KeyRing(keys, every=0))) as address:
+        tab = Tab(browser, address)
+        page = tab.open("/")
+        page.get_by_role("heading", name="Who are you?").wait_for()
+        assert serious(page) == []
+        page.get_by_label("Key").fill(secret)
+        page.get_by_role("button", name="Enter").click()
+        tiles(page).first.wait_for()
+        assert page.get_by_text("may only look").is_visible()
+        tiles(page).first.click()
+        page.get_by_role("dialog").get_by_text("File").wait_for()
+        assert page.get_by_text("Take out of the catalogue").count() == 0
+        page.keyboard.press("Escape")
+        for view in ("Teach", "Review"):
+            page.get_by_role("link", name=view, exact=True).click()
+            page.get_by_role("heading", name="You may look").wait_for()
+            page.get_by_text("a reader's").wait_for()
+        page.get_by_role("button", name="leave").click()
+        page.get_by_role("heading", name="Who are you?").wait_for()
+        tab.close()
 
 
-def choose(page: Any, place: int, *names: str) -> None:
-    """Choose pictures in the grid for a value."""
-    values(page).nth(place).focus()
-    for name in names:
-        page.locator(f".tile[title='{name}']").click()
-
-
-def test_teach_from_the_grid_and_by_upload_and_apply_it(tab: Tab, tmp_path: Path) -> None:
-    page = tab.open("/teach")
-    page.get_by_role("combobox", name="Attribute").fill("stripes")
-    for place, value in enumerate(("striped", "plain")):
-        values(page).nth(place).fill(value)
-    choose(page, 0, "red1.jpg", "green3.jpg", "blue5.jpg")
-    choose(page, 1, "red0.jpg", "green2.jpg")
-    teach = page.get_by_role("button", name="Teach with 5 pictures")
-    assert serious(page) == []
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="upload pictures").click()
-    chooser.value.set_files(draw(tmp_path / "upload.jpg", "blue", 91))
-    teach = page.get_by_role("button", name="Teach with 6 pictures")
-    teach.click()
-    page.get_by_text("cross-validated on 6 examples").wait_for()
-    page.get_by_role("button", name=re.compile("Apply to all")).click()
-    page.get_by_text("stripes is applied to every image").wait_for()
-    page.get_by_role("button", name="look at it").click()
-    page.get_by_role("checkbox", name="striped").check()
-    page.get_by_role("button", name=re.compile("stripes: striped")).wait_for()
-    for one in tiles(page).all():
-        assert "striped" in one.inner_text()
-
-
-def test_a_range_and_keys_choose_and_what_is_missing_is_said(tab: Tab) -> None:
-    page = tab.open("/teach")
-    tiles(page).nth(0).click()
-    tiles(page).nth(4).click(modifiers=["Shift"])
-    assert page.get_by_role("button", name="Teach with 5 pictures").is_disabled()
-    page.get_by_text("Give the attribute a name.").wait_for()
-    tiles(page).nth(5).focus()
-    page.keyboard.press("2")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("1")
-    page.get_by_role("button", name="Teach with 7 pictures").wait_for()
-    page.keyboard.press("0")
-    page.get_by_role("button", name="Teach with 6 pictures").wait_for()
-    page.reload()
-    page.get_by_role("button", name="Teach with 6 pictures").wait_for()
-
-
-def examples_of(address: str, name: str) -> int:
-    with httpx2.Client() as http:
-        found: int = http.get(f"{address}/v1/attributes/{name}").json()["examples"]
-        return found
-
-
-def decide(page: Any, key: str) -> None:
-    """Press a key, and wait until what it says has been learned."""
-    with page.expect_response("**/v1/attributes/colour/examples"):
-        page.keyboard.press(key)
-
-
-def test_review_by_keys_with_undo(tab: Tab, address: str) -> None:
-    before = examples_of(address, "colour")
-    page = tab.open("/review?attribute=colour")
-    page.locator(".judge h1").wait_for()
-    picture = page.locator(".single .large img")
-    first = picture.get_attribute("src")
-    decide(page, "1")
-    assert picture.get_attribute("src") != first
-    assert examples_of(address, "colour") == before + 1
-    page.locator(".moving-accuracy b").wait_for()
-    second = picture.get_attribute("src")
-    page.keyboard.press("s")
-    assert picture.get_attribute("src") not in (first, second)
-    page.keyboard.press("u")
-    assert picture.get_attribute("src") == second
-    decide(page, "u")
-    assert picture.get_attribute("src") == first
-    assert examples_of(address, "colour") == before
-    decide(page, "Enter")
-    assert examples_of(address, "colour") == before + 1
-    page.locator(".spark").wait_for()
-    assert serious(page) == []
-
-
-def test_review_a_range_in_the_grid(tab: Tab, address: str) -> None:
-    before = examples_of(address, "colour")
-    page = tab.open("/review?attribute=colour&mode=grid")
-    tiles(page).nth(1).click()
-    tiles(page).nth(3).click(modifiers=["Shift"])
-    page.get_by_text("3 selected").wait_for()
-    decide(page, "Enter")
-    assert examples_of(address, "colour") == before + 3
-    decide(page, "u")
-    assert examples_of(address, "colour") == before
-    assert serious(page) == []
-    with page.expect_response("**/v1/jobs"):
-        page.get_by_role("button", name="Apply").click()
-    page.get_by_text("colour is applied to every image").wait_for()
+def test_a_wrong_key_is_said(browser: Any, shop: ServedCatalogue, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    keys.add("rita", "reader")
+    with served(shop, access=Access(KeyRing(keys, every=0))) as address:
+        tab = Tab(browser, address)
+        page = tab.open("/")
+        page.get_by_label("Key").fill("gingham_wrong")
+        page.get_by_role("button", name="Enter").click()
+        assert "copied whole" in page.get_by_role("alert").inner_text()
+        assert "401" in tab.trouble.pop()
+        tab.close()
 
 
 def test_search_has_no_serious_barriers(tab: Tab) -> None:

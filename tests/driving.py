@@ -22,6 +22,7 @@ from gingham.service.served import ServedCatalogue
 if missing() is not None:
     pytest.skip("the page's libraries are not there: run make page", allow_module_level=True)
 
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 

@@ -90,6 +90,8 @@ function App() {
 }
 
 function Header({ place, catalogue, session, leave }) {
+  // Where the views do not fit beside each other, the present one is scrolled to.
+  useEffect(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' }), [place.path, !catalogue]);
   return html`<header class="top">
     <a class="brand" href="/"><i class="cloth" aria-hidden="true"></i><span>${catalogue?.name ?? 'gingham'}</span></a>
     <nav aria-label="views">${catalogue && VIEWS.map(([path, name]) => html`<a key=${path} href=${path} aria-current=${path === place.path ? 'page' : undefined}>${name}</a>`)}</nav>

@@ -191,7 +191,7 @@ function Picker({ draft, setDraft }) {
       <p class="hint">Click to choose for <b>${label(draft.active)}</b>; shift-click a range; <kbd>1</kbd>–<kbd>9</kbd> choose for a value.</p>
     </div>
     ${alike && !hits && html`<p class="soft" role="status"><span class="spinner"></span> Searching …</p>`}
-    <${Grid} label="pictures to choose from" total=${total} least=${132} want=${alike ? null : all.want} open=${choose} press=${press} keyOf=${alike ? (i) => hits[i].id : null}
+    <${Grid} label="pictures to choose from" total=${total} least=${118} want=${alike ? null : all.want} open=${choose} press=${press} keyOf=${alike ? (i) => hits[i].id : null}
       tile=${(i, cell) => {
         const one = at(i);
         const places = one ? placesOf(draft, one.id) : [];

@@ -75,6 +75,32 @@ class IndexResult(Walked):
 
 
 @dataclass(frozen=True)
+class Uploaded(Result):
+    """An image that was handed over as bytes: its id, and what it was called."""
+
+    id: str
+    image: str
+
+
+@dataclass(frozen=True)
+class UploadResult(Result):
+    """What became of images that were handed over as bytes.
+
+    Attributes
+    ----------
+    added : those that are new in the catalogue.
+    unchanged : those that were there.
+    failures : those that cannot be read.
+    images : number of images now in the catalogue.
+    """
+
+    added: tuple[Uploaded, ...]
+    unchanged: tuple[Uploaded, ...]
+    failures: tuple[Failure, ...]
+    images: int
+
+
+@dataclass(frozen=True)
 class Contradiction(Result):
     """An example whose value contradicts another example.
 

@@ -48,6 +48,8 @@ DECODERS = (
     "XPM",
 )
 HEIC = "HEIC"
+_SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2", "SUN": ".ras"}
+"""Of decoders whose files are not called by their name."""
 NOT_AN_IMAGE = "not an image in a known format: give JPEG, PNG, WebP, GIF, TIFF, BMP or the like"
 
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -147,6 +149,12 @@ def decoders(head: bytes) -> list[str]:
         if found:
             break
     return found
+
+
+def suffix_of(head: bytes) -> str:
+    """Give the usual suffix of a file with these first bytes, which a decoder may try."""
+    name = decoders(head)[0]
+    return _SUFFIXES.get(name, f".{name.lower()}")
 
 
 def _accepts(name: str, head: bytes) -> bool:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 import gingham
 from gingham.errors import GinghamError
-from gingham.service import attributes, browsing, images, metrics, page, searching, session
+from gingham.service import attributes, browsing, images, metrics, page, searching, session, uploads
 from gingham.service.access import Access
 from gingham.service.guard import Guard
 from gingham.service.keys import FILE, KeyFile, KeyRing
@@ -98,7 +98,7 @@ def create_app(
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Guard, limits=limits, metrics=counted, access=access, log=access_log)
     app.include_router(_health())
-    for module in (session, browsing, searching, images, attributes):
+    for module in (session, browsing, searching, images, attributes, uploads):
         app.include_router(module.router())
     app.router.routes.extend(page.routes())
     describe(app)

@@ -37,11 +37,18 @@ _FILES = 1000
 
 
 class Upload:
-    """An uploaded image; its bytes are read in the thread that needs them."""
+    """An uploaded image; its bytes are read in the thread that needs them.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Parameters
+    ----------
+    file : holds it.
+    name : what its sender calls it.
+    """
+
+    def __init__(self, file: BinaryIO, name: str = "") -> None:
         self._file = file
         self._data: bytes | None = None
+        self.name = name
 
     def read(self) -> bytes:
         """Give its bytes.
@@ -51,11 +58,16 @@ class Upload:
         ImageError
             If it is empty.
         """
+        if not self.data:
+            raise ImageError("an upload is empty: send the bytes of an image file")
+        return self.data
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, which may be none."""
         if self._data is None:
             self._file.seek(0)
             self._data = self._file.read()
-        if not self._data:
-            raise ImageError("an upload is empty: send the bytes of an image file")
         return self._data
 
     @property
@@ -86,17 +98,33 @@ async def asked(request: Request, model: type[Q], limits: Limits) -> AsyncIterat
     ProblemError
         If the body is neither, cannot be parsed, or says what it may not.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _type_of(request)
     if kind == JSON:
         yield _check(Asked(await read_json(request, model)), limits)
     elif kind == FORM:
-        # Parts that are no files are held in memory.
-        async with request.form(max_files=_FILES, max_fields=_FILES, max_part_size=1 << 16) as form:
-            yield _check(_read_form(list(form.multi_items()), model), limits)
+        async with read_form(request, model) as found:
+            yield _check(found, limits)
     else:
         raise ProblemError(
             MEDIA, f"send {FORM} with the field image, or {JSON} with an id; got {kind!a}"
         )
+
+
+@contextlib.asynccontextmanager
+async def read_form(request: Request, model: type[Q]) -> AsyncIterator[Asked[Q]]:
+    """Read a form with uploads, which last as long as this.
+
+    Raises
+    ------
+    ProblemError
+        If it is of another type, cannot be parsed, or says what it may not.
+    """
+    kind = _type_of(request)
+    if kind != FORM:
+        raise ProblemError(MEDIA, f"send {FORM} with the field image; got {kind!a}")
+    # Parts that are no files are held in memory.
+    async with request.form(max_files=_FILES, max_fields=_FILES, max_part_size=1 << 16) as form:
+        yield _read_form(list(form.multi_items()), model)
 
 
 async def read_json(request: Request, model: type[Q]) -> Q:
@@ -107,7 +135,7 @@ async def read_json(request: Request, model: type[Q]) -> Q:
     ProblemError
         If it is of another type, is no JSON, or says what it may not.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _type_of(request)
     if kind != JSON:
         raise ProblemError(MEDIA, f"send {JSON}; got {kind!a}")
     try:
@@ -117,6 +145,10 @@ async def read_json(request: Request, model: type[Q]) -> Q:
     return _validate(model, value)
 
 
+def _type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _read_form(items: Sequence[tuple[str, Any]], model: type[Q]) -> Asked[Q]:
     values: dict[str, Any] = {}
     files: dict[str, list[Upload]] = {"image": [], "unlike": []}
@@ -124,7 +156,7 @@ def _read_form(items: Sequence[tuple[str, Any]], model: type[Q]) -> Asked[Q]:
     for name, value in items:
         if not isinstance(value, str):
             if name in files:
-                files[name].append(Upload(value.file))
+                files[name].append(Upload(value.file, value.filename or ""))
             else:
                 faults.append(Fault(place=name, detail="this field takes no file"))
         elif name == "image":

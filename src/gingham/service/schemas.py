@@ -349,6 +349,29 @@ class Failure(BaseModel):
     reason: str
 
 
+class Uploaded(BaseModel):
+    """An image that was uploaded."""
+
+    id: Id
+    image: str = Field(description="What its sender calls it.")
+
+
+class UploadAnswer(BaseModel):
+    """What became of uploads."""
+
+    model_config = example(
+        added=[{"id": ID, "image": "0001.jpg"}],
+        unchanged=[],
+        failed=[{"image": "notes.txt", "reason": "not an image in a known format"}],
+        images=31,
+    )
+
+    added: list[Uploaded] = Field(description="New in the catalogue.")
+    unchanged: list[Uploaded] = Field(description="In the catalogue already.")
+    failed: list[Failure]
+    images: int = Field(description="How many the catalogue has now.")
+
+
 class Contradiction(BaseModel):
     """An example whose value contradicts another example."""
 

@@ -19,10 +19,11 @@ from gingham.names import did_you_mean
 from gingham.operations.info import attribute_info
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
+from gingham.operations.upload import upload
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.parts import Part
 from gingham.report.kit import small_jpeg
-from gingham.results import AttributeInfo, Hit, TeachResult
+from gingham.results import AttributeInfo, Hit, TeachResult, UploadResult
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Listed, Listings, image_ids
 from gingham.service.problems import NOT_FOUND, ProblemError
@@ -115,6 +116,11 @@ class ServedCatalogue(Catalogue):
         """
         with self._searching:
             return self._truth.stored(bytes.fromhex(self.check_image(image)))
+
+    def upload(self, images: Sequence[tuple[str, bytes]], *, options: ReadOptions) -> UploadResult:
+        """Add images by their bytes, which the catalogue keeps; see `operations.upload`."""
+        with self._indexing:
+            return upload(self._truth, images, options)
 
     def remove_image(self, image: str) -> None:
         """Take an image out of the catalogue, while nothing is searched.

@@ -9,10 +9,12 @@ from typing import Self
 
 import pyarrow as pa
 
+from gingham.extract import absolute
 from gingham.store.columns import column
 from gingham.store.features import ImageId
 from gingham.store.files import Files
 from gingham.store.shards import Log, Replayed
+from gingham.store.uploads import PREFIX
 
 _SCHEMA = pa.schema(
     [
@@ -25,6 +27,9 @@ _SCHEMA = pa.schema(
 
 _INSIDE = b"./"
 """Begins names that are relative to the root; neither absolute paths nor ids begin so."""
+
+_OWN = os.fsencode(PREFIX)
+"""Begins names of files that the catalogue keeps itself; they are relative to its folder."""
 
 _SAMPLE = 64
 
@@ -53,6 +58,7 @@ class Locations(Replayed):
     def __init__(self, files: Files, root: str | None = None) -> None:
         self.root = root
         self._start = os.path.join(root or "", "")
+        self._own = os.path.join(absolute(str(files)), PREFIX)
         self.files: dict[str, ImageId] = {}
         self.images: dict[ImageId, list[str]] = {}
         super().__init__(Log(files, "locations/", _SCHEMA))
@@ -91,11 +97,15 @@ class Locations(Replayed):
         return True
 
     def _encode(self, name: str) -> bytes:
+        if name.startswith(self._own):
+            return _OWN + os.fsencode(name.removeprefix(self._own))
         if self.root is not None and name.startswith(self._start):
             return _INSIDE + os.fsencode(name.removeprefix(self._start))
         return os.fsencode(name)
 
     def _decode(self, name: bytes) -> str:
+        if name.startswith(_OWN):
+            return self._own + os.fsdecode(name.removeprefix(_OWN))
         if self.root is not None and name.startswith(_INSIDE):
             return self._start + os.fsdecode(name.removeprefix(_INSIDE))
         return os.fsdecode(name)

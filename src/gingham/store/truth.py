@@ -22,6 +22,9 @@ from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations, is_missing
+from gingham.store.uploads import UploadedFiles
+
+_FOLDERS = ("features/", "views/", "locations/", "examples/", "attached/", "uploads/")
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Truth:
     locations : which file holds which image: the images of the catalogue.
     log : the examples.
     attached : which attributes trained models answer.
+    uploads : the images that the catalogue keeps itself.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Truth:
         self.locations = locations or Locations(files)
         self.log = ExampleLog(files)
         self.attached = AttachedLog(files)
+        self.uploads = UploadedFiles(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
@@ -100,7 +105,7 @@ class Truth:
     def size(self) -> int:
         """The bytes of all its files."""
         size = 0
-        for prefix in (HEADER, "features/", "views/", "locations/", "examples/", "attached/"):
+        for prefix in (HEADER, *_FOLDERS):
             for name in self._files.list(prefix):
                 with self._files.open(name) as file:
                     size += file.seek(0, os.SEEK_END)

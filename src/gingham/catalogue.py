@@ -14,6 +14,7 @@ from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
 from gingham.names import UNKNOWN_WORDS
 from gingham.operations.attach import attach
+from gingham.operations.correcting import Correcting
 from gingham.operations.export import export_table
 from gingham.operations.forget import forget
 from gingham.operations.ingest import ingest
@@ -23,7 +24,6 @@ from gingham.operations.query import read_examples
 from gingham.operations.sheet import write_sheet
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, teach
-from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -37,7 +37,7 @@ from gingham.results import (
 from gingham.sources import Walk, find_images
 
 
-class Catalogue(Upkeep):
+class Catalogue(Correcting):
     """A folder with everything about one collection of images.
 
     Make one with `create`, open it with `open`, and close it (it is a context manager): while it

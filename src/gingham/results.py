@@ -116,6 +116,18 @@ class Contradiction(Result):
 
 
 @dataclass(frozen=True)
+class Confusion(Result):
+    """How many examples of a value are predicted to have another one when they are held out.
+
+    Of kind `multi`, `!value` says that an image lacks it.
+    """
+
+    value: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Variant(Result):
     """A value that differs from a more frequent one only in case, spaces or Unicode form.
 
@@ -144,6 +156,7 @@ class TeachResult(Walked):
     unlabelled : rows without a value.
     failures : examples that could not be read.
     contradictions : pairs to check.
+    confusions : which values are taken for which, the most frequent first.
     variants, merged : values that look like one, and whether they were merged.
     bad_rows : rows of the table that were left out.
     """
@@ -163,6 +176,7 @@ class TeachResult(Walked):
     merged: bool
     seconds: float
     bad_rows: tuple[BadRow, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
 
 
 @dataclass(frozen=True)

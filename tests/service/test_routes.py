@@ -18,10 +18,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from conftest import draw
+from gingham.attributes.tags import Column
 from gingham.service.limits import Limits
 from gingham.service.recent import Recent
 from gingham.service.served import ServedCatalogue
-from gingham.service.tags import Column
 from serving import check_problem, client, make
 
 

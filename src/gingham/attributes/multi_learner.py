@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -102,6 +103,7 @@ class MultiLearner(Learner):
             self._means,
         )
         self.contradictions_ = self._contradictions(Y, examples)
+        self.confusions_ = self._confusions(Y[:n])
         return self
 
     def _assume(self, Y: Floats, n: int) -> Floats:
@@ -144,6 +146,7 @@ class MultiLearner(Learner):
         calibration = np.array(
             [logistic_curve(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
         )
+        self.held_out_probabilities_ = logistic(scores, calibration)
         self.folds_ = len(folds)
         self.cv_accuracy_ = self.cv_macro_f1_ = float("nan")
         if not folds:
@@ -160,6 +163,15 @@ class MultiLearner(Learner):
                 scored.append(2 * (said & has).sum() / (said.sum() + has.sum()))
         self.cv_macro_f1_ = float(np.mean(scored))
         return calibration
+
+    def _confusions(self, truth: Floats) -> Counter[tuple[str, str]]:
+        found: Counter[tuple[str, str]] = Counter()
+        tested = ~np.isnan(truth) & ~np.isnan(self.held_out_probabilities_)
+        said = self.held_out_probabilities_ >= 0.5
+        for row, value in np.argwhere(tested & (said != (truth == 1))).tolist():
+            name = str(self.classes_[value])
+            found[(name, f"!{name}") if truth[row, value] == 1 else (f"!{name}", name)] += 1
+        return found
 
     def _contradictions(self, Y: Floats, examples: Exemplars) -> list[DoubtedRow]:
         found: dict[tuple[int, int], set[int]] = {}

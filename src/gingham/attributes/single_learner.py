@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -175,6 +176,7 @@ class SingleLearner(Learner):
                 voters = part.voters[i]
                 against[int(part.rows[i])] = voters[labels[voters] == best[i]][:3]
         self.contradictions_ = self._contradictions(labels, examples, against)
+        self.confusions_ = self._confusions(labels)
 
         scores = []
         for part in held:
@@ -186,6 +188,16 @@ class SingleLearner(Learner):
         mean = np.mean(scores, axis=0) if scores else np.full(2, np.nan)
         self.cv_accuracy_, self.cv_macro_f1_ = float(mean[0]), float(mean[1])
         return rule
+
+    def _confusions(self, labels: Rows) -> Counter[tuple[str, str]]:
+        tested = np.flatnonzero(~np.isnan(self.held_out_probabilities_).any(axis=1))
+        guessed = self.held_out_probabilities_[tested].argmax(axis=1)
+        names = self.classes_.tolist()
+        return Counter(
+            (str(names[labels[row]]), str(names[guess]))
+            for row, guess in zip(tested.tolist(), guessed.tolist(), strict=True)
+            if labels[row] != guess
+        )
 
     def _contradictions(
         self, labels: Rows, examples: Exemplars, against: Mapping[int, Rows]

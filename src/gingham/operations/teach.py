@@ -20,7 +20,7 @@ from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.labels import Teachable, label_images, read_labels
 from gingham.names import UNKNOWN_WORDS, check_attribute, check_value, tag_columns, variants
 from gingham.options import ReadOptions
-from gingham.results import Failure, TeachResult, Variant
+from gingham.results import Confusion, Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -61,10 +61,12 @@ def teach(
     unknown_words: Collection[str] = UNKNOWN_WORDS,
     options: ReadOptions,
     replace: bool = False,
+    without: Collection[ImageId] = (),
 ) -> TeachResult:
     """Add examples to an attribute and fit it; see `Catalogue.teach`.
 
-    With `replace` they stand in place of all that it was taught before.
+    With `replace` they stand in place of all that it was taught before; `without` takes examples
+    out of that.
     """
     started = time.perf_counter()
     attribute = check_attribute(attribute, attributes.answering())
@@ -117,11 +119,15 @@ def teach(
         for row, known in zip(labels.rows, found, strict=True)
         if known is not None
     ]
+    if before is not None and without:
+        left = [example for example in before.examples if example.id not in without]
+        before = dataclasses.replace(before, examples=left)
     taught = add_examples(before, kind, chosen, fresh)
     alike = _variants(taught)
     if merge_variants and alike:
         taught = _merged(taught, {one.value: one.like for one in alike})
-        # In one entry of the log: what was taught before is renamed, too.
+    if without or (merge_variants and alike):
+        # In one entry of the log: what was taught before is changed, too.
         fresh, replace = taught.examples, True
     if not taught.examples:
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
@@ -143,6 +149,10 @@ def teach(
         unlabelled=labels.unlabelled,
         failures=(*labels.failures, *failed),
         contradictions=fitted.contradictions,
+        confusions=tuple(
+            Confusion(value, predicted, count)
+            for (value, predicted), count in scores.confusions_.most_common()
+        ),
         variants=alike,
         merged=merge_variants and bool(alike),
         seconds=time.perf_counter() - started,

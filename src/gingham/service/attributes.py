@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from gingham.service import schemas
 from gingham.service.answers import as_json, attribute_of, taught_of
+from gingham.service.corrections import corrections_of, examples_body
 from gingham.service.given import read_json
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import (
@@ -34,6 +35,13 @@ def router() -> APIRouter:
     made.add_api_route(
         "", attributes, operation_id="attributes", summary="All attributes.",
         response_model=AttributesAnswer, responses=problems(BUSY, CONFLICT),
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}/examples", add_examples, methods=["POST"], operation_id="addExamples",
+        summary="Add examples to an attribute, correct them, take them out.",
+        response_model=TeachAnswer,
+        responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA, UNREADABLE),
+        openapi_extra=examples_body(),
     )  # fmt: skip
     made.add_api_route(
         "/{name:path}", attribute, operation_id="attribute", summary="One attribute.",
@@ -105,6 +113,29 @@ async def put(request: Request, name: Name) -> Response:
     answer = as_json(said, 200 if there else 201)
     answer.headers["Location"] = f"/v1/attributes/{quote(said['attribute'], safe='')}"
     return answer
+
+
+async def add_examples(request: Request, name: Name) -> Response:
+    """Add images of the catalogue by id, or uploads of one value, beside what was taught before.
+
+    The value `null` takes an example out; the value that an example has confirms it. If what is
+    left cannot be taught, nothing is changed. Then the attribute is applied to every image, unless
+    `apply` is false: its tags stay out of use until it is.
+    """
+    service = service_of(request)
+    service.check_writable()
+    async with corrections_of(request, service.limits) as given:
+
+        def teach(task: Task) -> dict[str, Any]:
+            catalogue = service.catalogue
+            result = catalogue.correct_known(
+                name, given.corrections(), kind=given.kind, options=task.options
+            )
+            said = taught_of(catalogue, result)
+            tags = catalogue.tag([name], options=task.options) if given.apply else None
+            return said | {"tags": tags and tags.attributes[name]}
+
+        return as_json(await service.work.change(request, teach))
 
 
 async def delete(

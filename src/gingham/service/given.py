@@ -29,9 +29,9 @@ Q = TypeVar("Q", bound=BaseModel)
 FORM = "multipart/form-data"
 JSON = "application/json"
 
-_LISTS = ("id", "unlike", "where", "attributes")
+_LISTS = ("id", "unlike", "where", "attributes", "value")
 """Fields of a form that may come several times."""
-_TEXTS = ("cursor",)
+_TEXTS = ("cursor", "kind")
 """Fields of a form that are taken as they are; the others are written as JSON."""
 _FILES = 1000
 
@@ -98,7 +98,7 @@ async def asked(request: Request, model: type[Q], limits: Limits) -> AsyncIterat
     ProblemError
         If the body is neither, cannot be parsed, or says what it may not.
     """
-    kind = _type_of(request)
+    kind = type_of(request)
     if kind == JSON:
         yield _check(Asked(await read_json(request, model)), limits)
     elif kind == FORM:
@@ -119,7 +119,7 @@ async def read_form(request: Request, model: type[Q]) -> AsyncIterator[Asked[Q]]
     ProblemError
         If it is of another type, cannot be parsed, or says what it may not.
     """
-    kind = _type_of(request)
+    kind = type_of(request)
     if kind != FORM:
         raise ProblemError(MEDIA, f"send {FORM} with the field image; got {kind!a}")
     # Parts that are no files are held in memory.
@@ -135,7 +135,7 @@ async def read_json(request: Request, model: type[Q]) -> Q:
     ProblemError
         If it is of another type, is no JSON, or says what it may not.
     """
-    kind = _type_of(request)
+    kind = type_of(request)
     if kind != JSON:
         raise ProblemError(MEDIA, f"send {JSON}; got {kind!a}")
     try:
@@ -145,7 +145,8 @@ async def read_json(request: Request, model: type[Q]) -> Q:
     return _validate(model, value)
 
 
-def _type_of(request: Request) -> str:
+def type_of(request: Request) -> str:
+    """Give the media type of a request's body, in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

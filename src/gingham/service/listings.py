@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.registry import Attributes
+from gingham.attributes.tags import Column, TagReader
 from gingham.errors import InputError
 from gingham.operations.search import Searcher
 from gingham.results import Result
 from gingham.service.recent import Recent
-from gingham.service.tags import Column, TagReader
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
 

@@ -34,6 +34,7 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "attribute": "reader",
         "add": "editor",
         "teach": "editor",
+        "addExamples": "editor",
         "forget": "admin",
         "remove": "admin",
     }

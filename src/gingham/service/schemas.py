@@ -113,6 +113,41 @@ class Teaching(BaseModel):
     apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
 
 
+Kind = Annotated[str, Field(pattern="^(single|multi)$")]
+
+
+class Corrections(BaseModel):
+    """Examples to add to an attribute, to correct, or to take out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True) | example(
+        examples={ID: "red", ID[::-1]: None}
+    )
+
+    examples: Annotated[
+        dict[Id, Name | Annotated[list[Name], Field(min_length=1, max_length=256)] | None],
+        Field(
+            min_length=1,
+            description="Image of the catalogue: value; of kind `multi` a list of values, where "
+            "`!value` means that it has it not; null: it is no example any more.",
+        ),
+    ]
+    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
+    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
+
+
+class UploadedExamples(BaseModel):
+    """What a form says besides the images that are to be examples."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    value: Annotated[
+        list[Name],
+        Field(min_length=1, max_length=256, description="Of all the images; of `multi` several."),
+    ]
+    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
+    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
+
+
 class Hit(BaseModel):
     """One result of a search."""
 
@@ -382,6 +417,14 @@ class Contradiction(BaseModel):
     reason: str
 
 
+class Confusion(BaseModel):
+    """How many examples of a value are taken for another when they are held out."""
+
+    value: str
+    predicted: str
+    count: int
+
+
 class TeachAnswer(BaseModel):
     """What was learned."""
 
@@ -396,6 +439,10 @@ class TeachAnswer(BaseModel):
     unlabelled: int
     failures: list[Failure]
     contradictions: list[Contradiction] = Field(description="Pairs of examples to check.")
+    confusions: list[Confusion] = Field(
+        description="Which values are taken for which, the most frequent first; of kind `multi`, "
+        "`!value` means that an image lacks it."
+    )
     seconds: float
     tags: dict[str, int] | None = Field(
         description="Value: number of images that have it now; null if it was not applied."

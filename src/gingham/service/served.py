@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gingham.attributes.tags import TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError
 from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
+from gingham.operations.correct import Corrections
 from gingham.operations.info import attribute_info
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
@@ -28,7 +30,6 @@ from gingham.service.given import Given, Upload
 from gingham.service.listings import Listed, Listings, image_ids
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
-from gingham.service.tags import TagReader
 from gingham.store.features import ImageId
 from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
@@ -321,9 +322,7 @@ class ServedCatalogue(Catalogue):
         InputError
             See `Catalogue.teach`; also if an id is not in the catalogue.
         """
-        for image in examples:
-            if self._truth.image_id(image) is None:
-                raise InputError(f"example {image} is not in the catalogue: nothing was taught")
+        self._check_known(examples)
         return teach(
             self._truth,
             self._attributes,
@@ -336,3 +335,27 @@ class ServedCatalogue(Catalogue):
             options=options,
             replace=True,
         )
+
+    @in_turn
+    def correct_known(
+        self,
+        attribute: str,
+        corrections: Corrections,
+        *,
+        kind: str | None,
+        options: ReadOptions,
+    ) -> TeachResult:
+        """Correct examples by ids of the catalogue, or by bytes; see `Catalogue.correct`.
+
+        Raises
+        ------
+        InputError
+            See `Catalogue.correct`; also if an id to teach is not in the catalogue.
+        """
+        self._check_known([image for image, value in corrections.items() if value is not None])
+        return self.correct(attribute, corrections, kind=kind, options=options)
+
+    def _check_known(self, images: Iterable[str | bytes]) -> None:
+        for image in images:
+            if isinstance(image, str) and not self.has_image(image):
+                raise InputError(f"example {image} is not in the catalogue: nothing was taught")

@@ -17,6 +17,7 @@ from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
 from gingham.images import ImageSource, read_file, read_source
 from gingham.options import ReadOptions
 from gingham.store.attached import AttachedLog
+from gingham.store.confirmed import ConfirmedLog
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
@@ -24,7 +25,10 @@ from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations, is_missing
 from gingham.store.uploads import UploadedFiles
 
-_FOLDERS = ("features/", "views/", "locations/", "examples/", "attached/", "uploads/")
+_FOLDERS = (
+    *("features/", "views/", "locations/", "uploads/"),
+    *("examples/", "attached/", "confirmed/"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Truth:
     locations : which file holds which image: the images of the catalogue.
     log : the examples.
     attached : which attributes trained models answer.
+    confirmed : which examples need not be looked at again.
     uploads : the images that the catalogue keeps itself.
     """
 
@@ -92,12 +97,14 @@ class Truth:
         self.locations = locations or Locations(files)
         self.log = ExampleLog(files)
         self.attached = AttachedLog(files)
+        self.confirmed = ConfirmedLog(files)
         self.uploads = UploadedFiles(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         # Features last: they are written first, so every image that a log names has its own.
-        parts = (self.log, self.attached, self.locations, self.views, self.features)
+        logs = (self.log, self.attached, self.confirmed, self.locations)
+        parts = (*logs, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
 
@@ -195,7 +202,10 @@ class Truth:
         """Read every byte; say what is damaged, or which images have no features."""
         problems = [
             problem
-            for store in (self.features, self.views, self.locations, self.log, self.attached)
+            for store in (
+                *(self.features, self.views, self.locations),
+                *(self.log, self.attached, self.confirmed),
+            )
             for problem in store.verify()
         ]
         return problems or [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -282,6 +282,38 @@ class Facets(Result):
 
     images: int
     attributes: dict[str, dict[str, int]]
+
+
+ReviewOrder = Literal["uncertain", "suspicious", "random"]
+
+
+@dataclass(frozen=True)
+class ReviewItem(Result):
+    """An image that somebody should look at.
+
+    Attributes
+    ----------
+    value : what it was taught as, if it is an example, or is predicted to be.
+    confidence, values : of the prediction, see `Prediction`.
+    reason : why it should be looked at, in plain words.
+    example : whether the attribute was taught with it.
+    """
+
+    id: str
+    image: str
+    value: str | list[str]
+    confidence: float
+    values: dict[str, float]
+    reason: str
+    example: bool
+
+
+@dataclass(frozen=True)
+class ReviewResult(Result):
+    """A part of the images that somebody should look at, and the number of all of them."""
+
+    total: int
+    items: tuple[ReviewItem, ...]
 
 
 @dataclass(frozen=True)

@@ -229,10 +229,17 @@ class Attributes:
             yield put
         self._tags.pop(attribute.name, None)
 
-    def predictions(self, name: str) -> Iterator[tuple[ImageId, list[str], float]]:
-        """Stream (id, values, confidence) of an attribute's tags; no value: unknown."""
+    def predictions(
+        self, name: str, *, former: bool = False
+    ) -> Iterator[tuple[ImageId, list[str], float]]:
+        """Stream (id, values, confidence) of an attribute's tags; no value: unknown.
+
+        Parameters
+        ----------
+        former : also those of the attribute as it once was, if there are none as it is now.
+        """
         path = self._path(name) / "predictions.parquet"
-        if self.tagged(name) is None:
+        if (self.written(name) if former else self.tagged(name)) is None:
             return
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=_PREDICTIONS.names):
@@ -242,6 +249,11 @@ class Attributes:
         """Name the tags of an attribute; None if they are not of the attribute as it is now."""
         written, stamp = self._written(name)
         return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
+
+    def written(self, name: str) -> str | None:
+        """Name the tags of an attribute, also as it once was; None if there are none."""
+        written, stamp = self._written(name)
+        return f"{stamp}:{written}" if written else None
 
     @in_turn
     def _written(self, name: str) -> tuple[int, str]:

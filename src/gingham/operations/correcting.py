@@ -6,7 +6,7 @@ from gingham.operations.correct import Corrections, correct
 from gingham.operations.opening import changing
 from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import TeachResult
+from gingham.results import ReviewOrder, ReviewResult, TeachResult
 
 
 class Correcting(Upkeep):
@@ -38,3 +38,31 @@ class Correcting(Upkeep):
             stored.
         """
         return correct(self._truth, self._attributes, attribute, corrections, kind, options)
+
+    def review(
+        self,
+        attribute: str,
+        *,
+        order: ReviewOrder = "uncertain",
+        value: str | None = None,
+        n: int = 50,
+        offset: int = 0,
+    ) -> ReviewResult:
+        """List the images that somebody should look at, to confirm or `correct` their value.
+
+        Parameters
+        ----------
+        attribute : its name; it must have been applied (`tag`).
+        order : `uncertain`: tagged images that are no examples, the least sure first; `suspicious`:
+            examples that the others contradict, then images whose tag few of the images most like
+            them share; `random`: tagged images that are no examples, in an order that is fixed.
+        value : only images that are taught or tagged so; `unknown` is a value.
+        n, offset : how many to list at most, and how many to pass over.
+
+        Raises
+        ------
+        InputError
+            If the attribute is not there or not tagged, or another argument is wrong.
+        """
+        with self._searching:
+            return self._reviewer.review(attribute, order, value, n, offset)

@@ -8,8 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from gingham.results import ReviewOrder
 from gingham.service import schemas
 from gingham.service.answers import as_json, attribute_of, taught_of
+from gingham.service.browsing import Offset, PageSize
 from gingham.service.corrections import corrections_of, examples_body
 from gingham.service.given import read_json
 from gingham.service.openapi import changes, problems
@@ -22,7 +24,13 @@ from gingham.service.problems import (
     NOT_FOUND,
     UNREADABLE,
 )
-from gingham.service.schemas import AttributeAnswer, AttributesAnswer, TeachAnswer, Teaching
+from gingham.service.schemas import (
+    AttributeAnswer,
+    AttributesAnswer,
+    ReviewAnswer,
+    TeachAnswer,
+    Teaching,
+)
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -42,6 +50,11 @@ def router() -> APIRouter:
         response_model=TeachAnswer,
         responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA, UNREADABLE),
         openapi_extra=examples_body(),
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}/review", review, operation_id="review",
+        summary="The images that somebody should look at.",
+        response_model=ReviewAnswer, responses=problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
     )  # fmt: skip
     made.add_api_route(
         "/{name:path}", attribute, operation_id="attribute", summary="One attribute.",
@@ -80,6 +93,33 @@ async def attribute(request: Request, name: Name) -> Response:
     def read(task: Task) -> dict[str, Any]:
         service.catalogue.check_attribute(name)
         return attribute_of(service.catalogue.attribute_infos()[name])
+
+    return as_json(await service.work.ask(request, read))
+
+
+async def review(
+    request: Request,
+    name: Name,
+    order: ReviewOrder = "uncertain",
+    value: Annotated[schemas.Name | None, Query(description="Only images of this value.")] = None,
+    n: PageSize = 50,
+    offset: Offset = 0,
+) -> Response:
+    """List what to confirm or correct, with the reason.
+
+    `uncertain`: tags that are least sure; `suspicious`: examples that the others contradict, then
+    tags that few of the images most like them share; `random`: any. Examples and what was confirmed
+    are not asked again, unless they are contradicted.
+    """
+    service = service_of(request)
+
+    def read(task: Task) -> dict[str, Any]:
+        catalogue = service.catalogue
+        catalogue.check_attribute(name)
+        found = catalogue.review(name, order=order, value=value, n=n, offset=offset).to_dict()
+        for one in found["items"]:
+            one["image"] = catalogue.evidence_image(one["image"])[0]
+        return found
 
     return as_json(await service.work.ask(request, read))
 

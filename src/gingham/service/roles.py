@@ -32,6 +32,7 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "explain": "reader",
         "attributes": "reader",
         "attribute": "reader",
+        "review": "reader",
         "add": "editor",
         "teach": "editor",
         "addExamples": "editor",

@@ -447,3 +447,39 @@ class TeachAnswer(BaseModel):
     tags: dict[str, int] | None = Field(
         description="Value: number of images that have it now; null if it was not applied."
     )
+
+
+class ReviewItem(BaseModel):
+    """An image that somebody should look at."""
+
+    id: Id
+    image: str = Field(description="Its file; without folders if it is not in the catalogue.")
+    value: str | list[str] = Field(
+        description="What it was taught as, if it is an example, or is predicted to be."
+    )
+    confidence: float = Field(description="That the prediction is right, 0 to 1.")
+    values: dict[str, float] = Field(description="Value: probability of it, highest first.")
+    reason: str = Field(description="Why it should be looked at.")
+    example: bool = Field(description="Whether the attribute was taught with it.")
+
+
+class ReviewAnswer(BaseModel):
+    """A part of the images that somebody should look at."""
+
+    model_config = example(
+        total=1,
+        items=[
+            {
+                "id": ID,
+                "image": "/photos/0001.jpg",
+                "value": "red",
+                "confidence": 0.52,
+                "values": {"red": 0.52, "pink": 0.44},
+                "reason": "least sure: 52% red, 44% pink",
+                "example": False,
+            }
+        ],
+    )
+
+    total: int = Field(description="How many there are in all.")
+    items: list[ReviewItem]

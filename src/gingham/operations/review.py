@@ -1,0 +1,257 @@
+"""What a person should look at next: the least sure tags, and those that others speak against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.attribute_fitting import fit
+from gingham.attributes.registry import Attributes
+from gingham.attributes.tags import Column
+from gingham.errors import InputError
+from gingham.index.filters import UNKNOWN
+from gingham.operations.search import Searcher
+from gingham.results import ReviewItem, ReviewOrder, ReviewResult
+from gingham.store.examples import Example
+from gingham.store.features import ImageId
+from gingham.store.truth import Truth
+
+SAMPLE = 3000
+"""Tags that are compared with each other: the least sure ones, and as many spread evenly."""
+NEIGHBOURS = 10
+AGREEMENT = 0.5
+"""A tag that fewer of its neighbours share is suspicious."""
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """An image to look at, and why.
+
+    Attributes
+    ----------
+    values : value -> probability, where it is not what the attribute predicts now.
+    """
+
+    id: ImageId
+    value: str | list[str]
+    reason: str
+    example: bool = False
+    values: dict[str, float] = field(default_factory=dict)
+
+
+class Reviewer:
+    """Orders the images of a catalogue for review; what it worked out is kept until it changes.
+
+    Threads that share one must take turns.
+
+    Parameters
+    ----------
+    truth, attributes, searcher : of the catalogue.
+    """
+
+    def __init__(self, truth: Truth, attributes: Attributes, searcher: Searcher) -> None:
+        self._truth = truth
+        self._attributes = attributes
+        self._searcher = searcher
+        self._columns: dict[str, tuple[object, Column]] = {}
+        self._kept: dict[tuple[str, str], tuple[object, list[_Suspect]]] = {}
+
+    def review(
+        self, name: str, order: ReviewOrder, value: str | None, n: int, offset: int
+    ) -> ReviewResult:
+        """List a part of what is to be looked at; see `Catalogue.review`."""
+        self._attributes.check([name])
+        if order not in get_args(ReviewOrder):
+            raise InputError(f"order must be one of {', '.join(get_args(ReviewOrder))}: {order!r}")
+        if n < 1 or offset < 0:
+            raise InputError(f"expected n >= 1 and offset >= 0, got {n} and {offset}")
+        values = self._attributes.values(name)
+        if value is not None and value not in (*values, UNKNOWN):
+            raise InputError(f"attribute {name!r} has no value {value!r}: {', '.join(values)}")
+        key = (
+            *(self._attributes.stamp(name), self._attributes.written(name)),
+            *(self._truth.locations.version, self._truth.confirmed.version),
+        )
+        if self._kept.get((name, order), (None,))[0] != key:
+            make = self._suspicious if order == "suspicious" else self._untaught
+            self._kept[name, order] = key, make(name, order)
+        found = self._kept[name, order][1]
+        if value is not None:
+            found = [one for one in found if value == one.value or value in _listed(one.value)]
+        shown = self._items(name, found[offset : offset + n])
+        return ReviewResult(len(found), tuple(shown))
+
+    def _untaught(self, name: str, order: str) -> list[_Suspect]:
+        """List the tagged images that are no examples: the least sure first, or in any order."""
+        column = self._column(name)
+        taught = {example.id for example in self._examples(name)}
+        # The digits of an id are as good as drawn by lot.
+        rows = np.arange(len(column.ids))
+        if order == "uncertain":
+            rows = np.argsort(column.confidences, kind="stable")
+        multi = self._attributes.kind(name) == "multi"
+        ids, live = _image_ids(column), self._truth.locations.images
+        reason = "drawn by lot" if order == "random" else ""
+        return [
+            _Suspect(ids[row], _value(column.values[column.codes[row]], multi), reason)
+            for row in rows.tolist()
+            if ids[row] in live and ids[row] not in taught
+        ]
+
+    def _suspicious(self, name: str, order: str) -> list[_Suspect]:
+        """List contradictory examples, then tags that few neighbours share."""
+        return [*self._contradictions(name), *self._disagreeing(name)]
+
+    def _contradictions(self, name: str) -> list[_Suspect]:
+        taught = self._attributes.taught().get(name)
+        if taught is None or name in self._attributes.attached:
+            return []
+        confirmed = self._truth.confirmed.of(name)
+        by_image = {example.image: example for example in taught.examples}
+        fitted = fit(self._truth, name, taught)
+        found: dict[ImageId, _Suspect] = {}
+        for one in fitted.contradictions:
+            example = by_image[one.image]
+            if example.id in confirmed or example.id in found:
+                continue
+            said = f"taught as {one.value}, but "
+            reason = (
+                f"{said}a copy of it is taught as {one.against_value}"
+                if one.reason == "same image"
+                else f"{said}the other examples say {one.against_value}"
+            )
+            found[example.id] = _Suspect(example.id, _said(example, taught.kind), reason, True)
+        return list(found.values())
+
+    def _disagreeing(self, name: str) -> list[_Suspect]:
+        """Compare tags with those of the images that look most alike, in the look that fits best.
+
+        The look is the built-in one in which the tags of neighbours agree most. Of a large
+        catalogue a sample is compared, in bounded time and memory.
+        """
+        column = self._column(name)
+        index = self._searcher.synced.get()
+        there = set(index.ids())
+        taught = {example.id for example in self._examples(name)}
+        ids = _image_ids(column)
+        rows = np.array([r for r, one in enumerate(ids) if one.hex() in there], np.intp)
+        if len(rows) <= NEIGHBOURS:
+            return []
+        if len(rows) > SAMPLE:
+            unsure = rows[np.argsort(column.confidences[rows], kind="stable")[: SAMPLE // 2]]
+            spread = rows[:: len(rows) // (SAMPLE // 2)]
+            rows = np.union1d(unsure, spread)[:SAMPLE]
+        names = self._searcher.space.names
+        vectors = index.vectors([ids[row].hex() for row in rows], names)
+        codes = column.codes[rows]
+        agreements = [_agreement(vectors[look], codes) for look in names]
+        best = int(np.argmax([one.mean() for one in agreements]))
+        agreement = agreements[best]
+        multi = self._attributes.kind(name) == "multi"
+        found = []
+        for place in np.argsort(agreement, kind="stable").tolist():
+            if agreement[place] >= AGREEMENT:
+                break
+            image_id = ids[rows[place]]
+            if image_id not in taught:
+                share = round(float(agreement[place]) * NEIGHBOURS)
+                value = _value(column.values[codes[place]], multi)
+                reason = (
+                    f"of the {NEIGHBOURS} images most like it in {names[best]}, "
+                    f"{share or 'none'} {'has' if share <= 1 else 'have'} the same tag"
+                )
+                found.append(_Suspect(image_id, value, reason))
+        return found
+
+    def _items(self, name: str, suspects: Sequence[_Suspect]) -> list[ReviewItem]:
+        """Say of each image what the attribute predicts now."""
+        attribute = self._attributes.get(name)
+        column = self._column(name)
+        suspects = [
+            one for one in suspects if one.id in self._truth.locations.images or one.example
+        ]
+        if attribute.reader is None and suspects:
+            features = self._truth.features.get([one.id for one in suspects], attribute.layers)
+            answers = attribute.answer(features)
+            said = [(one.value, one.confidence, one.values) for one in answers]
+        else:
+            said = []
+            for one in suspects:
+                _, confidence = column.find(one.id) or ((), 0.0)
+                values = dict.fromkeys(_listed(one.value), confidence)
+                said.append((one.value, confidence, values))
+        items = []
+        for one, (value, confidence, values) in zip(suspects, said, strict=True):
+            if one.example or value is None:
+                value = one.value if one.example else UNKNOWN
+            files = self._truth.locations.images.get(one.id)
+            items.append(
+                ReviewItem(
+                    id=one.id.hex(),
+                    image=files[0] if files else self._example_image(name, one.id),
+                    value=value,
+                    confidence=confidence,
+                    values=values,
+                    reason=one.reason or _unsure(values),
+                    example=one.example,
+                )
+            )
+        return items
+
+    def _example_image(self, name: str, image_id: ImageId) -> str:
+        return next(one.image for one in self._examples(name) if one.id == image_id)
+
+    def _examples(self, name: str) -> list[Example]:
+        taught = self._attributes.taught().get(name)
+        return taught.examples if taught else []
+
+    def _column(self, name: str) -> Column:
+        """Give the tags of an attribute, of an earlier state of it if there are none of this."""
+        written = self._attributes.written(name)
+        if written is None:
+            raise InputError(f"attribute {name!r} is not tagged yet: apply it first")
+        if self._columns.get(name, (None,))[0] != written:
+            rows = self._attributes.predictions(name, former=True)
+            self._columns[name] = written, Column.of(rows)
+        return self._columns[name][1]
+
+
+def _agreement(vectors: NDArray[np.float32], codes: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Say of each of N images what share of its nearest neighbours has the same code, (N,)."""
+    found = np.empty(len(codes), np.float32)
+    for start in range(0, len(codes), 512):
+        similarity = vectors[start : start + 512] @ vectors.T
+        own = np.arange(len(similarity))
+        similarity[own, start + own] = -np.inf
+        nearest = np.argpartition(-similarity, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        same = codes[nearest] == codes[start : start + 512, None]
+        found[start : start + 512] = same.mean(axis=1)
+    return found
+
+
+def _image_ids(column: Column) -> list[ImageId]:
+    joined = column.ids.tobytes()
+    return [joined[start : start + 32] for start in range(0, len(joined), 32)]
+
+
+def _value(values: Sequence[str], multi: bool) -> str | list[str]:
+    some = list(values) or [UNKNOWN]
+    return some if multi else some[0]
+
+
+def _said(example: Example, kind: str) -> str | list[str]:
+    values = [value for value, present in example.values.items() if present]
+    return values if kind == "multi" or len(values) != 1 else values[0]
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _unsure(values: dict[str, float]) -> str:
+    best = [f"{p:.0%} {value}" for value, p in list(values.items())[:2]]
+    return f"least sure: {', '.join(best)}" if best else "least sure"

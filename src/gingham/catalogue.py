@@ -17,6 +17,7 @@ from gingham.operations.attach import attach
 from gingham.operations.correcting import Correcting
 from gingham.operations.export import export_table
 from gingham.operations.forget import forget
+from gingham.operations.history import recording
 from gingham.operations.ingest import ingest
 from gingham.operations.opening import changing
 from gingham.operations.predict import predict
@@ -86,7 +87,7 @@ class Catalogue(Correcting):
         self._check_writable()
         if not isinstance(sources, Walk):
             sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
-        with self._indexing:
+        with self._indexing, recording(self._truth, "index"):
             return ingest(self._truth, sources, list(images), options)
 
     @changing
@@ -133,21 +134,22 @@ class Catalogue(Correcting):
             If there are fewer than two values or two examples, or a column, layer or file is
             missing, or columns are named and there is no table; then nothing is stored.
         """
-        return teach(
-            self._truth,
-            self._attributes,
-            attribute,
-            examples if isinstance(examples, Mapping) else Path(examples),
-            TableColumns(image_column, value_column, group_column),
-            kind=kind,
-            layers=layers,
-            views=views,
-            trust_predictions=trust_predictions,
-            skip_bad_rows=skip_bad_rows,
-            merge_variants=merge_variants,
-            unknown_words=unknown_words,
-            options=options,
-        )
+        with recording(self._truth, "teach", attribute):
+            return teach(
+                self._truth,
+                self._attributes,
+                attribute,
+                examples if isinstance(examples, Mapping) else Path(examples),
+                TableColumns(image_column, value_column, group_column),
+                kind=kind,
+                layers=layers,
+                views=views,
+                trust_predictions=trust_predictions,
+                skip_bad_rows=skip_bad_rows,
+                merge_variants=merge_variants,
+                unknown_words=unknown_words,
+                options=options,
+            )
 
     @changing
     def forget(self, attribute: str, value: str | None = None) -> None:
@@ -160,7 +162,7 @@ class Catalogue(Correcting):
         InputError
             If it is not there, or forgetting the value would leave fewer than two.
         """
-        with self._searching:
+        with self._searching, recording(self._truth, "forget", attribute):
             forget(self._truth, self._attributes, attribute, value)
 
     def predict(
@@ -273,7 +275,8 @@ class Catalogue(Correcting):
             If the model has no such attribute, or a name cannot be used; then none is attached.
         """
         folder = absolute(model)
-        return attach(self._attributes, folder, self._load_model(folder), attributes)
+        with recording(self._truth, "attach", detail=f" {Path(folder).name}"):
+            return attach(self._attributes, folder, self._load_model(folder), attributes)
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files."""

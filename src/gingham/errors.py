@@ -26,6 +26,10 @@ class InputError(GinghamError, ValueError):
     """An argument, a table or a name is invalid."""
 
 
+class UndoError(InputError):
+    """A change cannot be undone now; the message says what to undo first."""
+
+
 class ShapeError(InputError):
     """An array has the wrong shape."""
 

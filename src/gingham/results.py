@@ -284,6 +284,32 @@ class Facets(Result):
     attributes: dict[str, dict[str, int]]
 
 
+@dataclass(frozen=True)
+class RecordedChange(Result):
+    """A change of a catalogue.
+
+    Attributes
+    ----------
+    number : from 1 on.
+    made : when (ISO 8601, UTC).
+    by : who made it: the name of a key, or of a user of the system.
+    summary : what was done, in plain words.
+    images : how many images it is about.
+    undoable : whether it can be undone now.
+    undone_by : the number of the change that undid it.
+    """
+
+    number: int
+    made: str
+    by: str
+    verb: str
+    attribute: str | None
+    summary: str
+    images: int
+    undoable: bool
+    undone_by: int | None
+
+
 ReviewOrder = Literal["uncertain", "suspicious", "random"]
 
 

@@ -18,6 +18,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -97,10 +98,12 @@ def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) ->
             operation: Any = found.ok()  # type: ignore[union-attr, unused-ignore]
             statuses[operation.label] = try_out(operation, GenerationMode.POSITIVE, address, known)
             if operation.method != "get" or list(operation.iter_parameters()):
-                statuses[operation.label] |= try_out(
-                    operation, GenerationMode.NEGATIVE, address, known
-                )
+                # A form that is nothing but files has no negative.
+                with contextlib.suppress(Unsatisfiable):
+                    statuses[operation.label] |= try_out(
+                        operation, GenerationMode.NEGATIVE, address, known
+                    )
     assert {"GET /v1/images", "POST /v1/search", "PUT /v1/attributes/{name}"} <= statuses.keys()
     for label, seen in statuses.items():
-        # To be taught, images must be named that are there; what is not there cannot be forgotten.
-        assert seen & {200, 204} or label.endswith("/v1/attributes/{name}"), (label, seen)
+        # What is generated names no attribute and no job that is there.
+        assert seen & {200, 202, 204} or "{name}" in label or "{number}" in label, (label, seen)

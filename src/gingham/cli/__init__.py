@@ -17,6 +17,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue_attributes,
     curate,
     explain,
+    history,
     keys,
     retrieval,
     serve,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gingham.operations.correct import Corrections, correct
+from gingham.operations.history import history, recording, undo
 from gingham.operations.opening import changing
 from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import ReviewOrder, ReviewResult, TeachResult
+from gingham.results import RecordedChange, ReviewOrder, ReviewResult, TeachResult
 
 
 class Correcting(Upkeep):
@@ -37,7 +38,8 @@ class Correcting(Upkeep):
             If what is left cannot be taught, or an image to take out is no example; then nothing is
             stored.
         """
-        return correct(self._truth, self._attributes, attribute, corrections, kind, options)
+        with recording(self._truth, "examples", attribute):
+            return correct(self._truth, self._attributes, attribute, corrections, kind, options)
 
     def review(
         self,
@@ -66,3 +68,38 @@ class Correcting(Upkeep):
         """
         with self._searching:
             return self._reviewer.review(attribute, order, value, n, offset)
+
+    def history(self, *, before: int | None = None, n: int = 50) -> list[RecordedChange]:
+        """List the changes of the catalogue, newest first.
+
+        Images added and removed, examples taught, corrected and forgotten, and models attached are
+        changes; tags are not, since they follow from these.
+
+        Parameters
+        ----------
+        before : only changes with a smaller number.
+        n : how many at most.
+
+        Raises
+        ------
+        InputError
+            If `n` or `before` is below 1.
+        """
+        return history(self._truth, before, n)
+
+    @changing
+    def undo(self, number: int) -> RecordedChange:
+        """Undo a change, which is a change itself and can be undone.
+
+        The examples of the attribute are what they were before it, or the images that it removed
+        are there again. Tags are those of before the undo until the attribute is applied again.
+
+        Raises
+        ------
+        UndoError
+            If the attribute was changed since, or nothing of the change can be brought back.
+        InputError
+            If there is no such change.
+        """
+        with self._searching:
+            return undo(self._truth, self._attributes, number)

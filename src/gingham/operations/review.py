@@ -180,8 +180,9 @@ class Reviewer:
             said = [(one.value, one.confidence, one.values) for one in answers]
         else:
             said = []
-            for one in suspects:
-                _, confidence = column.find(one.id) or ((), 0.0)
+            tags = column.find([one.id for one in suspects])
+            for one, tag in zip(suspects, tags, strict=True):
+                confidence = tag[1] if tag else 0.0
                 values = dict.fromkeys(_listed(one.value), confidence)
                 said.append((one.value, confidence, values))
         items = []

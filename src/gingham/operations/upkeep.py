@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from gingham.operations.history import recording
 from gingham.operations.info import info
 from gingham.operations.opening import OpenCatalogue, changing
 from gingham.operations.prune import prune
@@ -52,7 +53,8 @@ class Upkeep(OpenCatalogue):
         InputError
             If one is not in the catalogue; then none is removed.
         """
-        return remove(self._truth, images, self.folder)
+        with recording(self._truth, "remove"):
+            return remove(self._truth, images, self.folder)
 
     @changing
     def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
@@ -69,7 +71,8 @@ class Upkeep(OpenCatalogue):
             If `new` is not there, no file of the catalogue lies below `old`, or none of them is
             found below `new`; then nothing is changed.
         """
-        return relocate(self._truth, old, new)
+        with recording(self._truth, "relocate"):
+            return relocate(self._truth, old, new)
 
     @in_turn
     def prune(self, *, dry_run: bool = False, everything: bool = False) -> PruneResult:
@@ -88,4 +91,5 @@ class Upkeep(OpenCatalogue):
         InputError
             If all files are missing, without `everything`; then nothing is removed.
         """
-        return prune(self._truth, self.folder, dry_run=dry_run, everything=everything)
+        with recording(self._truth, "prune"):
+            return prune(self._truth, self.folder, dry_run=dry_run, everything=everything)

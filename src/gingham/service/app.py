@@ -16,9 +16,22 @@ from starlette.exceptions import HTTPException
 
 import gingham
 from gingham.errors import GinghamError
-from gingham.service import attributes, browsing, images, metrics, page, searching, session, uploads
+from gingham.service import (
+    attributes,
+    browsing,
+    history,
+    images,
+    jobs,
+    map,
+    metrics,
+    page,
+    searching,
+    session,
+    uploads,
+)
 from gingham.service.access import Access
 from gingham.service.guard import Guard
+from gingham.service.job_runner import JobRunner
 from gingham.service.keys import FILE, KeyFile, KeyRing
 from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.openapi import describe, problems
@@ -30,6 +43,19 @@ from gingham.service.webhook import Webhook
 from gingham.service.work import Work
 
 logger = logging.getLogger(__name__)
+
+ROUTES = (
+    session,
+    browsing,
+    searching,
+    uploads,
+    images,
+    attributes,
+    jobs,
+    history,
+    map,
+)
+"""Modules with routes."""
 
 
 class Health(BaseModel):
@@ -65,16 +91,20 @@ def create_app(
     work = Work(limits, counted)
     catalogue.watch_batch = counted.batches.observe
     access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)), limits=limits)
-    service = Service(catalogue, access, limits, work, counted, read_only)
+    runner = JobRunner(catalogue, limits.max_pixels)
+    service = Service(catalogue, access, limits, work, counted, runner, read_only)
 
     @contextlib.asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.create_task(_warm_up(service))
         if webhook is not None:
             await asyncio.to_thread(webhook.start, catalogue.attribute_states)
+        if not read_only and catalogue.writable:
+            runner.start(catalogue.folder / "jobs.sqlite")
         try:
             yield
         finally:
+            await asyncio.to_thread(runner.close)
             await warming
             await asyncio.to_thread(work.close)
             if webhook is not None:
@@ -98,7 +128,7 @@ def create_app(
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Guard, limits=limits, metrics=counted, access=access, log=access_log)
     app.include_router(_health())
-    for module in (session, browsing, searching, images, attributes, uploads):
+    for module in ROUTES:
         app.include_router(module.router())
     app.router.routes.extend(page.routes())
     describe(app)

@@ -20,6 +20,7 @@ from gingham.errors import (
     InputError,
     MissingExtraError,
     StorageError,
+    UndoError,
 )
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ def as_problem(error: Exception) -> ProblemError:
     if isinstance(error, HTTPException):
         return _of_routing(error)
     for family, kind in (
+        (UndoError, CONFLICT),
         (ImageError, UNREADABLE),
         (InputError, INVALID),
         (MissingExtraError, MISSING),

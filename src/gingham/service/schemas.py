@@ -483,3 +483,73 @@ class ReviewAnswer(BaseModel):
 
     total: int = Field(description="How many there are in all.")
     items: list[ReviewItem]
+
+
+class JobAnswer(BaseModel):
+    """A long piece of work, and how far it is."""
+
+    model_config = example(
+        id=17,
+        kind="tag",
+        state="running",
+        step="tag",
+        done=512,
+        total=30_000,
+        by="local",
+        made="2026-11-29T12:00:00.000+00:00",
+        ended=None,
+        result=None,
+        error=None,
+    )
+
+    id: int
+    kind: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled", "interrupted"] = Field(
+        description="`interrupted`: the server stopped while it ran; it goes on by itself."
+    )
+    step: str = Field(description="What it is doing; empty before it begins.")
+    done: int
+    total: int = Field(description="0: not known.")
+    by: str = Field(description="Who asked for it.")
+    made: str = Field(description="When it was asked for (ISO 8601, UTC).")
+    ended: str | None
+    result: dict[str, Any] | None = Field(description="What came of it.")
+    error: str | None = Field(description="Why it failed.")
+
+
+class JobsAnswer(BaseModel):
+    """The newest jobs, newest first."""
+
+    jobs: list[JobAnswer]
+
+
+class ChangeAnswer(BaseModel):
+    """A change of the catalogue."""
+
+    model_config = example(
+        number=12,
+        made="2026-11-29T12:00:00+00:00",
+        by="local",
+        verb="examples",
+        attribute="colour",
+        summary="corrected colour: 2 examples added or changed",
+        images=2,
+        undoable=True,
+        undone_by=None,
+    )
+
+    number: int
+    made: str = Field(description="When (ISO 8601, UTC).")
+    by: str = Field(description="Who made it: the name of a key, or of a user of the server.")
+    verb: str
+    attribute: str | None
+    summary: str = Field(description="What was done, in plain words.")
+    images: int = Field(description="How many images it is about.")
+    undoable: bool = Field(description="Whether it can be undone now.")
+    undone_by: int | None = Field(description="The number of the change that undid it.")
+
+
+class HistoryAnswer(BaseModel):
+    """Changes, newest first."""
+
+    changes: list[ChangeAnswer]

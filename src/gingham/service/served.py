@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.attributes.tags import TagReader
+from gingham.attributes.tags import Column, TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
-from gingham.errors import ImageError, InputError
+from gingham.errors import ImageError, InputError, StorageError
 from gingham.images import WHOLE, Box, open_image
+from gingham.index.looks import TAUGHT_PREFIX
 from gingham.names import did_you_mean
 from gingham.operations.correct import Corrections
+from gingham.operations.history import recording
 from gingham.operations.info import attribute_info
+from gingham.operations.map import ImageMap, draw_map
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.operations.upload import upload
@@ -26,6 +29,7 @@ from gingham.options import DEFAULTS, ReadOptions
 from gingham.parts import Part
 from gingham.report.kit import small_jpeg
 from gingham.results import AttributeInfo, Hit, TeachResult, UploadResult
+from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Listed, Listings, image_ids
 from gingham.service.problems import NOT_FOUND, ProblemError
@@ -38,6 +42,8 @@ UPLOADS = 32 << 20
 """Bytes of features of uploads and crops that are remembered: some thousands."""
 THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
+MAPS = 64 << 20
+"""Bytes of maps that are remembered: some five of 100,000 images."""
 
 Features = Mapping[str, NDArray[np.floating]]
 
@@ -58,7 +64,11 @@ class ServedCatalogue(Catalogue):
             UPLOADS, lambda features: sum(row.nbytes for row in features.values())
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
+        self._maps: Recent[tuple[str, str, int], ImageMap] = Recent(
+            MAPS, lambda one: one.points.nbytes + 120 * len(one.ids)
+        )
         self._tags = TagReader(self._attributes)
+        self._truth.changes.caller = lambda: CALLER.get().name
         self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
 
     def _load(self) -> Runtime:
@@ -107,6 +117,36 @@ class ServedCatalogue(Catalogue):
         """Tell whether there is such an attribute."""
         return name in self._attributes.answering()
 
+    def is_tagged(self, name: str) -> bool:
+        """Tell whether images have tags of an attribute, as it is now or once was."""
+        return self._attributes.written(name) is not None
+
+    def map(
+        self, look: str, colour_by: str | None, check: Callable[[], None]
+    ) -> tuple[ImageMap, Column | None]:
+        """Give all images as points, see `draw_map`, and the tags of an attribute.
+
+        Points are kept until the images or the look change.
+
+        Raises
+        ------
+        InputError
+            If the look or the attribute is not there.
+        """
+        with self._searching:
+            column = None
+            if colour_by is not None:
+                self._attributes.check([colour_by])
+                column = self._tags.column(colour_by)
+            name = look.removeprefix(TAUGHT_PREFIX)
+            taught = look.startswith(TAUGHT_PREFIX) and name in self._attributes.names()
+            stamp = self._attributes.taught_attribute(name).stamp if taught else ""
+            key = (look, stamp, self._truth.locations.version)
+            if (found := self._maps.get(key)) is None:
+                found = draw_map(self._searcher, look, check)
+                self._maps.put(key, found)
+            return found, column
+
     def stored(self, image: str) -> StoredImage:
         """Give an id of the catalogue as something that can be read.
 
@@ -120,7 +160,7 @@ class ServedCatalogue(Catalogue):
 
     def upload(self, images: Sequence[tuple[str, bytes]], *, options: ReadOptions) -> UploadResult:
         """Add images by their bytes, which the catalogue keeps; see `operations.upload`."""
-        with self._indexing:
+        with self._indexing, recording(self._truth, "upload"):
             return upload(self._truth, images, options)
 
     def remove_image(self, image: str) -> None:
@@ -133,6 +173,21 @@ class ServedCatalogue(Catalogue):
         """
         with self._turn, self._searching:
             self.remove([self.check_image(image)])
+
+    @property
+    def writable(self) -> bool:
+        """Whether the catalogue's folder can be written to."""
+        return not isinstance(self._lock, StorageError)
+
+    def check_attributes(self, names: Sequence[str] | None) -> list[str]:
+        """Return the attributes asked for, or all.
+
+        Raises
+        ------
+        InputError
+            If one is not there, or there is none.
+        """
+        return self._attributes.check(names)
 
     def check_attribute(self, name: str) -> str:
         """Return the name of an attribute if it is there.
@@ -323,18 +378,19 @@ class ServedCatalogue(Catalogue):
             See `Catalogue.teach`; also if an id is not in the catalogue.
         """
         self._check_known(examples)
-        return teach(
-            self._truth,
-            self._attributes,
-            attribute,
-            examples,
-            TableColumns(),
-            kind=kind,
-            layers="auto" if layers is None else layers,
-            views=views,
-            options=options,
-            replace=True,
-        )
+        with recording(self._truth, "teach", attribute):
+            return teach(
+                self._truth,
+                self._attributes,
+                attribute,
+                examples,
+                TableColumns(),
+                kind=kind,
+                layers="auto" if layers is None else layers,
+                views=views,
+                options=options,
+                replace=True,
+            )
 
     @in_turn
     def correct_known(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from gingham.service.access import Access
+from gingham.service.job_runner import JobRunner
 from gingham.service.limits import Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import FORBIDDEN, ProblemError
@@ -28,6 +29,7 @@ class Service:
     limits: Limits
     work: Work
     metrics: ServiceMetrics
+    jobs: JobRunner
     read_only: bool
     not_ready: str | None = "the network and the index are being loaded: ask again soon"
 

@@ -103,6 +103,13 @@ class ExampleLog:
                 self._shards_read += 1
             return {name: taught for name, taught in self._known.items() if taught.examples}
 
+    def read_until(self, version: int) -> dict[str, Taught]:
+        """Give what was known when the log had this version."""
+        known: dict[str, Taught] = {}
+        for name in self._log.names()[:version]:
+            known = _replayed(known, self._log.table(name).to_pylist())
+        return {name: taught for name, taught in known.items() if taught.examples}
+
     def append(
         self,
         attribute: str,

@@ -128,6 +128,20 @@ class Locations(Replayed):
         for image, image_id in zip(*(c.to_pylist() for c in events.columns), strict=True):
             self._apply(self._decode(image), image_id)
 
+    def removed(self, first: int, last: int) -> dict[str, ImageId]:
+        """Name the files that were removed between two versions of the log, with their ids."""
+        known: dict[str, ImageId] = {}
+        gone: dict[str, ImageId] = {}
+        for version, shard in enumerate(self._log.names()[:last]):
+            columns = self._log.table(shard).columns
+            for image, image_id in zip(*(c.to_pylist() for c in columns), strict=True):
+                name = self._decode(image)
+                if image_id is not None:
+                    known[name] = image_id
+                elif (old := known.pop(name, None)) is not None and version >= first:
+                    gone[name] = old
+        return gone
+
     def append(self, events: Sequence[tuple[str, ImageId | None]]) -> None:
         """Add events (file name, id or None to remove it); durable when this returns."""
         if not events:

@@ -17,6 +17,7 @@ from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
 from gingham.images import ImageSource, read_file, read_source
 from gingham.options import ReadOptions
 from gingham.store.attached import AttachedLog
+from gingham.store.changes import ChangeLog
 from gingham.store.confirmed import ConfirmedLog
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
@@ -27,7 +28,7 @@ from gingham.store.uploads import UploadedFiles
 
 _FOLDERS = (
     *("features/", "views/", "locations/", "uploads/"),
-    *("examples/", "attached/", "confirmed/"),
+    *("examples/", "attached/", "confirmed/", "changes/"),
 )
 
 
@@ -78,6 +79,7 @@ class Truth:
     locations : which file holds which image: the images of the catalogue.
     log : the examples.
     attached : which attributes trained models answer.
+    changes : who changed what.
     confirmed : which examples need not be looked at again.
     uploads : the images that the catalogue keeps itself.
     """
@@ -98,12 +100,13 @@ class Truth:
         self.log = ExampleLog(files)
         self.attached = AttachedLog(files)
         self.confirmed = ConfirmedLog(files)
+        self.changes = ChangeLog(files)
         self.uploads = UploadedFiles(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         # Features last: they are written first, so every image that a log names has its own.
-        logs = (self.log, self.attached, self.confirmed, self.locations)
+        logs = (self.log, self.attached, self.confirmed, self.changes, self.locations)
         parts = (*logs, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
@@ -204,7 +207,7 @@ class Truth:
             problem
             for store in (
                 *(self.features, self.views, self.locations),
-                *(self.log, self.attached, self.confirmed),
+                *(self.log, self.attached, self.confirmed, self.changes),
             )
             for problem in store.verify()
         ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 import gingham
 from gingham.errors import InputError
@@ -14,7 +15,7 @@ from gingham.service.answers import as_json, attribute_of
 from gingham.service.caller import CALLER
 from gingham.service.openapi import problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID
-from gingham.service.schemas import CatalogueAnswer, ImagesAnswer
+from gingham.service.schemas import AttributeAnswer, ImagesAnswer, example
 from gingham.service.searching import Filters
 from gingham.service.state import service_of
 from gingham.service.work import Task
@@ -22,6 +23,43 @@ from gingham.service.work import Task
 Offset = Annotated[int, Query(ge=0, le=10**9, description="How many to pass over.")]
 PageSize = Annotated[int, Query(ge=1, le=500, description="How many.")]
 OneName = Annotated[schemas.Name | None, Query()]
+
+
+class CatalogueAnswer(BaseModel):
+    """What a client needs to know first."""
+
+    model_config = example(
+        name="shop",
+        images=30,
+        backbone="efficientnet_lite0",
+        version="0.1.0",
+        looks=["colour", "texture", "semantic", "attribute:category"],
+        attributes={
+            "category": {
+                "kind": "single",
+                "values": ["dress", "shirt"],
+                "examples": 40,
+                "layers": ["stage5"],
+                "tagged": 30,
+                "model": None,
+            }
+        },
+        read_only=False,
+        role="admin",
+        caller="local",
+    )
+
+    name: str = Field(description="The name of its folder.")
+    images: int
+    backbone: str
+    version: str = Field(description="Of gingham.")
+    looks: list[str] = Field(
+        description="The built-in ones first, then `attribute:NAME` of each attribute taught."
+    )
+    attributes: dict[str, AttributeAnswer]
+    read_only: bool = Field(description="Whether the server refuses every change.")
+    role: Literal["reader", "editor", "admin"] = Field(description="What the caller may do.")
+    caller: str = Field(description="The name of whoever asks.")
 
 
 def router() -> APIRouter:

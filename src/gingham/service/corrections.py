@@ -5,15 +5,48 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from gingham.errors import InputError
-from gingham.operations.correct import Corrections
-from gingham.service import schemas
+from gingham.operations import correct
 from gingham.service.given import FORM, JSON, Given, Upload, read_form, read_json, type_of
 from gingham.service.limits import Limits
+from gingham.service.schemas import ID, Id, Kind, Name, example
+
+
+class Corrections(BaseModel):
+    """Examples to add to an attribute, to correct, or to take out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True) | example(
+        examples={ID: "red", ID[::-1]: None}
+    )
+
+    examples: Annotated[
+        dict[Id, Name | Annotated[list[Name], Field(min_length=1, max_length=256)] | None],
+        Field(
+            min_length=1,
+            description="Image of the catalogue: value; of kind `multi` a list of values, where "
+            "`!value` means that it has it not; null: it is no example any more.",
+        ),
+    ]
+    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
+    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
+
+
+class UploadedExamples(BaseModel):
+    """What a form says besides the images that are to be examples."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    value: Annotated[
+        list[Name],
+        Field(min_length=1, max_length=256, description="Of all the images; of `multi` several."),
+    ]
+    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
+    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
 
 
 @dataclass(frozen=True)
@@ -24,16 +57,16 @@ class CorrectionsGiven:
     ----------
     said : id -> value, or None.
     uploads, value : images of one value; of kind `multi` of several.
-    kind, apply : see `gingham.service.schemas.Corrections`.
+    kind, apply : see `Corrections`.
     """
 
     kind: str | None
     apply: bool
-    said: Corrections
+    said: correct.Corrections
     uploads: Sequence[Given] = ()
     value: str | Sequence[str] = ()
 
-    def corrections(self) -> Corrections:
+    def corrections(self) -> correct.Corrections:
         """Give all of them, the bytes of uploads read."""
         return {
             **self.said,
@@ -53,21 +86,21 @@ async def corrections_of(request: Request, limits: Limits) -> AsyncIterator[Corr
         If the body is neither, cannot be parsed, or says what it may not.
     """
     if type_of(request) == FORM:
-        async with read_form(request, schemas.UploadedExamples) as form:
+        async with read_form(request, UploadedExamples) as form:
             count, query = len(form.images), form.query
             if not 1 <= count <= limits.images:
                 raise InputError(f"{count} images: send 1 to {limits.images} as the field image")
             value = query.value if len(query.value) > 1 or query.kind == "multi" else query.value[0]
             yield CorrectionsGiven(query.kind, query.apply, {}, form.images, value)
         return
-    given = await read_json(request, schemas.Corrections)
-    said: Corrections = {image: value for image, value in given.examples.items()}  # noqa: C416
+    given = await read_json(request, Corrections)
+    said: correct.Corrections = {image: value for image, value in given.examples.items()}  # noqa: C416
     yield CorrectionsGiven(given.kind, given.apply, said)
 
 
 def examples_body() -> dict[str, Any]:
     """Describe both forms of the body for the OpenAPI document."""
-    fields = schemas.UploadedExamples.model_json_schema()["properties"]
+    fields = UploadedExamples.model_json_schema()["properties"]
     images = {"type": "array", "items": {"type": "string", "format": "binary"}}
     form = {
         "type": "object",
@@ -75,6 +108,6 @@ def examples_body() -> dict[str, Any]:
         "required": ["image", "value"],
         "additionalProperties": False,
     }
-    json = schemas.Corrections.model_json_schema()
+    json = Corrections.model_json_schema()
     content = {JSON: {"schema": json}, FORM: {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from gingham.service.answers import as_json
 from gingham.service.caller import CALLER
@@ -19,7 +20,7 @@ from gingham.service.problems import (
     ProblemError,
 )
 from gingham.service.roles import check_role
-from gingham.service.schemas import ChangeAnswer, HistoryAnswer
+from gingham.service.schemas import example
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -28,6 +29,38 @@ Before = Annotated[
     int | None, Query(ge=1, le=2**53, description="Only changes with a smaller number.")
 ]
 Most = Annotated[int, Query(ge=1, le=500, description="How many.")]
+
+
+class ChangeAnswer(BaseModel):
+    """A change of the catalogue."""
+
+    model_config = example(
+        number=12,
+        made="2026-11-29T12:00:00+00:00",
+        by="local",
+        verb="examples",
+        attribute="colour",
+        summary="corrected colour: 2 examples added or changed",
+        images=2,
+        undoable=True,
+        undone_by=None,
+    )
+
+    number: int
+    made: str = Field(description="When (ISO 8601, UTC).")
+    by: str = Field(description="Who made it: the name of a key, or of a user of the server.")
+    verb: str
+    attribute: str | None
+    summary: str = Field(description="What was done, in plain words.")
+    images: int = Field(description="How many images it is about.")
+    undoable: bool = Field(description="Whether it can be undone now.")
+    undone_by: int | None = Field(description="The number of the change that undid it.")
+
+
+class HistoryAnswer(BaseModel):
+    """Changes, newest first."""
+
+    changes: list[ChangeAnswer]
 
 
 def router() -> APIRouter:

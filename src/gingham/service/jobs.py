@@ -7,10 +7,11 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
 
 from gingham.service.answers import as_json
 from gingham.service.caller import CALLER
@@ -27,7 +28,7 @@ from gingham.service.problems import (
     ProblemError,
 )
 from gingham.service.roles import check_role
-from gingham.service.schemas import JobAnswer, JobsAnswer
+from gingham.service.schemas import example
 from gingham.service.state import Service, service_of
 from gingham.store.jobs import ENDED, Job
 
@@ -38,6 +39,44 @@ WATCHED = 0.2
 """Seconds between two looks at a job that is watched."""
 SILENT = 10.0
 """Seconds after which a silent connection is shown to live."""
+
+
+class JobAnswer(BaseModel):
+    """A long piece of work, and how far it is."""
+
+    model_config = example(
+        id=17,
+        kind="tag",
+        state="running",
+        step="tag",
+        done=512,
+        total=30_000,
+        by="local",
+        made="2026-11-29T12:00:00.000+00:00",
+        ended=None,
+        result=None,
+        error=None,
+    )
+
+    id: int
+    kind: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled", "interrupted"] = Field(
+        description="`interrupted`: the server stopped while it ran; it goes on by itself."
+    )
+    step: str = Field(description="What it is doing; empty before it begins.")
+    done: int
+    total: int = Field(description="0: not known.")
+    by: str = Field(description="Who asked for it.")
+    made: str = Field(description="When it was asked for (ISO 8601, UTC).")
+    ended: str | None
+    result: dict[str, Any] | None = Field(description="What came of it.")
+    error: str | None = Field(description="Why it failed.")
+
+
+class JobsAnswer(BaseModel):
+    """The newest jobs, newest first."""
+
+    jobs: list[JobAnswer]
 
 
 def router() -> APIRouter:
@@ -64,7 +103,8 @@ def router() -> APIRouter:
         summary="End a job at its next step.", response_model=JobAnswer,
         responses=changes(BUSY, FORBIDDEN, INVALID, NOT_FOUND),
     )  # fmt: skip
-    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    event = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+    stream = {"text/event-stream": {"schema": event}}
     made.add_api_route(
         "/{number}/events", events, operation_id="jobEvents",
         summary="A job each time it gets on, as server-sent events.", response_class=Response,

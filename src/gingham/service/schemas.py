@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -114,38 +114,6 @@ class Teaching(BaseModel):
 
 
 Kind = Annotated[str, Field(pattern="^(single|multi)$")]
-
-
-class Corrections(BaseModel):
-    """Examples to add to an attribute, to correct, or to take out."""
-
-    model_config = ConfigDict(extra="forbid", strict=True) | example(
-        examples={ID: "red", ID[::-1]: None}
-    )
-
-    examples: Annotated[
-        dict[Id, Name | Annotated[list[Name], Field(min_length=1, max_length=256)] | None],
-        Field(
-            min_length=1,
-            description="Image of the catalogue: value; of kind `multi` a list of values, where "
-            "`!value` means that it has it not; null: it is no example any more.",
-        ),
-    ]
-    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
-    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
-
-
-class UploadedExamples(BaseModel):
-    """What a form says besides the images that are to be examples."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    value: Annotated[
-        list[Name],
-        Field(min_length=1, max_length=256, description="Of all the images; of `multi` several."),
-    ]
-    kind: Kind | None = Field(None, description="Of a new attribute: `single` by default.")
-    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
 
 
 class Hit(BaseModel):
@@ -334,43 +302,6 @@ class AttributeAnswer(BaseModel):
     )
 
 
-class CatalogueAnswer(BaseModel):
-    """What a client needs to know first."""
-
-    model_config = example(
-        name="shop",
-        images=30,
-        backbone="efficientnet_lite0",
-        version="0.1.0",
-        looks=["colour", "texture", "semantic", "attribute:category"],
-        attributes={
-            "category": {
-                "kind": "single",
-                "values": ["dress", "shirt"],
-                "examples": 40,
-                "layers": ["stage5"],
-                "tagged": 30,
-                "model": None,
-            }
-        },
-        read_only=False,
-        role="admin",
-        caller="local",
-    )
-
-    name: str = Field(description="The name of its folder.")
-    images: int
-    backbone: str
-    version: str = Field(description="Of gingham.")
-    looks: list[str] = Field(
-        description="The built-in ones first, then `attribute:NAME` of each attribute taught."
-    )
-    attributes: dict[str, AttributeAnswer]
-    read_only: bool = Field(description="Whether the server refuses every change.")
-    role: Literal["reader", "editor", "admin"] = Field(description="What the caller may do.")
-    caller: str = Field(description="The name of whoever asks.")
-
-
 class AttributesAnswer(BaseModel):
     """All attributes by name."""
 
@@ -382,29 +313,6 @@ class Failure(BaseModel):
 
     image: str
     reason: str
-
-
-class Uploaded(BaseModel):
-    """An image that was uploaded."""
-
-    id: Id
-    image: str = Field(description="What its sender calls it.")
-
-
-class UploadAnswer(BaseModel):
-    """What became of uploads."""
-
-    model_config = example(
-        added=[{"id": ID, "image": "0001.jpg"}],
-        unchanged=[],
-        failed=[{"image": "notes.txt", "reason": "not an image in a known format"}],
-        images=31,
-    )
-
-    added: list[Uploaded] = Field(description="New in the catalogue.")
-    unchanged: list[Uploaded] = Field(description="In the catalogue already.")
-    failed: list[Failure]
-    images: int = Field(description="How many the catalogue has now.")
 
 
 class Contradiction(BaseModel):
@@ -483,73 +391,3 @@ class ReviewAnswer(BaseModel):
 
     total: int = Field(description="How many there are in all.")
     items: list[ReviewItem]
-
-
-class JobAnswer(BaseModel):
-    """A long piece of work, and how far it is."""
-
-    model_config = example(
-        id=17,
-        kind="tag",
-        state="running",
-        step="tag",
-        done=512,
-        total=30_000,
-        by="local",
-        made="2026-11-29T12:00:00.000+00:00",
-        ended=None,
-        result=None,
-        error=None,
-    )
-
-    id: int
-    kind: str
-    state: Literal["waiting", "running", "done", "failed", "cancelled", "interrupted"] = Field(
-        description="`interrupted`: the server stopped while it ran; it goes on by itself."
-    )
-    step: str = Field(description="What it is doing; empty before it begins.")
-    done: int
-    total: int = Field(description="0: not known.")
-    by: str = Field(description="Who asked for it.")
-    made: str = Field(description="When it was asked for (ISO 8601, UTC).")
-    ended: str | None
-    result: dict[str, Any] | None = Field(description="What came of it.")
-    error: str | None = Field(description="Why it failed.")
-
-
-class JobsAnswer(BaseModel):
-    """The newest jobs, newest first."""
-
-    jobs: list[JobAnswer]
-
-
-class ChangeAnswer(BaseModel):
-    """A change of the catalogue."""
-
-    model_config = example(
-        number=12,
-        made="2026-11-29T12:00:00+00:00",
-        by="local",
-        verb="examples",
-        attribute="colour",
-        summary="corrected colour: 2 examples added or changed",
-        images=2,
-        undoable=True,
-        undone_by=None,
-    )
-
-    number: int
-    made: str = Field(description="When (ISO 8601, UTC).")
-    by: str = Field(description="Who made it: the name of a key, or of a user of the server.")
-    verb: str
-    attribute: str | None
-    summary: str = Field(description="What was done, in plain words.")
-    images: int = Field(description="How many images it is about.")
-    undoable: bool = Field(description="Whether it can be undone now.")
-    undone_by: int | None = Field(description="The number of the change that undid it.")
-
-
-class HistoryAnswer(BaseModel):
-    """Changes, newest first."""
-
-    changes: list[ChangeAnswer]

@@ -16,12 +16,11 @@ from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError, StorageError
 from gingham.images import WHOLE, Box, open_image
-from gingham.index.looks import TAUGHT_PREFIX
 from gingham.names import did_you_mean
 from gingham.operations.correct import Corrections
 from gingham.operations.history import recording
 from gingham.operations.info import attribute_info
-from gingham.operations.map import ImageMap, draw_map
+from gingham.operations.map import ImageMap
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.operations.upload import upload
@@ -32,6 +31,7 @@ from gingham.results import AttributeInfo, Hit, TeachResult, UploadResult
 from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Listed, Listings, image_ids
+from gingham.service.maps import Maps
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
 from gingham.store.features import ImageId
@@ -42,8 +42,6 @@ UPLOADS = 32 << 20
 """Bytes of features of uploads and crops that are remembered: some thousands."""
 THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
-MAPS = 64 << 20
-"""Bytes of maps that are remembered: some five of 100,000 images."""
 
 Features = Mapping[str, NDArray[np.floating]]
 
@@ -64,10 +62,8 @@ class ServedCatalogue(Catalogue):
             UPLOADS, lambda features: sum(row.nbytes for row in features.values())
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
-        self._maps: Recent[tuple[str, str, int], ImageMap] = Recent(
-            MAPS, lambda one: one.points.nbytes + 120 * len(one.ids)
-        )
         self._tags = TagReader(self._attributes)
+        self._maps = Maps(self._truth, self._attributes, self._searcher, self._tags)
         self._truth.changes.caller = lambda: CALLER.get().name
         self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
 
@@ -124,28 +120,9 @@ class ServedCatalogue(Catalogue):
     def map(
         self, look: str, colour_by: str | None, check: Callable[[], None]
     ) -> tuple[ImageMap, Column | None]:
-        """Give all images as points, see `draw_map`, and the tags of an attribute.
-
-        Points are kept until the images or the look change.
-
-        Raises
-        ------
-        InputError
-            If the look or the attribute is not there.
-        """
+        """Give all images as points, and the tags of an attribute; see `Maps.draw`."""
         with self._searching:
-            column = None
-            if colour_by is not None:
-                self._attributes.check([colour_by])
-                column = self._tags.column(colour_by)
-            name = look.removeprefix(TAUGHT_PREFIX)
-            taught = look.startswith(TAUGHT_PREFIX) and name in self._attributes.names()
-            stamp = self._attributes.taught_attribute(name).stamp if taught else ""
-            key = (look, stamp, self._truth.locations.version)
-            if (found := self._maps.get(key)) is None:
-                found = draw_map(self._searcher, look, check)
-                self._maps.put(key, found)
-            return found, column
+            return self._maps.draw(look, colour_by, check)
 
     def stored(self, image: str) -> StoredImage:
         """Give an id of the catalogue as something that can be read.

@@ -6,14 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from gingham.errors import InputError
 from gingham.service.answers import as_json
 from gingham.service.given import FORM, Upload, read_form
 from gingham.service.openapi import changes
 from gingham.service.problems import BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA
-from gingham.service.schemas import UploadAnswer
+from gingham.service.schemas import ID, Failure, Id, example
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -42,6 +42,29 @@ class NoFields(BaseModel):
     """A form that has nothing but files."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class UploadedImage(BaseModel):
+    """An image that was uploaded."""
+
+    id: Id
+    image: str = Field(description="What its sender calls it.")
+
+
+class UploadAnswer(BaseModel):
+    """What became of uploads."""
+
+    model_config = example(
+        added=[{"id": ID, "image": "0001.jpg"}],
+        unchanged=[],
+        failed=[{"image": "notes.txt", "reason": "not an image in a known format"}],
+        images=31,
+    )
+
+    added: list[UploadedImage] = Field(description="New in the catalogue.")
+    unchanged: list[UploadedImage] = Field(description="In the catalogue already.")
+    failed: list[Failure]
+    images: int = Field(description="How many the catalogue has now.")
 
 
 def router() -> APIRouter:

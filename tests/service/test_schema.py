@@ -78,6 +78,8 @@ def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]
         # What is generated names images that are there, too, and no looks and filters that are not.
         if real and "id" in case.path_parameters:
             case.path_parameters["id"] = image
+        if real and operation.path == "/v1/map":
+            case.query = {"look": "colour"}
         if real and case.media_type == "application/json" and operation.method == "post":
             kept = case.body if isinstance(case.body, dict) else {}
             case.body = {"id": image} | {k: v for k, v in kept.items() if k in ("crop", "n")}

@@ -68,7 +68,7 @@ def test_every_route_needs_a_role_or_says_that_it_needs_none(shop: Shop) -> None
         assert not getattr(route, "path", "").startswith(API)
 
 
-OPEN = {"healthz", "readyz", "metrics", "session", "log_in", "log_out"}
+OPEN = {"healthz", "readyz", "metrics", "session", "logIn", "logOut"}
 READS_BY_POST = {"search", "predict"}
 
 

@@ -52,13 +52,13 @@ def router() -> APIRouter:
     )  # fmt: skip
     body = {"application/json": {"schema": LogIn.model_json_schema()}}
     made.add_api_route(
-        "", log_in, methods=["POST"], operation_id="log_in", summary="Log in with a key.",
+        "", log_in, methods=["POST"], operation_id="logIn", summary="Log in with a key.",
         response_model=SessionAnswer,
         responses=changes(INVALID, MEDIA, TOO_MANY, UNKNOWN_CALLER),
         openapi_extra={"requestBody": {"required": True, "content": body}},
     )  # fmt: skip
     made.add_api_route(
-        "", log_out, methods=["DELETE"], operation_id="log_out", status_code=204,
+        "", log_out, methods=["DELETE"], operation_id="logOut", status_code=204,
         summary="Log out.", response_class=Response, responses=changes(),
     )  # fmt: skip
     return made

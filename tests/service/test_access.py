@@ -77,8 +77,8 @@ def test_whatever_changes_something_needs_more_than_a_reader(shop: Shop) -> None
         name = route.operation_id or ""
         if name in OPEN | READS_BY_POST:
             continue
-        changes = methods_of(route) != {"GET"}
-        assert (NEEDED[name] != "reader") == changes, name
+        if methods_of(route) != {"GET"}:
+            assert NEEDED[name] != "reader", name
 
 
 def test_nothing_of_the_catalogue_is_shown_without_a_key(shop: Shop) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gingham.attributes.novelty import novelty_limit, principal_directions
+from gingham.attributes.novelty import held_out_residuals, principal_directions
 
 
 def test_principal_directions_are_those_of_the_svd() -> None:
@@ -13,13 +13,16 @@ def test_principal_directions_are_those_of_the_svd() -> None:
     np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-10)
 
 
-def test_novelty_limit_needs_folds_and_passes_its_own_kind() -> None:
+def test_residuals_are_measured_by_the_others() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(80, 5)) @ rng.normal(size=(5, 30)) + 0.1 * rng.normal(size=(80, 30))
     groups = np.arange(80)
-    assert novelty_limit(points, groups, [], 3) == np.inf
-    limit = novelty_limit(points, groups, np.array_split(groups, 8), 3)
-    centred = points - points.mean(axis=0)
-    directions = principal_directions(centred)
-    inside = (centred**2).sum(axis=1) - ((centred @ directions) ** 2).sum(axis=1)
-    assert (inside < limit).mean() > 0.98
+    assert np.isnan(held_out_residuals(points, groups, [])).all()
+    folds = np.array_split(groups, 8)
+    logs = held_out_residuals(points, groups, folds)
+    rest = points[10:]
+    directions = principal_directions(rest - rest.mean(axis=0))
+    for row in range(10):
+        apart = points[row] - rest.mean(axis=0)
+        outside = apart - directions @ (directions.T @ apart)
+        assert np.isclose(np.exp(logs[row]), outside @ outside)

@@ -134,7 +134,7 @@ def test_few_examples(n_each: int) -> None:
     assert np.isnan(model.cv_accuracy_) == (n_each == 1)
     if n_each == 1:
         assert model.layers_ == ["good", "noise", "fair"]
-        assert model.voter_.novelty_limit == np.inf
+        assert model.voter_.unknown.limit() == np.inf
 
 
 def test_a_value_with_one_example_is_learned_beside_others() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.background import Background
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
@@ -86,7 +87,7 @@ class Fitted:
     contradictions: tuple[Contradiction, ...]
 
 
-def fit(truth: Truth, name: str, taught: Taught) -> Fitted:
+def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitted:
     """Fit an attribute on its examples' features, and on their views where there are any."""
     rows = [example for example in taught.examples for _ in _said(example, taught.kind)]
     labels = [value for example in taught.examples for value in _said(example, taught.kind)]
@@ -112,7 +113,7 @@ def fit(truth: Truth, name: str, taught: Taught) -> Fitted:
             learner.fit(X, np.array(table, float), classes=values, groups=groups, views=is_view)
         else:
             y = np.array([labels[number] for number in numbers], dtype=np.str_)
-            learner.fit(X, y, groups=groups, views=is_view)
+            learner.fit(X, y, groups=groups, views=is_view, background=background.features())
     attribute = TaughtAttribute(
         name,
         taught.kind,

@@ -159,6 +159,33 @@ def unit_rows(X: NDArray[np.floating], block: Block, rooted: Sequence[str]) -> N
     return unit(signed_root(columns) if name in rooted else columns)
 
 
+def project(
+    X: NDArray[np.floating], parts: Sequence[tuple[Space, Floats]]
+) -> list[NDArray[np.float64]]:
+    """Return `space.apply(X) @ matrix` of each part, (N, k) float64, without making the points.
+
+    Each layer is read once for all parts; see `Projection.apply`.
+    """
+    wide = np.float64 if X.dtype == np.float64 else np.float32
+    found = [np.zeros((len(X), matrix.shape[1])) for _, matrix in parts]
+    weighed = [space.by_block(matrix) for space, matrix in parts]
+    for block in dict.fromkeys(block for one in weighed for block in one):
+        name, first, end = block
+        # Rooted or not -> the parts that read the layer so.
+        readers: dict[bool, list[int]] = {}
+        for number, (space, _) in enumerate(parts):
+            if block in weighed[number]:
+                readers.setdefault(name in space.rooted, []).append(number)
+        for rows in chunks(len(X), PROJECTED_ROWS):
+            columns: NDArray[np.floating] = X[rows, first:end].astype(wide)
+            for root, numbers in readers.items():
+                points = unit(signed_root(columns) if root else columns)
+                for number in numbers:
+                    scale, mean, weights = weighed[number][block]
+                    found[number][rows] += scale * (points @ weights.astype(wide) - mean @ weights)
+    return found
+
+
 def learn_space(
     X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats, rooted: Sequence[str] = ()
 ) -> Space:

@@ -21,7 +21,8 @@ from gingham.attributes.discriminant import (
     learn_space,
 )
 from gingham.attributes.measures import grouped_folds
-from gingham.attributes.novelty import novelty_limit, principal_directions
+from gingham.attributes.novelty import held_out_residuals, principal_directions
+from gingham.attributes.unknown import UnknownRule, distance_rule
 from gingham.errors import InputError, ShapeError
 
 CHOICE_ROWS = 1000
@@ -239,13 +240,15 @@ class Learner(ABC):
         self._projection = Projection(
             space, np.zeros((space.width, 0)), kind, principal_directions(seen)
         )
-        self._novelty_limit = novelty_limit(
-            seen,
-            examples.group[some],
-            self._split(strata[some], examples.group[some], 10),
-            self.unknown_sigmas,
-        )
+        self._judged = some
+        self._parts = self._split(strata[some], examples.group[some], 10)
+        self._residuals = held_out_residuals(seen, examples.group[some], self._parts)
         return points
+
+    def _distance_rule(self) -> UnknownRule:
+        """Judge by the distance from what the examples look like alone."""
+        found = self._residuals
+        return distance_rule(found[np.isfinite(found)], self.unknown_sigmas)
 
     def _split(self, strata: Rows, group: Rows, folds: int) -> list[Rows]:
         return grouped_folds(strata, group, folds=folds, seed=self.random_state)

@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import Floats, Projection, Rows, chunks, unit
+from gingham.attributes.discriminant import Block, Floats, Projection, Rows, chunks, unit
 from gingham.attributes.neighbour_vote import VoteRule, nearest
+from gingham.attributes.unknown import UnknownRule
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,25 @@ class Voter(ABC):
     classes : (V,) the values
     example_rows : (n,) int, the examples as rows of `fit`'s X
     example_looks : (n, d) float64 unit rows
-    novelty_limit : squared distance from what the examples look like that is too far
+    unknown : when an image is too foreign to be answered
     """
 
     projection: Projection
     classes: NDArray[Any]
     example_rows: Rows
     example_looks: Floats
-    novelty_limit: float
+    unknown: UnknownRule
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks that it reads, in the order of their columns."""
+        used = {block for one in self.unknown.relatives for block in one.space.blocks}
+        return tuple(sorted({*self.projection.blocks, *used}, key=lambda block: block[1]))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers it reads."""
-        return tuple(name for name, _, _ in self.projection.blocks)
+        return tuple(name for name, _, _ in self.blocks)
 
     @abstractmethod
     def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes | MultiVotes:
@@ -101,12 +108,15 @@ class Voter(ABC):
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything as arrays without objects (values become text)."""
         classes = self.classes.astype(str) if self.classes.dtype == object else self.classes
-        return self.projection.to_arrays() | {
-            "classes": classes,
-            "example_rows": self.example_rows,
-            "example_looks": self.example_looks,
-            "novelty_limit": np.array(self.novelty_limit),
-        }
+        return (
+            self.projection.to_arrays()
+            | self.unknown.to_arrays()
+            | {
+                "classes": classes,
+                "example_rows": self.example_rows,
+                "example_looks": self.example_looks,
+            }
+        )
 
     @classmethod
     @abstractmethod
@@ -143,6 +153,7 @@ class SingleVoter(Voter):
         k = min(k_evidence, len(self.example_labels))
         probabilities = np.empty((n, n_values))
         evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
+        nearest_one = np.empty(n)
         for rows in _bounded(n, len(self.example_labels)):
             columns, near = nearest(looks[rows] @ self.example_looks.T, max(k, self.neighbours))
             voters = self.example_labels[columns[:, : self.neighbours]]
@@ -150,7 +161,8 @@ class SingleVoter(Voter):
                 voters, near[:, : self.neighbours], n_values
             )
             evidence[rows], distance[rows] = self._evidence(columns[:, :k], near[:, :k])
-        novelty = residual / self.novelty_limit
+            nearest_one[rows] = 1 - near[:, 0]
+        novelty = self.unknown.novelty(X, residual, nearest_one)
         best = probabilities.argmax(axis=1)
         return Votes(
             value=np.where(novelty > 1, -1, best),
@@ -205,7 +217,8 @@ class MultiVoter(Voter):
             evidence[rows], distance[rows] = self._evidence(columns, near)
         # Points and targets are centred: a score of nought is the value's mean.
         probabilities = logistic(coordinates + self.means, self.calibration)
-        novelty = residual / self.novelty_limit
+        # Of kind `multi` the rule is one of `distance_rule`, which does not ask for the nearest.
+        novelty = self.unknown.novelty(X, residual, np.zeros(len(X)))
         return MultiVotes(
             present=probabilities >= 0.5,
             probabilities=probabilities,
@@ -239,13 +252,13 @@ def logistic(scores: Floats, calibration: Floats) -> Floats:
 
 def _common(
     arrays: Mapping[str, NDArray[np.generic]],
-) -> tuple[Projection, NDArray[Any], Rows, Floats, float]:
+) -> tuple[Projection, NDArray[Any], Rows, Floats, UnknownRule]:
     return (
         Projection.from_arrays(arrays),
         arrays["classes"],
         arrays["example_rows"].astype(np.intp),
         arrays["example_looks"].astype(np.float64),
-        float(arrays["novelty_limit"].astype(np.float64)),
+        UnknownRule.from_arrays(arrays),
     )
 
 

@@ -98,7 +98,7 @@ class MultiLearner(Learner):
             self.classes_,
             examples.rows[:n],
             unit_looks(projection.apply(examples.X[:n])[0]),
-            self._novelty_limit,
+            self._distance_rule(),
             self._calibrate(ridge, Y, examples),
             self._means,
         )

@@ -65,9 +65,13 @@ class VoteRule:
 
     def probabilities(self, labels: Rows, similarity: Floats, n_values: int) -> Floats:
         """Turn (N, k) neighbours' labels and similarities into (N, V) probabilities."""
-        power = self.sharpness * log_shares(labels, similarity, n_values, self.temperature)
+        return self.sharpen(log_shares(labels, similarity, n_values, self.temperature))
+
+    def sharpen(self, logs: Floats) -> Floats:
+        """Turn (N, V) logs of shares, as of `log_shares`, into probabilities."""
+        power = self.sharpness * logs
         power = np.exp(power - power.max(axis=1, keepdims=True))
-        even = self.lapse / n_values
+        even = self.lapse / logs.shape[1]
         shares: Floats = (1 - self.lapse) * power / power.sum(axis=1, keepdims=True) + even
         return shares
 
@@ -89,13 +93,17 @@ def fit_vote_rule(held: Sequence[HeldOut], labels: Rows, n_values: int) -> VoteR
     count = sum(len(part.rows) for part in held)
     lapse = 1 / (count + 2)
     best, best_loss = VoteRule(0.1, 0.5, lapse), np.inf
+    own = labels[np.concatenate([part.rows for part in held])] if count else np.empty(0, np.intp)
     for temperature in TEMPERATURES if count else ():
+        logs = np.concatenate(
+            [
+                log_shares(labels[part.voters], part.similarity, n_values, temperature)
+                for part in held
+            ]
+        )
         for sharpness in SHARPNESS:
             rule = VoteRule(temperature, float(sharpness), lapse)
-            loss = 0.0
-            for part in held:
-                shares = rule.probabilities(labels[part.voters], part.similarity, n_values)
-                loss -= float(np.log(shares[np.arange(len(part.rows)), labels[part.rows]]).sum())
+            loss = -float(np.log(rule.sharpen(logs)[np.arange(count), own]).sum())
             if loss < best_loss:
                 best, best_loss = rule, loss
     return best

@@ -27,20 +27,16 @@ def principal_directions(points: NDArray[np.floating], most: int = DIRECTIONS) -
     return directions
 
 
-def novelty_limit(
-    points: NDArray[np.floating], groups: Rows, folds: Sequence[Rows], sigmas: float
-) -> float:
-    """Return the squared distance from the examples' principal subspace that is too far.
+def held_out_residuals(points: NDArray[np.floating], groups: Rows, folds: Sequence[Rows]) -> Floats:
+    """Return the (N,) logs of the squared distances from the others' principal subspace.
 
-    Each fold is measured against the subspace of the others; the limit is the mean plus `sigmas`
-    standard deviations of the log distance. Infinite without folds: nothing is then too far.
+    Each fold is measured against the subspace of the others; nan for what is in no fold.
 
     Parameters
     ----------
     points : (N, D) examples in the joined space of the layers
     groups : (N,) what is held out together
     folds : rows of each fold
-    sigmas : how many standard deviations
 
     References
     ----------
@@ -48,7 +44,7 @@ def novelty_limit(
     fall in their middle. The residual of principal components is the classical Q statistic:
     Jackson, Mudholkar, *Control Procedures for Residuals...*, Technometrics 21 (1979).
     """
-    logs = []
+    logs = np.full(len(points), np.nan)
     for fold in folds:
         rest = points[~np.isin(groups, groups[fold])]
         if len(rest) < 2:
@@ -57,8 +53,5 @@ def novelty_limit(
         directions = principal_directions(rest - mean).astype(points.dtype)
         test = points[fold] - mean
         squared = (test**2).sum(axis=1) - ((test @ directions) ** 2).sum(axis=1)
-        logs.append(np.log(np.maximum(squared, 1e-12)))
-    measured = np.concatenate(logs) if logs else np.empty(0)
-    if len(measured) < 3:
-        return float("inf")
-    return float(np.exp(measured.mean() + sigmas * measured.std()))
+        logs[fold] = np.log(np.maximum(squared, 1e-12))
+    return logs

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
+from gingham.attributes.background import Background
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.names import did_you_mean, folder_name
@@ -69,6 +70,10 @@ class Attributes:
     folder : of what is derived.
     truth : of the catalogue.
     load_model : opens the folder of a trained model and gives its attributes.
+
+    Attributes
+    ----------
+    background : of the catalogue's own images.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Attributes:
         self._folder = folder
         self._truth = truth
         self._load_model = load_model
+        self.background = Background(folder / "background.npz", truth)
         self._turn = threading.RLock()
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
@@ -181,7 +187,7 @@ class Attributes:
         return attribute
 
     def _fit(self, name: str, taught: Taught) -> TaughtAttribute:
-        attribute = fit(self._truth, name, taught).attribute
+        attribute = fit(self._truth, name, taught, self.background).attribute
         try:
             with self.keeping(attribute):
                 pass
@@ -271,8 +277,9 @@ class Attributes:
     def rebuild(self) -> None:
         """Fit every taught attribute again from its examples; tags are kept."""
         self._ready.clear()
+        self.background.forget()
         for name, taught in self.taught().items():
-            with self.keeping(fit(self._truth, name, taught).attribute):
+            with self.keeping(fit(self._truth, name, taught, self.background).attribute):
                 pass
 
     def verify(self) -> list[str]:

@@ -10,7 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import Floats, Ridge, Rows, optimal_scoring, unit
+from gingham.attributes.discriminant import (
+    Floats,
+    Ridge,
+    Rows,
+    check_blocks,
+    optimal_scoring,
+    unit,
+)
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -21,6 +28,8 @@ from gingham.attributes.few_shot import (
 from gingham.attributes.fitted_voters import SingleVoter, unit_looks
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
+from gingham.attributes.relative_distance import LEAST, learn_background
+from gingham.attributes.unknown import UnknownRule, relative_rule
 from gingham.errors import InputError
 
 CONFIDENT = 0.9
@@ -62,6 +71,7 @@ class SingleLearner(Learner):
         *,
         groups: ArrayLike | None = None,
         views: ArrayLike | None = None,
+        background: NDArray[np.floating] | None = None,
     ) -> Self:
         """Learn from (N, D) features and their (N,) values.
 
@@ -72,6 +82,8 @@ class SingleLearner(Learner):
         groups : (N,) hashable; examples that share one are held out together
         views : (N,) bool; True for an altered copy of an example: it shapes the projection, but is
             never tested and never votes. It carries the group of its example
+        background : (M, D) features of images of any kind, for telling what is unknown; fewer than
+            300 are not used
 
         Raises
         ------
@@ -104,17 +116,48 @@ class SingleLearner(Learner):
         ridge = Ridge(points, self._targets(labels), self.shrinkage)
         look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
         projection = replace(self._projection, look=look)
+        rule = self._cross_validate(ridge, labels, examples)
+        unknown = self._unknown_rule(examples, labels, background) or self._distance_rule()
         self.voter_ = SingleVoter(
             projection,
             self.classes_,
             examples.rows[:n],
             unit_looks(projection.apply(examples.X[:n])[0]),
-            self._novelty_limit,
+            unknown,
             labels[:n],
-            self._cross_validate(ridge, labels, examples),
+            rule,
             self.neighbours,
         )
         return self
+
+    def _unknown_rule(
+        self, examples: Exemplars, labels: Rows, background: NDArray[np.floating] | None
+    ) -> UnknownRule | None:
+        """Judge by distances relative to a background, too; None if that is not possible.
+
+        They are measured in the layers that tell the values apart, with the same weights, and in
+        the deeper half of all layers, evenly. The first find other values of the same kind, the
+        second pictures of another kind: taught by 10 colours, a new colour differs in the early
+        layers, an object in the deep ones.
+        """
+        if background is None or len(background) < LEAST:
+            return None
+        blocks = check_blocks(self.blocks, examples.X.shape[1])
+        deep = blocks[len(blocks) // 2 :]
+        weights = np.array(list(self.layer_weights_.values()))
+        some, group = self._judged, examples.group[self._judged]
+        scores, relatives = [self._residuals], []
+        for used, shares in (
+            (self._projection.space.blocks, weights),
+            (deep, np.full(len(deep), 1 / len(deep))),
+        ):
+            one = learn_background(background, used, shares, self._projection.space.rooted)
+            z = one.whiten(examples.X[some])
+            scores.append(one.held_out(z, labels[some], group, self._parts))
+            relatives.append(one.learn(z, labels[some], len(self.classes_)))
+        scores.append(self._nearest[some])
+        right = self.held_out_probabilities_[some].argmax(axis=1) == labels[some]
+        return relative_rule(np.stack(scores), right, relatives)
 
     def _targets(self, labels: Rows) -> Floats:
         indicator = np.eye(len(self.classes_))[labels]
@@ -166,10 +209,12 @@ class SingleLearner(Learner):
         )
         rule = fit_vote_rule(alone, labels, n_values)
         self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
+        self._nearest = np.full(examples.n, np.nan)
         against: dict[int, Rows] = {}
         for part in alone:
             found = rule.probabilities(labels[part.voters], part.similarity, n_values)
             self.held_out_probabilities_[part.rows] = found
+            self._nearest[part.rows] = 1 - part.similarity[:, 0]
             best = found.argmax(axis=1)
             doubted = (best != labels[part.rows]) & (found.max(axis=1) >= CONFIDENT)
             for i in np.flatnonzero(doubted):

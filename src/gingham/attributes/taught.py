@@ -25,7 +25,7 @@ from gingham.results import Evidence, Prediction
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 3
+VERSION = 4
 """Recipe version; bump to force refitting."""
 
 
@@ -189,7 +189,7 @@ class TaughtAttribute:
 
     def _columns(self, features: Features) -> NDArray[np.floating]:
         """Join the layers that the voter reads, each where it expects it."""
-        blocks = self.voter.projection.blocks
+        blocks = self.voter.blocks
         first = features[blocks[0][0]]
         joined = np.zeros((len(first), max(end for _, _, end in blocks)), first.dtype)
         for layer, start, end in blocks:

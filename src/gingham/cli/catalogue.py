@@ -151,7 +151,8 @@ def predict(
                 say(f"failed: {result.image}: {result.error}", error=True)
             if result.predictions or result.error is None:
                 said = "; ".join(
-                    f"{name} {shown(p.value)} ({p.confidence:.2f})"
+                    f"{name} {shown(p.value)}"
+                    + ("" if p.value is None else f" ({p.confidence:.2f})")
                     for name, p in result.predictions.items()
                 )
                 say(f"{result.image}: {said}")

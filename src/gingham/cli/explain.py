@@ -69,7 +69,8 @@ def explain(
                 answer = (
                     "" if why.answered else f", but the prediction is {shown(why.prediction.value)}"
                 )
-                said = f"{why.attribute} {why.value} ({why.confidence:.2f}{answer})"
+                sure = "" if why.prediction.value is None else f" ({why.confidence:.2f})"
+                said = f"{why.attribute} {why.value}{sure}{answer}"
                 say(f"{result.image}: {said}: {path}")
         page.close()
     if not as_json:

@@ -107,7 +107,7 @@ class ExplanationPage:
         return {
             "attribute": explanation.attribute,
             "value": explanation.value,
-            "confidence": f"confidence {percent(explanation.confidence)}",
+            "confidence": "" if said is None else f"confidence {percent(explanation.confidence)}",
             "notes": notes,
             "overlay": data_uri(overlay, PICTURE, quality=85),
             "method": METHODS[explanation.method],

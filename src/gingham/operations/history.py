@@ -135,7 +135,7 @@ def _put_back(truth: Truth, attributes: Attributes, attribute: str, entry: Chang
         truth.log.forget(attribute, None)
         attributes.forget(attribute)
         return
-    with attributes.keeping(fit(truth, attribute, before).attribute):
+    with attributes.keeping(fit(truth, attribute, before, attributes.background).attribute):
         truth.log.append(attribute, before.kind, before.layers, before.examples, replace=True)
     old = {one.id: one.values for one in before.examples}
     said = truth.log.read_until(entry.examples_to).get(attribute)

@@ -112,7 +112,7 @@ class Reviewer:
             return []
         confirmed = self._truth.confirmed.of(name)
         by_image = {example.image: example for example in taught.examples}
-        fitted = fit(self._truth, name, taught)
+        fitted = fit(self._truth, name, taught, self._attributes.background)
         found: dict[ImageId, _Suspect] = {}
         for one in fitted.contradictions:
             example = by_image[one.image]

@@ -132,7 +132,7 @@ def teach(
     if not taught.examples:
         reason = f"; the first failed: {failed[0].reason}" if failed else ""
         raise InputError(f"no example of {attribute!r} can be used{reason}")
-    fitted = fit(truth, attribute, taught)
+    fitted = fit(truth, attribute, taught, attributes.background)
     # The examples are truth only where what is derived of them has found its place.
     with attributes.keeping(fitted.attribute):
         truth.log.append(attribute, kind, chosen, fresh, replace=replace)

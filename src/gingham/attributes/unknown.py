@@ -1,0 +1,156 @@
+"""When an image is unknown: several scores of how foreign it is, joined, and a limit for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.attributes.discriminant import Floats, project
+from gingham.attributes.relative_distance import RelativeDistance
+
+TAIL = 5
+"""The largest fifth of the held-out scores is the tail that the limit is read from."""
+
+NEAREST = 0.5
+"""Weight of the distance from the nearest example. Without it 0.346 of the products of other types
+are unknown where 2 % of right answers are lost, with it 0.425, and with 1 0.422."""
+
+ALLOWED_LOSS = 0.005
+"""Share of right answers that may become unknown. An unknown right answer is a mistake in every
+accuracy, so the default takes what is nearly free; docs/benchmarks.md has what more buys."""
+
+
+@dataclass(frozen=True)
+class UnknownRule:
+    """A limit for the largest of some scores, each in deviations of the held-out examples.
+
+    The first score is the log of the squared distance from what the examples look like
+    (`gingham.attributes.novelty`), which finds pictures of another kind; the others are
+    `RelativeDistance`, which also find other values of the same kind. To the largest of them half
+    of another one is added: the distance from the nearest example, one minus the cosine.
+
+    Attributes
+    ----------
+    relatives : the relative distances; none where the catalogue has too few images
+    centres, spreads : (2 + number of relatives,) float64, mean and deviation of held-out scores,
+        last of the distance from the nearest example
+    threshold, excess, share : of the tail of the held-out scores: the share of them above the
+        threshold, and how far above it they are on average
+    """
+
+    relatives: tuple[RelativeDistance, ...]
+    centres: Floats
+    spreads: Floats
+    threshold: float
+    excess: float
+    share: float
+
+    def limit(self, allowed_loss: float = ALLOWED_LOSS) -> float:
+        """Say above which score an image is unknown, so that this share of right answers is lost.
+
+        Peaks over a threshold have an exponential tail: P(score > t + s) = share exp(-s / excess).
+        A hundred examples have no 99.5 % quantile, but they have a tail.
+
+        References
+        ----------
+        Pickands, *Statistical Inference Using Extreme Order Statistics* (1975), with shape 0.
+        """
+        return self.threshold + self.excess * max(math.log(self.share / allowed_loss), 0.0)
+
+    def score(self, X: NDArray[np.floating], residual: Floats, nearest: Floats) -> Floats:
+        """Return the (N,) joined scores of (N, D) features.
+
+        `residual` (N,) is the squared distance from what the examples look like, `nearest` (N,)
+        that from the nearest example.
+        """
+        scores = [np.log(residual)]
+        whitened = project(X, [(one.space, one.directions) for one in self.relatives])
+        scores += [one.measure(z) for one, z in zip(self.relatives, whitened, strict=True)]
+        return join_scores(np.stack([*scores, nearest]), self.centres, self.spreads)
+
+    def novelty(self, X: NDArray[np.floating], residual: Floats, nearest: Floats) -> Floats:
+        """Return (N,) float64 of the same; above 1 is unknown."""
+        above = self.score(X, residual, nearest) - self.limit()
+        novelty: Floats = np.exp(np.minimum(above, 700))
+        return novelty
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays, without pickle."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            "unknown_scores": np.stack([self.centres, self.spreads]),
+            "unknown_tail": np.array([self.threshold, self.excess, self.share]),
+        }
+        for number, one in enumerate(self.relatives):
+            arrays |= one.to_arrays(f"relative{number}")
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> UnknownRule:
+        """Rebuild what `to_arrays` returned.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        ShapeError
+            If the arrays do not fit each other.
+        """
+        centres, spreads = arrays["unknown_scores"].astype(np.float64)
+        relatives = tuple(
+            RelativeDistance.from_arrays(arrays, f"relative{number}")
+            for number in range(len(centres) - 2)
+        )
+        threshold, excess, share = arrays["unknown_tail"].astype(np.float64).tolist()
+        return cls(relatives, centres, spreads, threshold, excess, share)
+
+
+def join_scores(scores: Floats, centres: Floats, spreads: Floats) -> Floats:
+    """Join (S, N) scores, each centred and scaled: the largest, and half of the last; (N,)."""
+    scaled = (scores - centres[:, None]) / spreads[:, None]
+    joined: Floats = scaled[:-1].max(axis=0) + NEAREST * scaled[-1]
+    return joined
+
+
+def distance_rule(logs: Floats, sigmas: float) -> UnknownRule:
+    """Judge by the first score alone: unknown lies `sigmas` deviations above held-out examples.
+
+    `logs` (n,) are their scores; fewer than three say nothing, and no image is then unknown.
+    """
+    if len(logs) < 3:
+        return UnknownRule((), np.zeros(2), np.ones(2), np.inf, 0.0, 1.0)
+    # Without end, the distance from the nearest example says nothing.
+    centres = np.array([logs.mean(), 0.0])
+    spreads = np.array([max(float(logs.std()), 1e-12), np.inf])
+    return UnknownRule((), centres, spreads, sigmas, 0.0, 1.0)
+
+
+def relative_rule(
+    scores: Floats, right: NDArray[np.bool_], relatives: Sequence[RelativeDistance]
+) -> UnknownRule | None:
+    """Judge by all scores, with a limit from the examples that were answered rightly.
+
+    Parameters
+    ----------
+    scores : (S, n) float64, of held-out examples, the distance from the nearest other last; nan
+        where one was not held out
+    right : (n,) bool, whether its answer was right
+    relatives : what measured all scores but the first and the last
+
+    Returns
+    -------
+    None if fewer than 2 `TAIL` examples can be judged.
+    """
+    judged = scores[:, right & np.isfinite(scores).all(axis=0)]
+    count = judged.shape[1]
+    if count < 2 * TAIL:
+        return None
+    centres, spreads = judged.mean(axis=1), np.maximum(judged.std(axis=1), 1e-12)
+    joined = np.sort(join_scores(judged, centres, spreads))
+    above = count // TAIL
+    threshold = float(joined[-above - 1])
+    excess = float((joined[-above:] - threshold).mean())
+    return UnknownRule(tuple(relatives), centres, spreads, threshold, excess, above / count)

@@ -17,7 +17,7 @@ export function assign(draft, ones, place) {
   const taken = new Set(ids);
   const values = draft.values.map((value, i) => {
     const rest = i === place || draft.kind === 'single' ? value.ids.filter((id) => !taken.has(id)) : value.ids;
-    return { ...value, ids: i === place ? [...rest, ...ids].slice(0, MOST) : rest };
+    return { ...value, ids: i === place ? [...new Set([...rest, ...ids])].slice(0, MOST) : rest };
   });
   const files = { ...draft.files, ...Object.fromEntries(ones.map((one) => [one.id, one.image])) };
   return { ...draft, values, files };

@@ -48,8 +48,9 @@ async function inStore(mode, use) {
 const keyOf = (catalogue, name) => `${catalogue.name}/${name}`;
 
 /** The values that all images have now: {values, codes, ids}. */
-export async function valuesNow(name) {
-  const { values, codes, ids } = readMap(await api.map({ colour_by: name }));
+export async function valuesNow(name, catalogue) {
+  // The places are not asked for: any look will do.
+  const { values, codes, ids } = readMap(await api.map({ look: catalogue.looks[0], colour_by: name }));
   return { values, codes: codes.slice(), ids: ids.slice() };
 }
 
@@ -57,7 +58,7 @@ export async function valuesNow(name) {
 export async function remember(name, catalogue) {
   if (!catalogue.attributes[name]?.tagged) return;
   try {
-    const kept = { ...(await valuesNow(name)), made: Date.now() };
+    const kept = { ...(await valuesNow(name, catalogue)), made: Date.now() };
     await inStore('readwrite', (store) => store.put(kept, keyOf(catalogue, name)));
   } catch {
     // Without it Compare has no "before", and nothing else misses it.

@@ -39,7 +39,7 @@ export function Facets({ where, change }) {
   }
   return html`<div class="facets">
     ${names.filter((name) => catalogue.attributes[name].tagged === 0).map((name) => html`<${Unapplied} key=${name} name=${name} />`)}
-    ${names.map((name) => html`<${Facet} key=${name} name=${name} counts=${found?.counts[name]} where=${where} change=${change} />`)}
+    ${names.map((name) => html`<${Facet} key=${name} name=${name} counts=${found && (found.counts[name] ?? {})} where=${where} change=${change} />`)}
   </div>`;
 }
 

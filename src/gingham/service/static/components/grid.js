@@ -4,6 +4,14 @@ import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../
 const GAP = 12;
 const AROUND = 1.5; // screens above and below that are drawn, too
 
+/** What scrolls the grid: the nearest place that is higher inside than outside. */
+function scrollerOf(element) {
+  const scrolls = (one) => one.scrollHeight > one.clientHeight && /auto|scroll/.test(getComputedStyle(one).overflowY);
+  let one = element.parentElement;
+  while (one && !scrolls(one)) one = one.parentElement;
+  return one ?? document.scrollingElement;
+}
+
 /**
  * total: how many; least: the least width of a tile; extra: pixels under its square picture;
  * tile(index): its content; want(from, to): called when other tiles come into sight;
@@ -83,14 +91,27 @@ export function Grid({
       press?.(event, at);
     }
   };
+  const wanted = useRef(null);
   const move = (to, event) => {
     setFocus(to);
     if (event.shiftKey) press?.(event, to);
     const place = root.current.querySelector(`[data-index="${to}"]`);
-    place?.focus({ preventScroll: true });
-    place?.scrollIntoView({ block: 'nearest' });
-    if (!place) root.current.style.setProperty('--wanted', to);
+    if (place) {
+      place.focus({ preventScroll: true });
+      place.scrollIntoView({ block: 'nearest' });
+    } else {
+      wanted.current = to;
+      const scroller = scrollerOf(root.current);
+      const above = root.current.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+      scroller.scrollTop += above + Math.floor(to / columns) * step - step / 2;
+    }
   };
+  useEffect(() => {
+    const place = root.current.querySelector(`[data-index="${wanted.current}"]`);
+    if (!place) return;
+    wanted.current = null;
+    place.focus({ preventScroll: true });
+  });
 
   const shown = useMemo(() => {
     const indices = [];

@@ -15,16 +15,16 @@ export function Thumbnail({ id, size = 256, alt = '' }) {
 }
 
 /** What a value is called, and how sure it is: no number beside unknown. */
-export function Value({ name, value, confidence }) {
+export function Value({ name, value, confidence, named }) {
   const text = listed(value).join(', ');
   const unknown = text === 'unknown';
   return html`<span class=${`value${unknown ? ' unknown' : ''}`} title=${`${name}: ${text}`}>
-    <span>${text}</span>${!unknown && confidence != null && html`<small>${percent(confidence)}</small>`}
+    <span>${text}</span>${named && html`<small>${name}</small>`}${!unknown && confidence != null && html`<small>${percent(confidence)}</small>`}
   </span>`;
 }
 
-/** A tile of a grid. one: an image or a hit, undefined while it is read; looks: those to show. */
-export function Tile({ one, place, attributes, looks = [], badge, selected }) {
+/** A tile of a grid. one: an image or a hit, undefined while it is read; looks: those to show; named: attributes are. */
+export function Tile({ one, place, attributes, looks = [], badge, selected, named }) {
   if (!one) return html`<div class="tile waiting" ...${place} aria-label="being read"></div>`;
   return html`<div
     class=${`tile${selected ? ' selected' : ''}`}
@@ -36,7 +36,7 @@ export function Tile({ one, place, attributes, looks = [], badge, selected }) {
     ${attributes.length > 0 &&
     html`<div class="values">${attributes.map(
       (name) => one.attributes[name] !== undefined &&
-        html`<${Value} key=${name} name=${name} value=${one.attributes[name]} confidence=${one.confidence[name]} />`,
+        html`<${Value} key=${name} name=${name} value=${one.attributes[name]} confidence=${one.confidence[name]} named=${named} />`,
     )}</div>`}
     ${looks.length > 0 &&
     html`<div class="looks">${looks.map(

@@ -52,7 +52,7 @@ export function Compare({ place }) {
     let left = false;
     if (!a) return undefined;
     setSides(null);
-    Promise.all([valuesNow(a), b === BEFORE ? remembered(a, catalogue) : valuesNow(b)]).then(
+    Promise.all([valuesNow(a, catalogue), b === BEFORE ? remembered(a, catalogue) : valuesNow(b, catalogue)]).then(
       (made) => left || setSides(made),
       (problem) => left || (setSides([]), fail(problem)),
     );
@@ -90,7 +90,7 @@ function Cross({ found, a, b, cell, choose }) {
     return { id, image: `${a}: ${x}, ${b}: ${y}`, attributes: { [a]: x, [b]: y }, confidence: {} };
   };
   return html`<div class="crossed">
-    <div class="scroll" tabindex="0" role="region" aria-label=${`${a} by ${b}`}><table class=${columns.length > 7 ? 'turned' : ''}>
+    <div class="scroll" tabindex="0" role="region" aria-label=${`${a} by ${b}`}><table class=${`${columns.length > 7 ? 'turned' : ''}${alike ? ' alike' : ''}`}>
       <thead><tr><th scope="col">${a} ↓ ${b} →</th>${columns.map((name) => html`<th key=${name} scope="col"><span>${name}</span></th>`)}</tr></thead>
       <tbody>${rows.map((name) => {
         const most = Math.max(...columns.map((other) => count(name, other)));
@@ -103,7 +103,7 @@ function Cross({ found, a, b, cell, choose }) {
       <h2>${cell ? `${a} ${row}, ${b} ${column}: ${counted(ids.length, 'picture')}` : alike ? (ids.length ? `The ${counted(ids.length, 'picture')} on which they differ` : 'They agree on every picture') : 'Click a number to see its pictures'}
         ${cell && html` <button type="button" class="link" onClick=${() => choose(null)}>all that differ</button>`}</h2>
       ${(cell || alike) && html`<${Grid} label="pictures" total=${ids.length} least=${132} extra=${54} keyOf=${(i) => ids[i]} open=${setOpen} press=${(event, i) => event.key === 'Enter' && setOpen(i)}
-        tile=${(i, place) => html`<${Tile} one=${tile(ids[i])} place=${place} attributes=${[a, b]} />`} />`}
+        tile=${(i, place) => html`<${Tile} one=${tile(ids[i])} place=${place} attributes=${[a, b]} named />`} />`}
     </div>
     ${open !== null && ids[open] && html`<${Details} id=${ids[open]} close=${() => setOpen(null)} like=${(id) => go(`/?like=${id}`)} removed=${() => setOpen(null)}
       step=${(by) => setOpen(Math.min(ids.length - 1, Math.max(0, open + by)))} />`}

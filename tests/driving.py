@@ -64,7 +64,7 @@ class Tab:
 
     def close(self) -> None:
         self.context.close()
-        assert self.trouble == []
+        assert not self.trouble, self.trouble
 
 
 def serious(page: Any) -> list[str]:

@@ -35,7 +35,7 @@ def address(shop: ServedCatalogue) -> Iterator[str]:
 
 @pytest.fixture
 def tab(browser: Any, address: str) -> Iterator[Tab]:
-    one = Tab(browser, address)
+    one = Tab(browser, address, viewport={"width": 1200, "height": 700})
     yield one
     one.close()
 

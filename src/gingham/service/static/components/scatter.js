@@ -58,11 +58,12 @@ export function Scatter({ points, codes, palette, lasso, selected, hovered, labe
       scheme.removeEventListener('change', recolour);
       plot.current?.destroy();
       plot.current = null;
+      setReady(false);
     };
   }, [points]);
 
   useEffect(() => {
-    if (!ready) return;
+    if (!ready || !plot.current) return; // other points: a new drawing is on its way
     const count = points.length / 2;
     const [x, y] = [new Float32Array(count), new Float32Array(count)];
     for (let i = 0; i < count; i += 1) {
@@ -77,7 +78,7 @@ export function Scatter({ points, codes, palette, lasso, selected, hovered, labe
       .then(() => place.current?.setAttribute('data-drawn', String(count)), setProblem);
   }, [ready, points, codes, palette]);
   useEffect(() => {
-    if (ready) plot.current.set({ mouseMode: lasso ? 'lasso' : 'panZoom' });
+    plot.current?.set({ mouseMode: lasso ? 'lasso' : 'panZoom' });
   }, [ready, lasso]);
 
   return html`<div class="scatter" ref=${place}>

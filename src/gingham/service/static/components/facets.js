@@ -34,8 +34,7 @@ export function Facets({ where, change }) {
     };
   }, [key, version]);
   if (!names.length) {
-    return html`<p class="soft">Filters appear here once an attribute has been taught and applied:
-      <a href="/teach">teach one</a>.</p>`;
+    return html`<p class="soft">Filters appear here once an attribute has been taught and applied: <a href="/teach">teach one</a>.</p>`;
   }
   return html`<div class="facets">
     ${names.filter((name) => catalogue.attributes[name].tagged === 0).map((name) => html`<${Unapplied} key=${name} name=${name} />`)}

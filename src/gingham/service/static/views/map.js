@@ -48,7 +48,8 @@ export function MapView({ place }) {
     else if (event.key === 'Escape') setChosen(null);
   });
   const legend = useMemo(() => map && legendOf(map), [map]);
-  const palette = useMemo(() => [...(legend ?? []).map((one) => one.colour), '--grey'], [legend]);
+  // Grey twice: a list of one colour would be read as the parts of one.
+  const palette = useMemo(() => [...(legend ?? []).map((one) => one.colour), '--grey', '--grey'], [legend]);
   const codes = useMemo(() => map && coded(map, legend, chosen), [map, legend, chosen]);
   if (problem && !map) return html`<div class="empty"><h1>There is no map</h1><p>${problem.message}</p></div>`;
   return html`<div class="map">

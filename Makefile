@@ -5,11 +5,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 LIBRARIES := src/gingham/service/static/lib
 
-.PHONY: setup page wheel demo test test-harsh check format
+.PHONY: setup page page-where-npm-is wheel demo test test-harsh check format
 
-setup: .venv/.core
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
-	else echo 'gingham serve has no page without npm: install it, then run make page'; fi
+setup: .venv/.core page-where-npm-is
+
+page-where-npm-is:
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory page \
+	|| echo 'gingham serve has no page without npm and its packages: run make page when they are there'
 
 # The libraries of the page that `gingham serve` serves.
 page: $(LIBRARIES)/LICENSES.txt
@@ -43,7 +45,7 @@ demo: .venv/.core
 
 test: check
 
-check: .venv/.dev
+check: .venv/.dev page-where-npm-is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

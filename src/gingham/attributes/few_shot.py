@@ -235,7 +235,8 @@ class Learner(ABC):
         points = space.apply(examples.X)
         deepest = check_blocks(self.blocks, examples.X.shape[1])
         deepest = deepest[-max(1, len(deepest) // 4) :]
-        kind = learn_space(examples.X, deepest, np.full(len(deepest), 1 / len(deepest)))
+        # Views differ from pictures as they come: the mean is that of the examples alone.
+        kind = learn_space(examples.X[some], deepest, np.full(len(deepest), 1 / len(deepest)))
         seen = kind.apply(examples.X[some])
         self._projection = Projection(
             space, np.zeros((space.width, 0)), kind, principal_directions(seen)

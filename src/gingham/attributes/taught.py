@@ -25,7 +25,7 @@ from gingham.results import Evidence, Prediction
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 4
+VERSION = 5
 """Recipe version; bump to force refitting."""
 
 

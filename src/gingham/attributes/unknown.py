@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,8 +37,8 @@ class UnknownRule:
     relatives : the relative distances; none where the catalogue has too few images
     centres, spreads : (2 + number of relatives,) float64, mean and deviation of held-out scores,
         last of the distance from the nearest example
-    threshold, excess, share : of the tail of the held-out scores: the share of them above the
-        threshold, and how far above it they are on average
+    threshold, excess, share, count : of the tail of the held-out scores: the share and number of
+        them above the threshold, and how far above it they are on average
     """
 
     relatives: tuple[RelativeDistance, ...]
@@ -48,18 +47,23 @@ class UnknownRule:
     threshold: float
     excess: float
     share: float
+    count: int
 
     def limit(self, allowed_loss: float = ALLOWED_LOSS) -> float:
         """Say above which score an image is unknown, so that this share of right answers is lost.
 
-        Peaks over a threshold have an exponential tail: P(score > t + s) = share exp(-s / excess).
-        A hundred examples have no 99.5 % quantile, but they have a tail.
+        A hundred examples have no 99.5 % quantile, but they have a tail. Above a threshold t it is
+        exponential: P(score > t + s) = share exp(-s / e). With e itself known from k examples only,
+        the chance for a further one is share (1 + s / (k excess))^-k, which is solved for s.
 
         References
         ----------
-        Pickands, *Statistical Inference Using Extreme Order Statistics* (1975), with shape 0.
+        Pickands, *Statistical Inference Using Extreme Order Statistics* (1975), with shape 0;
+        Geisser, *Predictive Inference* (1993), for the exponential seen k times.
         """
-        return self.threshold + self.excess * max(math.log(self.share / allowed_loss), 0.0)
+        times = max(self.share / allowed_loss, 1.0)
+        beyond: float = self.count * (times ** (1 / self.count) - 1)
+        return self.threshold + self.excess * beyond
 
     def score(self, X: NDArray[np.floating], residual: Floats, nearest: Floats) -> Floats:
         """Return the (N,) joined scores of (N, D) features.
@@ -82,7 +86,7 @@ class UnknownRule:
         """Return everything as arrays, without pickle."""
         arrays: dict[str, NDArray[np.generic]] = {
             "unknown_scores": np.stack([self.centres, self.spreads]),
-            "unknown_tail": np.array([self.threshold, self.excess, self.share]),
+            "unknown_tail": np.array([self.threshold, self.excess, self.share, self.count]),
         }
         for number, one in enumerate(self.relatives):
             arrays |= one.to_arrays(f"relative{number}")
@@ -104,8 +108,8 @@ class UnknownRule:
             RelativeDistance.from_arrays(arrays, f"relative{number}")
             for number in range(len(centres) - 2)
         )
-        threshold, excess, share = arrays["unknown_tail"].astype(np.float64).tolist()
-        return cls(relatives, centres, spreads, threshold, excess, share)
+        threshold, excess, share, count = arrays["unknown_tail"].astype(np.float64).tolist()
+        return cls(relatives, centres, spreads, threshold, excess, share, int(count))
 
 
 def join_scores(scores: Floats, centres: Floats, spreads: Floats) -> Floats:
@@ -121,11 +125,11 @@ def distance_rule(logs: Floats, sigmas: float) -> UnknownRule:
     `logs` (n,) are their scores; fewer than three say nothing, and no image is then unknown.
     """
     if len(logs) < 3:
-        return UnknownRule((), np.zeros(2), np.ones(2), np.inf, 0.0, 1.0)
+        return UnknownRule((), np.zeros(2), np.ones(2), np.inf, 0.0, 1.0, 1)
     # Without end, the distance from the nearest example says nothing.
     centres = np.array([logs.mean(), 0.0])
     spreads = np.array([max(float(logs.std()), 1e-12), np.inf])
-    return UnknownRule((), centres, spreads, sigmas, 0.0, 1.0)
+    return UnknownRule((), centres, spreads, sigmas, 0.0, 1.0, 1)
 
 
 def relative_rule(
@@ -153,4 +157,4 @@ def relative_rule(
     above = count // TAIL
     threshold = float(joined[-above - 1])
     excess = float((joined[-above:] - threshold).mean())
-    return UnknownRule(tuple(relatives), centres, spreads, threshold, excess, above / count)
+    return UnknownRule(tuple(relatives), centres, spreads, threshold, excess, above / count, above)

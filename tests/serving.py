@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,11 +18,14 @@ from conftest import COLOURS, FakeRuntime, draw
 pytest.importorskip("fastapi", reason="the extra service is not installed")
 pytest.importorskip("httpx2", reason="starlette's test client needs httpx2")
 
+import uvicorn
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from gingham.service.access import Access
 from gingham.service.app import create_app
 from gingham.service.limits import DEFAULT_LIMITS, Limits
+from gingham.service.serve import address_of, listen
 from gingham.service.served import ServedCatalogue
 from gingham.service.webhook import Webhook
 
@@ -93,6 +97,25 @@ def client(
             assert time.monotonic() < until
             time.sleep(0.01)
         yield one
+
+
+@contextlib.contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """Serve an application from a thread, on a port of its own; give its address."""
+    with listen("127.0.0.1", 0) as opened:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]})
+        thread.start()
+        try:
+            until = time.monotonic() + 30
+            while not server.started:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            yield address_of(opened)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def check_problem(response: Any, status: int, *words: str) -> dict[str, Any]:

@@ -6,12 +6,15 @@ from .backbones.descriptors import significant_activations as significant_activa
 from .backbones.runtime import load_runtime as load_runtime
 from .backbones.table import BACKBONES as BACKBONES
 from .catalogue import Catalogue as Catalogue
+from .client.remote import RemoteCatalogue as RemoteCatalogue
+from .client.remote import connect as connect
 from .errors import BackboneError as BackboneError
 from .errors import CatalogueBusyError as CatalogueBusyError
 from .errors import CatalogueError as CatalogueError
 from .errors import GinghamError as GinghamError
 from .errors import ImageError as ImageError
 from .errors import InputError as InputError
+from .errors import ServerError as ServerError
 from .evaluation.retrieval import evaluate_retrieval as evaluate_retrieval
 from .images import load_image as load_image
 from .options import ReadOptions as ReadOptions

@@ -49,6 +49,10 @@ class CatalogueBusyError(CatalogueError):
     """Another process holds the catalogue open."""
 
 
+class ServerError(CatalogueError):
+    """A server cannot be reached, refuses whoever asks, or cannot answer now."""
+
+
 _OFTEN = {
     errno.ENOSPC: ("written", "free some space there, then run the command again"),
     errno.EDQUOT: ("written", "free some of your quota there, then run the command again"),

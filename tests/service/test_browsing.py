@@ -46,7 +46,11 @@ def test_the_catalogue_says_what_a_client_needs_first(
     assert found == {
         "name": "shop",
         "images": 18,
+        "files": 18,
+        "bytes": shop.info().bytes,
         "backbone": shop.config.backbone,
+        "fingerprint": shop.config.fingerprint,
+        "layers": {layer.name: layer.channels for layer in shop.config.layers},
         "version": gingham.__version__,
         "looks": list(shop.info().looks),
         "attributes": attributes,

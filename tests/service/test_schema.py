@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,6 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -28,9 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gingham.service.app import create_app
-from gingham.service.serve import address_of, listen
-from gingham.service.served import ServedCatalogue
-from serving import make
+from serving import listening, make
 
 CHECKS = [
     not_a_server_error,
@@ -46,26 +39,6 @@ GENERATED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-@contextlib.contextmanager
-def listening(shop: ServedCatalogue) -> Iterator[str]:
-    """Serve a catalogue from a thread, on a port of its own."""
-    with listen("127.0.0.1", 0) as opened:
-        config = uvicorn.Config(create_app(shop), log_level="warning", lifespan="on")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]})
-        thread.start()
-        try:
-            until = time.monotonic() + 30
-            while not server.started:
-                assert time.monotonic() < until
-                time.sleep(0.01)
-            yield address_of(opened)
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
 
 
 def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]) -> set[int]:
@@ -92,7 +65,7 @@ def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]
 
 
 def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
-    with make(tmp_path, each=3) as shop, listening(shop) as address:
+    with make(tmp_path, each=3) as shop, listening(create_app(shop)) as address:
         known = list(shop.images())
         schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
         statuses: dict[str, set[int]] = {}

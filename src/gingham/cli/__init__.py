@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -26,6 +27,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
 )
 from gingham.cli.console import print_json, say
 from gingham.cli.options import app, evaluate_app, keys_app
+from gingham.client.address import is_address
 from gingham.errors import GinghamError, StorageError
 
 INTERRUPTED = 130
@@ -124,8 +126,9 @@ def _usage(error: typer.TyperException) -> str:
         ]
         return f"{missing.opts[0]} is missing: {' '.join([usage, *needed])}"
     first = context.params.get("catalogue")
-    if first is not None and missing.name in ("image", "images") and not first.is_dir():
-        kind = "an image" if first.suffix else "not a folder"
+    asks = missing.name in ("image", "images") and first is not None and not is_address(first)
+    if asks and not Path(first).is_dir():
+        kind = "an image" if Path(first).suffix else "not a folder"
         return f'no catalogue given: {usage} ("{first}" is {kind})'
     return f"no {missing.metavar} given: {usage}"
 

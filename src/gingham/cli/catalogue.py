@@ -28,8 +28,10 @@ from gingham.cli.options import (
     CatalogueArgument,
     DescriptorsOption,
     DeviceOption,
+    FolderArgument,
     ImagesArgument,
     JsonOption,
+    KeyOption,
     MegapixelsOption,
     ModelOption,
     SkipBadRowsOption,
@@ -40,6 +42,7 @@ from gingham.cli.options import (
     image_paths,
     look_weights,
     open_catalogue,
+    open_folder,
     opened,
     split_names,
     stdin_paths,
@@ -51,7 +54,7 @@ from gingham.results import shown
 
 @app.command()
 def index(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -132,6 +135,7 @@ def predict(
     attribute: AttributeOption = None,
     model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the attributes of images; prints one line per image.
@@ -140,7 +144,10 @@ def predict(
     """
     paths = found_images(images)
     failed = False
-    with open_catalogue(catalogue) as shop, reading("predict", as_json, max_megapixels) as options:
+    with (
+        open_catalogue(catalogue, key) as shop,
+        reading("predict", as_json, max_megapixels) as options,
+    ):
         results = shop.predict(paths, attributes=attribute, model=opened(model), options=options)
         for result in results:
             failed |= result.error is not None
@@ -161,7 +168,7 @@ def predict(
 
 @app.command()
 def tag(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     attributes: Annotated[
         list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="All, if none is given.")
     ] = None,
@@ -173,7 +180,7 @@ def tag(
     Taught attributes use the stored features; a trained model reads the image files again. With
     --model the model is attached first.
     """
-    with open_catalogue(catalogue) as shop, reading("tag", as_json) as options:
+    with open_folder(catalogue) as shop, reading("tag", as_json) as options:
         if model is not None:
             attributes = list(shop.attach(model, attributes=attributes).attributes)
         result = shop.tag(attributes, options=options)
@@ -208,12 +215,13 @@ def search(
         ),
     ] = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the images most similar to the given ones, best first."""
     looks = look_weights(look)
     with (
-        open_catalogue(catalogue) as shop,
+        open_catalogue(catalogue, key) as shop,
         spinner("searching (new images are indexed first)", as_json),
     ):
         hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
@@ -231,7 +239,7 @@ def search(
 
 @app.command()
 def sheet(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     attribute: Annotated[str, typer.Option(help="Attribute to group the images by.")],
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page to write.")],
     where: WhereOption = None,
@@ -239,17 +247,20 @@ def sheet(
     as_json: JsonOption = False,
 ) -> None:
     """Write a page of images grouped by their value of an attribute."""
-    with open_catalogue(catalogue) as shop, spinner("reading images", as_json):
+    with open_folder(catalogue) as shop, spinner("reading images", as_json):
         images = shop.sheet(out, attribute, where=where or [], n=number)
     answer(as_json, {"file": str(out), "images": images}, f"{images} images shown: {out}")
 
 
 @app.command()
 def facets(
-    catalogue: CatalogueArgument, where: WhereOption = None, as_json: JsonOption = False
+    catalogue: CatalogueArgument,
+    where: WhereOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Count images per value, among those that match the filters."""
-    with open_catalogue(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         result = shop.facets(where or [])
     if as_json:
         print_json(result.to_dict())
@@ -262,9 +273,9 @@ def facets(
 
 
 @app.command()
-def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
+def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """Summarise a catalogue: images, attributes, looks, size."""
-    with open_catalogue(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         result = shop.info()
     lines = [
         f"{result.catalogue}: {result.images} images in {result.files} files",
@@ -281,12 +292,12 @@ def info(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
+def verify(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
     """Check every file of the catalogue and report damage, and image files that are missing.
 
     Exit status 2 if there is damage, 1 if the catalogue is sound and image files are missing.
     """
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         problems, missing, images = shop.verify(), shop.missing(), len(shop)
     if as_json:
         print_json({"problems": problems, "missing": missing})
@@ -301,9 +312,9 @@ def verify(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
+def rebuild(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
     """Rebuild attributes and search index from what is stored."""
-    with open_catalogue(catalogue) as shop, spinner("rebuilding", as_json):
+    with open_folder(catalogue) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
     answer(as_json, {"images": images}, f"rebuilt: {images} images")
@@ -311,7 +322,7 @@ def rebuild(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE...", help="Image files or ids, or - for a list on stdin."),
@@ -319,7 +330,7 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove images from the catalogue, without touching their files."""
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         removed = shop.remove(image_paths(images))
         left = len(shop)
     counts = {"removed": removed, "images": left}
@@ -330,10 +341,11 @@ def remove(
 def export(
     catalogue: CatalogueArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE.parquet|FILE.csv")],
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a table of all files with their tags and confidences."""
-    with open_catalogue(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         rows = shop.export(file)
         left_out = sum(map(len, shop.images().values())) - rows
     lines = [f"{rows} rows written to {file}"]
@@ -344,7 +356,7 @@ def export(
 
 @app.command()
 def relocate(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Folder where the files were.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Folder where they are now.")],
     as_json: JsonOption = False,
@@ -353,7 +365,7 @@ def relocate(
 
     Exit status 1 if some of them are in neither folder.
     """
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         result = shop.relocate(old, new)
     lines = [f"{result.moved} files moved, {len(result.missing)} of them missing there"]
     if result.kept:
@@ -366,7 +378,7 @@ def relocate(
 
 @app.command()
 def prune(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be removed.")
     ] = False,
@@ -376,7 +388,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove image files from the catalogue that are missing on disk."""
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         result = shop.prune(dry_run=dry_run, everything=everything)
     would = " would be" if dry_run else ""
     if not as_json and dry_run:

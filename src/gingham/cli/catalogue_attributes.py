@@ -10,21 +10,21 @@ import typer
 from gingham.cli.console import answer, print_bad_rows, print_failures, print_walked, reading
 from gingham.cli.options import (
     AttributeOption,
-    CatalogueArgument,
+    FolderArgument,
     ImageColumnOption,
     JsonOption,
     MegapixelsOption,
     SkipBadRowsOption,
     UnknownWordsOption,
     app,
-    open_catalogue,
+    open_folder,
     unknown_list,
 )
 
 
 @app.command()
 def teach(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
     examples: Annotated[
         Path,
@@ -73,7 +73,7 @@ def teach(
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
-    with open_catalogue(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
+    with open_folder(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
         result = shop.teach(
             attribute,
             examples,
@@ -121,7 +121,7 @@ def teach(
 
 @app.command()
 def forget(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
     as_json: JsonOption = False,
@@ -131,7 +131,7 @@ def forget(
     An attached attribute is detached; the model stays, and if an attribute of the same name is
     taught, that one answers again.
     """
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         shop.forget(attribute, value)
     line = f"forgotten: {attribute}" + (f" = {value}" if value else "")
     answer(as_json, {"attribute": attribute, "value": value}, line)
@@ -139,7 +139,7 @@ def forget(
 
 @app.command()
 def attach(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
     ],
@@ -152,7 +152,7 @@ def attach(
     name; nothing taught is lost. `gingham forget` detaches an attribute, and the taught one
     answers again.
     """
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         result = shop.attach(model, attributes=attribute)
     lines = [
         f"attached {name}: {', '.join(values)}"

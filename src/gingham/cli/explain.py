@@ -9,14 +9,14 @@ import typer
 
 from gingham.cli.console import print_json, reading, say
 from gingham.cli.options import (
-    CatalogueArgument,
+    FolderArgument,
     ImagesArgument,
     JsonOption,
     MegapixelsOption,
     ModelOption,
     app,
     found_images,
-    open_catalogue,
+    open_folder,
     opened,
 )
 from gingham.results import shown
@@ -24,7 +24,7 @@ from gingham.results import shown
 
 @app.command()
 def explain(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     images: ImagesArgument,
     attribute: Annotated[
         list[str] | None, typer.Option(help="Only this attribute; repeat for more.  [default: all]")
@@ -45,7 +45,7 @@ def explain(
 
     paths = found_images(images)
     failed = False
-    with open_catalogue(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
+    with open_folder(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
         results = shop.explain(
             paths,
             attributes=attribute,

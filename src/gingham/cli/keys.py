@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gingham.cli.console import answer, print_json, print_table, say, table
-from gingham.cli.options import CatalogueArgument, JsonOption, keys_app
+from gingham.cli.options import FolderArgument, JsonOption, keys_app
 from gingham.errors import CatalogueError
 from gingham.service.caller import Role
 
@@ -36,7 +36,7 @@ def _keys_of(catalogue: Path) -> KeyFile:
 
 @keys_app.command()
 def add(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     name: NameArgument,
     role: Annotated[
         Role,
@@ -57,7 +57,7 @@ def add(
 
 
 @keys_app.command("list")
-def list_keys(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None:
+def list_keys(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
     """List the keys by name, with role and date; not the keys themselves."""
     keys = _keys_of(catalogue).read()
     if as_json:
@@ -75,7 +75,7 @@ def list_keys(catalogue: CatalogueArgument, as_json: JsonOption = False) -> None
 
 
 @keys_app.command()
-def remove(catalogue: CatalogueArgument, name: NameArgument, as_json: JsonOption = False) -> None:
+def remove(catalogue: FolderArgument, name: NameArgument, as_json: JsonOption = False) -> None:
     """Remove a key: from now on it is refused, by a server that runs, too."""
     removed = _keys_of(catalogue).remove(name)
     answer(as_json, {"name": removed.name, "role": removed.role}, f"removed the key of {name}")

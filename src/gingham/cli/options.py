@@ -11,11 +11,13 @@ import typer
 
 import gingham
 from gingham.cli.console import say
+from gingham.client.address import is_address
 from gingham.errors import InputError
 from gingham.names import UNKNOWN_WORDS
 
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
+    from gingham.client.remote import RemoteCatalogue
     from gingham.training.trained import TrainedModel
 
 app = typer.Typer(
@@ -61,8 +63,30 @@ def of_the_program(
     """Take the options that belong to no command."""
 
 
+def refuse_address(context: typer.Context, folder: Path | None) -> Path | None:
+    """Refuse the address of a served catalogue where its folder is needed."""
+    if folder is not None and is_address(folder):
+        raise InputError(
+            f"{context.command_path} works on a catalogue's folder, not over HTTP: run it where "
+            "the folder is, while it is not served"
+        )
+    return folder
+
+
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.", callback=refuse_address),
+]
 CatalogueArgument = Annotated[
-    Path, typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.")
+    str,
+    typer.Argument(
+        metavar="CATALOGUE",
+        help="Folder of the catalogue, or the address where it is served: http://HOST:PORT.",
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help="Key for a served catalogue.  [default: GINGHAM_KEY of the environment]"),
 ]
 ImagesArgument = Annotated[
     list[str],
@@ -127,8 +151,24 @@ DescriptorsOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-def open_catalogue(folder: Path) -> Catalogue:
-    """Open an existing catalogue."""
+def open_catalogue(place: str, key: str | None = None) -> Catalogue | RemoteCatalogue:
+    """Open an existing catalogue, by its folder or by the address where it is served.
+
+    Parameters
+    ----------
+    key : for a served catalogue.
+    """
+    if is_address(place):
+        from gingham.client.remote import connect
+
+        return connect(place, key=key)
+    if key is not None:
+        raise InputError(f"--key goes with the address of a served catalogue, and {place} is none")
+    return open_folder(Path(place))
+
+
+def open_folder(folder: Path) -> Catalogue:
+    """Open an existing catalogue by its folder."""
     from gingham.catalogue import Catalogue
 
     if folder.is_file():

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import say
-from gingham.cli.options import CatalogueArgument, app
+from gingham.cli.options import FolderArgument, app
 from gingham.errors import InputError, require_extra
 
 
 @app.command()
 def serve(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     host: Annotated[
         str,
         typer.Option(

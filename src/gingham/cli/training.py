@@ -24,7 +24,8 @@ from gingham.cli.options import (
     UnknownWordsOption,
     app,
     evaluate_app,
-    open_catalogue,
+    open_folder,
+    refuse_address,
     unknown_list,
 )
 from gingham.names import one_line
@@ -107,7 +108,11 @@ def model(
     ] = None,
     catalogue: Annotated[
         Path | None,
-        typer.Option(metavar="CATALOGUE", help="Compare with the attributes of this catalogue."),
+        typer.Option(
+            metavar="CATALOGUE",
+            help="Compare with the attributes of this catalogue.",
+            callback=refuse_address,
+        ),
     ] = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
@@ -122,7 +127,7 @@ def model(
     from gingham.training.trained import TrainedModel
 
     with ExitStack() as stack:
-        shop = stack.enter_context(open_catalogue(catalogue)) if catalogue else None
+        shop = stack.enter_context(open_folder(catalogue)) if catalogue else None
         options = stack.enter_context(reading("evaluate", as_json, max_megapixels))
         result = evaluate_model(
             TrainedModel.load(folder),

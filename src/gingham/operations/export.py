@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,49 @@ from gingham.store.locations import Locations, is_missing
 _ROWS = 10_000
 
 
+@dataclass(frozen=True)
+class ExportedFile:
+    """A row of the table: a file, the id of its image, and attribute -> (values, confidence).
+
+    An image that is tagged and has no value is unknown.
+    """
+
+    image: str
+    id: str
+    tags: Mapping[str, tuple[Sequence[str], float]]
+
+
 def export_table(file: Path, locations: Locations, attributes: Attributes) -> int:
     """Write image, id, and value and confidence of each attribute; see `Catalogue.export`."""
+    tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
+        name: {i: (values, c) for i, values, c in attributes.predictions(name)}
+        for name in attributes.answering()
+    }
+    copies = {i: names for i, names in locations.image_files() if len(names) > 1}
+    dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}
+    # A missing file says nothing that another file of the image does not.
+    rows = (
+        ExportedFile(name, i.hex(), {a: some[i] for a, some in tags.items() if i in some})
+        for name, i in locations.file_ids()
+        if i not in dead or name not in dead[i] or len(dead[i]) == len(copies[i])
+    )
+    return write_export(file, {name: attributes.kind(name) for name in tags}, rows)
+
+
+def write_export(file: Path, kinds: Mapping[str, str], files: Iterable[ExportedFile]) -> int:
+    """Write a table of files; return the number of rows.
+
+    Parameters
+    ----------
+    file : `.parquet` or `.csv`.
+    kinds : attribute -> its kind.
+    files : taken once.
+
+    Raises
+    ------
+    InputError
+        See `Catalogue.export`.
+    """
     if file.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(
             f"export to {file}: expected a name that ends in .parquet or .csv", path=file
@@ -31,42 +73,29 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
         raise InputError(
             f"export to {file}: there is no folder {file.parent}: make it first", path=file.parent
         )
-    tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
-        name: {i: (values, c) for i, values, c in attributes.predictions(name)}
-        for name in attributes.answering()
-    }
     columns: dict[str, pa.DataType] = dict.fromkeys(FILE_COLUMNS, pa.string())
-    for name in tags:
-        multi = attributes.kind(name) == "multi"
+    for name, kind in kinds.items():
         value, confidence = tag_columns(name)
         if hidden := {value, confidence} & columns.keys():
             raise InputError(
                 f"export to {file}: attribute {name!r} needs a column {min(hidden)!r}, which is "
                 "there already; teach it under another name, and forget this one"
             )
-        columns[value] = pa.list_(pa.string()) if multi else pa.string()
+        columns[value] = pa.list_(pa.string()) if kind == "multi" else pa.string()
         columns[confidence] = pa.float32()
-
-    copies = {i: names for i, names in locations.image_files() if len(names) > 1}
-    dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}
-    # A missing file says nothing that another file of the image does not.
-    files = [
-        (name, i)
-        for name, i in locations.file_ids()
-        if i not in dead or name not in dead[i] or len(dead[i]) == len(copies[i])
-    ]
+    written = 0
 
     def rows() -> Iterator[dict[str, Any]]:
-        for image, image_id in files:
+        nonlocal written
+        for one in files:
             # A name that is not UTF-8 cannot stand in a table of text as it is.
-            name = image.encode(errors="surrogateescape").decode(errors="backslashreplace")
-            row: dict[str, Any] = {"image": name, "id": image_id.hex()}
-            for attribute, answers in tags.items():
-                if image_id in answers:
-                    values, confidence = answers[image_id]
-                    multi = attributes.kind(attribute) == "multi"
-                    said = (values or [UNKNOWN]) if multi else (values or [UNKNOWN])[0]
-                    row |= dict(zip(tag_columns(attribute), (said, confidence), strict=True))
+            name = one.image.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            row: dict[str, Any] = {"image": name, "id": one.id}
+            for attribute, (values, confidence) in one.tags.items():
+                multi = kinds[attribute] == "multi"
+                said = (list(values) or [UNKNOWN]) if multi else (*values, UNKNOWN)[0]
+                row |= dict(zip(tag_columns(attribute), (said, confidence), strict=True))
+            written += 1
             yield row
 
     def write(path: Path) -> None:
@@ -90,4 +119,4 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
             parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
 
     replace_file(file, write)
-    return len(files)
+    return written

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
@@ -15,8 +16,20 @@ DERIVED = ("attributes", "index")
 """Folders of a catalogue besides its truth."""
 
 
-def info(folder: Path, truth: Truth, attributes: Attributes, looks: Sequence[str]) -> Info:
-    """Summarise a catalogue; see `Catalogue.info`."""
+def info(
+    folder: Path,
+    truth: Truth,
+    attributes: Attributes,
+    looks: Sequence[str],
+    tagged: Callable[[str], int] | None = None,
+) -> Info:
+    """Summarise a catalogue; see `Catalogue.info`.
+
+    Parameters
+    ----------
+    tagged : gives the number of images that an attribute has tagged; None: they are counted.
+    """
+    tagged = tagged or partial(_tagged, truth, attributes)
     return Info(
         catalogue=str(folder),
         images=len(truth.locations.images),
@@ -26,8 +39,7 @@ def info(folder: Path, truth: Truth, attributes: Attributes, looks: Sequence[str
         layers={layer.name: layer.channels for layer in truth.config.layers},
         looks=tuple(looks),
         attributes={
-            name: attribute_info(name, attributes, _tagged(name, truth, attributes))
-            for name in attributes.answering()
+            name: attribute_info(name, attributes, tagged(name)) for name in attributes.answering()
         },
         bytes=truth.size + sum(bytes_below(folder / derived) for derived in DERIVED),
     )
@@ -56,6 +68,6 @@ def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeI
     )
 
 
-def _tagged(name: str, truth: Truth, attributes: Attributes) -> int:
+def _tagged(truth: Truth, attributes: Attributes, name: str) -> int:
     live = truth.locations.images
     return sum(image_id in live for image_id, _, _ in attributes.predictions(name))

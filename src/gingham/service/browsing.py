@@ -31,7 +31,11 @@ class CatalogueAnswer(BaseModel):
     model_config = example(
         name="shop",
         images=30,
+        files=31,
+        bytes=4_200_000,
         backbone="efficientnet_lite0",
+        fingerprint="0f8fad5bd9cb469f",
+        layers={"stem": 32, "stage5": 112},
         version="0.1.0",
         looks=["colour", "texture", "semantic", "attribute:category"],
         attributes={
@@ -51,7 +55,11 @@ class CatalogueAnswer(BaseModel):
 
     name: str = Field(description="The name of its folder.")
     images: int
+    files: int = Field(description="Their files: an image may have several.")
+    bytes: int = Field(description="Of the catalogue's own files on disk.")
     backbone: str
+    fingerprint: str = Field(description="Names everything that decides a feature's value.")
+    layers: dict[str, int] = Field(description="Hidden layer: its number of channels.")
     version: str = Field(description="Of gingham.")
     looks: list[str] = Field(
         description="The built-in ones first, then `attribute:NAME` of each attribute taught."
@@ -84,14 +92,18 @@ async def catalogue(request: Request) -> Response:
 
     def read(task: Task) -> dict[str, Any]:
         shop, caller = service.catalogue, CALLER.get()
-        infos = shop.attribute_infos()
+        info = shop.info()
         return {
             "name": shop.folder.resolve().name,
-            "images": len(shop),
-            "backbone": shop.config.backbone,
+            "images": info.images,
+            "files": info.files,
+            "bytes": info.bytes,
+            "backbone": info.backbone,
+            "fingerprint": info.fingerprint,
+            "layers": info.layers,
             "version": gingham.__version__,
-            "looks": list(shop.looks),
-            "attributes": {name: attribute_of(one) for name, one in infos.items()},
+            "looks": list(info.looks),
+            "attributes": {name: attribute_of(one) for name, one in info.attributes.items()},
             "read_only": service.read_only,
             "role": caller.role,
             "caller": caller.name,

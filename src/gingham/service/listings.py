@@ -30,13 +30,14 @@ class Listed(Result):
 
     Attributes
     ----------
-    id, image : the id, and the file.
+    id, image, copies : the id, the file, and other files with the same bytes.
     attributes : attribute -> value, list of values, or `unknown`, of those that are tagged.
     confidence : attribute -> that its value is right, 0 to 1.
     """
 
     id: str
     image: str
+    copies: tuple[str, ...]
     attributes: dict[str, str | list[str]]
     confidence: dict[str, float]
 

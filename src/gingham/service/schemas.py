@@ -229,6 +229,7 @@ class Listed(BaseModel):
 
     id: Id
     image: str = Field(description="Its file, as the catalogue knows it.")
+    copies: list[str] = Field(description="Other files with the same bytes.")
     attributes: dict[str, str | list[str]] = Field(
         description="Attribute: value, list of values, or `unknown`; of those that are tagged."
     )
@@ -238,6 +239,7 @@ class Listed(BaseModel):
 _LISTED = {
     "id": ID,
     "image": "/photos/0001.jpg",
+    "copies": [],
     "attributes": {"category": "dress"},
     "confidence": {"category": 0.94},
 }

@@ -19,7 +19,7 @@ from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
 from gingham.operations.correct import Corrections
 from gingham.operations.history import recording
-from gingham.operations.info import attribute_info
+from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
@@ -27,7 +27,7 @@ from gingham.operations.upload import upload
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.parts import Part
 from gingham.report.kit import small_jpeg
-from gingham.results import AttributeInfo, Hit, TeachResult, UploadResult
+from gingham.results import AttributeInfo, Hit, Info, TeachResult, UploadResult
 from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Listed, Listings, image_ids
@@ -296,10 +296,11 @@ class ServedCatalogue(Catalogue):
         with self._searching:
             return {name: (known.stamp(name), known.tagged(name)) for name in known.answering()}
 
-    @property
-    def looks(self) -> tuple[str, ...]:
-        """All looks: the built-in ones, the descriptors, those of taught attributes."""
-        return self._searcher.looks
+    def info(self) -> Info:
+        """Say what the catalogue holds; the tags are counted once."""
+        with self._searching:
+            looks, count = self._searcher.looks, self._listings.tagged
+            return info(self.folder, self._truth, self._attributes, looks, count)
 
     def browse(
         self, where: Sequence[str], unsure_of: str | None, offset: int, n: int
@@ -330,7 +331,7 @@ class ServedCatalogue(Catalogue):
             images = self._truth.locations.images
             there = [image_id for image_id in ids if image_id in images]
             return [
-                Listed(image_id.hex(), images[image_id][0], *tags)
+                Listed(image_id.hex(), images[image_id][0], tuple(images[image_id][1:]), *tags)
                 for image_id, tags in zip(there, self._tags.of(there), strict=True)
             ]
 

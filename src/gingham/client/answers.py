@@ -1,0 +1,66 @@
+"""Answers of a server, made into the results that a `Catalogue` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gingham.results import (
+    AttributeInfo,
+    Evidence,
+    Facets,
+    Hit,
+    ImagePredictions,
+    Prediction,
+)
+
+Answer = Mapping[str, Any]
+
+
+def hit_of(said: Answer) -> Hit:
+    """Make a result of a search."""
+    return Hit(
+        image=said["image"],
+        id=said["id"],
+        score=said["score"],
+        looks=said["looks"],
+        attributes=said["attributes"],
+        copies=tuple(said["copies"]),
+    )
+
+
+def prediction_of(said: Answer) -> Prediction:
+    """Make what an attribute predicts."""
+    return Prediction(
+        value=said["value"],
+        confidence=said["confidence"],
+        values=said["values"],
+        evidence=tuple(
+            Evidence(one["image"], one["value"], one["distance"]) for one in said["evidence"]
+        ),
+    )
+
+
+def predictions_of(name: str, said: Answer) -> ImagePredictions:
+    """Make all predictions of an image, by the name that its caller gave it."""
+    found = said.get("predictions", {})
+    return ImagePredictions(
+        name, {attribute: prediction_of(one) for attribute, one in found.items()}, said.get("error")
+    )
+
+
+def facets_of(said: Answer) -> Facets:
+    """Make the numbers of images per value."""
+    return Facets(said["images"], said["attributes"])
+
+
+def attribute_of(said: Answer) -> AttributeInfo:
+    """Make the description of an attribute."""
+    return AttributeInfo(
+        kind=said["kind"],
+        values=tuple(said["values"]),
+        examples=said["examples"],
+        layers=tuple(said["layers"]),
+        tagged=said["tagged"],
+        model=said["model"],
+    )

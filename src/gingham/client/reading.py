@@ -1,0 +1,277 @@
+"""What a served catalogue is asked that changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from gingham.attributes.attribute import Model
+from gingham.client import answers
+from gingham.client.connection import Body, Connection, Part, Query
+from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batches, read_given
+from gingham.errors import ImageError, InputError
+from gingham.images import ImageSource
+from gingham.operations.export import ExportedFile, write_export
+from gingham.options import DEFAULTS, ReadOptions
+from gingham.results import Facets, Hit, ImagePredictions, Info
+
+T = TypeVar("T")
+
+PAGE = 500
+"""Images that the server lists at once."""
+_MOST_HITS = 1000
+"""Hits that the server gives at once."""
+
+
+class RemoteReading:
+    """The methods of `RemoteCatalogue` that change nothing.
+
+    Parameters
+    ----------
+    connection : to the server; it is closed with this.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._server = connection
+        self._ask = connection.ask
+
+    @property
+    def url(self) -> str:
+        """Where the catalogue is served."""
+        return self._server.url
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return int(self._described()["images"])
+
+    def _described(self) -> dict[str, Any]:
+        found = self._ask("GET", "/v1/catalogue")
+        if not isinstance(found, dict) or "fingerprint" not in found:
+            raise self._server.stranger("what this version does not know")
+        return found
+
+    def info(self) -> Info:
+        """Say what the catalogue holds; of an attached model only the folder's name is known."""
+        said = self._described()
+        return Info(
+            catalogue=self.url,
+            images=said["images"],
+            files=said["files"],
+            backbone=said["backbone"],
+            fingerprint=said["fingerprint"],
+            layers=said["layers"],
+            looks=tuple(said["looks"]),
+            attributes={
+                name: answers.attribute_of(one) for name, one in said["attributes"].items()
+            },
+            bytes=said["bytes"],
+        )
+
+    def images(self) -> dict[str, tuple[str, ...]]:
+        """Return the id of every image (64 hexadecimal digits) and its files on the server."""
+        return {one["id"]: (one["image"], *one["copies"]) for one in self._listed()}
+
+    def _listed(self, where: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """List images in the order they were added; others may be added meanwhile."""
+        seen = set()
+        for offset in itertools.count(0, PAGE):
+            query = [*_repeated("where", where), ("offset", str(offset)), ("n", str(PAGE))]
+            page = self._ask("GET", "/v1/images", query)
+            for one in page["images"]:
+                if one["id"] not in seen:
+                    seen.add(one["id"])
+                    yield one
+            if offset + PAGE >= page["total"]:
+                return
+
+    def _find(self, image: str) -> dict[str, Any] | None:
+        """Describe an image by its id; None if it is not in the catalogue."""
+        try:
+            found: dict[str, Any] = self._ask("GET", f"/v1/images/{image}")
+        except InputError:
+            return None
+        return found
+
+    def facets(self, where: Sequence[str] = ()) -> Facets:
+        """Count images per value; see `Catalogue.facets`."""
+        return answers.facets_of(self._ask("GET", "/v1/facets", _repeated("where", where)))
+
+    def search(
+        self,
+        images: ImageSource | Sequence[ImageSource],
+        *,
+        looks: Mapping[str, float] | None = None,
+        where: Sequence[str] = (),
+        unlike: Sequence[ImageSource] = (),
+        n: int = 10,
+        min_score: float | None = None,
+        options: ReadOptions = DEFAULTS,
+    ) -> list[Hit]:
+        """Find the images most similar to the given ones; see `Catalogue.search`.
+
+        Images that lie here are uploaded; 16 can be given at once.
+        """
+        if n < 1:
+            raise InputError(f"n must be at least 1, got {n}")
+        given: Sequence[ImageSource] = (
+            images
+            if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
+            else [images]
+        )
+        like, others = ([_read(one, options) for one in side] for side in (given, unlike))
+        said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
+        said |= {} if looks is None else {"looks": dict(looks)}
+        said |= {} if min_score is None else {"min_score": min_score}
+        form = [*form_of("image", like), *form_of("unlike", others, ids="unlike")]
+        try:
+            page = self._ask("POST", "/v1/search", body=_body(form, said))
+            found = [answers.hit_of(one) for one in page["hits"]]
+            while len(found) < n and page["cursor"] is not None:
+                page = self._ask("POST", "/v1/search", body=Body({"cursor": page["cursor"]}))
+                found += [answers.hit_of(one) for one in page["hits"]]
+        except ImageError as error:
+            raise ImageError(_renamed(str(error), [*like, *others])) from None
+        return found[:n]
+
+    def predict(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        attributes: Sequence[str] | None = None,
+        model: Model | None = None,
+        options: ReadOptions = DEFAULTS,
+    ) -> Iterator[ImagePredictions]:
+        """Predict the attributes of images; see `Catalogue.predict`.
+
+        Images that lie here are uploaded, a few at a time; the catalogue does not keep them.
+        """
+        self._refuse_model(model)
+        return _begun(self._predict(list(images), attributes, options))
+
+    def _predict(
+        self, images: Sequence[ImageSource], attributes: Sequence[str] | None, options: ReadOptions
+    ) -> Iterator[ImagePredictions]:
+        done = 0
+        for batch in read_batches(images, options):
+            usable = [one for one in batch if isinstance(one, GivenImage)]
+            found = iter(self._predict_some(usable, attributes) if usable else ())
+            for one in batch:
+                if isinstance(one, Unread):
+                    yield ImagePredictions(one.name, error=one.reason)
+                else:
+                    yield next(found)
+                done += 1
+                options.progress("predict", done, len(images))
+
+    def _predict_some(
+        self, images: Sequence[GivenImage], attributes: Sequence[str] | None
+    ) -> list[ImagePredictions]:
+        said = {} if attributes is None else {"attributes": list(attributes)}
+        body = _body(form_of("image", images), said)
+        try:
+            results = self._ask("POST", "/v1/predict", body=body)["results"]
+        except (ImageError, InputError) as error:
+            if len(images) > 1:  # one of them, or all: each fails by itself
+                return [one for image in images for one in self._predict_some([image], attributes)]
+            (image,) = images
+            if isinstance(error, ImageError):
+                return [ImagePredictions(image.name, error=_renamed(str(error), images))]
+            if image.data is None and self._find(image.id) is None:
+                return [ImagePredictions(image.name, error="no image of the catalogue has this id")]
+            raise
+        # The server answers for those named first.
+        order = [one for one in images if one.data is None]
+        order += [one for one in images if one.data is not None]
+        made = {
+            id(one): answers.predictions_of(one.name, said)
+            for one, said in zip(order, results, strict=True)
+        }
+        return [made[id(one)] for one in images]
+
+    def export(self, file: str | os.PathLike[str]) -> int:
+        """Write a table of all files to a file here; see `Catalogue.export`.
+
+        Whether the files are there is not known: those that are missing are not left out.
+        """
+        kinds = {name: one.kind for name, one in self.info().attributes.items()}
+        files = (
+            ExportedFile(name, one["id"], _tags(one, kinds))
+            for one in self._listed()
+            for name in (one["image"], *one["copies"])
+        )
+        return write_export(Path(file), kinds, files)
+
+    def _refuse_model(self, model: Model | None) -> None:
+        if model is not None:
+            raise InputError(
+                f"{self.url} answers with the attributes of its catalogue: use a model where the "
+                "catalogue's folder is"
+            )
+
+
+def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, tuple[list[str], float]]:
+    return {
+        name: (value if isinstance(value, list) else [value], one["confidence"][name])
+        for name, value in one["attributes"].items()
+        if name in kinds
+    }
+
+
+def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Body:
+    """Write images and what is said of them as a form or, where nothing is uploaded, as JSON."""
+    if any(not isinstance(value, str) for _, value in form):
+        fields: list[Part] = []
+        for name, value in said.items():
+            if isinstance(value, list):
+                fields += [(name, str(one)) for one in value]
+            else:
+                fields.append((name, json.dumps(value)))
+        return Body(form=[*form, *fields])
+    named: dict[str, Any] = {}
+    for name, value in form:
+        named.setdefault(name, []).append(value)
+    return Body({**named, **said})
+
+
+def _read(image: ImageSource, options: ReadOptions) -> GivenImage:
+    try:
+        return read_given(image, options)
+    except ImageError as error:
+        raise ImageError(f"{name_of(image)}: {error}") from None
+
+
+def _renamed(message: str, images: Sequence[GivenImage]) -> str:
+    """Name uploads in a server's message as the caller does."""
+    for one in images:
+        if one.data is not None and one.name != one.id:
+            message = message.replace(f"image {one.id}: ", f"{one.name}: ")
+    return message
+
+
+def _repeated(name: str, values: Sequence[str]) -> Query:
+    return [(name, value) for value in values]
+
+
+def _begun(results: Iterator[T]) -> Iterator[T]:
+    """Ask for the first result now, so that what is wrong with the call is raised by it."""
+    first = list(itertools.islice(results, 1))
+    return itertools.chain(first, results)

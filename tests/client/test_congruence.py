@@ -1,0 +1,206 @@
+"""The same calls on a catalogue here and on a served one come to the same."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra service is not installed")
+
+import gingham
+from conftest import draw
+from gingham import Catalogue, InputError, RemoteCatalogue
+from gingham.service.app import create_app
+from gingham.service.served import ServedCatalogue
+from serving import MappingRuntime, listening, make
+
+Shop = Catalogue | RemoteCatalogue
+Both = tuple[Catalogue, RemoteCatalogue]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("congruence")
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> Iterator[Both]:
+    """A catalogue of which one picture has two files, here and served."""
+    with make(folder) as made:
+        copy = folder / "photos" / "später ü.jpg"
+        shutil.copy(folder / "photos" / "red0.jpg", copy)
+        made.index([copy])
+    shutil.copytree(folder / "shop", folder / "served" / "shop")
+    runtime = MappingRuntime()
+    with (
+        Catalogue.open(folder / "shop", runtime=runtime) as here,
+        ServedCatalogue.open(folder / "served" / "shop", runtime=runtime) as shop,
+        listening(create_app(shop)) as address,
+        gingham.connect(address) as there,
+    ):
+        yield here, there
+
+
+def same(both: Both, call: Callable[[Any], Any]) -> Any:
+    """Make a call on both; what comes of it, or is raised, must be the same."""
+    found = []
+    for shop in both:
+        try:
+            found.append(call(shop))
+        except gingham.GinghamError as error:
+            found.append((type(error), str(error)))
+    assert found[0] == found[1]
+    return found[0]
+
+
+def ids(shop: Shop) -> list[str]:
+    return sorted(shop.images())
+
+
+def test_what_there_is(both: Both) -> None:
+    same(both, len)
+    images = same(both, lambda shop: shop.images())
+    assert max(map(len, images.values())) == 2
+    here, there = (shop.info() for shop in both)
+    assert replace(here, catalogue="", bytes=0) == replace(there, catalogue="", bytes=0)
+    assert here.attributes["colour"].tagged == 18
+    assert there.bytes > 1000
+    assert there.catalogue == both[1].url
+
+
+def test_facets(both: Both) -> None:
+    assert same(both, lambda shop: shop.facets()).images == 18
+    assert same(both, lambda shop: shop.facets(["colour=red", "colour=blue"])).images == 12
+    assert same(both, lambda shop: shop.facets(["colour!=red"])).images == 12
+    said = same(both, lambda shop: shop.facets(["color=red"]))
+    assert said[0] is InputError
+
+
+def test_search_by_files_bytes_open_files_and_ids(both: Both, folder: Path, tmp_path: Path) -> None:
+    fresh = draw(tmp_path / "neu ä|1.jpg", "red", 77)
+    known = folder / "photos" / "blue1.jpg"
+    some = ids(both[0])[0]
+    for given in (fresh, known, fresh.read_bytes(), some, [fresh, some]):
+        hits = same(both, lambda shop, given=given: shop.search(given, n=7))
+        assert len(hits) == 7
+    with fresh.open("rb") as file:
+        again = both[1].search(file, n=7)
+    assert again == both[0].search(fresh, n=7)
+    assert any(hit.copies for hit in both[1].search(fresh, n=18))
+
+
+def test_search_with_everything(both: Both, tmp_path: Path) -> None:
+    fresh, other = (draw(tmp_path / f"{n}.jpg", "green", 70 + n) for n in range(2))
+    hits = same(
+        both,
+        lambda shop: shop.search(
+            fresh,
+            looks={"colour": 1, "attribute:colour": 0.5},
+            where=["colour!=red"],
+            unlike=[other],
+            n=1500,
+            min_score=-5.0,
+        ),
+    )
+    assert len(hits) == 12
+    some = ids(both[0])[:2]
+    same(both, lambda shop: shop.search(some[0], unlike=[some[1]], looks={"texture": 1}))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda shop: shop.search("missing.jpg"),
+        lambda shop: shop.search([]),
+        lambda shop: shop.search(b"no image"),
+        lambda shop: shop.search(ids(shop)[0], looks={"color": 1}),
+        lambda shop: shop.search(ids(shop)[0], where=["colour=pink"]),
+        lambda shop: shop.search(ids(shop)[0], where=["colour"]),
+        lambda shop: list(shop.predict(["missing.jpg", ids(shop)[0]])),
+        lambda shop: list(shop.predict([b"no image"])),
+        lambda shop: shop.export("tags.txt"),
+        lambda shop: shop.export("no/such/folder/tags.csv"),
+    ],
+)
+def test_what_is_wrong(both: Both, call: Callable[[Any], Any]) -> None:
+    same(both, call)
+
+
+def test_a_damaged_picture_is_named_as_it_was_given(both: Both, tmp_path: Path) -> None:
+    path = draw(tmp_path / "halb.jpg", "red", 1)
+    path.write_bytes(path.read_bytes()[:500])
+    said = same(both, lambda shop: shop.search(path))
+    assert str(path) in said[1]
+    (found,) = same(both, lambda shop: list(shop.predict([path])))
+    assert found.image == str(path)
+    assert found.error
+
+
+def test_options_limit_pixels(both: Both, tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.jpg", "red", 1)
+    options = gingham.ReadOptions(max_pixels=100)
+    said = same(both, lambda shop: shop.search(path, options=options))
+    assert "24" in said[1]
+
+
+def test_predict_keeps_the_order_of_more_images_than_one_request_takes(
+    both: Both, tmp_path: Path
+) -> None:
+    fresh = [draw(tmp_path / f"{n}.jpg", ("red", "green")[n % 2], 50 + n) for n in range(20)]
+    known = ids(both[0])
+    given = [one for pair in zip(fresh, known, strict=False) for one in pair]
+    given.insert(3, tmp_path / "missing.jpg")
+    steps: list[tuple[str, int, int]] = []
+    options = gingham.ReadOptions(progress=lambda *step: steps.append(step))
+    found = list(both[1].predict(given, options=options))
+    assert steps[-1] == ("predict", len(given), len(given))
+    here = list(both[0].predict(given))
+    for mine, theirs in zip(here, found, strict=True):
+        assert (mine.image, mine.error) == (theirs.image, theirs.error)
+        assert mine.predictions.keys() == theirs.predictions.keys()
+        for name, one in mine.predictions.items():
+            other = theirs.predictions[name]
+            assert (one.value, one.values) == (other.value, other.values)
+            # Examples that are not in the catalogue are named without their folders.
+            assert [Path(e.image).name for e in one.evidence] == [
+                Path(e.image).name for e in other.evidence
+            ]
+
+
+def test_predict_refuses_at_once(both: Both, tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.jpg", "red", 1)
+    for shop in both:
+        with pytest.raises(InputError, match="texture"):
+            shop.predict([path], attributes=["texture"])
+    (unknown,) = both[1].predict(["0" * 64])
+    assert unknown.error is not None
+    assert "id" in unknown.error
+    with pytest.raises(InputError, match="folder"):
+        both[1].predict([path], model=both[0].taught)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_export(both: Both, tmp_path: Path, suffix: str) -> None:
+    tables = []
+    for shop in both:
+        file = tmp_path / f"tags.{suffix}"
+        assert shop.export(file) == 19
+        tables.append(file.read_bytes())
+    if suffix == "parquet":
+        import pyarrow.parquet as pq
+
+        rows = [pq.read_table(tmp_path / "tags.parquet").num_rows]
+        assert rows == [19]
+        return
+    here, there = (
+        sorted(csv.DictReader(table.decode().splitlines()), key=lambda row: row["image"])
+        for table in tables
+    )
+    assert here == there
+    assert here[0].keys() == {"image", "id", "colour", "colour_confidence"}

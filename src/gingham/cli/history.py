@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import answer
-from gingham.cli.options import CatalogueArgument, JsonOption, app, open_catalogue
+from gingham.cli.options import FolderArgument, JsonOption, app, open_folder
 from gingham.results import RecordedChange
 
 
 @app.command()
 def history(
-    catalogue: CatalogueArgument,
+    catalogue: FolderArgument,
     n: Annotated[int, typer.Option("-n", min=1, help="How many changes to show.")] = 20,
     undo: Annotated[
         int | None, typer.Option(metavar="NUMBER", min=1, help="Undo this change.")
@@ -24,7 +24,7 @@ def history(
 
     After an undo, run `gingham tag` to apply the attribute again.
     """
-    with open_catalogue(catalogue) as shop:
+    with open_folder(catalogue) as shop:
         if undo is not None:
             done = shop.undo(undo)
             answer(as_json, done.to_dict(), _line(done))

@@ -137,6 +137,8 @@ class RemoteReading:
             if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
             else [images]
         )
+        if not given:
+            raise InputError("search needs at least one image")
         like, others = ([_read(one, options) for one in side] for side in (given, unlike))
         said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
         said |= {} if looks is None else {"looks": dict(looks)}
@@ -262,7 +264,7 @@ def _read(image: ImageSource, options: ReadOptions) -> GivenImage:
 def _renamed(message: str, images: Sequence[GivenImage]) -> str:
     """Name uploads in a server's message as the caller does."""
     for one in images:
-        if one.data is not None and one.name != one.id:
+        if one.data is not None:
             message = message.replace(f"image {one.id}: ", f"{one.name}: ")
     return message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,14 +47,20 @@ from gingham.cli.options import (
     split_names,
     stdin_paths,
 )
+from gingham.client.address import is_address
 from gingham.errors import InputError
 from gingham.names import one_line
 from gingham.results import shown
 
+if TYPE_CHECKING:
+    from gingham.catalogue import Catalogue
+    from gingham.client.remote import RemoteCatalogue
+    from gingham.sources import Walk
+
 
 @app.command()
 def index(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -69,6 +75,7 @@ def index(
     descriptors: DescriptorsOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add images to a catalogue, creating it if needed.
@@ -81,21 +88,29 @@ def index(
     from gingham.store.files import LocalFiles
     from gingham.store.header import is_catalogue
 
-    walk = None
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
     if kept == []:
         raise InputError("--descriptors is empty: give some of fc, conv and rgb, or leave it out")
+    walk: Walk | None = None
     started = time.perf_counter()
     with reading("index", as_json, max_megapixels) as options:
-        if is_catalogue(LocalFiles(catalogue)):
+        shop: Catalogue | RemoteCatalogue
+        if is_address(catalogue):
+            if backbone or weights or kept or device != "auto":
+                raise InputError(
+                    "--backbone, --weights, --device and --descriptors are the server's choice: "
+                    "leave them out"
+                )
+            shop = open_catalogue(catalogue, key)
+        elif is_catalogue(LocalFiles(Path(catalogue))):
             shop = Catalogue.open(
                 catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
-            walk = find_images(folders, exclude=catalogue, skip_bad_rows=skip_bad_rows)
+            walk = find_images(folders, exclude=Path(catalogue), skip_bad_rows=skip_bad_rows)
             shop = Catalogue.create(
                 catalogue,
                 backbone=backbone or DEFAULT_BACKBONE,
@@ -168,11 +183,12 @@ def predict(
 
 @app.command()
 def tag(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     attributes: Annotated[
         list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="All, if none is given.")
     ] = None,
     model: ModelOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict attributes for every image of the catalogue.
@@ -180,7 +196,7 @@ def tag(
     Taught attributes use the stored features; a trained model reads the image files again. With
     --model the model is attached first.
     """
-    with open_folder(catalogue) as shop, reading("tag", as_json) as options:
+    with open_catalogue(catalogue, key) as shop, reading("tag", as_json) as options:
         if model is not None:
             attributes = list(shop.attach(model, attributes=attributes).attributes)
         result = shop.tag(attributes, options=options)
@@ -322,15 +338,16 @@ def rebuild(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE...", help="Image files or ids, or - for a list on stdin."),
     ],
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove images from the catalogue, without touching their files."""
-    with open_folder(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         removed = shop.remove(image_paths(images))
         left = len(shop)
     counts = {"removed": removed, "images": left}

@@ -10,13 +10,16 @@ import typer
 from gingham.cli.console import answer, print_bad_rows, print_failures, print_walked, reading
 from gingham.cli.options import (
     AttributeOption,
+    CatalogueArgument,
     FolderArgument,
     ImageColumnOption,
     JsonOption,
+    KeyOption,
     MegapixelsOption,
     SkipBadRowsOption,
     UnknownWordsOption,
     app,
+    open_catalogue,
     open_folder,
     unknown_list,
 )
@@ -24,7 +27,7 @@ from gingham.cli.options import (
 
 @app.command()
 def teach(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
     examples: Annotated[
         Path,
@@ -70,10 +73,14 @@ def teach(
             "taught before.",
         ),
     ] = False,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
-    with open_folder(catalogue) as shop, reading("teach", as_json, max_megapixels) as options:
+    with (
+        open_catalogue(catalogue, key) as shop,
+        reading("teach", as_json, max_megapixels) as options,
+    ):
         result = shop.teach(
             attribute,
             examples,
@@ -121,9 +128,10 @@ def teach(
 
 @app.command()
 def forget(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Delete an attribute or a value, with its examples and tags.
@@ -131,7 +139,7 @@ def forget(
     An attached attribute is detached; the model stays, and if an attribute of the same name is
     taught, that one answers again.
     """
-    with open_folder(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         shop.forget(attribute, value)
     line = f"forgotten: {attribute}" + (f" = {value}" if value else "")
     answer(as_json, {"attribute": attribute, "value": value}, line)

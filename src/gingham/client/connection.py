@@ -49,7 +49,7 @@ Part = tuple[str, str | tuple[str, bytes, str]]
 
 
 @dataclass(frozen=True)
-class Body:
+class Payload:
     """What a request sends: JSON or, if there are files, a form."""
 
     json: Any = None
@@ -96,7 +96,7 @@ class Connection:
         method: str,
         route: str,
         query: Query = (),
-        body: Body | None = None,
+        body: Payload | None = None,
         *,
         changes: bool = False,
         repeatable: bool = True,
@@ -127,7 +127,7 @@ class Connection:
         method: str,
         route: str,
         query: Query = (),
-        body: Body | None = None,
+        body: Payload | None = None,
         *,
         changes: bool = False,
         repeatable: bool = True,

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from gingham.attributes.attribute import Model
 from gingham.client import answers
-from gingham.client.connection import Body, Connection, Part, Query
+from gingham.client.connection import Connection, Part, Payload, Query
 from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batches, read_given
 from gingham.errors import ImageError, InputError
 from gingham.images import ImageSource
@@ -148,7 +148,7 @@ class RemoteReading:
             page = self._ask("POST", "/v1/search", body=_body(form, said))
             found = [answers.hit_of(one) for one in page["hits"]]
             while len(found) < n and page["cursor"] is not None:
-                page = self._ask("POST", "/v1/search", body=Body({"cursor": page["cursor"]}))
+                page = self._ask("POST", "/v1/search", body=Payload({"cursor": page["cursor"]}))
                 found += [answers.hit_of(one) for one in page["hits"]]
         except ImageError as error:
             raise ImageError(_renamed(str(error), [*like, *others])) from None
@@ -238,7 +238,7 @@ def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, tuple[l
     }
 
 
-def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Body:
+def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Payload:
     """Write images and what is said of them as a form or, where nothing is uploaded, as JSON."""
     if any(not isinstance(value, str) for _, value in form):
         fields: list[Part] = []
@@ -247,11 +247,11 @@ def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Body:
                 fields += [(name, str(one)) for one in value]
             else:
                 fields.append((name, json.dumps(value)))
-        return Body(form=[*form, *fields])
+        return Payload(form=[*form, *fields])
     named: dict[str, Any] = {}
     for name, value in form:
         named.setdefault(name, []).append(value)
-    return Body({**named, **said})
+    return Payload({**named, **said})
 
 
 def _read(image: ImageSource, options: ReadOptions) -> GivenImage:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
+from gingham.client.changing import RemoteChanging
 from gingham.client.connection import Connection
-from gingham.client.reading import RemoteReading
 
 KEY_VARIABLE = "GINGHAM_KEY"
 
 
-class RemoteCatalogue(RemoteReading):
+class RemoteCatalogue(RemoteChanging):
     """A catalogue that `gingham serve` holds; made by `gingham.connect`, and a context manager.
 
     Its methods are those of `gingham.Catalogue` with the same arguments, results and errors. Images

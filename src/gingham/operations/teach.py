@@ -17,7 +17,7 @@ from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
-from gingham.labels import Teachable, label_images, read_labels
+from gingham.labels import Labels, Teachable, label_images, read_labels
 from gingham.names import UNKNOWN_WORDS, check_attribute, check_value, tag_columns, variants
 from gingham.options import ReadOptions
 from gingham.results import Confusion, Failure, TeachResult, Variant
@@ -83,30 +83,16 @@ def teach(
         for name in chosen:
             if name not in truth.layers:
                 raise InputError(f"unknown layer {name!r}; known: {', '.join(truth.layers)}")
-    if columns != TableColumns() and (isinstance(examples, Mapping) or examples.is_dir()):
-        given = "a mapping" if isinstance(examples, Mapping) else f"folder {examples}"
-        raise InputError(
-            "--image-column, --value-column and --group-column go with a table, and "
-            f"{given} has no columns: leave them out"
-        )
-    if isinstance(examples, Mapping):
-        labels, images = label_images(examples, kind, unknown_words)
-    else:
-        if not trust_predictions:
-            _refuse_predictions(examples, columns.value or attribute)
-        labels = read_labels(
-            examples,
-            kind=kind,
-            value_column=columns.value or attribute,
-            image_column=columns.image,
-            group_column=columns.group,
-            skip_bad_rows=skip_bad_rows,
-            unknown_words=unknown_words,
-        )
-        images = [row.image for row in labels.rows]
+    labels, images = read_teachable(
+        examples,
+        attribute,
+        kind,
+        columns,
+        trust_predictions=trust_predictions,
+        skip_bad_rows=skip_bad_rows,
+        unknown_words=unknown_words,
+    )
     values = {value for row in labels.rows for value in row.values}
-    for value in sorted(values):
-        check_value(attribute, value, kind)
     wanted = views_for(len(labels.rows), len(values)) if views else ()
     found, failed = _read_examples(truth, images, wanted, options)
     fresh = [
@@ -159,6 +145,54 @@ def teach(
         bad_rows=labels.bad_rows,
         **labels.listed,
     )
+
+
+def read_teachable(
+    examples: Path | Teachable,
+    attribute: str,
+    kind: str,
+    columns: TableColumns,
+    *,
+    trust_predictions: bool,
+    skip_bad_rows: bool,
+    unknown_words: Collection[str],
+) -> tuple[Labels, Sequence[str | bytes]]:
+    """Read what `Catalogue.teach` is given, but for the images.
+
+    Returns
+    -------
+    The labels, and the image of each of their rows.
+
+    Raises
+    ------
+    InputError
+        See `Catalogue.teach`.
+    """
+    if columns != TableColumns() and (isinstance(examples, Mapping) or examples.is_dir()):
+        given = "a mapping" if isinstance(examples, Mapping) else f"folder {examples}"
+        raise InputError(
+            "--image-column, --value-column and --group-column go with a table, and "
+            f"{given} has no columns: leave them out"
+        )
+    images: Sequence[str | bytes]
+    if isinstance(examples, Mapping):
+        labels, images = label_images(examples, kind, unknown_words)
+    else:
+        if not trust_predictions:
+            _refuse_predictions(examples, columns.value or attribute)
+        labels = read_labels(
+            examples,
+            kind=kind,
+            value_column=columns.value or attribute,
+            image_column=columns.image,
+            group_column=columns.group,
+            skip_bad_rows=skip_bad_rows,
+            unknown_words=unknown_words,
+        )
+        images = [row.image for row in labels.rows]
+    for value in sorted({value for row in labels.rows for value in row.values}):
+        check_value(attribute, value, kind)
+    return labels, images
 
 
 def _variants(taught: Taught) -> tuple[Variant, ...]:

@@ -80,7 +80,7 @@ class RelativeDistance:
         apart = z - means[np.searchsorted(present, labels)]
         within = apart.T @ apart / max(len(z) - len(present), 1)
         # The neighbours give the shape, the examples the size, as far as there are any.
-        size = np.trace(within) / np.trace(self.neighbour_spread)
+        size = np.trace(within) / max(np.trace(self.neighbour_spread), FLAT)
         shape = self.neighbour_spread * (size if size > FLAT else 1)
         spread = (1 - SHRINKAGE) * within + SHRINKAGE * shape
         return replace(self, means=means, precision=np.linalg.inv(spread))
@@ -141,7 +141,7 @@ def learn_background(
 
     Parameters
     ----------
-    X : (N, D) features of a sample of the catalogue, N >= `LEAST`, not all the same
+    X : (N, D) features of a sample of the catalogue, N >= `LEAST`
     blocks, weights, rooted : of the layers; see `discriminant.learn_space`
     """
     space = learn_space(X, blocks, weights, rooted)
@@ -154,7 +154,7 @@ def learn_background(
     squared = length[:, None] - 2 * z @ z.T + length
     squared[squared < SAME] = np.inf
     near = np.argpartition(squared, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    apart = (z[:, None] - z[near]).reshape(-1, z.shape[1])
+    apart = (z[:, None] - z[near]).reshape(len(z) * NEIGHBOURS, z.shape[1])
     even = np.eye(z.shape[1])
     # A background of copies has no neighbours; then every direction spreads a little.
     spread = apart.T @ apart / (2 * len(apart)) + FLAT * even

@@ -98,7 +98,7 @@ def create_app(
     async def running(app: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.create_task(_warm_up(service))
         if webhook is not None:
-            await asyncio.to_thread(webhook.start, catalogue.attribute_states)
+            await asyncio.to_thread(webhook.start, catalogue.seen)
         if not read_only and catalogue.writable:
             runner.start(catalogue.folder / "jobs.sqlite")
         try:

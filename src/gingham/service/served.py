@@ -34,6 +34,7 @@ from gingham.service.listings import Listed, Listings, image_ids
 from gingham.service.maps import Maps
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
+from gingham.service.webhook import Seen
 from gingham.store.features import ImageId
 from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
@@ -290,11 +291,12 @@ class ServedCatalogue(Catalogue):
                 for name in self._attributes.answering()
             }
 
-    def attribute_states(self) -> dict[str, tuple[str, str | None]]:
-        """Give what names the state of each attribute, and that of its tags."""
+    def seen(self) -> Seen:
+        """Give what a webhook tells of: the history, and what names the tags of each attribute."""
         known = self._attributes
         with self._searching:
-            return {name: (known.stamp(name), known.tagged(name)) for name in known.answering()}
+            tags = {name: known.tagged(name) for name in known.answering()}
+            return Seen(self._truth.changes.entries(), tags)
 
     def info(self) -> Info:
         """Say what the catalogue holds; the tags are counted once."""

@@ -13,30 +13,45 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import gingham
 from gingham.errors import GinghamError, InputError
+from gingham.store.changes import ChangeEntry
 from gingham.store.files import refusals
 
 logger = logging.getLogger(__name__)
 
 SIGNATURE = "X-Gingham-Signature"
-States = Mapping[str, tuple[str, str | None]]
-"""Attribute -> what names its state, and that of its tags (None: it is not tagged as it is now)."""
+Event = dict[str, str | int | None]
+"""What is posted, before it gets its id and its time."""
 
 _SECONDS = 10.0
 _LEAST = 16
 _MOST = 1000
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a catalogue looks like at a moment.
+
+    Attributes
+    ----------
+    changes : all in its history, oldest first.
+    tags : attribute -> what names the state of its tags; None: it is not tagged as it is now.
+    """
+
+    changes: Sequence[ChangeEntry]
+    tags: Mapping[str, str | None]
+
+
 class Webhook:
     """Posts what has changed, from a thread of its own: no request waits for it.
 
-    It looks at the attributes every now and then, so changes in quick succession are told once. An
-    address that does not answer is tried again, each time after a longer pause; then the event is
-    given up, which is logged.
+    It looks at the history and at the tags every now and then. An address that does not answer is
+    tried again, each time after a longer pause; then the event is given up, which is logged.
 
     Parameters
     ----------
@@ -71,7 +86,7 @@ class Webhook:
         self._waiting: deque[bytes] = deque()
         self._failed = 0
         self._next_try = 0.0
-        self._seen: States = {}
+        self._seen = Seen((), {})
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -90,10 +105,10 @@ class Webhook:
             secret = secret_file.read_text(encoding="utf-8", errors="replace")
         return cls(url, secret.strip())
 
-    def start(self, states: Callable[[], States]) -> None:
+    def start(self, look: Callable[[], Seen]) -> None:
         """Begin to look; what there is now is told to nobody."""
-        self._seen = dict(states())
-        self._thread = threading.Thread(target=self._run, args=(states,), name="webhook")
+        self._seen = look()
+        self._thread = threading.Thread(target=self._run, args=(look,), name="webhook")
         self._thread.start()
 
     def close(self) -> None:
@@ -102,25 +117,25 @@ class Webhook:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, states: Callable[[], States]) -> None:
+    def _run(self, look: Callable[[], Seen]) -> None:
         while not self._stopping.wait(self._every):
-            self._look(states)
+            self._look(look)
             self._deliver()
-        self._look(states)
+        self._look(look)
         self._next_try = 0.0
         self._deliver()
 
-    def _look(self, states: Callable[[], States]) -> None:
+    def _look(self, look: Callable[[], Seen]) -> None:
         try:
-            found = dict(states())
+            found = look()
         except GinghamError as error:
             logger.error("the webhook cannot look at the attributes: %s", error)
             return
-        for event, attribute in changes_of(self._seen, found):
+        for event in events_of(self._seen, found):
             if len(self._waiting) == _MOST:
                 logger.error("webhook: more than %d events wait, the oldest is given up", _MOST)
                 self._give_up()
-            self._waiting.append(_body(event, attribute))
+            self._waiting.append(_body(event))
         self._seen = found
 
     def _deliver(self) -> None:
@@ -142,19 +157,20 @@ class Webhook:
         self._failed, self._next_try = 0, 0.0
 
 
-def changes_of(before: States, now: States) -> list[tuple[str, str]]:
-    """Name what differs: (event, attribute), by attribute."""
-    found = []
-    for name in sorted({*before, *now}):
-        state, tags = now.get(name, (None, None))
-        old_state, old_tags = before.get(name, (None, None))
-        if state is None:
-            found.append(("attribute-forgotten", name))
+def events_of(before: Seen, now: Seen) -> list[Event]:
+    """Name what has happened between two moments: each change of an attribute, then new tags."""
+    found: list[Event] = []
+    for one in now.changes[len(before.changes) :]:
+        if one.attribute is None:
             continue
-        if state != old_state:
-            found.append(("attribute-changed", name))
-        if tags not in (None, old_tags):
-            found.append(("images-tagged", name))
+        gone = one.verb == "forget" or (one.verb == "undo" and one.attribute not in now.tags)
+        event = "attribute-forgotten" if gone else "attribute-changed"
+        found.append(
+            {"event": event, "attribute": one.attribute, "number": one.number, "by": one.by}
+        )
+    for name, tags in sorted(now.tags.items()):
+        if tags not in (None, before.tags.get(name)):
+            found.append({"event": "images-tagged", "attribute": name})
     return found
 
 
@@ -163,10 +179,9 @@ def sign(secret: bytes, body: bytes) -> str:
     return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
 
 
-def _body(event: str, attribute: str) -> bytes:
+def _body(event: Event) -> bytes:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    said = {"id": uuid.uuid4().hex, "time": now, "event": event, "attribute": attribute}
-    return json.dumps(said).encode()
+    return json.dumps({"id": uuid.uuid4().hex, "time": now} | event).encode()
 
 
 def _check_url(url: str) -> str:

@@ -118,6 +118,17 @@ def listening(app: FastAPI) -> Iterator[str]:
             assert not thread.is_alive()
 
 
+def wait(http: TestClient, number: int, *states: str) -> dict[str, Any]:
+    """Wait until a job has one of some states, or has ended."""
+    until = time.monotonic() + 300
+    while True:
+        found: dict[str, Any] = http.get(f"/v1/jobs/{number}").json()
+        if found["state"] in (states or ("done", "failed", "cancelled")):
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.01)
+
+
 def check_problem(response: Any, status: int, *words: str) -> dict[str, Any]:
     """Check that a response is a problem document which says these words."""
     assert response.status_code == status, response.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from conftest import draw
 from gingham.results import TagResult
 from gingham.service.served import ServedCatalogue
 from gingham.store.jobs import JobTable
-from serving import check_problem, client, make
+from serving import check_problem, client, make, wait
 
 
 @pytest.fixture
@@ -34,16 +33,6 @@ def ask(http: TestClient, **asked: Any) -> dict[str, Any]:
     made: dict[str, Any] = answer.json()
     assert answer.headers["Location"] == f"/v1/jobs/{made['id']}"
     return made
-
-
-def wait(http: TestClient, number: int, *states: str) -> dict[str, Any]:
-    until = time.monotonic() + 30
-    while True:
-        found: dict[str, Any] = http.get(f"/v1/jobs/{number}").json()
-        if found["state"] in (states or ("done", "failed", "cancelled")):
-            return found
-        assert time.monotonic() < until, found
-        time.sleep(0.01)
 
 
 class Slow:

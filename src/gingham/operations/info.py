@@ -12,7 +12,7 @@ from gingham.attributes.registry import Attributes
 from gingham.results import AttributeInfo, Info
 from gingham.store.truth import Truth
 
-DERIVED = ("attributes", "index")
+DERIVED = ("attributes", "index", "maps")
 """Folders of a catalogue besides its truth."""
 
 

@@ -1,23 +1,108 @@
-"""A catalogue as points in the plane: what looks alike lies together."""
+"""A catalogue as points in the plane, kept in a file and drawn further when images come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
+from gingham.index.descriptor_looks import descriptor_looks
 from gingham.index.looks import TAUGHT_PREFIX
 from gingham.names import did_you_mean
+from gingham.operations.layout import Floats, Layout, projected
 from gingham.operations.search import Searcher
+from gingham.options import Progress
+from gingham.store.files import replacing
+from gingham.store.truth import Truth
 
 SAMPLE = 4000
-"""Images from which the directions are learned."""
+"""Images from which the directions of a projection are learned."""
 BATCH = 4096
-INSIDE = 99.5
-"""Per cent of the coordinates that are spread; what lies farther out is drawn at the edge."""
+MUCH = 1.5
+"""A map of so many times the images that it was made for could be better."""
+
+
+class LookVectors:
+    """The vectors of all images in one look, read a part at a time.
+
+    Parameters
+    ----------
+    truth, attributes, searcher : of the catalogue.
+    look : a built-in one, a descriptor's, or `attribute:NAME`.
+    turn : taken while a part is read; others have the index in between.
+
+    Attributes
+    ----------
+    stamp : differs whenever a vector could.
+
+    Raises
+    ------
+    InputError
+        If there is no such look.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        attributes: Attributes,
+        searcher: Searcher,
+        look: str,
+        turn: AbstractContextManager[object],
+    ) -> None:
+        if look not in searcher.looks:
+            raise InputError(
+                f"unknown look {look!r}; known: {', '.join(searcher.looks)}"
+                f"{did_you_mean(look, searcher.looks)}"
+            )
+        self.look = look
+        self._images = truth.locations.images
+        self._attributes = attributes
+        self._searcher = searcher
+        self._parts = list(descriptor_looks(truth.config).get(look, (look,)))
+        self._turn = turn
+        self.stamp = self._now()
+
+    @property
+    def taught(self) -> bool:
+        """Whether it is the look of a taught attribute."""
+        return self.look.startswith(TAUGHT_PREFIX)
+
+    def ids(self) -> list[str]:
+        """List all images, sorted."""
+        with self._turn:
+            return self._searcher.synced.get().ids()
+
+    def rows(self, ids: Sequence[str]) -> tuple[list[str], Floats]:
+        """Give the images of some ids that are still there, and their (N, D) vectors.
+
+        Raises
+        ------
+        InputError
+            If the look is not what it was any more.
+        """
+        with self._turn:
+            index = self._searcher.synced.get()
+            if self.look not in self._searcher.looks or self._now() != self.stamp:
+                raise InputError(f"{self.look} was changed while its map was drawn: ask again")
+            for part in self._parts:
+                if part not in self._searcher.space.names:
+                    self._searcher.synced.further(index, part)
+            there = [one for one in ids if bytes.fromhex(one) in self._images]
+            found = index.vectors(there, self._parts)
+        return there, np.concatenate([found[part] for part in self._parts], axis=1, dtype="f4")
+
+    def _now(self) -> str:
+        if self.taught:
+            return self._attributes.taught_attribute(self.look.removeprefix(TAUGHT_PREFIX)).stamp
+        return self._searcher.space.fingerprint
 
 
 @dataclass(frozen=True)
@@ -27,77 +112,110 @@ class ImageMap:
     Attributes
     ----------
     look : in which images are compared.
-    method : `pca`, or `lda` in the space that an attribute was taught.
-    ids : 64 hexadecimal digits each, sorted.
+    stamp : of the look.
+    layout : by which they were placed.
+    ids : (N,) of 32 bytes each, sorted.
     points : (N, 2) float32, from -1 to 1.
     """
 
     look: str
-    method: str
-    ids: list[str]
-    points: NDArray[np.float32]
+    stamp: str
+    layout: Layout
+    ids: NDArray[np.bytes_]
+    points: Floats
+
+    @property
+    def method(self) -> str:
+        """`pca`; `lda` in the space that an attribute was taught; `umap`."""
+        return self.layout.method
+
+    @property
+    def grown(self) -> bool:
+        """Whether there are many more images than it was made for."""
+        return len(self.ids) > MUCH * self.layout.fitted
+
+    def save(self, path: Path) -> None:
+        """Keep it in a file."""
+        layout = {f"layout_{name}": value for name, value in vars(self.layout).items()}
+        ids = np.frombuffer(self.ids.tobytes(), np.uint8)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, look=self.look, stamp=self.stamp, ids=ids, points=self.points, **layout)
+
+    @classmethod
+    def load(cls, path: Path, look: str, stamp: str) -> Self | None:
+        """Read what `save` kept; None if it is of another look, damaged or not there."""
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                if (str(kept["look"]), str(kept["stamp"])) != (look, stamp):
+                    return None
+                ids = np.frombuffer(kept["ids"].tobytes(), "S32")
+                arrays = ("mean", "directions", "anchors", "places", "centre")
+                layout = Layout(
+                    method=str(kept["layout_method"]),
+                    fitted=int(kept["layout_fitted"]),
+                    scale=float(kept["layout_scale"]),
+                    **{name: kept[f"layout_{name}"] for name in arrays},
+                )
+                return cls(look, stamp, layout, ids, kept["points"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
 
 
-def draw_map(searcher: Searcher, look: str, check: Callable[[], None]) -> ImageMap:
+def draw_map(vectors: LookVectors, progress: Progress) -> ImageMap:
     """Project all images onto the two directions in which a look varies most.
 
     Parameters
     ----------
-    searcher : of the catalogue.
-    look : a built-in one, or `attribute:NAME`.
-    check : called now and then; may raise to give up.
-
-    Raises
-    ------
-    InputError
-        If there is no such look.
+    vectors : of the look.
+    progress : called before each part; may raise to give up.
     """
-    if look not in searcher.looks:
-        raise InputError(
-            f"unknown look {look!r}; known: {', '.join(searcher.looks)}"
-            f"{did_you_mean(look, searcher.looks)}"
-        )
-    index = searcher.synced.get()
-    taught = look.startswith(TAUGHT_PREFIX)
-    if look not in searcher.space.names:
-        searcher.synced.further(index, look)
-    ids = index.ids()
-
-    def rows(chosen: list[str]) -> NDArray[np.float32]:
-        check()
-        return index.vectors(chosen, [look])[look].astype(np.float32)
-
-    points = np.zeros((len(ids), 2), np.float32)
-    if ids:
-        mean, directions = principal(rows(ids[:: -(-len(ids) // SAMPLE)]))
-        for start in range(0, len(ids), BATCH):
-            points[start : start + BATCH] = (rows(ids[start : start + BATCH]) - mean) @ directions
-    return ImageMap(look, "lda" if taught else "pca", ids, spread(points))
+    ids = vectors.ids()
+    there, sample = vectors.rows(sampled(ids, SAMPLE))
+    method = "lda" if vectors.taught else "pca"
+    if not there:
+        sample = np.zeros((1, sample.shape[1]), np.float32)
+    return place_all(vectors, projected(method, len(ids), sample), ids, progress)
 
 
-def principal(
-    rows: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Find the mean of (N, D) rows and the two directions in which they vary most, (D, 2).
+def sampled(ids: Sequence[str], most: int) -> list[str]:
+    """Give so many ids at most; sorted hashes are in no order, so every n-th one will do."""
+    return list(ids[:: -(-len(ids) // most)] if ids else ())
 
-    Of each direction the largest entry is positive, so that a map is the same each time. Where
-    there are fewer directions, the others are zero.
+
+def place_all(
+    vectors: LookVectors, layout: Layout, ids: Sequence[str], progress: Progress
+) -> ImageMap:
+    """Give images their points by a layout; those that were removed meanwhile are left out."""
+    there: list[str] = []
+    points = [np.zeros((0, 2), np.float32)]
+    for start in range(0, len(ids), BATCH):
+        progress("place", start, len(ids))
+        some, rows = vectors.rows(ids[start : start + BATCH])
+        there += some
+        points.append(layout.place(rows))
+    return ImageMap(vectors.look, vectors.stamp, layout, _packed(there), np.concatenate(points))
+
+
+def follow(drawn: ImageMap, vectors: LookVectors, progress: Progress) -> ImageMap:
+    """Place the images that are new, and leave those out that are gone.
+
+    A projection of many times the images that it was made for is made again; an arrangement
+    only when it is asked for.
     """
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    best = vectors[:, ::-1][:, :2]
-    largest = best[np.abs(best).argmax(axis=0), np.arange(best.shape[1])]
-    found = np.zeros((rows.shape[1], 2), np.float32)
-    found[:, : best.shape[1]] = best * np.sign(largest)
-    return mean, found
+    ids = vectors.ids()
+    now = _packed(ids)
+    if drawn.method != "umap" and len(now) > MUCH * drawn.layout.fitted:
+        return draw_map(vectors, progress)
+    known = np.isin(now, drawn.ids, assume_unique=True)
+    if known.all() and len(now) == len(drawn.ids):
+        return drawn
+    new = place_all(vectors, drawn.layout, [ids[row] for row in np.flatnonzero(~known)], progress)
+    kept = np.isin(drawn.ids, now, assume_unique=True)
+    joined = np.concatenate([drawn.ids[kept], new.ids])
+    order = np.argsort(joined)
+    points = np.concatenate([drawn.points[kept], new.points])[order]
+    return ImageMap(drawn.look, drawn.stamp, drawn.layout, joined[order], points)
 
 
-def spread(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift and scale (N, 2) points into -1 to 1, both directions alike."""
-    if not len(points):
-        return points
-    low, high = np.percentile(points, (100 - INSIDE, INSIDE), axis=0)
-    scale = max(float((high - low).max()) / 2, 1e-12)
-    centred: NDArray[np.float32] = np.clip((points - (low + high) / 2) / scale, -1, 1)
-    return centred.astype(np.float32)
+def _packed(ids: Sequence[str]) -> NDArray[np.bytes_]:
+    return np.frombuffer(bytes.fromhex("".join(ids)), "S32")

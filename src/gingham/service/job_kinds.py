@@ -87,5 +87,31 @@ class IndexJob(BaseModel):
         return found
 
 
-class JobAsked(RootModel[Annotated[TagJob | IndexJob, Field(discriminator="kind")]]):
+class MapJob(BaseModel):
+    """Draw a map that keeps neighbours together."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: Literal["map"]
+    look: Name = Field(description="A look, or `attribute:NAME`.")
+
+    def check(self, catalogue: ServedCatalogue) -> None:
+        """Refuse what cannot be done.
+
+        Raises
+        ------
+        InputError
+            If there is no such look, or too few images.
+        MissingExtraError
+            If umap-learn is not installed.
+        """
+        catalogue.check_arrangeable(self.look)
+
+    def run(self, catalogue: ServedCatalogue, options: ReadOptions) -> dict[str, Any]:
+        """Do it; until then, and if it is cancelled, the map is as it was."""
+        drawn = catalogue.arrange_map(self.look, options.progress)
+        return {"look": drawn.look, "method": drawn.method, "images": len(drawn.ids)}
+
+
+class JobAsked(RootModel[Annotated[TagJob | IndexJob | MapJob, Field(discriminator="kind")]]):
     """A job, by its kind."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from gingham.service.answers import as_json
 from gingham.service.caller import CALLER
 from gingham.service.given import JSON, read_json
-from gingham.service.job_kinds import IndexJob, JobAsked, TagJob
+from gingham.service.job_kinds import IndexJob, JobAsked, MapJob, TagJob
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import (
     BUSY,
@@ -24,6 +24,7 @@ from gingham.service.problems import (
     FORBIDDEN,
     INVALID,
     MEDIA,
+    MISSING,
     NOT_FOUND,
     ProblemError,
 )
@@ -82,12 +83,12 @@ class JobsAnswer(BaseModel):
 def router() -> APIRouter:
     """Make the routes."""
     made = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-    kinds = [kind.model_json_schema() for kind in (TagJob, IndexJob)]
+    kinds = [kind.model_json_schema() for kind in (TagJob, IndexJob, MapJob)]
     body = {JSON: {"schema": {"oneOf": kinds, "examples": [{"kind": "tag"}]}}}
     made.add_api_route(
         "", ask, methods=["POST"], operation_id="askJob", status_code=202,
         summary="Ask for a long piece of work.", response_model=JobAnswer,
-        responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA),
+        responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA, MISSING),
         openapi_extra={"requestBody": {"required": True, "content": body}},
     )  # fmt: skip
     made.add_api_route(
@@ -137,8 +138,9 @@ def _find(service: Service, number: int) -> Job:
 
 
 async def ask(request: Request) -> Response:
-    """Let a job wait for its turn: `tag` applies attributes, `index` adds images of the server.
+    """Let a job wait for its turn.
 
+    `tag` applies attributes, `index` adds images of the server, `map` draws a map by neighbours.
     Jobs are done one after the other, and go on after a restart of the server.
     """
     service = service_of(request)

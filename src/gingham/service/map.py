@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gingham.attributes.tags import Column
 from gingham.operations.map import ImageMap
 from gingham.service import schemas
+from gingham.service.arranging import can_be_better
 from gingham.service.openapi import problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID
 from gingham.service.state import service_of
@@ -50,13 +51,14 @@ async def draw(request: Request, look: Look, colour_by: Colours = None) -> Respo
     """Give each image a place: what looks alike lies together.
 
     Little-endian: `GMAP`, uint32 L, L bytes of JSON (`count`, `look`, `colour_by`, `values`,
-    `method`), padded by spaces to a multiple of 4; float32 x and y of each point, -1 to 1; int32
-    of each, its place in `values`, -1 for unknown, -2 without a tag; 32 bytes of each, its id.
+    `method`, `better`: whether a job of the kind `map` would arrange it better), padded by spaces
+    to a multiple of 4; float32 x and y of each point, -1 to 1; int32 of each, its place in
+    `values`, -1 for unknown, -2 without a tag; 32 bytes of each, its id.
     """
     service = service_of(request)
 
     def make(task: Task) -> bytes:
-        found, column = service.catalogue.map(look, colour_by, task.check)
+        found, column = service.catalogue.map(look, colour_by, task.options.progress)
         return pack(found, colour_by, column)
 
     made = await service.work.ask(request, make)
@@ -76,21 +78,20 @@ def pack(drawn: ImageMap, colour_by: str | None, column: Column | None) -> bytes
     ----------
     colour_by, column : an attribute and its tags; None: no point has a tag.
     """
-    ids = bytes.fromhex("".join(drawn.ids))
-    values, codes = coded(np.frombuffer(ids, "S32"), column)
+    values, codes = coded(drawn.ids, column)
     head = {
         "count": len(drawn.ids),
         "look": drawn.look,
         "colour_by": colour_by,
         "values": values,
         "method": drawn.method,
+        "better": can_be_better(drawn),
     }
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 4)
     points = drawn.points.astype("<f4").tobytes()
-    return (
-        MAGIC + struct.pack("<I", len(text)) + text + points + codes.astype("<i4").tobytes() + ids
-    )
+    start = MAGIC + struct.pack("<I", len(text)) + text
+    return start + points + codes.astype("<i4").tobytes() + drawn.ids.tobytes()
 
 
 def coded(ids: NDArray[np.bytes_], column: Column | None) -> tuple[list[str], NDArray[np.int32]]:

@@ -1,61 +1,119 @@
-"""Maps of the catalogue, kept until its images or the look change."""
+"""Maps of the catalogue, kept in files and drawn further when images come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 from gingham.attributes.registry import Attributes
-from gingham.attributes.tags import Column, TagReader
-from gingham.index.looks import TAUGHT_PREFIX
-from gingham.operations.map import ImageMap, draw_map
+from gingham.errors import StorageError
+from gingham.names import folder_name
+from gingham.operations.map import ImageMap, LookVectors, draw_map, follow
 from gingham.operations.search import Searcher
+from gingham.options import Progress
+from gingham.service.arranging import arrange_map, check_arrangeable
 from gingham.service.recent import Recent
 from gingham.store.truth import Truth
 
+logger = logging.getLogger(__name__)
+
 KEPT = 64 << 20
-"""Bytes of maps that are kept: three of 100,000 images."""
+"""Bytes of maps that are kept in memory: a dozen of 100,000 images."""
 
 
 class Maps:
-    """Draws maps; threads that share one must take turns.
+    """Draws maps; threads may call all methods together.
 
     Parameters
     ----------
     truth, attributes, searcher : of the catalogue.
-    tags : gives the values of points.
+    turn : taken while the searcher is asked.
+    folder : of the files; None: maps are kept in memory alone.
     """
 
     def __init__(
-        self, truth: Truth, attributes: Attributes, searcher: Searcher, tags: TagReader
+        self,
+        truth: Truth,
+        attributes: Attributes,
+        searcher: Searcher,
+        turn: AbstractContextManager[object],
+        folder: Path | None,
     ) -> None:
         self._truth = truth
         self._attributes = attributes
         self._searcher = searcher
-        self._tags = tags
-        # An id of 64 digits takes some 110 bytes, and its place in the list 8.
-        self._kept: Recent[tuple[str, str, int], ImageMap] = Recent(
-            KEPT, lambda one: one.points.nbytes + 120 * len(one.ids)
+        self._turn = turn
+        self._folder = folder
+        self._drawing = threading.Lock()
+        self._kept: Recent[str, tuple[int, ImageMap]] = Recent(
+            KEPT, lambda one: one[1].points.nbytes + one[1].ids.nbytes + (4 << 20)
         )
 
-    def draw(
-        self, look: str, colour_by: str | None, check: Callable[[], None]
-    ) -> tuple[ImageMap, Column | None]:
-        """Give all images as points, see `draw_map`, and the tags of an attribute.
+    def draw(self, look: str, progress: Progress) -> ImageMap:
+        """Give all images as points: as they were arranged, or else projected at once.
 
         Raises
         ------
         InputError
-            If the look or the attribute is not there.
+            If there is no such look.
         """
-        column = None
-        if colour_by is not None:
-            self._attributes.check([colour_by])
-            column = self._tags.column(colour_by)
-        name = look.removeprefix(TAUGHT_PREFIX)
-        taught = look.startswith(TAUGHT_PREFIX) and name in self._attributes.names()
-        stamp = self._attributes.taught_attribute(name).stamp if taught else ""
-        key = (look, stamp, self._truth.locations.version)
-        if (found := self._kept.get(key)) is None:
-            found = draw_map(self._searcher, look, check)
-            self._kept.put(key, found)
-        return found, column
+        with self._drawing:
+            vectors = self._vectors(look)
+            version = self._truth.locations.version
+            kept = self._kept.get(look)
+            if kept is not None and kept[1].stamp == vectors.stamp:
+                if kept[0] == version:
+                    return kept[1]
+                before: ImageMap | None = kept[1]
+            else:
+                before = self._load(vectors)
+            drawn = follow(before, vectors, progress) if before else draw_map(vectors, progress)
+            self._keep(version, drawn, save=drawn is not before)
+            return drawn
+
+    def check(self, look: str) -> None:
+        """Refuse what cannot be arranged.
+
+        Raises
+        ------
+        InputError
+            If there is no such look, or too few images.
+        MissingExtraError
+            If umap-learn is not installed.
+        """
+        self._vectors(look)
+        check_arrangeable(len(self._truth.locations.images))
+
+    def arrange(self, look: str, progress: Progress) -> ImageMap:
+        """Arrange all images so that neighbours stay together, which takes long, and keep that.
+
+        Raises
+        ------
+        InputError, MissingExtraError, ProblemError
+            See `arrange_map`.
+        """
+        version = self._truth.locations.version
+        drawn = arrange_map(self._vectors(look), progress)
+        with self._drawing:
+            self._keep(version, drawn, save=True)
+        return drawn
+
+    def _vectors(self, look: str) -> LookVectors:
+        return LookVectors(self._truth, self._attributes, self._searcher, look, self._turn)
+
+    def _load(self, vectors: LookVectors) -> ImageMap | None:
+        path = self._path(vectors.look)
+        return None if path is None else ImageMap.load(path, vectors.look, vectors.stamp)
+
+    def _keep(self, version: int, drawn: ImageMap, *, save: bool) -> None:
+        self._kept.put(drawn.look, (version, drawn))
+        if save and (path := self._path(drawn.look)) is not None:
+            try:
+                drawn.save(path)
+            except StorageError as error:
+                logger.warning("%s; until then the map is drawn again when needed", error)
+
+    def _path(self, look: str) -> Path | None:
+        return None if self._folder is None else self._folder / f"{folder_name(look)}.npz"

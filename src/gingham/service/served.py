@@ -24,7 +24,7 @@ from gingham.operations.map import ImageMap
 from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.operations.upload import upload
-from gingham.options import DEFAULTS, ReadOptions
+from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.parts import Part
 from gingham.report.kit import small_jpeg
 from gingham.results import AttributeInfo, Hit, Info, TeachResult, UploadResult
@@ -64,7 +64,13 @@ class ServedCatalogue(Catalogue):
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
         self._tags = TagReader(self._attributes)
-        self._maps = Maps(self._truth, self._attributes, self._searcher, self._tags)
+        self._maps = Maps(
+            self._truth,
+            self._attributes,
+            self._searcher,
+            self._searching,
+            self.folder / "maps" if self.writable else None,
+        )
         self._truth.changes.caller = lambda: CALLER.get().name
         self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
 
@@ -119,11 +125,31 @@ class ServedCatalogue(Catalogue):
         return self._attributes.written(name) is not None
 
     def map(
-        self, look: str, colour_by: str | None, check: Callable[[], None]
+        self, look: str, colour_by: str | None, progress: Progress
     ) -> tuple[ImageMap, Column | None]:
-        """Give all images as points, and the tags of an attribute; see `Maps.draw`."""
+        """Give all images as points, see `Maps.draw`, and the tags of an attribute.
+
+        Raises
+        ------
+        InputError
+            If the look or the attribute is not there.
+        """
+        column = None
+        if colour_by is not None:
+            self._attributes.check([colour_by])
+        drawn = self._maps.draw(look, progress)
         with self._searching:
-            return self._maps.draw(look, colour_by, check)
+            if colour_by is not None and self.has_attribute(colour_by):
+                column = self._tags.column(colour_by)
+        return drawn, column
+
+    def check_arrangeable(self, look: str) -> None:
+        """Refuse a map that cannot be arranged; see `Maps.check`."""
+        self._maps.check(look)
+
+    def arrange_map(self, look: str, progress: Progress) -> ImageMap:
+        """Draw a map that keeps neighbours together; see `Maps.arrange`."""
+        return self._maps.arrange(look, progress)
 
     def stored(self, image: str) -> StoredImage:
         """Give an id of the catalogue as something that can be read.

@@ -115,7 +115,7 @@ function Arrange({ map, look }) {
   };
   const says = { pca: 'by principal components', umap: 'by UMAP: neighbours stay together', lda: 'by what separates the values' }[map.method];
   return html`<p class="soft small">${counted(map.count, 'image')}, ${says}
-    ${map.method === 'pca' && can.write && !job && html` <button type="button" class="link" onClick=${better}>arrange by neighbours</button>`}</p>
+    ${map.better && can.write && !job && html` <button type="button" class="link" onClick=${better}>arrange by neighbours</button>`}</p>
     ${job && html`<${JobProgress} job=${job} cancel=${cancel} />`}`;
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +136,8 @@ def test_a_job_that_was_interrupted_goes_on(
     assert [one.state for one in table.latest(9)] == ["waiting", "interrupted"]
     table.close()
     with client(shop) as http:
-        assert wait(http, running["id"])["state"] == "done"
-        assert wait(http, waiting["id"])["state"] == "done"
+        ended = [wait(http, one["id"]) for one in (running, waiting)]
+        assert [(one["state"], one["interruptions"]) for one in ended] == [("done", 1), ("done", 0)]
 
 
 def test_a_job_that_ran_when_the_process_was_killed_is_marked(tmp_path: Path) -> None:
@@ -146,10 +149,22 @@ def test_a_job_that_ran_when_the_process_was_killed_is_marked(tmp_path: Path) ->
     after = JobTable(tmp_path / "jobs.sqlite")
     found = after.get(taken.id)
     assert found is not None
-    assert (found.state, found.by) == ("interrupted", "anna")
-    assert after.take() == taken
+    assert (found.state, found.by, found.interruptions) == ("interrupted", "anna", 1)
+    assert after.take() == replace(taken, interruptions=1)
     for table in (before, after):
         table.close()
+
+
+def test_jobs_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    table = JobTable(path)
+    made = table.add("tag", {"kind": "tag"}, "anna")
+    table.close()
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("ALTER TABLE jobs DROP COLUMN interruptions")
+    table = JobTable(path)
+    assert table.get(made.id) == made
+    table.close()
 
 
 def test_what_is_no_job_is_refused(shop: ServedCatalogue) -> None:

@@ -57,6 +57,7 @@ class JobAnswer(BaseModel):
         ended=None,
         result=None,
         error=None,
+        interruptions=0,
     )
 
     id: int
@@ -72,6 +73,7 @@ class JobAnswer(BaseModel):
     ended: str | None
     result: dict[str, Any] | None = Field(description="What came of it.")
     error: str | None = Field(description="Why it failed.")
+    interruptions: int = Field(description="How often the server stopped while it ran.")
 
 
 class JobsAnswer(BaseModel):
@@ -123,6 +125,7 @@ def job_of(one: Job) -> dict[str, Any]:
         "ended": one.ended and _time(one.ended),
         "result": one.result,
         "error": one.error,
+        "interruptions": one.interruptions,
     }
 
 

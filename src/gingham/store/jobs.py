@@ -20,9 +20,10 @@ CREATE TABLE IF NOT EXISTS jobs (
     state TEXT NOT NULL CHECK (state IN ({", ".join(map(repr, get_args(State)))})),
     step TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
     total INTEGER NOT NULL DEFAULT 0, by TEXT NOT NULL, made REAL NOT NULL,
-    ended REAL, result TEXT, error TEXT
+    ended REAL, result TEXT, error TEXT, interruptions INTEGER NOT NULL DEFAULT 0
 )
 """
+_ADD = "ALTER TABLE jobs ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Job:
     by : who asked for it.
     made, ended : seconds since 1970.
     result, error : what came of it, or why nothing did.
+    interruptions : how often the process ended while it ran.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Job:
     ended: float | None
     result: Mapping[str, Any] | None
     error: str | None
+    interruptions: int
 
 
 _NAMES = [field.name for field in fields(Job)]
@@ -71,7 +74,13 @@ class JobTable:
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False)
         with self._turn, self._file:
             self._file.execute(_CREATE)
-            self._file.execute("UPDATE jobs SET state = 'interrupted' WHERE state = 'running'")
+            columns = {row[1] for row in self._file.execute("PRAGMA table_info(jobs)")}
+            if "interruptions" not in columns:  # made by an earlier version
+                self._file.execute(_ADD)
+            self._file.execute(
+                "UPDATE jobs SET state = 'interrupted', interruptions = interruptions + 1 "
+                "WHERE state = 'running'"
+            )
 
     def add(self, kind: str, asked: Mapping[str, Any], by: str) -> Job:
         """Let a job wait for its turn."""
@@ -118,7 +127,13 @@ class JobTable:
         ended = time.time() if state in ENDED else None
         text = None if result is None else json.dumps(result)
         self._update(
-            number, "state = ?, ended = ?, result = ?, error = ?", state, ended, text, error
+            number,
+            "state = ?, ended = ?, result = ?, error = ?, interruptions = interruptions + ?",
+            state,
+            ended,
+            text,
+            error,
+            state == "interrupted",
         )
 
     def cancel_waiting(self, number: int) -> bool:

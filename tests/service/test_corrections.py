@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -134,3 +135,27 @@ def test_the_same_again_confirms_an_example(http: TestClient, shop: ServedCatalo
 def test_a_read_only_server_takes_no_examples(shop: ServedCatalogue) -> None:
     with client(shop, read_only=True) as http:
         check_problem(send(http, {"0" * 64: "warm"}), 403, "read-only")
+
+
+@pytest.mark.parametrize("name", ["shade/review", "shade/examples", "shade/ä b", "100%2F"])
+def test_names_may_hold_what_ends_the_address_of_a_route(
+    http: TestClient, shop: ServedCatalogue, name: str
+) -> None:
+    red, blue = by_colour(shop, "red"), by_colour(shop, "blue")
+    examples = {red[0]: "warm", red[1]: "warm", blue[0]: "cold", blue[1]: "cold"}
+    address = f"/v1/attributes/{quote(name, safe='')}"
+    put = http.put(address, json={"examples": examples})
+    assert put.status_code == 201, put.text
+    assert put.headers["location"] == address
+    assert http.get(address).json()["values"] == ["cold", "warm"]
+    assert http.get(f"{address}/review").json()["total"] > 0
+    added = http.post(f"{address}/examples", json={"examples": {red[2]: "warm"}})
+    assert added.json()["attribute"] == name
+    assert added.json()["examples"] == 5
+    check_problem(http.get("/v1/attributes/shade/review"), 404, "no attribute 'shade'")
+    check_problem(
+        http.post("/v1/attributes/shade/examples", json={"examples": {red[0]: None}}), 422
+    )
+    assert http.delete(address).status_code == 204
+    assert "colour" in shop._attributes.answering()
+    assert name not in shop._attributes.answering()

@@ -14,6 +14,7 @@ from gingham.service.answers import as_json, attribute_of, taught_of
 from gingham.service.browsing import Offset, PageSize
 from gingham.service.corrections import corrections_of, examples_body
 from gingham.service.given import read_json
+from gingham.service.named_route import NamedRoute
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import (
     BUSY,
@@ -39,7 +40,7 @@ Name = Annotated[str, Path(min_length=1, max_length=1300, examples=["colour"])]
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/attributes", tags=["attributes"])
+    made = APIRouter(prefix="/v1/attributes", tags=["attributes"], route_class=NamedRoute)
     made.add_api_route(
         "", attributes, operation_id="attributes", summary="All attributes.",
         response_model=AttributesAnswer, responses=problems(BUSY, CONFLICT),

@@ -190,3 +190,18 @@ def test_a_job_is_cancelled_when_its_caller_gives_up(pair: Pair) -> None:
     with urlopen(f"{pair.there.url}/v1/jobs") as answer:
         jobs = json.load(answer)["jobs"]
     assert jobs[0]["state"] in ("cancelled", "done")
+
+
+def test_undo_brings_back_and_refuses_as_here(pair: Pair) -> None:
+    photos = pictures(pair.folder / "photos", 2)
+    for shop in (pair.here, pair.there):
+        shop.index([photos])
+        shop.remove([next(iter(shop.images()))])
+        assert len(shop) == 5
+        number = shop.history(n=1)[0].number
+        assert shop.undo(number).verb == "undo"
+        assert len(shop) == 6
+        with pytest.raises(gingham.errors.UndoError):
+            shop.undo(number)
+        with pytest.raises(InputError):
+            shop.undo(999)

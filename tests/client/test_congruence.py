@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra service is not installed")
@@ -82,6 +83,8 @@ def plain(found: Any) -> Any:
                 add(f"{place}.{number}", one)
         elif isinstance(value, str) and "/examples/" in value:
             flat[place] = Path(value).name
+        elif isinstance(value, np.ndarray):
+            flat[place] = str(value.shape)
         else:
             flat[place] = value
 
@@ -229,3 +232,29 @@ def test_export(both: Both, tmp_path: Path, suffix: str) -> None:
     )
     assert here == there
     assert here[0].keys() == {"image", "id", "colour", "colour_confidence"}
+
+
+def test_explain(both: Both, folder: Path, tmp_path: Path) -> None:
+    known = folder / "photos" / "später ü.jpg"
+    some = ids(both[0])[2]
+    found = same(both, lambda shop: list(shop.explain([known, some, "missing.jpg"])))
+    assert [one.image for one in found] == [str(known), some, "missing.jpg"]
+    assert found[0].explanations
+    assert found[2].error
+    same(both, lambda shop: list(shop.explain([some], attributes=["colour"], values=["red"])))
+    (here,), (there,) = (list(shop.explain([known])) for shop in both)
+    assert there.picture is not None
+    assert (there.picture == here.picture).all()
+    assert (there.explanations[0].heat == here.explanations[0].heat).all()
+    (foreign,) = both[1].explain([draw(tmp_path / "a.jpg", "red", 1)])
+    assert foreign.error is not None
+    assert "index it first" in foreign.error
+
+
+def test_review_and_history(both: Both) -> None:
+    same(both, lambda shop: shop.review("colour", n=5, offset=2))
+    same(both, lambda shop: shop.review("colour", order="suspicious", value="red"))
+    assert same(both, lambda shop: shop.history(n=2, before=4))
+    for shop in both:
+        with pytest.raises(InputError, match="colour"):
+            shop.review("color")

@@ -9,14 +9,15 @@ import typer
 
 from gingham.cli.console import print_json, reading, say
 from gingham.cli.options import (
-    FolderArgument,
+    CatalogueArgument,
     ImagesArgument,
     JsonOption,
+    KeyOption,
     MegapixelsOption,
     ModelOption,
     app,
     found_images,
-    open_folder,
+    open_catalogue,
     opened,
 )
 from gingham.results import shown
@@ -24,7 +25,7 @@ from gingham.results import shown
 
 @app.command()
 def explain(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     images: ImagesArgument,
     attribute: Annotated[
         list[str] | None, typer.Option(help="Only this attribute; repeat for more.  [default: all]")
@@ -38,6 +39,7 @@ def explain(
     ),
     model: ModelOption = None,
     max_megapixels: MegapixelsOption = 100.0,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show where in an image a value was found, and similar examples."""
@@ -45,7 +47,10 @@ def explain(
 
     paths = found_images(images)
     failed = False
-    with open_folder(catalogue) as shop, reading("explain", as_json, max_megapixels) as options:
+    with (
+        open_catalogue(catalogue, key) as shop,
+        reading("explain", as_json, max_megapixels) as options,
+    ):
         results = shop.explain(
             paths,
             attributes=attribute,

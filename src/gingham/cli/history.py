@@ -7,24 +7,25 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import answer
-from gingham.cli.options import FolderArgument, JsonOption, app, open_folder
+from gingham.cli.options import CatalogueArgument, JsonOption, KeyOption, app, open_catalogue
 from gingham.results import RecordedChange
 
 
 @app.command()
 def history(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     n: Annotated[int, typer.Option("-n", min=1, help="How many changes to show.")] = 20,
     undo: Annotated[
         int | None, typer.Option(metavar="NUMBER", min=1, help="Undo this change.")
     ] = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show who changed what, newest first, or undo a change.
 
     After an undo, run `gingham tag` to apply the attribute again.
     """
-    with open_folder(catalogue) as shop:
+    with open_catalogue(catalogue, key) as shop:
         if undo is not None:
             done = shop.undo(undo)
             answer(as_json, done.to_dict(), _line(done))

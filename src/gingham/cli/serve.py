@@ -85,6 +85,7 @@ def serve(
     ring = KeyRing(KeyFile(keys or catalogue / FILE))
     access = Access(ring, host=host, allowed_hosts=allowed_host or ())
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
+        shop.announce(address_of(listening))
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")
         if (how := missing()) is not None:
             say(how)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from gingham.explaining.explanation import Explanation
 from gingham.results import (
     AttributeInfo,
     Evidence,
@@ -46,6 +50,25 @@ def predictions_of(name: str, said: Answer) -> ImagePredictions:
     found = said.get("predictions", {})
     return ImagePredictions(
         name, {attribute: prediction_of(one) for attribute, one in found.items()}, said.get("error")
+    )
+
+
+def explanation_of(said: Answer) -> Explanation:
+    """Make an explanation, with its map."""
+    heat = said["heat"]
+    values = np.frombuffer(base64.b64decode(heat["values"]), "<f4").astype(np.float32)
+    left, top, right, bottom = said["box"]
+    return Explanation(
+        attribute=said["attribute"],
+        value=said["value"],
+        confidence=said["confidence"],
+        prediction=prediction_of(said["prediction"]),
+        method=said["method"],
+        score=said["score"],
+        layers=said["layers"],
+        heat=values.reshape(heat["rows"], heat["columns"]),
+        box=(left, top, right, bottom),
+        example=said["example"],
     )
 
 

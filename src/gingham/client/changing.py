@@ -13,7 +13,14 @@ from gingham.client.connection import Payload, quoted
 from gingham.client.given import is_id
 from gingham.client.reading import PAGE, RemoteReading
 from gingham.client.sending import send_images
-from gingham.errors import CatalogueError, GinghamError, ImageError, InputError
+from gingham.errors import (
+    CatalogueError,
+    GinghamError,
+    ImageError,
+    InputError,
+    ServerError,
+    UndoError,
+)
 from gingham.images import ImageSource, hash_source
 from gingham.labels import Label, Teachable
 from gingham.names import UNKNOWN_WORDS
@@ -25,6 +32,7 @@ from gingham.results import (
     Contradiction,
     Failure,
     IndexResult,
+    RecordedChange,
     TagResult,
     TeachResult,
 )
@@ -212,6 +220,16 @@ class RemoteChanging(RemoteReading):
         query = [] if value is None else [("value", value)]
         route = f"/v1/attributes/{quoted(attribute)}"
         self._ask("DELETE", route, query, changes=True, repeatable=False)
+
+    def undo(self, number: int) -> RecordedChange:
+        """Undo a change; see `Catalogue.undo`. A server applies its attribute again."""
+        route = f"/v1/history/{int(number)}/undo"
+        try:
+            return RecordedChange(**self._ask("POST", route, changes=True, repeatable=False))
+        except ServerError:
+            raise
+        except CatalogueError as error:
+            raise UndoError(str(error)) from None
 
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
         """Remove images; return the number of files removed; see `Catalogue.remove`.

@@ -10,20 +10,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
 from gingham.attributes.attribute import Model
 from gingham.client import answers
-from gingham.client.connection import Connection, Part, Payload, Query
+from gingham.client.connection import Connection, Part, Payload, Query, quoted
 from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batches, read_given
 from gingham.errors import ImageError, InputError
-from gingham.images import ImageSource
+from gingham.explaining.explanation import ImageExplanations
+from gingham.images import ImageSource, open_image
 from gingham.operations.export import ExportedFile, write_export
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import Facets, Hit, ImagePredictions, Info
+from gingham.results import (
+    Facets,
+    Hit,
+    ImagePredictions,
+    Info,
+    RecordedChange,
+    ReviewItem,
+    ReviewOrder,
+    ReviewResult,
+)
 
 T = TypeVar("T")
 
 PAGE = 500
 """Images that the server lists at once."""
+_LARGEST = 1024
+"""Pixels of a thumbnail's longer side, at most."""
 _MOST_HITS = 1000
 """Hits that the server gives at once."""
 
@@ -208,6 +222,64 @@ class RemoteReading:
             for one, said in zip(order, results, strict=True)
         }
         return [made[id(one)] for one in images]
+
+    def explain(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        attributes: Sequence[str] | None = None,
+        values: Sequence[str] = (),
+        model: Model | None = None,
+        options: ReadOptions = DEFAULTS,
+    ) -> Iterator[ImageExplanations]:
+        """Show where in images values were found; see `Catalogue.explain`.
+
+        Only images that are in the catalogue can be explained, by their id or a file here.
+        """
+        self._refuse_model(model)
+        query = [*_repeated("attribute", attributes or ()), *_repeated("value", values)]
+        return _begun(self._explain(list(images), [*query, ("heat", "true")], options))
+
+    def _explain(
+        self, images: Sequence[ImageSource], query: Query, options: ReadOptions
+    ) -> Iterator[ImageExplanations]:
+        for done, image in enumerate(images, 1):
+            try:
+                one = read_given(image, options)
+                if self._find(one.id) is None:
+                    raise ImageError("it is not in the served catalogue: index it first")
+                said = self._ask("GET", f"/v1/images/{one.id}/explain", query)
+                data = one.data or self._server.fetch(
+                    "GET", f"/v1/images/{one.id}/thumbnail", [("size", str(_LARGEST))]
+                )
+                picture = open_image(data, max_pixels=options.max_pixels, draft=_LARGEST)
+            except ImageError as error:
+                yield ImageExplanations(name_of(image), error=str(error))
+            else:
+                found = tuple(answers.explanation_of(why) for why in said["explanations"])
+                yield ImageExplanations(one.name, found, np.asarray(picture))
+            options.progress("explain", done, len(images))
+
+    def history(self, *, before: int | None = None, n: int = 50) -> list[RecordedChange]:
+        """List what was changed, the newest first; see `Catalogue.history`."""
+        query = [("n", str(n)), *([] if before is None else [("before", str(before))])]
+        said = self._ask("GET", "/v1/history", query)
+        return [RecordedChange(**one) for one in said["changes"]]
+
+    def review(
+        self,
+        attribute: str,
+        *,
+        order: ReviewOrder = "uncertain",
+        value: str | None = None,
+        n: int = 50,
+        offset: int = 0,
+    ) -> ReviewResult:
+        """List the images that somebody should look at; see `Catalogue.review`."""
+        query = [("order", order), ("n", str(n)), ("offset", str(offset))]
+        query += [] if value is None else [("value", value)]
+        said = self._ask("GET", f"/v1/attributes/{quoted(attribute)}/review", query)
+        return ReviewResult(said["total"], tuple(ReviewItem(**one) for one in said["items"]))
 
     def export(self, file: str | os.PathLike[str]) -> int:
         """Write a table of all files to a file here; see `Catalogue.export`.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
+from numpy.typing import NDArray
 
 from gingham.errors import ImageError
 from gingham.index.sliders import parse_looks
@@ -144,19 +146,21 @@ async def explain(
     id: ImageId,
     attribute: Names = [],  # noqa: B006
     value: Names = [],  # noqa: B006
+    heat: Annotated[bool, Query(description="Also give the maps themselves.")] = False,
 ) -> Response:
     """Explain the likeliest value of each attribute, or the values asked for.
 
     `overlay` is the picture with what speaks for the value in warm colours, against it in cold.
     """
     service = service_of(request)
-    return as_json(
-        await service.work.ask(request, lambda task: _explain(service, id, attribute, value, task))
+    said = await service.work.ask(
+        request, lambda task: _explain(service, id, attribute, value, heat, task)
     )
+    return as_json(said)
 
 
 def _explain(
-    service: Service, id: str, attributes: list[str], values: list[str], task: Task
+    service: Service, id: str, attributes: list[str], values: list[str], heat: bool, task: Task
 ) -> dict[str, Any]:
     from gingham.explaining.overlay import draw_overlay
     from gingham.report.kit import data_uri
@@ -179,6 +183,13 @@ def _explain(
                 "prediction": prediction_of(catalogue, why.prediction.to_dict()),
                 "overlay": data_uri(draw_overlay(picture, why), 640),
             }
+            | ({"heat": _map_of(why.heat)} if heat else {})
             for why in found.explanations
         ],
     }
+
+
+def _map_of(heat: NDArray[np.float32]) -> dict[str, Any]:
+    rows, columns = heat.shape
+    values = base64.b64encode(heat.astype("<f4").tobytes()).decode()
+    return {"rows": rows, "columns": columns, "values": values}

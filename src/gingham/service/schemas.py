@@ -255,6 +255,14 @@ class ImagesAnswer(BaseModel):
     images: list[Listed]
 
 
+class HeatMap(BaseModel):
+    """A map over the part that was read: above 0 what speaks for the value, below 0 against it."""
+
+    rows: int
+    columns: int
+    values: str = Field(description="Row by row, float32, little-endian, in base64.")
+
+
 class Explanation(BaseModel):
     """Why one value, and where; `overlay` shows it on the picture."""
 
@@ -269,6 +277,7 @@ class Explanation(BaseModel):
     box: list[float] = Field(description="What was read of the picture, in fractions.")
     hottest: list[float] = Field(description="What speaks most for it: fractions from left, top.")
     overlay: str = Field(description="A JPEG as a `data:` address.")
+    heat: HeatMap | None = Field(None, description="Only where it was asked for.")
 
 
 class ExplainAnswer(BaseModel):

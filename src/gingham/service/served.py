@@ -36,6 +36,7 @@ from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
 from gingham.service.webhook import Seen
 from gingham.store.features import ImageId
+from gingham.store.lease import CatalogueLock
 from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
 
@@ -97,6 +98,11 @@ class ServedCatalogue(Catalogue):
         for _ in self._truth.features_of([buffer.getvalue()], layers, DEFAULTS):
             pass
         self.facets()
+
+    def announce(self, address: str) -> None:
+        """Tell other processes that want the catalogue where it is served."""
+        if isinstance(self._lock, CatalogueLock):
+            self._lock.announce(address)
 
     def has_image(self, image: str) -> bool:
         """Tell whether an id is in the catalogue."""

@@ -29,14 +29,26 @@ class CatalogueLock:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            process, _, address = self._read_holder().partition(" ")
             raise CatalogueBusyError(
-                f"catalogue {folder} is in use by process {self._read_holder()}: "
-                "wait until it has finished, or stop it"
+                f"catalogue {folder} is served at {address}: use that address instead of the path"
+                if address
+                else f"catalogue {folder} is in use by process {process}: wait until it has "
+                "finished, or stop it"
             ) from None
         except OSError as error:
             raise StorageError.of(error, folder) from error
+        self.announce()
+
+    def announce(self, address: str = "") -> None:
+        """Tell other processes which one holds the lock.
+
+        Parameters
+        ----------
+        address : where this process serves the catalogue, if it does.
+        """
         with contextlib.suppress(OSError):  # only a message needs it; the disk may be full
-            self._holder.write_text(str(os.getpid()))
+            self._holder.write_text(f"{os.getpid()} {address}".rstrip())
 
     def _read_holder(self) -> str:
         try:

@@ -110,6 +110,7 @@ def test_what_is_added_and_tagged_later_is_listed(tmp_path: Path) -> None:
         assert images[-1] == {
             "id": late,
             "image": shop.images()[late][0],
+            "copies": [],
             "attributes": {},
             "confidence": {},
         }

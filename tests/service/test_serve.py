@@ -81,7 +81,7 @@ def test_it_serves_holds_the_lock_and_stops_when_told(
     assert server.get("/healthz") == (200, b'{"status":"ok"}')
     done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert f"in use by process {server.process.pid}" in done.stderr
+    assert f"is served at http://127.0.0.1:{server.port}: use that address" in done.stderr
     server.process.send_signal(number)
     _, error = server.process.communicate(timeout=60)
     assert server.process.returncode == 0, error

@@ -62,6 +62,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "binary EPS": (b"\xc5\xd0\xd3\xc6" + bytes(28), "PostScript is a program"),
     "PDF": (b"%PDF-1.7\n", "a PDF, not an image"),
     "SVG": (b"<?xml version='1.0'?>\n<svg/>", "render it to PNG"),
+    "SVG with a type": (
+        b"<?xml version='1.0'?><!-- > by hand --><!DOCTYPE svg [<!ENTITY a '>'>]>\n<SVG:svg/>",
+        "SVG is a drawing",
+    ),
+    "text about SVG": (b"How to write <svg> by hand", "not an image in a known format"),
+    "XML with SVG inside": (b"<?xml version='1.0'?><page><svg/></page>", "an XML document"),
+    "many comments": (b"<!-- -->" * 500 + b"<sv", "not an image in a known format"),
     "HTML": (b"\n<!DOCTYPE html><html>", "an HTML page"),
     "XHTML": (b'<?xml version="1.0"?><html>', "an HTML page"),
     "S3 error": (
@@ -327,6 +334,27 @@ with ThreadPoolExecutor(2) as pool:
 """
     # 30 megapixels: 60 MB as they are stored; grey 30, RGB 120; one result may still be held.
     assert peak(code) < 600
+
+
+def test_a_large_jpeg_2000_takes_bounded_memory(tmp_path: Path) -> None:
+    large = noise().resize((6400, 6400))
+    large.save(tmp_path / "a.jp2")
+    code = f"""
+image = open_image(read_file({str(tmp_path / "a.jp2")!r}), draft=224)
+assert image.size == (800, 800), image.size
+"""
+    # 41 megapixels, for which the decoder would take 0.8 GB.
+    assert peak(code) < 100
+    with pytest.raises(ImageError, match=r"6400x6400 pixels in one piece .*: save it in tiles"):
+        open_image((tmp_path / "a.jp2").read_bytes())
+
+
+def test_a_jpeg_2000_is_halved_as_often_as_it_may_be(tmp_path: Path) -> None:
+    large = noise(mode="L").resize((6400, 6400))
+    once = encode(large, "JPEG2000", num_resolutions=2)
+    tiles = encode(large, "JPEG2000", num_resolutions=1, tile_size=(1024, 1024))
+    assert open_image(once, draft=224).size == (3200, 3200)
+    assert open_image(tiles, draft=224).size == open_image(tiles).size == (6400, 6400)
 
 
 def test_no_outside_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

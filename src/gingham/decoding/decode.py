@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile, _imaging
 
+from gingham.decoding import jpeg2000
 from gingham.decoding.pixels import IGNORED_PROFILE, to_srgb, upright
 from gingham.decoding.png import pixels_only
 from gingham.decoding.signatures import HEAD, HEIC, LARGE, check_head, decoders, why_unreadable
@@ -56,7 +57,8 @@ def decode(
         WebP, TIFF and the frames of some other formats Pillow's own limit, `2 *
         PIL.Image.MAX_IMAGE_PIXELS`, stays in force.
     draft : if given, a JPEG may be decoded at a power-of-two fraction of its size, as long as
-        both sides stay at least twice this many pixels: several times faster for photos.
+        both sides stay at least twice this many pixels: several times faster for photos. So may
+        a JPEG 2000 over 25 megapixels.
 
     Raises
     ------
@@ -79,7 +81,10 @@ def decode(
                     )
             if draft is not None and image.format == "JPEG":
                 image.draft(None, (2 * draft, 2 * draft))
-            large = image.size[0] * image.size[1] > _LARGE_PIXELS
+            width, height = image.size
+            if image.format == "JPEG2000":
+                width, height = jpeg2000.reduce(image, file, draft, _LARGE_PIXELS)
+            large = width * height > _LARGE_PIXELS
             with _one_large if large else contextlib.nullcontext():
                 unread = _has_profile(image) and not image.info.get("icc_profile")
                 picture, note = to_srgb(upright(_load(image, file, draft)))

@@ -7,6 +7,7 @@ program or follows a reference to another file.
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -59,6 +60,11 @@ _VIDEO = "a video, not an image: give single frames of it as pictures"
 _RAW = "a camera's raw file: export it to JPEG"
 _PAGE = "an HTML page, not an image: the download went wrong, fetch it again"
 _ERROR = "an error message of a server, not an image: the download went wrong, fetch it again"
+
+# Behind instructions, comments and the type; atomic, so that many comments cost no more than few.
+_SVG = re.compile(
+    rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<!doctype[^\[>]*(?:\[.*?\]\s*)?>)*+<svg\b", re.DOTALL
+)
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the image itself: run git lfs pull"),
@@ -121,7 +127,7 @@ def why_not(head: bytes) -> str | None:
         head[:4] == b"RIFF" and head[8:12] == b"AVI "
     ):
         return _VIDEO
-    if b"<svg" in lower:
+    if _SVG.match(lower):
         return "SVG is a drawing, not pixels: render it to PNG"
     if lower.startswith(b"<?xml") or lower.startswith(b"<error>"):
         if b"<html" in lower:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -436,3 +439,22 @@ def test_tags_are_found_by_id() -> None:
     assert [found is not None for found in column.find(missing)] == [False, True, False]
     assert column.find([]) == []
     assert Column.of([]).find([bytes(32)]) == [None]
+
+
+def test_an_upload_for_which_the_disk_has_no_room_is_a_problem(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(SpooledTemporaryFile[bytes]):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", Full)
+    answer = http.post("/v1/search", files={"image": ("a.jpg", bytes(100))})
+    check_problem(answer, 507, "its log says which")
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics", "/v1/catalogue", "/"])
+def test_head_answers_as_get_without_the_body(http: TestClient, address: str) -> None:
+    whole, head = http.get(address), http.head(address)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from gingham.errors import ImageError, InputError
+from gingham.errors import ImageError, InputError, StorageError
 from gingham.service.limits import Limits
 from gingham.service.problems import (
     INVALID,
@@ -118,13 +119,22 @@ async def read_form(request: Request, model: type[Q]) -> AsyncIterator[Asked[Q]]
     ------
     ProblemError
         If it is of another type, cannot be parsed, or says what it may not.
+    StorageError
+        If there is no room for the uploads.
     """
     kind = type_of(request)
     if kind != FORM:
         raise ProblemError(MEDIA, f"send {FORM} with the field image; got {kind!a}")
-    # Parts that are no files are held in memory.
-    async with request.form(max_files=_FILES, max_fields=_FILES, max_part_size=1 << 16) as form:
+    try:
+        # Parts that are no files are held in memory.
+        form = await request.form(max_files=_FILES, max_fields=_FILES, max_part_size=1 << 16)
+    except OSError as error:  # large uploads wait in temporary files
+        temporary = tempfile.tempdir or "the folder of temporary files"
+        raise StorageError.of(error, temporary) from error
+    try:
         yield _read_form(list(form.multi_items()), model)
+    finally:
+        await form.close()
 
 
 async def read_json(request: Request, model: type[Q]) -> Q:

@@ -84,9 +84,14 @@ class Guard:
             return
         started = time.perf_counter()
         status = sent = 0
+        asked = scope["method"]
+        if asked == "HEAD":  # answered as GET, without the body
+            scope = {**scope, "method": "GET"}
 
         async def answer(message: Message) -> None:
             nonlocal status, sent
+            if asked == "HEAD" and message["type"] == "http.response.body":
+                message["body"] = b""
             sent += len(message.get("body", b""))
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -110,7 +115,7 @@ class Guard:
             await problem.response()(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            method = scope["method"] if route != "other" else "other"
+            method = asked if route != "other" else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
             took = time.perf_counter() - started
             self._metrics.seconds.labels(method, route).observe(took)

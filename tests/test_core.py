@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +71,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
 
 
 @pytest.mark.slow
-def test_the_main_path_needs_no_extra_and_starts_at_once(bare: Bare) -> None:
+def test_the_main_path_needs_no_extra(bare: Bare) -> None:
     shop = bare.folder
     image = shop / "photos" / "red" / "3.jpg"
-    started = time.perf_counter()
     for args in (
         ("index", shop / "c", shop / "photos"),
         ("teach", shop / "c", "colour", shop / "photos"),
@@ -90,10 +88,6 @@ def test_the_main_path_needs_no_extra_and_starts_at_once(bare: Bare) -> None:
     ):
         done = bare.run(*args)
         assert done.returncode == 0, done.stderr
-        if args[0] == "index":
-            # With an empty cache. The target is 3 s; a loaded machine may take longer, a
-            # conversion by torch would take 18 s and more.
-            assert time.perf_counter() - started < 15
     assert (shop / "explained" / "index.html").is_file()
 
 

@@ -69,3 +69,4 @@ def test_the_build_gets_what_the_dockerfile_copies_and_no_more() -> None:
     }
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert {line[1:] for line in ignored if line.startswith("!")} == copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []

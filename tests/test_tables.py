@@ -207,7 +207,8 @@ def test_a_table_holds_what_the_csv_module_reads_in_a_plain_loop(
     data: st.DataObject, names: list[str], separator: str, quoting: Any, end: str, encoding: str
 ) -> None:
     line = st.lists(WRITTEN, min_size=len(names), max_size=len(names))
-    rows = data.draw(st.lists(line.filter(lambda cells: not cells[0].startswith(" ")), max_size=5))
+    clear = line.filter(lambda cells: not cells[0].startswith(" "))
+    rows = data.draw(st.lists(clear, min_size=1, max_size=5))
     path = FOLDER / "loop.csv"
     with path.open("w", newline="", encoding=encoding) as file:
         writer = csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=end)
@@ -234,6 +235,22 @@ def test_a_quote_that_swallows_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('image,v,note\na.jpg,red,"open\nb.jpg,blue,"x"\nc.jpg,red,\n')
     with pytest.raises(InputError, match=r"row 2 .*lines 2 to 3: a quote is not closed"):
         read_labels(tmp_path / "t.csv", kind="single", value_column="v", skip_bad_rows=True)
+
+
+def test_a_table_that_is_all_header_is_told_so_by_every_reader(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,v\n")
+    pq.write_table(pa.table({"image": pa.array([], pa.string()), "v": []}), tmp_path / "t.parquet")
+    readers: list[Callable[[Path], object]] = [
+        lambda path: find_images([path]),
+        lambda path: read_labels(path, kind="single", value_column="v"),
+        lambda path: read_curated(path, TableSection(), UnknownSection()),
+        lambda path: read_samples(path, DataConfig()),
+    ]
+    for table in (tmp_path / "t.csv", tmp_path / "t.parquet"):
+        for read in readers:
+            with pytest.raises(InputError, match=f"{table} has a header and no rows: ") as told:
+                read(table)
+            assert told.value.path == str(table)
 
 
 def test_a_misspelt_column_is_answered_with_the_nearest(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ def read_labels(
             raise InputError("--group-column needs a table, not a folder of examples")
         return _folder_labels(examples, kind, unknown)
     if not examples.exists():
-        raise InputError(f"examples {examples} do not exist: give a folder of folders, or a table")
+        raise InputError(
+            f"examples {examples} do not exist: give a folder of folders, or a table", path=examples
+        )
     columns = [image_column, value_column] + ([group_column] if group_column else [])
     table = read_table(examples, columns)
     rows, unlabelled, bad = [], 0, {}

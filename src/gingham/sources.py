@@ -111,7 +111,9 @@ def is_pattern(source: str | os.PathLike[str]) -> bool:
     if os.path.lexists(name) or "://" in name or not glob.has_magic(name):
         return False
     if next(glob.iglob(name, recursive=True), None) is None:  # noqa: PTH207
-        raise InputError(f"{name} does not exist, and as a pattern it matches nothing: check it")
+        raise InputError(
+            f"{name} does not exist, and as a pattern it matches nothing: check it", path=name
+        )
     return True
 
 

@@ -107,13 +107,13 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
     Raises
     ------
     InputError
-        If the file is missing or unreadable, names two columns alike, or lacks a column; the
-        message lists those it has.
+        If the file is missing or unreadable, names two columns alike, has no rows, or lacks a
+        column; the message lists those it has.
     """
     asked = None if wanted is None else [heading(name) for name in wanted]
     table = _read(path, asked)
     if asked is None:
-        return table
+        return _not_empty(table)
     if missing := [name for name in asked if name not in table.names]:
         there = ", ".join(table.names) or "none: it is empty"
         hint = did_you_mean(missing[0], table.names)
@@ -124,6 +124,15 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
         if name != own:  # the caller's name for the column
             for row in table.rows:
                 row[name] = row[own]
+    return _not_empty(table)
+
+
+def _not_empty(table: Table) -> Table:
+    if table.names and not table.rows:
+        raise InputError(
+            f"table {table.path} has a header and no rows: give one with a row for each image",
+            path=table.path,
+        )
     return table
 
 

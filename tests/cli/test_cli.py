@@ -243,6 +243,12 @@ def test_errors_as_json_name_what_they_are_about(
     assert said == {"type": "CatalogueError", "message": said["message"], "path": str(place)}
     status, out, _ = call(monkeypatch, capsys, "index", tmp_path / "new", place, "--json")
     assert json.loads(out)["error"]["path"] == str(place)
+    draw(tmp_path / "red.jpg", "red", 0)
+    assert call(monkeypatch, capsys, "index", tmp_path / "c", tmp_path / "red.jpg")[0] == 0
+    for command in ("teach", "relocate"):
+        given = ("c", "colour", place) if command == "teach" else ("c", tmp_path, place)
+        out = call(monkeypatch, capsys, command, tmp_path / given[0], *given[1:], "--json")[1]
+        assert json.loads(out)["error"]["path"] == str(place)
     said = json.loads(call(monkeypatch, capsys, "search", "--json", place)[1])["error"]
     assert (said["type"], "path" in said) == ("UsageError", False)
 

@@ -379,6 +379,15 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
             names(*given, **options)
 
 
+def test_a_missing_path_is_told_before_anything_slow_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(InputError, match="nowhere do not exist"):
+        study([str(tmp_path / "nowhere")], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

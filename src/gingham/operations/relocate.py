@@ -19,7 +19,9 @@ def relocate(
     """Follow moved files; see `Catalogue.relocate`."""
     before, after = absolute(old), absolute(new)
     if not os.path.lexists(after):
-        raise InputError(f"{after} does not exist: give the folder where the files are now")
+        raise InputError(
+            f"{after} does not exist: give the folder where the files are now", path=after
+        )
     known = dict(truth.locations.file_ids())
     events: list[tuple[str, ImageId | None]] = []
     found, missing, kept = 0, [], []

@@ -187,7 +187,9 @@ def _attributes(
 ) -> dict[str, str]:
     """Attribute -> the column that holds it (of a folder: the attribute itself)."""
     if not path.exists():
-        raise InputError(f"examples {path} do not exist: give a folder of folders, or a table")
+        raise InputError(
+            f"examples {path} do not exist: give a folder of folders, or a table", path=path
+        )
     if path.is_dir():
         if groups is not None:
             raise InputError(

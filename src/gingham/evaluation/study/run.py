@@ -160,7 +160,6 @@ def study(
         raise InputError("no backbone is given")
     if unused := [name for name in weights if name not in names]:
         raise InputError(f"weights are given for {unused[0]!r}, which is not studied")
-    import_umap()
     labelled, failures = read_examples(
         examples,
         attributes=attributes,
@@ -173,6 +172,7 @@ def study(
     # What is too few, however well all images can be read, is told before any is.
     as_given = {path: row for row, path in enumerate(paths)}
     _settle(labelled, as_given, join_groups(labelled, as_given), (), setting)
+    import_umap()  # which takes long
     folder = Path(out)
     make_folder(folder)
     lock = _lock(folder)

@@ -15,6 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.index.embedded.graph import Graph
+from gingham.index.embedded.holes import Holes
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.filters import parse_where
 from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
@@ -142,7 +144,9 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         EmbeddedIndex(tmp_path)
     code = f"""
     from pathlib import Path
-    from gingham.index.embedded.index import EmbeddedIndex
+    from gingham.index.embedded.graph import Graph
+from gingham.index.embedded.holes import Holes
+from gingham.index.embedded.index import EmbeddedIndex
     EmbeddedIndex(Path({str(tmp_path)!r}))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
@@ -196,7 +200,9 @@ def test_prints_nothing_and_exits_quietly(tmp_path: Path) -> None:
     code = f"""
     from pathlib import Path
     import numpy as np
-    from gingham.index.embedded.index import EmbeddedIndex
+    from gingham.index.embedded.graph import Graph
+from gingham.index.embedded.holes import Holes
+from gingham.index.embedded.index import EmbeddedIndex
     from gingham.index.index import Upsert
     index = EmbeddedIndex(Path({str(tmp_path)!r}))
     index.reset({{"look": 2}})
@@ -211,6 +217,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from test_embedded_index import KEYS, vectors
+from gingham.index.embedded.graph import Graph
+from gingham.index.embedded.holes import Holes
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.index import Delete, Fill, Tag, Upsert
 
@@ -264,3 +272,40 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
         assert names(index.query(Query([Term("look", stored[7], 1)], 1))) == [KEYS[7]]
         index.close()
     assert False in outcomes
+
+
+def test_vectors_are_written_only_where_space_is_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that writes to a mapped file for which there is no space left is killed."""
+    reserved: dict[Path, int] = {}
+    steps = []
+
+    def check() -> int:
+        made = 0
+        for path in (*tmp_path.rglob("*.dat"), *tmp_path.rglob("*.mmap")):
+            blocks = path.stat().st_blocks
+            made += path not in reserved and path.suffix == ".mmap"
+            # What the file system notes of a file counts, too.
+            assert blocks <= reserved.setdefault(path, blocks) + 16, path
+        return made
+
+    class Watched(Holes):
+        def fill(self, points: int, vector_bytes: int) -> int:
+            made = check()
+            assert not made or steps[-1] == 1  # only one vector is the first of a file
+            steps.append(super().fill(points, vector_bytes))
+            for path in reserved:
+                reserved[path] = path.stat().st_blocks
+            return steps[-1]
+
+    monkeypatch.setattr("gingham.index.embedded.graph.Holes", Watched)
+    graph = Graph.create(tmp_path / "graph", 8192)
+    check()
+    many = vectors(1100, 8192)
+    graph.put(np.arange(1100), many)
+    graph.put(np.arange(1100, 2200), many)
+    graph.close()
+    check()
+    assert sum(path.suffix == ".mmap" for path in reserved) == 3
+    assert max(steps) > 1

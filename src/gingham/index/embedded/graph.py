@@ -13,6 +13,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from gingham.errors import StorageError
+from gingham.index.embedded.holes import Holes
 from gingham.store.files import reserve
 
 Floats = NDArray[np.float32]
@@ -30,8 +31,8 @@ class Graph:
     """A shard that holds vectors and nothing else; the caller must hold the lock.
 
     Edge maps its files into memory: there must be room for them before they grow, or the process
-    is killed. Where the system refuses something it is a `StorageError`; Edge's other errors come
-    as they are: plain `Exception`, or a `BaseException` for a Rust panic.
+    is killed (see `Holes`). Where the system refuses something it is a `StorageError`; Edge's other
+    errors come as they are: plain `Exception`, or a `BaseException` for a Rust panic.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ class Graph:
     def __init__(self, folder: Path, *, create_width: int | None = None) -> None:
         self._folder = folder
         self._unflushed = 0
+        self._holes = Holes(folder)
         if create_width is None:
             self._load()
         else:
@@ -82,22 +84,24 @@ class Graph:
     def put(self, rows: Rows, vectors: Floats) -> None:
         """Add or replace (N, width) vectors."""
         ready = _plain(vectors)
-        for start in range(0, len(rows), 512):
-            batch = [
-                edge.Point(row, {_VECTOR: vector}, {})
-                for row, vector in zip(
-                    rows[start : start + 512].tolist(), ready[start : start + 512], strict=True
-                )
-            ]
+        start = 0
+        while start < len(rows):
             if not self._unflushed:
                 reserve(self._folder, ROOM)
+            end = start + self._holes.fill(512, ready[0].nbytes)
+            batch = [
+                edge.Point(row, {_VECTOR: vector}, {})
+                for row, vector in zip(rows[start:end].tolist(), ready[start:end], strict=True)
+            ]
             with _refusals(self._folder):
                 self._shard.update(edge.UpdateOperation.upsert_points(batch))
+            start = end
             self._unflushed += len(batch) * ready[0].nbytes
             if self._unflushed > _RECYCLE_BYTES:
                 self.close()
                 self._load()
                 self._unflushed = 0
+                self._holes = Holes(self._folder)
 
     def delete(self, rows: list[int]) -> None:
         """Remove vectors; rows that are not there are passed over."""

@@ -279,7 +279,7 @@ def test_vectors_are_written_only_where_space_is_reserved(
 ) -> None:
     """A process that writes to a mapped file for which there is no space left is killed."""
     reserved: dict[Path, int] = {}
-    steps = []
+    steps: list[int] = []
 
     def check() -> int:
         made = 0

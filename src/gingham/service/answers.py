@@ -23,8 +23,9 @@ def as_json(value: Mapping[str, Any], status: int = 200) -> Response:
 def hits_of(catalogue: ServedCatalogue, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Give hits with the confidence of their tags."""
     tags = catalogue.tags_of([hit.id for hit in hits])
+    # Nothing is copied: an answer is written as JSON at once.
     return [
-        hit.to_dict() | {"confidence": confidence, "copies": list(hit.copies)}
+        vars(hit) | {"confidence": confidence}
         for hit, (_, confidence) in zip(hits, tags, strict=True)
     ]
 

@@ -130,6 +130,6 @@ async def images(
 
     def read(task: Task) -> dict[str, Any]:
         total, found = service.catalogue.browse(where, attribute, offset, n)
-        return {"total": total, "offset": offset, "images": [one.to_dict() for one in found]}
+        return {"total": total, "offset": offset, "images": [vars(one) for one in found]}
 
     return as_json(await service.work.ask(request, read))

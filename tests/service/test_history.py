@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,3 +169,52 @@ def test_undoing_all_that_can_be_undone_leads_back(
             shop.undo(todo[0].number)
         assert said(shop) == start or not said(shop)
         assert shop.verify() == []
+
+
+KILLED = """
+import os, signal, sys
+from gingham.catalogue import Catalogue
+from gingham.store.changes import ChangeLog
+from serving import MappingRuntime
+folder, moment, image = sys.argv[1:]
+append = ChangeLog.append
+def die(log, **said):
+    if moment == "after":
+        append(log, **said)
+    os.kill(os.getpid(), signal.SIGKILL)
+ChangeLog.append = die
+with Catalogue.open(folder, runtime=MappingRuntime()) as shop:
+    if moment == "remove":
+        shop.remove([image])
+    else:
+        shop.correct("colour", {image: "pink"})
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "summary"),
+    [
+        ("before", "corrected colour: 1 example added or changed"),
+        ("after", "corrected colour: 1 example added or changed"),
+        ("remove", "removed 1 image"),
+    ],
+)
+def test_a_change_is_noted_though_the_process_is_killed_beside_its_note(
+    tmp_path: Path, moment: str, summary: str
+) -> None:
+    with make(tmp_path, each=3) as shop:
+        image = next(iter(shop.images()))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path / "shop", moment, image],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=300,
+    )
+    assert done.returncode == -signal.SIGKILL
+    with Catalogue.open(tmp_path / "shop", runtime=MappingRuntime()) as again:
+        last, before = again.history(n=2)
+        assert (last.number, last.by, last.summary) == (3, user_name(), summary)
+        assert before.number == 2
+        again.undo(3)
+    with Catalogue.open(tmp_path / "shop", runtime=MappingRuntime()) as again:
+        assert [one.number for one in again.history()] == [4, 3, 2, 1]
+        assert list((tmp_path / "shop" / "changes" / "begun").iterdir()) == []

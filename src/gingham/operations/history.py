@@ -11,7 +11,7 @@ from gingham.attributes.registry import Attributes
 from gingham.errors import InputError, UndoError
 from gingham.names import check_attribute
 from gingham.results import RecordedChange
-from gingham.store.changes import ChangeEntry
+from gingham.store.changes import Begun, ChangeEntry
 from gingham.store.examples import Taught
 from gingham.store.truth import Truth
 
@@ -50,32 +50,60 @@ def recording(
     if attribute is not None:
         attribute = check_attribute(attribute, {*truth.log.read(), *truth.attached.current})
     said = truth.log.read().get(attribute or "")
-    examples, places = truth.log.version, truth.locations.version
-    attached, images = truth.attached.version, len(truth.locations.images)
+    name, begun = truth.changes.begin(
+        verb=verb,
+        attribute=attribute,
+        undoes=undoes,
+        detail=detail,
+        examples=truth.log.version,
+        places=truth.locations.version,
+        attached=truth.attached.version,
+        images=len(truth.locations.images),
+    )
     try:
         yield
     finally:
-        moved = (truth.log.version, truth.locations.version)
-        if attached != truth.attached.version or (examples, places) != moved:
-            count = abs(len(truth.locations.images) - images)
-            summary = _in_words(verb, attribute, count)
-            if attribute is not None:
-                changed, out = _differences(said, truth.log.read().get(attribute))
-                count = changed + out
-                parts = [f"{_counted(changed, 'example')} added or changed"] if changed else []
-                parts += [f"{_counted(out, 'example')} taken out"] if out else []
-                summary += f": {', '.join(parts) or 'no example changed'}"
-            truth.changes.append(
-                verb=verb,
-                attribute=attribute,
-                summary=f"{summary}{detail}",
-                images=count,
-                examples_from=examples,
-                examples_to=moved[0] if attribute is not None else examples,
-                places_from=places,
-                places_to=moved[1] if attribute is None else places,
-                undoes=undoes,
-            )
+        _note(truth, begun, said)
+        truth.changes.end(name)
+
+
+def note_interrupted(truth: Truth) -> None:
+    """Note the changes during which the process was killed, as far as they came."""
+    for name, begun in truth.changes.begun():
+        # It may have been killed after the note.
+        if all((one.made, one.by) != (begun.made, begun.by) for one in truth.changes.entries()):
+            said = truth.log.read_until(begun.examples).get(begun.attribute or "")
+            _note(truth, begun, said)
+        truth.changes.end(name)
+
+
+def _note(truth: Truth, begun: Begun, said: Taught | None) -> None:
+    """Note a change in the log, if anything was changed; of an attribute, what was said before."""
+    attribute, examples, places = begun.attribute, truth.log.version, truth.locations.version
+    before = (begun.examples, begun.places, begun.attached)
+    if before == (examples, places, truth.attached.version):
+        return
+    count = abs(len(truth.locations.images) - begun.images)
+    summary = _in_words(begun.verb, attribute, count)
+    if attribute is not None:
+        changed, out = _differences(said, truth.log.read().get(attribute))
+        count = changed + out
+        parts = [f"{_counted(changed, 'example')} added or changed"] if changed else []
+        parts += [f"{_counted(out, 'example')} taken out"] if out else []
+        summary += f": {', '.join(parts) or 'no example changed'}"
+    truth.changes.append(
+        made=begun.made,
+        by=begun.by,
+        verb=begun.verb,
+        attribute=attribute,
+        summary=f"{summary}{begun.detail}",
+        images=count,
+        examples_from=begun.examples,
+        examples_to=begun.examples if attribute is None else examples,
+        places_from=begun.places,
+        places_to=places if attribute is None else begun.places,
+        undoes=begun.undoes,
+    )
 
 
 def _in_words(verb: str, attribute: str | None, images: int) -> str:

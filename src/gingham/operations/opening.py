@@ -20,6 +20,7 @@ from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueError, StorageError
 from gingham.extract import absolute
 from gingham.index.index import Index
+from gingham.operations.history import note_interrupted
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles, refusals
@@ -95,6 +96,8 @@ class OpenCatalogue:
                 with contextlib.suppress(OSError):  # it is found again the next time
                     move_home(files, locations.root)
         self._truth = Truth(files, self.config, self._load, locations)
+        if isinstance(lock, CatalogueLock):
+            note_interrupted(self._truth)
         self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
         self._searcher = Searcher(self._open_index, self._truth, self._attributes)
         self._reviewer = Reviewer(self._truth, self._attributes, self._searcher)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import json
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from gingham.store.columns import table
 from gingham.store.files import Files
 from gingham.store.shards import Log
 
+_BEGUN = "changes/begun/"
 _NUMBERS = ("made", "images", "examples_from", "examples_to", "places_from", "places_to", "undoes")
 _SCHEMA = pa.schema(
     [
@@ -65,8 +68,35 @@ def user_name() -> str:
         return "unknown"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A change that may be under way, and what there was before it.
+
+    Attributes
+    ----------
+    made, by, verb, attribute, undoes : see `ChangeEntry`.
+    detail : is added to the summary.
+    examples, places, attached : versions of the logs.
+    images : how many there were.
+    """
+
+    made: float
+    by: str
+    verb: str
+    attribute: str | None
+    undoes: int
+    detail: str
+    examples: int
+    places: int
+    attached: int
+    images: int
+
+
 class ChangeLog:
     """All changes of a catalogue, in order; threads may call all methods together.
+
+    A change is announced by `begin` before anything is changed, so that one during which the
+    process is killed is not lost: `begun` names it after the next start.
 
     Parameters
     ----------
@@ -78,6 +108,7 @@ class ChangeLog:
     """
 
     def __init__(self, files: Files) -> None:
+        self._files = files
         self._log = Log(files, "changes/", _SCHEMA)
         self._read: list[ChangeEntry] = []
         self._turn = threading.RLock()
@@ -91,11 +122,39 @@ class ChangeLog:
                 self._read.append(_entry(len(self._read) + 1, row))
             return list(self._read)
 
+    def begin(self, **said: Any) -> tuple[str, Begun]:
+        """Announce a change that the caller makes now; durable when this returns.
+
+        Returns
+        -------
+        The name of the announcement, see `end`, and what it says.
+        """
+        one = Begun(made=time.time(), by=self.caller(), **said)
+        name = f"{_BEGUN}{secrets.token_hex(8)}.json"
+        self._files.put(name, lambda file: file.write(json.dumps(asdict(one)).encode()))
+        return name, one
+
+    def end(self, name: str) -> None:
+        """Take back what `begin` announced: it has been noted, or nothing was changed."""
+        self._files.delete(name)
+
+    def begun(self) -> list[tuple[str, Begun]]:
+        """Give what was announced and not taken back, the oldest first."""
+        found = []
+        for name in self._files.list(_BEGUN):
+            with self._files.open(name) as file:
+                found.append((name, Begun(**json.load(file))))
+        return sorted(found, key=lambda pair: pair[1].made)
+
     def append(self, **said: Any) -> ChangeEntry:
-        """Add a change, made now by the caller; durable when this returns."""
+        """Add a change; durable when this returns.
+
+        Parameters
+        ----------
+        said : all of a `ChangeEntry` but its number.
+        """
         with self._turn:
-            number = self._log.version + 1
-            one = ChangeEntry(number=number, made=time.time(), by=self.caller(), **said)
+            one = ChangeEntry(number=self._log.version + 1, **said)
             row = asdict(one)
             del row["number"]
             self._log.append(table([row], _SCHEMA))

@@ -37,10 +37,12 @@ SHAPE[2900:] = 0
 COLOURS = ["rare" if i % 100 == 0 else ("red", "green", "unknown")[i % 3] for i in range(BIG)]
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedIndex]:
+@pytest.fixture(scope="module", params=[BIG, 0], ids=["scanned", "graph"])
+def large(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedIndex]:
     """Three thousand images of 1,920 numbers: enough for a graph."""
-    index = EmbeddedIndex(tmp_path_factory.mktemp("large"))
+    index = EmbeddedIndex(tmp_path_factory.mktemp("large"), most_scanned=request.param)
     index.reset({"near": 1000, "far": 920})
     index.apply(
         [
@@ -120,10 +122,10 @@ def test_vectors_come_back(large: EmbeddedIndex) -> None:
     assert large.vectors([], ["near"])["near"].shape == (0, 1000)
 
 
-def filled(folder: Path, count: int, width: int = 2) -> EmbeddedIndex:
-    index = EmbeddedIndex(folder)
-    index.reset({"look": width})
-    index.apply([Upsert(KEYS[:count], {"look": vectors(count, width)})])
+def filled(folder: Path, count: int, most_scanned: int = BIG) -> EmbeddedIndex:
+    index = EmbeddedIndex(folder, most_scanned=most_scanned)
+    index.reset({"look": 2})
+    index.apply([Upsert(KEYS[:count], {"look": vectors(count, 2)})])
     index.apply([Fill("rgb", "l1", KEYS[:count], vectors(count, 3))])
     index.commit({"count": count})
     return index
@@ -144,9 +146,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         EmbeddedIndex(tmp_path)
     code = f"""
     from pathlib import Path
-    from gingham.index.embedded.graph import Graph
-from gingham.index.embedded.holes import Holes
-from gingham.index.embedded.index import EmbeddedIndex
+    from gingham.index.embedded.index import EmbeddedIndex
     EmbeddedIndex(Path({str(tmp_path)!r}))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
@@ -156,11 +156,11 @@ from gingham.index.embedded.index import EmbeddedIndex
     EmbeddedIndex(tmp_path).close()
 
 
-@pytest.mark.parametrize("damage", ["table.npz", "graph"])
+@pytest.mark.parametrize("damage", ["table.npz", "graph", "scan"])
 def test_a_damaged_index_warns_and_is_empty(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filled(tmp_path, 9).close()
+    filled(tmp_path, 9, 0 if damage == "graph" else 9).close()
     if damage == "table.npz":
         (tmp_path / damage).write_bytes(b"PK\x03\x04")
     for file in (tmp_path / damage).rglob("*.*"):
@@ -200,9 +200,7 @@ def test_prints_nothing_and_exits_quietly(tmp_path: Path) -> None:
     code = f"""
     from pathlib import Path
     import numpy as np
-    from gingham.index.embedded.graph import Graph
-from gingham.index.embedded.holes import Holes
-from gingham.index.embedded.index import EmbeddedIndex
+    from gingham.index.embedded.index import EmbeddedIndex
     from gingham.index.index import Upsert
     index = EmbeddedIndex(Path({str(tmp_path)!r}))
     index.reset({{"look": 2}})
@@ -217,12 +215,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from test_embedded_index import KEYS, vectors
-from gingham.index.embedded.graph import Graph
-from gingham.index.embedded.holes import Holes
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.index import Delete, Fill, Tag, Upsert
 
-index = EmbeddedIndex(Path(sys.argv[1]))
+index = EmbeddedIndex(Path(sys.argv[1]), most_scanned=int(sys.argv[2]))
 index.reset({"look": 256})
 print("ready", flush=True)
 stored = vectors(6000, 256)
@@ -239,14 +235,15 @@ for start in range(0, 6000, 100):
 """
 
 
-def test_kill_at_any_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_scanned", [6000, 700])
+def test_kill_at_any_moment(tmp_path: Path, most_scanned: int) -> None:
     """After SIGKILL the index is as it was committed, or empty; and takes everything again."""
     folder = tmp_path / "index"
     stored = vectors(6000, 256)
     outcomes = set()
-    for moment in np.random.default_rng(0).uniform(0, 0.8, 6):
+    for moment in np.random.default_rng(0).uniform(0, 0.8, 5):
         child = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(folder)],
+            [sys.executable, "-c", WRITER, str(folder), str(most_scanned)],
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
         )

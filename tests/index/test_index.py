@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,10 @@ from gingham.index.index import (
     Upsert,
 )
 
-IMPLEMENTATIONS: dict[str, Callable[[Path], Index]] = {"embedded": EmbeddedIndex}
+IMPLEMENTATIONS: dict[str, Callable[[Path], Index]] = {
+    "scanned": EmbeddedIndex,
+    "graph": partial(EmbeddedIndex, most_scanned=0),
+}
 """Each opens the index at a place again after `close`, and makes one where there is none."""
 
 LOOKS = {"colour": 3, "texture": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -117,7 +118,8 @@ class Truth:
         size = 0
         for prefix in (HEADER, *_FOLDERS):
             for name in self._files.list(prefix):
-                with self._files.open(name) as file:
+                # A note of a change that has just ended is no longer there.
+                with contextlib.suppress(FileNotFoundError), self._files.open(name) as file:
                     size += file.seek(0, os.SEEK_END)
         return size
 

@@ -1,10 +1,11 @@
-"""The index in a folder: graph search by Qdrant Edge, with tags and further looks beside it.
+"""The index in a folder: vectors that are scanned or lie in a graph, tags and further looks beside.
 
-Edge holds the vectors of the built-in looks, joined, and nothing else: to set a payload on a point
-of a finished segment, it copies the vector to a new segment and drops it from the graph
-(16,000 x 1,808: 2.3 s, then 13 s to build the graph again); a vector added under a new name does
-the same. So tags and further looks are arrays in the order of Edge's point numbers; filters and
-facets are then a look-up, exact by construction.
+The vectors of the built-in looks, joined, are scanned in few dimensions, or from some ten thousand
+images on lie in a graph by Qdrant Edge, which holds nothing else: to set a payload on a point of a
+finished segment, it copies the vector to a new segment and drops it from the graph (16,000 x 1,808:
+2.3 s, then 13 s to build the graph again); a vector added under a new name does the same. So tags
+and further looks are arrays in the order of row numbers; filters and facets are then a look-up,
+exact by construction.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageEr
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.graph import Floats, Graph, Rows
 from gingham.index.embedded.rows import RowTable
+from gingham.index.embedded.scan import Scan
 from gingham.index.embedded.tags import check_text
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import (
@@ -44,7 +46,9 @@ from gingham.store.files import make_folder, refusals
 
 logger = logging.getLogger(__name__)
 
-_FEW = 1_000  # so many images or fewer are scored one by one (1 ms), never by the graph
+MOST_SCANNED = 30_000
+"""Rows up to which a scan is faster than the graph, and found the same."""
+SCAN, GRAPH = "scan", "graph"
 
 
 class EmbeddedIndex:
@@ -56,6 +60,7 @@ class EmbeddedIndex:
     Parameters
     ----------
     folder : made if it is not there.
+    most_scanned : with more rows than this, `commit` makes a graph.
 
     Raises
     ------
@@ -65,9 +70,10 @@ class EmbeddedIndex:
         If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most_scanned: int = MOST_SCANNED) -> None:
         make_folder(folder)
         self._folder = folder
+        self._most_scanned = most_scanned
         # Without its log, Edge lets a second process in.
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
@@ -77,7 +83,7 @@ class EmbeddedIndex:
         except OSError as error:
             raise StorageError.of(error, folder) from error
         self._mark = folder / "changed"
-        self._graph: Graph | None = None
+        self._engine: Graph | Scan | None = None
         self._changed = False
         try:
             self._load()
@@ -95,7 +101,7 @@ class EmbeddedIndex:
             raise InputError(f"an index needs looks, each of width 1 or more; got {dict(looks)}")
         self._empty()
         self._take(RowTable(looks))
-        self._graph = Graph.create(self._folder / "graph", sum(looks.values()))
+        self._engine = Scan(self._folder / SCAN, list(self._blocks.values()))
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Make changes, see `Index.apply`."""
@@ -118,12 +124,14 @@ class EmbeddedIndex:
     def commit(self, state: State) -> None:
         """Make all changes durable together with what they amount to, and quick to search.
 
-        While the graph is built over what was added, it takes the memory and the disk of the new
+        While a graph is built over what was added, it takes the memory and the disk of the new
         segment beside the old one.
         """
-        if self._changed and self._graph is not None:
-            self._graph.optimise()
-            self._graph.flush()
+        if self._changed and self._engine is not None:
+            if isinstance(self._engine, Scan) and len(self._table) > self._most_scanned:
+                self._make_graph(self._engine)
+            self._engine.optimise()
+            self._engine.flush()
         self._further.sync()
         self._table.state = dict(state)
         self._table.further = self._further.listed
@@ -135,9 +143,7 @@ class EmbeddedIndex:
     def query(self, query: Query) -> list[Match]:
         """Find the images of the largest score, see `Index.query`.
 
-        Candidates come from the graph by the built-in looks and from a full scan by the further
-        ones; as long as an image in neither list could score as high as the n-th best, both are
-        widened.
+        Further looks are compared with every image; see `Scan.best` and `Graph.best`.
         """
         self._check(query)
         mask = self._table.mask(query.where)
@@ -150,7 +156,7 @@ class EmbeddedIndex:
             elif term.weight:
                 scanned[i] = self._further.compare(term.look, term.vector, len(mask))
                 extra += np.float32(term.weight) * scanned[i]
-        rows, scores = self._best(vector, extra, bool(scanned), mask, query.n)
+        rows, scores = self._best(vector, extra, mask, query.n)
         kept = scores >= np.float64(query.min_score)  # in float32 it might be rounded to 0
         rows, scores = rows[kept], scores[kept]
         return self._matches(query.terms, rows, scores, scanned)
@@ -172,8 +178,8 @@ class EmbeddedIndex:
         """Let go of the folder; closing again does nothing."""
         if self._lock.is_locked:
             try:
-                if self._graph is not None:
-                    self._graph.close()
+                if self._engine is not None:
+                    self._engine.close()
             finally:
                 self._lock.release()
 
@@ -182,7 +188,7 @@ class EmbeddedIndex:
         return sum(self._table.looks.values())
 
     def _upsert(self, ids: Sequence[str], vectors: Mapping[str, Floats]) -> None:
-        if vectors.keys() != self._blocks.keys() or self._graph is None:
+        if vectors.keys() != self._blocks.keys() or self._engine is None:
             raise InputError(f"vectors must be of {list(self._blocks)}, got {list(vectors)}")
         for look, width in self._table.looks.items():
             _check_array(vectors[look], f"vectors[{look!r}]", (len(ids), width))
@@ -191,12 +197,12 @@ class EmbeddedIndex:
         self._touch()
         self._table.add(ids)
         joined = np.concatenate([vectors[look] for look in self._blocks], axis=1)
-        self._graph.put(self._table.rows_of(ids), joined)
+        self._engine.put(self._table.rows_of(ids), joined)
 
     def _delete(self, ids: Sequence[str]) -> None:
-        if self._graph is not None:
+        if self._engine is not None:
             self._touch()
-            self._graph.delete(self._table.remove(ids))
+            self._engine.delete(self._table.remove(ids))
 
     def _fill(self, look: str, metric: Metric, ids: Sequence[str], vectors: Floats) -> None:
         if look in self._blocks:
@@ -220,34 +226,14 @@ class EmbeddedIndex:
                 raise InputError(f"the weight of {term.look!r} must be finite, got {term.weight}")
 
     def _best(
-        self, vector: Floats, extra: Floats, scanned: bool, mask: NDArray[np.bool_], n: int
+        self, vector: Floats, extra: Floats, mask: NDArray[np.bool_], n: int
     ) -> tuple[Rows, Floats]:
         """Give the n rows of `mask` of the largest ``vector @ stored + extra``, best first."""
-        matching = np.flatnonzero(mask)
-        n = min(n, len(matching))
-        if not n or not vector.any() or self._graph is None:
+        n = min(n, int(mask.sum()))
+        if not n or not vector.any() or self._engine is None:
+            matching = np.flatnonzero(mask)
             return self._first(matching, extra[matching], n)
-        width = (n + 16) * len(mask) // len(matching)
-        while True:
-            exact = len(matching) <= max(_FEW, 4 * width)
-            if exact:
-                some = 2 * len(matching) < len(mask)
-                rows, scores = self._graph.score(vector, matching if some else None)
-                bound = -np.inf
-            else:
-                rows, scores = self._graph.nearest(vector, width)
-                bound = scores[-1]
-            rows, scores = rows[mask[rows]], scores[mask[rows]]
-            if scanned and not exact:
-                order = matching[np.argpartition(-extra[matching], width)]
-                more, more_scores = self._graph.score(vector, np.setdiff1d(order[:width], rows))
-                rows, scores = np.append(rows, more), np.append(scores, more_scores)
-                bound += extra[order[width]]
-            totals = scores + extra[rows]
-            # At equality, an image not seen could come first by its id.
-            if exact or (len(rows) >= n and np.partition(totals, -n)[-n] > bound):
-                return self._first(rows, totals, n)
-            width *= 4
+        return self._first(*self._engine.best(vector, extra, mask, n), n)
 
     def _first(self, rows: Rows, scores: Floats, n: int) -> tuple[Rows, Floats]:
         """Give the n rows of the largest scores, equals in the order of their ids."""
@@ -282,8 +268,8 @@ class EmbeddedIndex:
 
     def _vectors(self, rows: Rows, looks: Sequence[str]) -> dict[str, Floats]:
         joined = np.zeros((0, self._width), np.float32)
-        if len(rows) and self._graph is not None and any(look in self._blocks for look in looks):
-            joined = self._graph.vectors(rows)
+        if len(rows) and self._engine is not None and any(look in self._blocks for look in looks):
+            joined = self._engine.vectors(rows)
         return {
             look: joined[:, self._blocks[look]]
             if look in self._blocks
@@ -304,10 +290,9 @@ class EmbeddedIndex:
             try:
                 self._take(RowTable.load(path))
                 self._further.check()
-                self._graph = Graph(self._folder / "graph")
-                if len(self._graph) == len(self._table.rows):
-                    return
-                raise ValueError(f"{len(self._graph)} vectors of {len(self._table.rows)} images")
+                self._engine = self._open_engine()
+                self._engine.check(len(self._table.rows), len(self._table))
+                return
             except (KeyboardInterrupt, SystemExit, MemoryError):
                 raise
             except BaseException as error:  # a panic in Rust is no Exception
@@ -319,10 +304,26 @@ class EmbeddedIndex:
         # table does not name cannot be trusted to be dropped.
         self._empty()
 
+    def _open_engine(self) -> Graph | Scan:
+        if (self._folder / GRAPH).is_dir():
+            return Graph(self._folder / GRAPH)
+        return Scan(self._folder / SCAN, list(self._blocks.values()))
+
+    def _make_graph(self, scan: Scan) -> None:
+        """Put all vectors into a graph; what was scanned is deleted."""
+        graph = Graph.create(self._folder / GRAPH, self._width)
+        rows = np.sort(np.fromiter(self._table.rows.values(), np.int64))
+        for start in range(0, len(rows), 2048):
+            some = rows[start : start + 2048]
+            graph.put(some, scan.vectors(some))
+        scan.close()
+        shutil.rmtree(self._folder / SCAN)
+        self._engine = graph
+
     def _empty(self) -> None:
-        if self._graph is not None:
-            self._graph.close()
-            self._graph = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

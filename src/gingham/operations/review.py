@@ -254,5 +254,5 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _unsure(values: dict[str, float]) -> str:
-    best = [f"{p:.0%} {value}" for value, p in list(values.items())[:2]]
+    best = [f"{100 * p:.0f} % {value}" for value, p in list(values.items())[:2]]
     return f"least sure: {', '.join(best)}" if best else "least sure"

@@ -18,7 +18,7 @@ KINDS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.binary(4), st.none() | st.binary(min_size=4, max_size=4)),
     (pa.bool_(), st.none() | st.booleans()),
     (pa.float64(), st.floats(allow_nan=False)),
-    (pa.list_(pa.field("element", pa.string())), st.lists(st.text())),
+    (pa.list_(pa.field("element", pa.string())), st.none() | st.lists(st.text())),
 ]
 
 

@@ -22,14 +22,15 @@ def column(values: Sequence[Any] | NDArray[Any], kind: pa.DataType) -> pa.Array:
     values : None is null, except in a column of floats.
     kind : of bytes those of a fixed length, too.
     """
-    if pa.types.is_list(kind):
-        flat = column(list(chain.from_iterable(values)), kind.value_type)
-        ends = _ends([len(one) for one in values])
-        return pa.Array.from_buffers(kind, len(values), [None, ends], children=[flat])
     if pa.types.is_floating(kind):
         return numbers(np.asarray(values, kind.to_pandas_dtype()))
     nulls = [value is None for value in values]
     valid = _bits(~np.array(nulls, bool)) if any(nulls) else None
+    if pa.types.is_list(kind):
+        lists = [() if one is None else one for one in values]
+        flat = column(list(chain.from_iterable(lists)), kind.value_type)
+        ends = _ends([len(one) for one in lists])
+        return pa.Array.from_buffers(kind, len(values), [valid, ends], children=[flat])
     if pa.types.is_boolean(kind):
         buffers = [_bits(np.array(values, bool))]
     elif pa.types.is_fixed_size_binary(kind):

@@ -136,7 +136,7 @@ def test_columns_of_names_are_left_aside_and_written_columns_refused(tmp_path: P
     with pytest.raises(InputError, match="column 'split' is written by curate itself"):
         read_samples(path, TableSection(attributes=("split",)), UnknownSection())
     path.write_text("image,colour\n")
-    with pytest.raises(InputError, match="holds no rows"):
+    with pytest.raises(InputError, match="has a header and no rows"):
         read_samples(path, TableSection(), UnknownSection())
 
 

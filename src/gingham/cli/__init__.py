@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue,
     catalogue_attributes,
+    catalogue_upkeep,
     curate,
     explain,
     history,

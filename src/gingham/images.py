@@ -19,8 +19,8 @@ from gingham.decoding.decode import decode
 from gingham.decoding.pixels import to_srgb, upright
 from gingham.decoding.signatures import HEAD, LARGE, check_head
 from gingham.errors import ImageError, InputError
+from gingham.image_cells import read_embedded, why_missing
 from gingham.options import MAX_PIXELS
-from gingham.tables import read_embedded, why_missing
 
 
 class Readable(Protocol):
@@ -49,7 +49,7 @@ INTERPOLATIONS = {
 
 @contextlib.contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open one image file, or one inside a Parquet file (see `gingham.tables`), to read it.
+    """Open one image file, or one inside a Parquet file (see `gingham.image_cells`), to read it.
 
     Only the first bytes are looked at: what is no image is refused before the rest is read.
 

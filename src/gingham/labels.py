@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gingham.errors import InputError
+from gingham.image_cells import resolve
 from gingham.images import image_name, in_memory
 from gingham.names import SEPARATOR, UNKNOWN_WORDS, check_value, shortened, too_long
 from gingham.results import BadRow, Failure
 from gingham.sources import find_images
-from gingham.tables import plain, read_table, resolve
+from gingham.tables import plain, read_table
 
 
 def unknown_forms(words: Iterable[str]) -> frozenset[str]:

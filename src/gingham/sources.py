@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gingham.errors import InputError
+from gingham.image_cells import resolve
 from gingham.results import BadRow, Failure
-from gingham.tables import TABLE_SUFFIXES, read_table, resolve
+from gingham.tables import TABLE_SUFFIXES, read_table
 
 CLUTTER = frozenset(
     {

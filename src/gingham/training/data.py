@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
+from gingham.image_cells import resolve
 from gingham.labels import group_of, is_blank, read_cell, unknown_forms
-from gingham.tables import columns, heading, read_table, resolve
+from gingham.tables import columns, heading, read_table
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -282,64 +282,6 @@ class Facets(Result):
 
     images: int
     attributes: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class RecordedChange(Result):
-    """A change of a catalogue.
-
-    Attributes
-    ----------
-    number : from 1 on.
-    made : when (ISO 8601, UTC).
-    by : who made it: the name of a key, or of a user of the system.
-    summary : what was done, in plain words.
-    images : how many images it is about.
-    undoable : whether it can be undone now.
-    undone_by : the number of the change that undid it.
-    """
-
-    number: int
-    made: str
-    by: str
-    verb: str
-    attribute: str | None
-    summary: str
-    images: int
-    undoable: bool
-    undone_by: int | None
-
-
-ReviewOrder = Literal["uncertain", "suspicious", "random"]
-
-
-@dataclass(frozen=True)
-class ReviewItem(Result):
-    """An image that somebody should look at.
-
-    Attributes
-    ----------
-    value : what it was taught as, if it is an example, or is predicted to be.
-    confidence, values : of the prediction, see `Prediction`.
-    reason : why it should be looked at, in plain words.
-    example : whether the attribute was taught with it.
-    """
-
-    id: str
-    image: str
-    value: str | list[str]
-    confidence: float
-    values: dict[str, float]
-    reason: str
-    example: bool
-
-
-@dataclass(frozen=True)
-class ReviewResult(Result):
-    """A part of the images that somebody should look at, and the number of all of them."""
-
-    total: int
-    items: tuple[ReviewItem, ...]
 
 
 @dataclass(frozen=True)

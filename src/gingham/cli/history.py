@@ -8,7 +8,7 @@ import typer
 
 from gingham.cli.console import answer
 from gingham.cli.options import CatalogueArgument, JsonOption, KeyOption, app, open_catalogue
-from gingham.results import RecordedChange
+from gingham.review_results import RecordedChange
 
 
 @app.command()

@@ -32,10 +32,10 @@ from gingham.results import (
     Contradiction,
     Failure,
     IndexResult,
-    RecordedChange,
     TagResult,
     TeachResult,
 )
+from gingham.review_results import RecordedChange
 from gingham.sources import Walk, find_images
 
 _MOST_EXAMPLES = 4000

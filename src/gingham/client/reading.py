@@ -26,11 +26,8 @@ from gingham.results import (
     Hit,
     ImagePredictions,
     Info,
-    RecordedChange,
-    ReviewItem,
-    ReviewOrder,
-    ReviewResult,
 )
+from gingham.review_results import RecordedChange, ReviewItem, ReviewOrder, ReviewResult
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from gingham.operations.history import history, recording, undo
 from gingham.operations.opening import changing
 from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import RecordedChange, ReviewOrder, ReviewResult, TeachResult
+from gingham.results import TeachResult
+from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
 
 
 class Correcting(Upkeep):

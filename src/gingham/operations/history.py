@@ -10,7 +10,7 @@ from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError, UndoError
 from gingham.names import check_attribute
-from gingham.results import RecordedChange
+from gingham.review_results import RecordedChange
 from gingham.store.changes import Begun, ChangeEntry
 from gingham.store.examples import Taught
 from gingham.store.truth import Truth

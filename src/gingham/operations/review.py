@@ -15,7 +15,7 @@ from gingham.attributes.tags import Column
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.operations.search import Searcher
-from gingham.results import ReviewItem, ReviewOrder, ReviewResult
+from gingham.review_results import ReviewItem, ReviewOrder, ReviewResult
 from gingham.store.examples import Example
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from gingham.results import ReviewOrder
+from gingham.review_results import ReviewOrder
 from gingham.service import schemas
 from gingham.service.answers import as_json, attribute_of, taught_of
 from gingham.service.browsing import Offset, PageSize

@@ -12,6 +12,7 @@ from gingham.attributes.relative_distance import (
     RelativeDistance,
     learn_background,
 )
+from gingham.errors import ShapeError
 
 BLOCKS = [("pixels", 0, 6), ("deep", 6, 16)]
 
@@ -102,7 +103,11 @@ def test_one_example_per_value_and_copies_alone_are_measured_too() -> None:
 def test_it_comes_back_from_its_arrays(background: RelativeDistance) -> None:
     z = background.whiten(draw(20, 1))
     learned = background.learn(z, np.arange(20) % 4, 4)
-    again = RelativeDistance.from_arrays(learned.to_arrays("one"), "one")
-    np.testing.assert_array_equal(again.measure(again.whiten(draw(9, 2))), learned.measure(
-        learned.whiten(draw(9, 2))
-    ))  # fmt: skip
+    arrays, images = learned.to_arrays("one"), draw(9, 2)
+    again = RelativeDistance.from_arrays(arrays, "one")
+    np.testing.assert_array_equal(
+        again.measure(again.whiten(images)), learned.measure(learned.whiten(images))
+    )
+    arrays["one_precision"] = arrays["one_precision"][1:]
+    with pytest.raises(ShapeError, match="one_precision must have shape"):
+        RelativeDistance.from_arrays(arrays, "one")

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gingham.attributes.discriminant import Ridge, optimal_scoring, unit
+from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.estimators import AttributeClassifier
 from gingham.attributes.few_shot import evenly, layer_weights
 from gingham.attributes.fitted_voters import SingleVoter
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import nearest
+from gingham.attributes.space import unit
 from gingham.errors import InputError
 
 BLOCKS = [("good", 0, 12), ("noise", 12, 30), ("fair", 30, 40)]

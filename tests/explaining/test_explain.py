@@ -21,13 +21,13 @@ from PIL import Image
 from conftest import COLOURS, FakeRuntime, draw
 from explain import draw_halves, occlude, point, teach
 from gingham.attributes.attribute import Features
-from gingham.attributes.discriminant import Space
 from gingham.attributes.influence import (
     Direction,
     add_up,
     position_influence,
     value_direction,
 )
+from gingham.attributes.space import Space
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.table import Preprocess

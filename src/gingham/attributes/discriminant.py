@@ -2,203 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from gingham.backbones.table import FOREGROUND, PIXELS
-from gingham.errors import InputError, ShapeError
-
-Floats: TypeAlias = NDArray[np.float64]
-Rows: TypeAlias = NDArray[np.intp]
-Block: TypeAlias = tuple[str, int, int]
-
-CHUNK = 4096
-PROJECTED_ROWS = 512
-
-
-def check_blocks(blocks: Sequence[Block] | None, n_columns: int) -> tuple[Block, ...]:
-    """Return the blocks of columns as a tuple; without any, one block of all columns.
-
-    Raises
-    ------
-    InputError
-        If a block is empty or outside the columns, or a name comes twice.
-    """
-    if blocks is None:
-        return (("all", 0, n_columns),)
-    checked = tuple((str(name), int(first), int(end)) for name, first, end in blocks)
-    for name, first, end in checked:
-        if not 0 <= first < end <= n_columns:
-            raise InputError(
-                f"block {name!r} covers columns {first} to {end}, but X has {n_columns} columns"
-            )
-    names = [name for name, _, _ in checked]
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"blocks must have different names and at least one, got {names}")
-    return checked
-
-
-def unit(block: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scale each row of an (N, D) array to length 1; a row of zeros stays zero."""
-    largest = np.abs(block).max(axis=1, keepdims=True, initial=0)
-    # Dividing by the largest entry first keeps the squares of tiny or huge rows in range.
-    block = block / np.where(largest > 0, largest, 1)
-    length = np.sqrt(np.einsum("nd,nd->n", block, block))[:, None]
-    scaled: NDArray[np.floating] = block / np.where(length > 0, length, 1)
-    return scaled
-
-
-def signed_root(block: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Take the square root of each entry's size, and keep its sign.
-
-    References
-    ----------
-    Perronnin, Sanchez, Mensink, *Improving the Fisher Kernel for Large-Scale Image
-    Classification* (2010), section 3.2, with alpha = 1/2. Of the shares of a histogram, followed
-    by unit length, it makes Euclidean distance that of Hellinger.
-    """
-    rooted: NDArray[np.floating] = np.copysign(np.sqrt(np.abs(block)), block)
-    return rooted
-
-
-def early_layers(layers: Sequence[str]) -> tuple[str, ...]:
-    """Name the layers that are rooted for teaching: `pixels`, and all that a foreground pools.
-
-    Few of their channels are large, and those drown the rest; what is pooled later is spread more
-    evenly. Photos of 10 colours, 10 examples per value: 0.978 with the root, 0.968 without it;
-    textures 0.956 and 0.956 (docs/benchmarks.md).
-    """
-    return tuple(layer for layer in layers if layer == PIXELS or layer.endswith(FOREGROUND))
-
-
-@dataclass(frozen=True)
-class Space:
-    """Hidden layers joined into one standard space: each block unit length, centred, scaled.
-
-    Attributes
-    ----------
-    blocks : the blocks used, as (name, first column, end column)
-    means : one (D_b,) float64 array a block, the mean of its unit rows
-    scales : (B,) float64, sqrt(weight / mean squared distance from the mean)
-    rooted : names of the blocks that `signed_root` is applied to first
-    """
-
-    blocks: tuple[Block, ...]
-    means: tuple[Floats, ...]
-    scales: Floats
-    rooted: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """Number of columns of the joined space."""
-        return sum(end - first for _, first, end in self.blocks)
-
-    def apply(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return (N, D) features as (N, width) points, whose mean squared length is about 1."""
-        parts = [
-            (unit_rows(X, block, self.rooted) - mean.astype(X.dtype)) * X.dtype.type(scale)
-            for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True)
-        ]
-        return np.concatenate(parts, axis=1)
-
-    def by_block(self, matrix: Floats) -> dict[Block, tuple[float, Floats, Floats]]:
-        """Give each block its scale, its mean, and its rows of a (width, k) matrix."""
-        ends = np.cumsum([end - first for _, first, end in self.blocks])
-        return {
-            block: (float(scale), mean, rows)
-            for block, scale, mean, rows in zip(
-                self.blocks, self.scales, self.means, np.split(matrix, ends[:-1]), strict=True
-            )
-        }
-
-    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
-        """Return everything needed to rebuild it, without pickle, under a name."""
-        return {
-            f"{name}_layers": np.array([layer for layer, _, _ in self.blocks]),
-            f"{name}_columns": np.array([(first, end) for _, first, end in self.blocks]),
-            f"{name}_scales": self.scales,
-            f"{name}_means": np.concatenate(self.means),
-            f"{name}_rooted": np.array(self.rooted, np.str_),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Space:
-        """Rebuild what `to_arrays` returned.
-
-        Raises
-        ------
-        KeyError
-            If an array is missing.
-        ShapeError
-            If the arrays do not fit each other.
-        """
-        columns = arrays[f"{name}_columns"].astype(int)
-        blocks = tuple(
-            (str(layer), int(first), int(end))
-            for layer, (first, end) in zip(arrays[f"{name}_layers"], columns, strict=True)
-        )
-        means = arrays[f"{name}_means"].astype(np.float64)
-        ends = np.cumsum([end - first for _, first, end in blocks])
-        if len(means) != ends[-1]:
-            raise ShapeError(f"{name}_means", expected=f"({ends[-1]},)", got=means.shape)
-        scales = arrays[f"{name}_scales"].astype(np.float64)
-        rooted = tuple(str(layer) for layer in arrays[f"{name}_rooted"])
-        return cls(blocks, tuple(np.split(means, ends[:-1])), scales, rooted)
-
-
-def unit_rows(X: NDArray[np.floating], block: Block, rooted: Sequence[str]) -> NDArray[np.floating]:
-    """Take a block's columns of (N, D) features, rooted if it is among those, at unit length."""
-    name, first, end = block
-    columns = X[:, first:end]
-    return unit(signed_root(columns) if name in rooted else columns)
-
-
-def project(
-    X: NDArray[np.floating], parts: Sequence[tuple[Space, Floats]]
-) -> list[NDArray[np.float64]]:
-    """Return `space.apply(X) @ matrix` of each part, (N, k) float64, without making the points.
-
-    Each layer is read once for all parts; see `Projection.apply`.
-    """
-    wide = np.float64 if X.dtype == np.float64 else np.float32
-    found = [np.zeros((len(X), matrix.shape[1])) for _, matrix in parts]
-    weighed = [space.by_block(matrix) for space, matrix in parts]
-    for block in dict.fromkeys(block for one in weighed for block in one):
-        name, first, end = block
-        # Rooted or not -> the parts that read the layer so.
-        readers: dict[bool, list[int]] = {}
-        for number, (space, _) in enumerate(parts):
-            if block in weighed[number]:
-                readers.setdefault(name in space.rooted, []).append(number)
-        for rows in chunks(len(X), PROJECTED_ROWS):
-            columns: NDArray[np.floating] = X[rows, first:end].astype(wide)
-            for root, numbers in readers.items():
-                points = unit(signed_root(columns) if root else columns)
-                for number in numbers:
-                    scale, mean, weights = weighed[number][block]
-                    found[number][rows] += scale * (points @ weights.astype(wide) - mean @ weights)
-    return found
-
-
-def learn_space(
-    X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats, rooted: Sequence[str] = ()
-) -> Space:
-    """Learn the joined space of (N, D) features; weights (B,) are each block's share of it."""
-    means, scales = [], []
-    for block, weight in zip(blocks, weights, strict=True):
-        rows = unit_rows(X, block, rooted)
-        mean = rows.mean(axis=0, dtype=np.float64)
-        spread = float(((rows - mean) ** 2).sum(axis=1).mean())
-        means.append(mean)
-        scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)
-    used = tuple(name for name, _, _ in blocks if name in rooted)
-    return Space(tuple(blocks), tuple(means), np.array(scales), used)
+from gingham.attributes.space import (
+    PROJECTED_ROWS,
+    Block,
+    Floats,
+    Rows,
+    Space,
+    chunks,
+    read_matrix,
+    signed_root,
+    unit,
+)
 
 
 class Ridge:
@@ -375,14 +197,8 @@ class Projection:
             If the arrays do not fit each other.
         """
         space, kind = Space.from_arrays(arrays, "space"), Space.from_arrays(arrays, "kind")
-        look, subspace = (arrays[key].astype(np.float64) for key in ("look", "subspace"))
-        for name, matrix, width in (
-            ("look", look, space.width),
-            ("subspace", subspace, kind.width),
-        ):
-            if len(matrix) != width:
-                raise ShapeError(name, expected=f"({width}, d)", got=matrix.shape)
-        return cls(space, look, kind, subspace)
+        look = read_matrix(arrays, "look", space.width)
+        return cls(space, look, kind, read_matrix(arrays, "subspace", kind.width))
 
 
 def blas_threads(most: int | None) -> AbstractContextManager[object]:
@@ -393,9 +209,3 @@ def blas_threads(most: int | None) -> AbstractContextManager[object]:
     """
     limits: AbstractContextManager[object] = threadpool_limits(most, user_api="blas")
     return limits
-
-
-def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:
-    """Slices that cover n rows."""
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))

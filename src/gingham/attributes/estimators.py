@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import Floats
 from gingham.attributes.fitted_voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.attributes.measures import check_finite
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
+from gingham.attributes.space import Floats
 from gingham.errors import InputError, MissingExtraError, ShapeError
 
 try:

@@ -11,17 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import (
-    Block,
-    Floats,
-    Projection,
-    Rows,
-    check_blocks,
-    early_layers,
-    learn_space,
-)
+from gingham.attributes.discriminant import Projection
 from gingham.attributes.measures import grouped_folds
 from gingham.attributes.novelty import held_out_residuals, principal_directions
+from gingham.attributes.space import Block, Floats, Rows, check_blocks, learn_space, rooted_layers
 from gingham.attributes.unknown import UnknownRule, distance_rule
 from gingham.errors import InputError, ShapeError
 
@@ -210,7 +203,7 @@ class Learner(ABC):
         `labels` (N, ...) go to `_error`; `strata` (N,) ints are what folds are balanced by.
         """
         blocks = self._chosen_blocks(examples.X.shape[1])
-        rooted = early_layers([name for name, _, _ in blocks])
+        rooted = rooted_layers([name for name, _, _ in blocks])
         weights = np.full(len(blocks), 1 / len(blocks))
         self.layer_accuracy_: dict[str, float] = {}
         rng = np.random.default_rng(self.random_state)

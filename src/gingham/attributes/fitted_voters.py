@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import Block, Floats, Projection, Rows, chunks, unit
+from gingham.attributes.discriminant import Projection
 from gingham.attributes.neighbour_vote import VoteRule, nearest
+from gingham.attributes.space import Block, Floats, Rows, chunks, unit
 from gingham.attributes.unknown import UnknownRule
 
 

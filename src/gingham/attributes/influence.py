@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.attributes.discriminant import Floats, Space, signed_root
 from gingham.attributes.fitted_voters import MultiVoter, SingleVoter
+from gingham.attributes.space import Floats, Space, signed_root
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.table import FOREGROUND
 from gingham.errors import InputError, ShapeError

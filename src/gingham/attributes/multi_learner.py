@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import Floats, Ridge, Rows
+from gingham.attributes.discriminant import Ridge
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -19,6 +19,7 @@ from gingham.attributes.few_shot import (
     same_image,
 )
 from gingham.attributes.fitted_voters import MultiVoter, logistic, unit_looks
+from gingham.attributes.space import Floats, Rows
 from gingham.errors import InputError, ShapeError
 
 SLOPE = 8.0

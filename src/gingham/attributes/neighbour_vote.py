@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gingham.attributes.discriminant import Floats, Rows
+from gingham.attributes.space import Floats, Rows
 
 TEMPERATURES = (0.05, 0.1, 0.2)
 SHARPNESS = np.geomspace(0.03, 4, 30)

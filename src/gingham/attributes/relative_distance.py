@@ -8,8 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import Block, Floats, Rows, Space, learn_space, project
 from gingham.attributes.novelty import principal_directions
+from gingham.attributes.space import (
+    Block,
+    Floats,
+    Rows,
+    Space,
+    learn_space,
+    project,
+    read_matrix,
+)
 
 DIRECTIONS = 80
 """The most directions of the background. Taught by 12 types of products, 10 examples each, the
@@ -127,11 +135,13 @@ class RelativeDistance:
         ShapeError
             If the arrays do not fit each other.
         """
-        directions, spread, means, precision = (
-            arrays[f"{name}_{key}"].astype(np.float64)
-            for key in ("directions", "neighbour_spread", "values", "precision")
-        )
-        return cls(Space.from_arrays(arrays, name), directions, spread, means, precision)
+        space = Space.from_arrays(arrays, name)
+        directions = read_matrix(arrays, f"{name}_directions", space.width)
+        width = directions.shape[1]
+        spread = read_matrix(arrays, f"{name}_neighbour_spread", width)
+        means = arrays[f"{name}_values"].astype(np.float64)
+        precision = read_matrix(arrays, f"{name}_precision", width)
+        return cls(space, directions, spread, means, precision)
 
 
 def learn_background(
@@ -142,7 +152,7 @@ def learn_background(
     Parameters
     ----------
     X : (N, D) features of a sample of the catalogue, N >= `LEAST`
-    blocks, weights, rooted : of the layers; see `discriminant.learn_space`
+    blocks, weights, rooted : of the layers; see `space.learn_space`
     """
     space = learn_space(X, blocks, weights, rooted)
     points = space.apply(X)

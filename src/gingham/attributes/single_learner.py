@@ -10,14 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import (
-    Floats,
-    Ridge,
-    Rows,
-    check_blocks,
-    optimal_scoring,
-    unit,
-)
+from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -29,6 +22,7 @@ from gingham.attributes.fitted_voters import SingleVoter, unit_looks
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
 from gingham.attributes.relative_distance import LEAST, learn_background
+from gingham.attributes.space import Floats, Rows, check_blocks, unit
 from gingham.attributes.unknown import UnknownRule, relative_rule
 from gingham.errors import InputError
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import Floats, project
 from gingham.attributes.relative_distance import RelativeDistance
+from gingham.attributes.space import Floats, project
 
 TAIL = 5
 """The largest fifth of the held-out scores is the tail that the limit is read from."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import unit
+from gingham.attributes.space import unit
 from gingham.curation.config import DuplicatesSection
 from gingham.curation.copies import TURNS, Difference, is_readable_copy
 from gingham.curation.fingerprints import Fingerprints

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import chunks
+from gingham.attributes.space import chunks
 from gingham.curation.copies import COLOURED, GREY, TURNS, turned
 
 Rows = NDArray[np.int64]

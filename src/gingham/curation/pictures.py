@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gingham.attributes.discriminant import chunks
+from gingham.attributes.space import chunks
 from gingham.curation.config import PicturesSection
 from gingham.curation.fingerprints import Fingerprints
 from gingham.curation.table import Records, Stage, TableRows

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute_fitting import blocks, join
-from gingham.attributes.discriminant import learn_space
+from gingham.attributes.space import learn_space
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import PLAIN, VIEWS, read_into

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gingham.attributes.space import check_blocks, chunks, learn_space, unit
+from gingham.errors import InputError
+
+
+def test_the_joined_space_matches_a_plain_loop() -> None:
+    X = np.random.default_rng(0).normal(size=(9, 5))
+    X[4, :2] = 0
+    weights = np.array([0.25, 0.75])
+    space = learn_space(X, [("a", 0, 2), ("b", 2, 5)], weights, rooted=["b", "c"])
+    points = space.apply(X)
+    assert space.rooted == ("b",)
+    for (first, end), weight in zip(((0, 2), (2, 5)), weights, strict=True):
+        rows = [row / (np.linalg.norm(row) or 1) for row in X[:, first:end]]
+        if first == 2:
+            rows = [np.sign(row) * abs(row) ** 0.5 for row in X[:, first:end]]
+            rows = [row / np.linalg.norm(row) for row in rows]
+        mean = sum(rows) / len(rows)
+        spread = sum(((row - mean) ** 2).sum() for row in rows) / len(rows)
+        expected = [(row - mean) * np.sqrt(weight / spread) for row in rows]
+        np.testing.assert_allclose(points[:, first:end], expected, atol=1e-12)
+    assert space.width == 5
+    assert (points**2).sum(axis=1).mean() == pytest.approx(1)
+
+
+def test_a_layer_that_never_changes_adds_nothing() -> None:
+    X = np.concatenate([np.ones((6, 2)), np.random.default_rng(0).normal(size=(6, 3))], axis=1)
+    points = learn_space(X, [("flat", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5])).apply(X)
+    np.testing.assert_array_equal(points[:, :2], 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.floats(1e-150, 1e150))
+def test_unit_rows_have_length_one_whatever_their_size(seed: int, size: float) -> None:
+    rows = np.random.default_rng(seed).normal(size=(4, 3)) * size
+    rows[2] = 0
+    scaled = unit(rows)
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), [1, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([("a", 0, 7)], "'a' covers columns 0 to 7, but X has 6 columns"),
+        ([("a", 3, 3)], "columns 3 to 3"),
+        ([("a", 0, 3), ("a", 3, 6)], "different names"),
+        ([], "at least one"),
+    ],
+)
+def test_bad_blocks_are_refused(blocks: list[tuple[str, int, int]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_blocks(blocks, 6)
+    assert check_blocks(None, 6) == (("all", 0, 6),)
+
+
+def test_chunks_cover_every_row_once() -> None:
+    covered = [i for rows in chunks(10, 4) for i in range(10)[rows]]
+    assert covered == list(range(10))
+    assert list(chunks(0)) == []

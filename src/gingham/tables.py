@@ -9,7 +9,7 @@ import io
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,16 @@ class Table:
         for number, row in zip(self.numbers, self.rows, strict=True):
             if number not in self.bad:
                 yield number, row
+
+    def check_columns(self, wanted: Iterable[str]) -> None:
+        """Refuse a table that lacks one of the columns; the message lists those it has."""
+        if missing := [name for name in wanted if name not in self.names]:
+            there = ", ".join(self.names) or "none: it is empty"
+            hint = did_you_mean(missing[0], self.names)
+            raise InputError(
+                f"table {self.path} has no column {missing[0]!r}; it has {there}{hint}",
+                path=self.path,
+            )
 
     def settle(self, bad: Mapping[int, str], skip: bool | None) -> tuple[BadRow, ...]:
         """Give the rows that cannot be read or used, or refuse all of them at once.
@@ -109,12 +119,7 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
     table = _read(path, asked)
     if asked is None:
         return _not_empty(table)
-    if missing := [name for name in asked if name not in table.names]:
-        there = ", ".join(table.names) or "none: it is empty"
-        hint = did_you_mean(missing[0], table.names)
-        raise InputError(
-            f"table {path} has no column {missing[0]!r}; it has {there}{hint}", path=path
-        )
+    table.check_columns(asked)
     for name, own in zip(wanted or (), asked, strict=True):
         if name != own:  # the caller's name for the column
             for row in table.rows:

@@ -18,7 +18,7 @@ from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.image_cells import Unfound, resolve
 from gingham.labels import group_of, read_cell, unknown_forms
-from gingham.names import SEPARATOR, did_you_mean
+from gingham.names import SEPARATOR
 from gingham.results import BadRow
 from gingham.store.files import replace_file, write_csv
 from gingham.tables import heading, read_table
@@ -114,24 +114,15 @@ def read_samples(
     Raises
     ------
     InputError
-        If it cannot be read, holds no row, lacks a column, or has bad rows that are not skipped.
+        If it cannot be read, has no rows, lacks a column, or has bad rows that are not skipped.
     """
     image = heading(section.image)
     wanted = [image, *dict.fromkeys(map(heading, section.attributes + section.multi))]
     read = read_table(table, None)
-    rows = read.rows
-    if not rows:
-        raise InputError(f"table {table} holds no rows", path=table)
-    named = [*wanted, heading(section.group)] if section.group else wanted
-    if missing := [name for name in named if name not in read.names]:
-        raise InputError(
-            f"table {table} has no column {missing[0]!r}; it has {', '.join(read.names)}"
-            + did_you_mean(missing[0], read.names),
-            path=table,
-        )
+    read.check_columns([*wanted, heading(section.group)] if section.group else wanted)
     bad: dict[int, str] = {}
     names, paths = [], []
-    for number, record in zip(read.numbers, rows, strict=True):
+    for number, record in zip(read.numbers, read.rows, strict=True):
         try:
             path = resolve(record[image] or "", table.parent)
         except InputError as error:
@@ -143,7 +134,7 @@ def read_samples(
     multi = set(map(heading, section.multi))
     group = heading(section.group) or "group"
     if group in read.names:
-        samples.group = _groups([record[group] for record in rows], spellings)
+        samples.group = _groups([record[group] for record in read.rows], spellings)
     for name in dict.fromkeys(read.names):
         if name == image:
             continue
@@ -152,7 +143,7 @@ def read_samples(
             continue
         if section.attributes and name not in wanted:
             continue
-        cells = [record[name] for record in rows]
+        cells = [record[name] for record in read.rows]
         if any(isinstance(cell, list) for cell in cells):
             multi.add(name)
         separator = section.separator if name in multi else None

@@ -165,7 +165,8 @@ def teach_tag_export_forget(shop: Catalogue, given: dict[str, str], chosen: list
         for suffix in ("csv", "parquet"):
             (shop.folder.parent / f"out.{suffix}").unlink()
     after = tree(shop.folder.parent)
-    kept = ("shop/examples", "shop/index")  # the log of what was said, and what is derived
+    # the logs of what was said and by whom, and what is derived
+    kept = ("shop/examples", "shop/changes", "shop/index")
     for state in (before, after):
         for path in [path for path in state if path.startswith(kept) or path == "shop/attributes"]:
             del state[path]

@@ -50,7 +50,7 @@ check: .venv/.dev page-where-npm-is
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # As another user than root, with LC_ALL=C, no home, no cache, and a tree to read only.
 test-harsh: .venv/.dev

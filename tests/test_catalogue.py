@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import pytest
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError, StorageError
+from gingham.index.embedded.index import EmbeddedIndex
+from gingham.index.index import Change, Tag, Untag, Upsert
 from gingham.options import ReadOptions
 from gingham.store.header import FORMAT
 
@@ -264,6 +266,31 @@ def test_tags_come_back_with_an_image_that_comes_back(
     assert sum(shop.facets().attributes["colour"].values()) == 35
     shop.index([photos])
     assert sum(shop.facets().attributes["colour"].values()) == 36
+
+
+def test_an_image_more_changes_the_index_for_itself_alone(
+    shop: Catalogue, examples: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.teach("colour", examples)
+    shop.tag()
+    (back,) = (hit.id for hit in shop.search(photos / "red0.jpg", n=1))
+    shop.remove([photos / "red0.jpg"])
+    shop.facets()
+    changes: list[Change] = []
+    apply = EmbeddedIndex.apply
+
+    def noted(index: EmbeddedIndex, given: Iterable[Change]) -> None:
+        for change in given:
+            changes.append(change)
+            apply(index, [change])
+
+    monkeypatch.setattr(EmbeddedIndex, "apply", noted)
+    draw(photos / "new.jpg", "blue", 99)
+    shop.index([photos / "new.jpg", photos / "red0.jpg"])
+    assert shop.facets().attributes["colour"]["red"] == 12
+    assert sum(len(change.ids) for change in changes if isinstance(change, Upsert)) == 2
+    assert [set(change.tags) for change in changes if isinstance(change, Tag)] == [{back}]
+    assert not any(isinstance(change, Untag) for change in changes)
 
 
 def test_contradictions_are_reported(shop: Catalogue, examples: Path) -> None:

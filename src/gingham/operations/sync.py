@@ -174,27 +174,31 @@ class SyncedIndex:
     def _changes(
         self, index: Index, old: State, new: State, gone: Iterable[str]
     ) -> Iterator[Change]:
-        grown = old["images"] != new["images"]
-        if grown:
+        added: set[str] = set()
+        if old["images"] != new["images"]:
             there = set(index.ids())
             live = {image_id.hex() for image_id, _ in self._locations.image_files()}
+            added = live - there
             yield Delete(sorted(there - live))
             layers = {layer for look in self._space.looks for layer in look.layers}
-            for ids, features in self._live(sorted(layers), live - there):
+            for ids, features in self._live(sorted(layers), added):
                 yield Upsert(ids, self._space.embed(features))
         yield from (Drop(look) for look in gone)
         yield from (Untag(name) for name in old["tags"].keys() - new["tags"].keys())
         for name, stamp in new["tags"].items():
-            if grown or old["tags"].get(name) != stamp:
+            if old["tags"].get(name) != stamp:
                 yield Untag(name)
-                yield Tag(
-                    name,
-                    {
-                        image_id.hex(): values or [UNKNOWN]
-                        for image_id, values, _ in self._attributes.predictions(name)
-                        if image_id in self._locations.images
-                    },
-                )
+                yield Tag(name, self._tags(name))
+            elif added:
+                tags = self._tags(name)
+                yield Tag(name, {key: tags[key] for key in tags.keys() & added})
+
+    def _tags(self, attribute: str) -> dict[str, Sequence[str]]:
+        return {
+            image_id.hex(): values or [UNKNOWN]
+            for image_id, values, _ in self._attributes.predictions(attribute)
+            if image_id in self._locations.images
+        }
 
     def _live(
         self, layers: Sequence[str], wanted: set[str] | None = None

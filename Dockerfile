@@ -17,7 +17,7 @@ COPY --from=page /page/node_modules node_modules
 RUN python -I src/gingham/service/libraries.py node_modules \
  && python -m pip wheel --no-deps --wheel-dir dist . \
  && python -m pip --python /opt/gingham/bin/python install --only-binary :all: \
-    "gingham[service] @ file://$(echo /build/dist/*.whl)"
+    "gingham[oidc,service] @ file://$(echo /build/dist/*.whl)"
 # The network runs on the CPU: the plugins of OpenVINO for other devices are a tenth of the image.
 RUN rm /opt/gingham/lib/python3.11/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so
 

@@ -69,6 +69,7 @@ def test_every_route_needs_a_role_or_says_that_it_needs_none(shop: Shop) -> None
 
 
 OPEN = {"healthz", "readyz", "metrics", "session", "logIn", "logOut"}
+OPEN |= {"beginLogin", "finishLogin"}  # here there is no issuer
 READS_BY_POST = {"search", "predict"}
 
 
@@ -87,7 +88,7 @@ def test_nothing_of_the_catalogue_is_shown_without_a_key(shop: Shop) -> None:
         for method in methods_of(route):
             response = shop.http.request(method, path)
             if route.operation_id in OPEN:
-                assert response.status_code in (200, 204, 415)
+                assert response.status_code in (200, 204, 404, 415)
             else:
                 check_problem(response, 401, "Authorization: Bearer KEY")
                 assert response.headers["www-authenticate"] == 'Bearer realm="gingham"'
@@ -186,7 +187,7 @@ def test_the_document_says_which_role_is_needed(shop: Shop) -> None:
                 assert "401" in operation["responses"]
                 assert f"Role: {role}." in operation["description"]
             if role in ("editor", "admin"):
-                assert "The role of the key" in operation["responses"]["403"]["description"]
+                assert "The role does not" in operation["responses"]["403"]["description"]
 
 
 def test_without_keys_only_this_machine_asks_and_the_first_key_ends_that(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra service is not installed")
 
 
-from gingham.errors import InputError
+from gingham.cli.serve import SECRET_VARIABLE, _oidc
+from gingham.errors import GinghamError, InputError
 from gingham.service.serve import address_of, listen
 from serving import pictures
 
@@ -176,3 +177,66 @@ def test_the_loopback_of_ipv6_is_written_in_brackets() -> None:
 
     listening: Any = Listening()
     assert address_of(listening) == "http://[::1]:8000"
+
+
+def oidc(**given: Any) -> Any:
+    pytest.importorskip("authlib", reason="the extra oidc is not installed")
+    made: dict[str, Any] = {
+        "issuer": "https://login.example",
+        "client_id": "shop",
+        "secret_file": None,
+        "audience": None,
+        "role_claim": "roles",
+        "default_role": None,
+        "callback": None,
+    }
+    return _oidc(**made | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"client_id": None}, "give --oidc-issuer and --oidc-client-id together"),
+        ({"issuer": None, "audience": "x"}, "give --oidc-issuer and --oidc-client-id together"),
+        ({"issuer": "http://login.example"}, "'http://login.example'"),
+        ({"default_role": "owner"}, "role 'owner' of --oidc-default-role"),
+        ({"secret_file": Path(os.devnull)}, "is empty"),
+        ({"secret_file": Path("no/such/file")}, "no/such/file"),
+        ({"callback": "shop.example"}, "the callback 'shop.example'"),
+        ({"client_id": ""}, "client id"),
+    ],
+)
+def test_an_issuer_that_is_given_wrongly_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(GinghamError, match=said):
+        oidc(**given)
+
+
+def test_what_is_refused_ends_with_two_and_one_sentence(shop: Path) -> None:
+    done = subprocess.run(
+        [*CLI, "serve", str(shop), "--port", "0", "--oidc-client-id", "shop"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "give --oidc-issuer and --oidc-client-id together" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_authlib_the_command_to_install_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gingham.errors.find_spec", lambda name: None)
+    with pytest.raises(GinghamError, match=r"pip install 'gingham\[oidc\]'"):
+        oidc()
+    assert oidc(issuer=None, client_id=None) is None
+
+
+def test_the_secret_of_the_client_comes_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    assert oidc()._secret is None
+    monkeypatch.setenv(SECRET_VARIABLE, "from the environment")
+    assert oidc()._secret == "from the environment"
+    file = tmp_path / "secret"
+    file.write_text("from the file\n")
+    assert oidc(secret_file=file)._secret == "from the file"

@@ -23,7 +23,7 @@ from gingham.service.served import ServedCatalogue
 from serving import BASE, check_problem, client, make
 
 OURS = {"origin": BASE}
-NOBODY = {"caller": None, "role": None, "needs_key": True}
+NOBODY = {"caller": None, "role": None, "needs_key": True, "login": None}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_key_becomes_a_session_that_does_what_its_role_may(
     assert http.get("/v1/session").json() == NOBODY
     check_problem(http.get("/v1/facets"), 401)
     answer = log_in(http, secret)
-    assert answer.json() == {"caller": "ann", "role": "editor", "needs_key": True}
+    assert answer.json() == NOBODY | {"caller": "ann", "role": "editor"}
     cookie = answer.headers["set-cookie"].split("; ")
     assert cookie[0].startswith("gingham=")
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie)
@@ -151,7 +151,7 @@ def test_another_site_cannot_log_a_browser_in(http: TestClient, keys: KeyFile) -
 
 
 def test_without_keys_there_is_nothing_to_log_in_to(http: TestClient) -> None:
-    local = {"caller": "local", "role": "admin", "needs_key": False}
+    local = {"caller": "local", "role": "admin", "needs_key": False, "login": None}
     assert http.get("/v1/session").json() == local
     answer = log_in(http, "anything")
     assert answer.json() == local

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gingham.cli.console import say
 from gingham.cli.options import FolderArgument, app
 from gingham.errors import InputError, require_extra
+from gingham.store.files import refusals
+
+if TYPE_CHECKING:
+    from gingham.service.oidc.login import Oidc
+
+SECRET_VARIABLE = "GINGHAM_OIDC_SECRET"  # noqa: S105
+"""Never an argument, which other users of the machine may see."""
 
 
 @app.command()
@@ -53,11 +61,58 @@ def serve(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Write a line of JSON for each request to stderr.")
     ] = False,
+    oidc_issuer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Let people log in with this issuer of OpenID Connect, too."
+        ),
+    ] = None,
+    oidc_client_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this server, as registered there.")
+    ] = None,
+    oidc_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Holds the secret of that client. Default: the environment variable "
+            "GINGHAM_OIDC_SECRET; without either, the client is a public one.",
+        ),
+    ] = None,
+    oidc_audience: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Also take access tokens of the issuer for this audience in place of keys.",
+        ),
+    ] = None,
+    oidc_role_claim: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The claim that names the roles; a dot leads into an object."
+        ),
+    ] = "roles",
+    oidc_default_role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE",
+            help="Of those for whom that claim names no role: reader, editor or admin. Default: "
+            "they are refused.",
+        ),
+    ] = None,
+    oidc_callback: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where browsers reach /v1/session/oidc/callback. Default: on the host that they "
+            "ask, over https except on this machine.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Serve a catalogue over HTTP and as a web page, until Ctrl-C or SIGTERM.
 
     If the catalogue has keys, every request needs one. Without keys, only this machine can ask.
+    With --oidc-issuer and --oidc-client-id people can log in, too.
 
     While it is served no other process can open the catalogue. What was accepted is finished
     before the server stops.
@@ -83,7 +138,16 @@ def serve(
     if webhook is not None and webhook_secret_file is not None:
         hook = Webhook.read(webhook, webhook_secret_file)
     ring = KeyRing(KeyFile(keys or catalogue / FILE))
-    access = Access(ring, host=host, allowed_hosts=allowed_host or ())
+    oidc = _oidc(
+        oidc_issuer,
+        oidc_client_id,
+        secret_file=oidc_secret_file,
+        audience=oidc_audience,
+        role_claim=oidc_role_claim,
+        default_role=oidc_default_role,
+        callback=oidc_callback,
+    )
+    access = Access(ring, host=host, allowed_hosts=allowed_host or (), oidc=oidc)
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
         shop.announce(address_of(listening))
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")
@@ -99,3 +163,48 @@ def serve(
             access_log=sys.stderr if access_log else None,
         )
         run(made, listening, DEFAULT_LIMITS)
+
+
+def _oidc(
+    issuer: str | None,
+    client_id: str | None,
+    *,
+    secret_file: Path | None,
+    audience: str | None,
+    role_claim: str,
+    default_role: str | None,
+    callback: str | None,
+) -> Oidc | None:
+    """Make what lets people log in with an issuer.
+
+    Raises
+    ------
+    InputError
+        If what is given does not go together, or cannot be used.
+    MissingExtraError
+        If the extra is not installed.
+    """
+    if issuer is None or client_id is None:
+        given = (issuer, client_id, secret_file, audience, default_role, callback)
+        if any(one is not None for one in given):
+            raise InputError("give --oidc-issuer and --oidc-client-id together to log people in")
+        return None
+    require_extra("oidc", "authlib", purpose="gingham serve --oidc-issuer")
+    from gingham.service.caller import ROLES
+    from gingham.service.oidc.login import Oidc
+    from gingham.service.oidc.tokens import RoleRule
+
+    role = next((role for role in ROLES if role == default_role), None)
+    if role != default_role:
+        raise InputError(
+            f"role {default_role!r} of --oidc-default-role: give {', '.join(ROLES[:-1])} or "
+            f"{ROLES[-1]}"
+        )
+    secret = os.environ.get(SECRET_VARIABLE) or None
+    if secret_file is not None:
+        with refusals(secret_file):
+            secret = secret_file.read_text(encoding="utf-8", errors="replace").strip()
+        if not secret:
+            raise InputError(f'"{secret_file}" is empty: write the secret of the client into it')
+    rule = RoleRule(role_claim, role)
+    return Oidc(issuer, client_id, secret, audience=audience, rule=rule, callback=callback)

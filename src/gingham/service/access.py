@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import cookie_parser
@@ -20,6 +21,9 @@ from gingham.service.problems import (
     UNKNOWN_CALLER,
     ProblemError,
 )
+
+if TYPE_CHECKING:
+    from gingham.service.oidc.login import Oidc
 
 COOKIE = "gingham"
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -46,11 +50,13 @@ class Identity:
     caller : None if it is not known.
     tried : whether a key was given.
     by_cookie : whether a browser says so by itself, whatever page makes it ask.
+    refusal : why a token was refused.
     """
 
     caller: Caller | None
     tried: bool = False
     by_cookie: bool = False
+    refusal: ProblemError | None = None
 
     def check(self) -> Caller:
         """Return who it is.
@@ -62,6 +68,8 @@ class Identity:
         """
         if self.caller is not None:
             return self.caller
+        if self.refusal is not None:
+            raise self.refusal
         if self.tried:
             raise unknown_key()
         raise ProblemError(
@@ -73,11 +81,13 @@ class Identity:
 
 def unknown_key() -> ProblemError:
     """Make the problem of a key that is none, without repeating it."""
-    return ProblemError(
-        UNKNOWN_CALLER,
-        "the key is unknown or was removed: ask whoever runs this server for one",
-        headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
-    )
+    return unknown_token("the key is unknown or was removed: ask whoever runs this server for one")
+
+
+def unknown_token(detail: str) -> ProblemError:
+    """Make the problem of something given in place of a key that lets nobody in."""
+    challenge = f'{_CHALLENGE}, error="invalid_token"'
+    return ProblemError(UNKNOWN_CALLER, detail, headers={"WWW-Authenticate": challenge})
 
 
 class Access:
@@ -89,6 +99,7 @@ class Access:
     host : where the server listens.
     allowed_hosts : names that it answers for besides this machine's own.
     limits : of sessions and of tries to begin one.
+    oidc : the issuer whose logins and tokens are accepted besides keys.
 
     Attributes
     ----------
@@ -108,9 +119,11 @@ class Access:
         host: str = "127.0.0.1",
         allowed_hosts: Collection[str] = (),
         limits: Limits = DEFAULT_LIMITS,
+        oidc: Oidc | None = None,
     ) -> None:
         self._keys = keys
-        self.logins = Logins(limits.session_seconds)
+        self.oidc = oidc
+        self.logins = Logins(limits.session_seconds, issued_seconds=limits.issued_seconds)
         self.tries = Tries(limits.logins)
         names = {_hostname(name) for name in allowed_hosts}
         if "" in names:
@@ -119,7 +132,7 @@ class Access:
             )
         self._open = is_loopback(host) and not names
         self._names = None if not names and not is_loopback(host) else names
-        if not self._open and not keys.needed:
+        if not self._open and not keys.needed and oidc is None:
             raise InputError(
                 f"host {next(iter(allowed_hosts), host)!r} could be reached by others, and there "
                 "are no keys that would keep them out: add one with gingham keys add, or serve on "
@@ -128,9 +141,14 @@ class Access:
 
     @property
     def needs_key(self) -> bool:
-        """Whether only those with a key may ask."""
+        """Whether only those with a key, or whom an issuer knows, may ask."""
         self._keys.current()
-        return self._keys.needed or not self._open
+        return self._keys.needed or not self._open or self.oidc is not None
+
+    async def prepare(self, headers: Mapping[str, str]) -> None:
+        """Ask the issuer for the key of a token, if it is not there, before `identify`."""
+        if self.oidc is not None and (token := _token(headers)) is not None:
+            await self.oidc.tokens.prepare(token)
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
         """Tell who sends a request.
@@ -142,8 +160,12 @@ class Access:
         if not self.needs_key:
             return Identity(LOCAL)
         if "authorization" in headers:
-            scheme, _, secret = headers["authorization"].partition(" ")
-            key = self.key(secret.strip()) if scheme.lower() == "bearer" else None
+            if self.oidc is not None and (token := _token(headers)) is not None:
+                try:
+                    return Identity(self.oidc.tokens.caller(token), tried=True)
+                except ProblemError as refusal:
+                    return Identity(None, tried=True, refusal=refusal)
+            key = self.key(_bearer(headers) or "")
             return Identity(None if key is None else key.caller, tried=True)
         if (secret := cookie_parser(headers.get("cookie", "")).get(COOKIE, "")) == "":
             return Identity(None)
@@ -187,6 +209,18 @@ class Access:
         # A page that another site's name was made to point to bears that name, not an address:
         # probes and collectors ask by address.
         return is_loopback(name) or name.rstrip(".") in names or (bool(names) and _is_address(name))
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    """Give what a header says in place of a key or token."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+def _token(headers: Mapping[str, str]) -> str | None:
+    """Give a token in the form of a JWT; a key has no dots."""
+    secret = _bearer(headers)
+    return secret if secret is not None and secret.count(".") == 2 else None
 
 
 def _is_address(host: str) -> bool:

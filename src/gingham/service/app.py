@@ -34,6 +34,7 @@ from gingham.service.guard import Guard
 from gingham.service.job_runner import JobRunner
 from gingham.service.keys import FILE, KeyFile, KeyRing
 from gingham.service.limits import DEFAULT_LIMITS, Limits
+from gingham.service.oidc import routes as oidc_routes
 from gingham.service.openapi import describe, problems
 from gingham.service.problems import STARTING, as_problem, busy
 from gingham.service.roles import authorize
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 ROUTES = (
     session,
+    oidc_routes,
     browsing,
     searching,
     uploads,

@@ -138,6 +138,7 @@ class Guard:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        await self._access.prepare(headers)
         identity = scope[IDENTITY] = self._access.identify(headers)
         self._access.check_origin(scope["method"], headers, identity)
         CALLER.set(identity.caller or NOBODY)

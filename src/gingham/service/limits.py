@@ -28,6 +28,7 @@ class Limits:
     seconds : within which a request is answered; what takes longer is given up.
     change_seconds : the same for what changes the catalogue.
     session_seconds : how long a browser stays logged in.
+    issued_seconds : the same where an issuer has logged it in.
     logins : that may fail within a minute from one address.
     deepest : how far down a search can be followed page by page, in results.
     """
@@ -42,6 +43,7 @@ class Limits:
     seconds: Annotated[float, Field(gt=0)] = 60.0
     change_seconds: Annotated[float, Field(gt=0)] = 600.0
     session_seconds: Count = 7 * 24 * 3600
+    issued_seconds: Count = 12 * 3600
     logins: Count = 10
     deepest: Count = 10_000
 

@@ -38,20 +38,32 @@ class Logins:
     ----------
     seconds : how long one lasts.
     clock : gives seconds.
+    issued_seconds : how long one lasts whose holder an issuer vouches for, which may change its
+        mind and tells nobody.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds = seconds
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        issued_seconds: float | None = None,
+    ) -> None:
+        self._key_seconds, self._issued_seconds = seconds, issued_seconds or seconds
         self._clock = clock
         self._there: OrderedDict[str, Login] = OrderedDict()
 
     def begin(self, holder: Key | Caller) -> str:
         """Begin a session, and give the secret that is its cookie; only its SHA-256 is kept."""
         secret = secrets.token_urlsafe(32)
-        self._there[digest(secret)] = Login(holder, self._clock() + self.seconds)
+        self._there[digest(secret)] = Login(holder, self._clock() + self.seconds(holder))
         while len(self._there) > _MOST:
             self._there.popitem(last=False)
         return secret
+
+    def seconds(self, holder: Key | Caller) -> float:
+        """Say how long a session lasts."""
+        return self._key_seconds if isinstance(holder, Key) else self._issued_seconds
 
     def find(self, secret: str) -> Key | Caller | None:
         """Give whose session it is; None if there is none, or it has ended."""

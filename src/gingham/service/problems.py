@@ -40,8 +40,8 @@ class Kind:
 INVALID = Kind("invalid-request", 422, "The request is invalid")
 UNREADABLE = Kind("unreadable-image", 422, "An image cannot be read")
 MALFORMED = Kind("malformed-body", 400, "The body cannot be parsed")
-UNKNOWN_CALLER = Kind("unknown-caller", 401, "A key is needed")
-ROLE = Kind("role-too-low", 403, "The role of the key does not allow it")
+UNKNOWN_CALLER = Kind("unknown-caller", 401, "A key or a login is needed")
+ROLE = Kind("role-too-low", 403, "The role does not allow it")
 FORBIDDEN = Kind("read-only", 403, "The server is read-only")
 FOREIGN = Kind("foreign-origin", 403, "The request comes from another site")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")
@@ -57,6 +57,7 @@ FAILED = Kind("failed", 500, "The server failed")
 STORAGE = Kind("no-storage", 507, "The server cannot read or write a file")
 MISSING = Kind("not-installed", 501, "Something is not installed on the server")
 BUSY = Kind("busy", 503, "The server is busy")
+ISSUER = Kind("issuer-away", 503, "The issuer of logins does not answer")
 STARTING = Kind("starting", 503, "The server is not ready")
 
 _BY_STATUS = {kind.status: kind for kind in (MALFORMED, NOT_FOUND, METHOD, TOO_LARGE, MEDIA)}

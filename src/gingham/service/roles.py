@@ -21,6 +21,8 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "session": None,
         "logIn": None,
         "logOut": None,
+        "beginLogin": None,
+        "finishLogin": None,
         "catalogue": "reader",
         "images": "reader",
         "search": "reader",

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gingham.service.access import COOKIE, unknown_key
+from gingham.service.access import COOKIE, Access, unknown_key
 from gingham.service.answers import as_json
 from gingham.service.caller import Caller, Role
 from gingham.service.given import read_json
+from gingham.service.keys import Key
+from gingham.service.oidc import BEGIN
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import (
     INVALID,
@@ -33,14 +35,22 @@ class LogIn(BaseModel):
     key: SecretStr = Field(max_length=1000)
 
 
+class LoginWith(BaseModel):
+    """Where somebody can log in without a key."""
+
+    name: str = Field(description="The host of the issuer.")
+    address: str = Field(description="Sends a browser there.")
+
+
 class SessionAnswer(BaseModel):
     """Who asks."""
 
-    model_config = example(caller="ann", role="editor", needs_key=True)
+    model_config = example(caller="ann", role="editor", needs_key=True, login=None)
 
-    caller: str | None = Field(description="The name of the key; null if there is none.")
+    caller: str | None = Field(description="The name of the key or login; null if there is none.")
     role: Role | None
-    needs_key: bool = Field(description="Whether only those with a key may ask.")
+    needs_key: bool = Field(description="Whether only those with a key, or a login, may ask.")
+    login: LoginWith | None = Field(description="Null if there are only keys.")
 
 
 def router() -> APIRouter:
@@ -89,7 +99,9 @@ async def log_in(request: Request) -> Response:
         access.tries.fail(address)
         raise unknown_key()
     answer = _answer(service, key.caller)
-    begin_session(request, answer, access.logins.begin(key))
+    # A proxy with TLS need not say so: a browser does.
+    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
+    begin_session(access, answer, key, secure=secure)
     return answer
 
 
@@ -101,24 +113,24 @@ async def log_out(request: Request) -> Response:
     return answer
 
 
-def begin_session(request: Request, answer: Response, secret: str) -> None:
-    """Set the cookie of a session, which no script reads and no other site sends."""
-    # A proxy with TLS need not say so: a browser does.
-    origin = request.headers.get("origin", "")
+def begin_session(access: Access, answer: Response, holder: Key | Caller, *, secure: bool) -> None:
+    """Begin a session, whose cookie no script reads and no other site sends."""
     answer.set_cookie(
         COOKIE,
-        secret,
-        max_age=int(service_of(request).access.logins.seconds),
+        access.logins.begin(holder),
+        max_age=int(access.logins.seconds(holder)),
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https" or origin.startswith("https://"),
+        secure=secure,
     )
 
 
 def _answer(service: Service, caller: Caller | None) -> Response:
+    oidc = service.access.oidc
     said: dict[str, Any] = {
         "caller": caller and caller.name,
         "role": caller and caller.role,
         "needs_key": service.access.needs_key,
+        "login": oidc and {"name": oidc.issuer.name, "address": BEGIN},
     }
     return as_json(said)

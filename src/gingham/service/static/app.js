@@ -56,7 +56,7 @@ function App() {
   }, []);
   useEffect(() => {
     enter();
-    const asked = () => setSession({ needs_key: true, role: null });
+    const asked = () => setSession((there) => ({ ...there, needs_key: true, role: null }));
     addEventListener('gingham:login', asked);
     return () => removeEventListener('gingham:login', asked);
   }, []);
@@ -78,7 +78,7 @@ function App() {
       <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.querySelector('main').focus(); }}>to the content</a>
       <${Header} place=${place} catalogue=${locked ? null : catalogue} session=${session} leave=${async () => { await api.logout(); location.reload(); }} />
       <main id="main" tabindex="-1">
-        ${locked ? html`<${Login} entered=${enter} />`
+        ${locked ? html`<${Login} entered=${enter} login=${session.login} />`
           : problem ? html`<${Trouble} problem=${problem} again=${enter} />`
           : !shop || !View ? html`<p class="loading" role="status"><span class="spinner"></span> Opening the catalogue …</p>`
           : !catalogue.images && !EVEN_IF_EMPTY.includes(place.path) ? html`<${Empty} />`

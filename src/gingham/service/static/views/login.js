@@ -1,8 +1,8 @@
-// A server with keys lets in whoever has one.
+// A server with keys lets in whoever has one, and whom its issuer knows.
 import { html, useState } from '../ui.js';
-import { api } from '../api.js';
+import { api, query } from '../api.js';
 
-export function Login({ entered }) {
+export function Login({ entered, login }) {
   const [key, setKey] = useState('');
   const [says, setSays] = useState('');
   const enter = async (event) => {
@@ -17,9 +17,11 @@ export function Login({ entered }) {
   };
   return html`<form class="empty" onSubmit=${enter}>
     <h1>Who are you?</h1>
-    <p>This catalogue is open to those who have a key. Whoever runs the server makes one with <code>gingham keys add</code>.</p>
+    ${login && html`<p><a class="button main" href=${login.address + query({ back: location.pathname + location.search })}>Log in with ${login.name}</a></p>
+      <p class="or">or with a key</p>`}
+    ${!login && html`<p>This catalogue is open to those who have a key. Whoever runs the server makes one with <code>gingham keys add</code>.</p>`}
     <label class="field"><span>Key</span><input type="password" name="key" autocomplete="current-password" required value=${key} onInput=${(event) => setKey(event.target.value)} /></label>
     ${says && html`<p class="bad" role="alert">${says}</p>`}
-    <p><button class="main">Enter</button></p>
+    <p><button class=${login ? '' : 'main'}>Enter</button></p>
   </form>`;
 }

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -159,10 +159,10 @@ def extract(
     runtime : the backbone.
     layers : the layers to give out; None means all.
     options : its limit of pixels is used; progress is the caller's.
-    workers : decoding threads; None means one per core.
+    workers : decoding threads; None means one per core, 0 that the caller's thread decodes.
     """
     config = runtime.config.preprocess
-    count = workers or cpu_count()
+    count = cpu_count() if workers is None else workers
 
     def decode(item: Item) -> tuple[Item, list[NDArray[np.uint8]]]:
         if not item.views:
@@ -196,8 +196,11 @@ def extract(
             for view, square in zip(item.views, squares, strict=True):
                 yield (item, view.name), square
 
-    with ThreadPoolExecutor(count, thread_name_prefix="decode") as pool:
-        decoded = in_order(pool, decode, items, window=4 * count)
+    with ExitStack() as stack:
+        decoded: Iterator[tuple[Item, list[NDArray[np.uint8]]]] = map(decode, items)
+        if count:
+            pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="decode"))
+            decoded = in_order(pool, decode, items, window=4 * count)
         gathered: dict[str, Features] = {}
         for (item, view), features in runtime.stream(flatten(decoded), layers):
             if features is not None:

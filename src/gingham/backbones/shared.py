@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 import numpy as np
@@ -22,6 +22,8 @@ from gingham.backbones.runtime import (
 
 BATCH = 32
 """Images that are run together at most, and that one thread lets wait at most."""
+
+_Asked = tuple[Future[Features], NDArray[np.uint8]]
 
 
 class SharedRuntime:
@@ -42,7 +44,7 @@ class SharedRuntime:
     ) -> None:
         self._runtime = runtime
         self._watch = watch
-        self._waiting: deque[tuple[NDArray[np.uint8], Future[Features]]] = deque()
+        self._waiting: deque[_Asked] = deque()
         self._running = threading.Lock()
         if isinstance(runtime, MapRuntime):
             self.maps = runtime.maps
@@ -57,7 +59,7 @@ class SharedRuntime:
                 answer: Future[Features] | None = None
                 if image is not None:
                     answer = Future()
-                    self._waiting.append((image, answer))
+                    self._waiting.append((answer, image))
                 pending.append((key, answer))
                 while len(pending) >= BATCH or (pending and pending[0][1] is None):
                     yield self._finish(*pending.popleft(), wanted)
@@ -81,16 +83,16 @@ class SharedRuntime:
         return key, {layer: features[layer] for layer in wanted}
 
     def _run(self) -> None:
-        """Run one batch of what waits; an error is given to all whose images were in it."""
-        batch: list[tuple[Future[Features], NDArray[np.uint8]]] = []
-        while self._waiting and len(batch) < BATCH:
-            image, answer = self._waiting.popleft()
-            # Nobody waits any more for an answer that was cancelled.
-            if answer.set_running_or_notify_cancel():
-                batch.append((answer, image))
-        self._watch(len(batch))
+        """Run one batch: what waits, and what comes while it is run; an error is given to all."""
+        batch = list(self._next(BATCH))
+
+        def growing() -> Iterator[_Asked]:
+            for asked in batch:
+                yield asked
+                batch.extend(self._next(BATCH - len(batch)))
+
         try:
-            for answer, features in self._runtime.stream(batch):
+            for answer, features in self._runtime.stream(growing()):
                 assert features is not None  # an image goes in for each answer
                 answer.set_result(features)
         except BaseException as error:
@@ -99,3 +101,13 @@ class SharedRuntime:
                     answer.set_exception(error)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            self._watch(len(batch))
+
+    def _next(self, most: int) -> Iterator[_Asked]:
+        """Take what waits; nobody waits any more for an answer that was cancelled."""
+        while self._waiting and most > 0:
+            answer, image = self._waiting.popleft()
+            if answer.set_running_or_notify_cancel():
+                yield answer, image
+                most -= 1

@@ -146,7 +146,9 @@ class Truth:
             (image for image, known in zip(images, listed, strict=True) if known is None),
             lambda image_id: () if image_id in self.features else VIEWS,
         )
-        results = extract(items, self.runtime, layers=layers, options=options)
+        # Threads would cost a single image more than they save.
+        workers = 0 if len(images) == 1 else None
+        results = extract(items, self.runtime, layers=layers, options=options, workers=workers)
         for known in listed:
             if known is not None:
                 yield known.hex(), dict(self.features.get([known], layers)), None

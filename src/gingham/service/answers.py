@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import Response
 
 from gingham.results import AttributeInfo, Hit, ImagePredictions, TeachResult
-from gingham.service.schemas import TeachAnswer
+from gingham.service.attribute_schemas import TeachAnswer
 from gingham.service.served import ServedCatalogue
 
 

@@ -11,6 +11,14 @@ from fastapi.responses import Response
 from gingham.review_results import ReviewOrder
 from gingham.service import schemas
 from gingham.service.answers import as_json, attribute_of, taught_of
+from gingham.service.attribute_schemas import (
+    AttributeAnswer,
+    AttributesAnswer,
+    ExamplesAnswer,
+    ReviewAnswer,
+    TeachAnswer,
+    Teaching,
+)
 from gingham.service.browsing import Offset, PageSize
 from gingham.service.corrections import corrections_of, examples_body
 from gingham.service.given import read_json
@@ -25,13 +33,6 @@ from gingham.service.problems import (
     NOT_FOUND,
     UNREADABLE,
 )
-from gingham.service.schemas import (
-    AttributeAnswer,
-    AttributesAnswer,
-    ReviewAnswer,
-    TeachAnswer,
-    Teaching,
-)
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -44,6 +45,11 @@ def router() -> APIRouter:
     made.add_api_route(
         "", attributes, operation_id="attributes", summary="All attributes.",
         response_model=AttributesAnswer, responses=problems(BUSY, CONFLICT),
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}/examples", list_examples, operation_id="examples",
+        summary="The images that an attribute was taught with.",
+        response_model=ExamplesAnswer, responses=problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
     )  # fmt: skip
     made.add_api_route(
         "/{name:path}/examples", add_examples, methods=["POST"], operation_id="addExamples",
@@ -94,6 +100,24 @@ async def attribute(request: Request, name: Name) -> Response:
     def read(task: Task) -> dict[str, Any]:
         service.catalogue.check_attribute(name)
         return attribute_of(service.catalogue.attribute_infos()[name])
+
+    return as_json(await service.work.ask(request, read))
+
+
+async def list_examples(
+    request: Request, name: Name, offset: Offset = 0, n: PageSize = 100
+) -> Response:
+    """List the examples of an attribute; of one that only a model answers there are none."""
+    service = service_of(request)
+
+    def read(task: Task) -> dict[str, Any]:
+        found = service.catalogue.taught_with(name)
+        return {
+            "total": len(found),
+            "examples": [
+                {"id": one.id.hex(), "values": one.values} for one in found[offset : offset + n]
+            ],
+        }
 
     return as_json(await service.work.ask(request, read))
 

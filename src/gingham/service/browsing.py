@@ -12,10 +12,11 @@ import gingham
 from gingham.errors import InputError
 from gingham.service import schemas
 from gingham.service.answers import as_json, attribute_of
+from gingham.service.attribute_schemas import AttributeAnswer
 from gingham.service.caller import CALLER
 from gingham.service.openapi import problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID
-from gingham.service.schemas import AttributeAnswer, ImagesAnswer, example
+from gingham.service.schemas import ImagesAnswer, example
 from gingham.service.searching import Filters
 from gingham.service.state import service_of
 from gingham.service.work import Task

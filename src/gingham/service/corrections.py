@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gingham.errors import InputError
 from gingham.operations import correct
+from gingham.service.attribute_schemas import Kind
 from gingham.service.given import FORM, JSON, Given, Upload, read_form, read_json, type_of
 from gingham.service.limits import Limits
-from gingham.service.schemas import ID, Id, Kind, Name, example
+from gingham.service.schemas import ID, Id, Name, example
 
 
 class Corrections(BaseModel):

@@ -34,6 +34,7 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "explain": "reader",
         "attributes": "reader",
         "attribute": "reader",
+        "examples": "reader",
         "review": "reader",
         "map": "reader",
         "add": "editor",

@@ -88,34 +88,6 @@ class PredictQuery(ImageQuery):
     )
 
 
-class Teaching(BaseModel):
-    """All examples of an attribute."""
-
-    model_config = ConfigDict(extra="forbid", strict=True) | example(
-        kind="single", examples={ID: "red", ID[::-1]: "blue"}
-    )
-
-    examples: Annotated[
-        dict[Id, Name | Annotated[list[Name], Field(max_length=256)]],
-        Field(
-            min_length=2,
-            description="Image of the catalogue: value; of kind `multi` a list of values, where "
-            "`!value` means that it has it not.",
-        ),
-    ]
-    kind: Annotated[str, Field(pattern="^(single|multi)$")] = Field(
-        "single", description="`single`: one value an image; `multi`: any number."
-    )
-    layers: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = Field(
-        None, description="The hidden layers to read; by default those that separate best."
-    )
-    views: bool = Field(True, description="Of few examples, learn mirrored and cropped views, too.")
-    apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
-
-
-Kind = Annotated[str, Field(pattern="^(single|multi)$")]
-
-
 class Hit(BaseModel):
     """One result of a search."""
 
@@ -204,39 +176,7 @@ class PredictAnswer(BaseModel):
     results: list[ImagePrediction]
 
 
-class ImageAnswer(BaseModel):
-    """One image of the catalogue."""
-
-    model_config = example(
-        id=ID,
-        image="/photos/0001.jpg",
-        copies=[],
-        attributes={"category": "dress"},
-        confidence={"category": 0.94},
-    )
-
-    id: Id
-    image: str = Field(description="Its file, as the catalogue knows it.")
-    copies: list[str] = Field(description="Other files with the same bytes.")
-    attributes: dict[str, str | list[str]] = Field(
-        description="Attribute: value, list of values, or `unknown`; of those that are tagged."
-    )
-    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
-
-
-class Listed(BaseModel):
-    """One image of a list."""
-
-    id: Id
-    image: str = Field(description="Its file, as the catalogue knows it.")
-    copies: list[str] = Field(description="Other files with the same bytes.")
-    attributes: dict[str, str | list[str]] = Field(
-        description="Attribute: value, list of values, or `unknown`; of those that are tagged."
-    )
-    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
-
-
-_LISTED = {
+_IMAGE = {
     "id": ID,
     "image": "/photos/0001.jpg",
     "copies": [],
@@ -245,14 +185,28 @@ _LISTED = {
 }
 
 
+class ImageAnswer(BaseModel):
+    """One image of the catalogue."""
+
+    model_config = example(**_IMAGE)
+
+    id: Id
+    image: str = Field(description="Its file, as the catalogue knows it.")
+    copies: list[str] = Field(description="Other files with the same bytes.")
+    attributes: dict[str, str | list[str]] = Field(
+        description="Attribute: value, list of values, or `unknown`; of those that are tagged."
+    )
+    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+
+
 class ImagesAnswer(BaseModel):
     """A part of the images that match the filters."""
 
-    model_config = example(total=1, offset=0, images=[_LISTED])
+    model_config = example(total=1, offset=0, images=[_IMAGE])
 
     total: int = Field(description="How many match.")
     offset: int = Field(description="How many of them come before these.")
-    images: list[Listed]
+    images: list[ImageAnswer]
 
 
 class HeatMap(BaseModel):
@@ -296,109 +250,8 @@ class FacetsAnswer(BaseModel):
     attributes: dict[str, dict[str, int]]
 
 
-class AttributeAnswer(BaseModel):
-    """One attribute."""
-
-    model_config = example(
-        kind="single", values=["blue", "red"], examples=40, layers=["stem"], tagged=30, model=None
-    )
-
-    kind: str
-    values: list[str]
-    examples: int = Field(description="Images that it was taught with.")
-    layers: list[str] = Field(description="The hidden layers that it reads.")
-    tagged: int = Field(description="Images with an answer of the attribute as it is now.")
-    model: str | None = Field(
-        description="The folder's name of the trained model that answers; null if it is taught."
-    )
-
-
-class AttributesAnswer(BaseModel):
-    """All attributes by name."""
-
-    attributes: dict[str, AttributeAnswer]
-
-
 class Failure(BaseModel):
     """An image that could not be used, and why."""
 
     image: str
     reason: str
-
-
-class Contradiction(BaseModel):
-    """An example whose value contradicts another example."""
-
-    image: str
-    value: str
-    against: str
-    against_value: str
-    reason: str
-
-
-class Confusion(BaseModel):
-    """How many examples of a value are taken for another when they are held out."""
-
-    value: str
-    predicted: str
-    count: int
-
-
-class TeachAnswer(BaseModel):
-    """What was learned."""
-
-    attribute: str
-    kind: str
-    values: list[str]
-    examples: int
-    layers: list[str]
-    accuracy: float | None = Field(description="Cross-validated; null if it could not be.")
-    macro_f1: float | None
-    folds: int
-    unlabelled: int
-    failures: list[Failure]
-    contradictions: list[Contradiction] = Field(description="Pairs of examples to check.")
-    confusions: list[Confusion] = Field(
-        description="Which values are taken for which, the most frequent first; of kind `multi`, "
-        "`!value` means that an image lacks it."
-    )
-    seconds: float
-    tags: dict[str, int] | None = Field(
-        description="Value: number of images that have it now; null if it was not applied."
-    )
-
-
-class ReviewItem(BaseModel):
-    """An image that somebody should look at."""
-
-    id: Id
-    image: str = Field(description="Its file; without folders if it is not in the catalogue.")
-    value: str | list[str] = Field(
-        description="What it was taught as, if it is an example, or is predicted to be."
-    )
-    confidence: float = Field(description="That the prediction is right, 0 to 1.")
-    values: dict[str, float] = Field(description="Value: probability of it, highest first.")
-    reason: str = Field(description="Why it should be looked at.")
-    example: bool = Field(description="Whether the attribute was taught with it.")
-
-
-class ReviewAnswer(BaseModel):
-    """A part of the images that somebody should look at."""
-
-    model_config = example(
-        total=1,
-        items=[
-            {
-                "id": ID,
-                "image": "/photos/0001.jpg",
-                "value": "red",
-                "confidence": 0.52,
-                "values": {"red": 0.52, "pink": 0.44},
-                "reason": "least sure: 52% red, 44% pink",
-                "example": False,
-            }
-        ],
-    )
-
-    total: int = Field(description="How many there are in all.")
-    items: list[ReviewItem]

@@ -1,153 +1,30 @@
-"""The catalogue as the service uses it: one runtime for all threads, and what it made recently."""
+"""The catalogue as the service uses it."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from gingham.attributes.tags import Column, TagReader
-from gingham.backbones.runtime import Runtime
-from gingham.backbones.shared import SharedRuntime
-from gingham.catalogue import Catalogue
-from gingham.errors import ImageError, InputError, StorageError
-from gingham.images import WHOLE, Box, open_image
-from gingham.names import did_you_mean
+from gingham.errors import InputError
 from gingham.operations.correct import Corrections
 from gingham.operations.history import recording
-from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
-from gingham.operations.search import Example
 from gingham.operations.teach import TableColumns, teach
 from gingham.operations.upload import upload
-from gingham.options import DEFAULTS, Progress, ReadOptions
-from gingham.parts import Part
-from gingham.report.kit import small_jpeg
-from gingham.results import AttributeInfo, Hit, Info, TeachResult, UploadResult
-from gingham.service.caller import CALLER
-from gingham.service.given import Given, Upload
-from gingham.service.listings import Listed, Listings, image_ids
-from gingham.service.maps import Maps
-from gingham.service.problems import NOT_FOUND, ProblemError
-from gingham.service.recent import Recent
+from gingham.options import Progress, ReadOptions
+from gingham.results import TeachResult, UploadResult
+from gingham.service.asked import AskedCatalogue
 from gingham.service.webhook import Seen
-from gingham.store.features import ImageId
 from gingham.store.lease import CatalogueLock
-from gingham.store.truth import StoredImage
 from gingham.turns import in_turn
 
-UPLOADS = 32 << 20
-"""Bytes of features of uploads and crops that are remembered: some thousands."""
-THUMBNAILS = 64 << 20
-"""Bytes of thumbnails that are remembered."""
 
-Features = Mapping[str, NDArray[np.floating]]
-
-
-class ServedCatalogue(Catalogue):
-    """A catalogue whose threads share one runtime, which batches what they read.
-
-    No method takes a path: images are given by their id, or uploaded.
-    """
-
-    _shared: SharedRuntime | None = None
-    watch_batch: Callable[[int], None] = staticmethod(lambda images: None)
-    """Called with the number of images of each batch."""
-
-    def __init__(self, *given: object, **more: object) -> None:
-        super().__init__(*given, **more)  # type: ignore[arg-type]
-        self._uploads: Recent[tuple[str, Box], Features] = Recent(
-            UPLOADS, lambda features: sum(row.nbytes for row in features.values())
-        )
-        self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
-        self._tags = TagReader(self._attributes)
-        self._maps = Maps(
-            self._truth,
-            self._attributes,
-            self._searcher,
-            self._searching,
-            self.folder / "maps" if self.writable else None,
-        )
-        self._truth.changes.caller = lambda: CALLER.get().name
-        self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
-
-    def _load(self) -> Runtime:
-        with self._loading:
-            if self._shared is None:
-                self._shared = SharedRuntime(super()._load(), lambda n: self.watch_batch(n))
-            return self._shared
-
-    def warm_up(self) -> None:
-        """Load the network and the index, so that the first request need not.
-
-        Raises
-        ------
-        BackboneError
-            If the network cannot be loaded.
-        CatalogueError
-            If the weights are others than the catalogue's.
-        """
-        buffer = io.BytesIO()
-        side = self.config.preprocess.size
-        Image.new("RGB", (side, side)).save(buffer, "BMP")
-        layers = tuple(self.config.widths)
-        for _ in self._truth.features_of([buffer.getvalue()], layers, DEFAULTS):
-            pass
-        self.facets()
+class ServedCatalogue(AskedCatalogue):
+    """A catalogue that is asked and changed over HTTP."""
 
     def announce(self, address: str) -> None:
         """Tell other processes that want the catalogue where it is served."""
         if isinstance(self._lock, CatalogueLock):
             self._lock.announce(address)
-
-    def has_image(self, image: str) -> bool:
-        """Tell whether an id is in the catalogue."""
-        return self._truth.image_id(image) is not None
-
-    def check_image(self, image: str) -> str:
-        """Return an id if it is in the catalogue.
-
-        Raises
-        ------
-        ProblemError
-            If it is not.
-        """
-        if not self.has_image(image):
-            raise ProblemError(
-                NOT_FOUND, f"no image of the catalogue has the id {image!a}: search gives ids"
-            )
-        return image
-
-    def has_attribute(self, name: str) -> bool:
-        """Tell whether there is such an attribute."""
-        return name in self._attributes.answering()
-
-    def is_tagged(self, name: str) -> bool:
-        """Tell whether images have tags of an attribute, as it is now or once was."""
-        return self._attributes.written(name) is not None
-
-    def map(
-        self, look: str, colour_by: str | None, progress: Progress
-    ) -> tuple[ImageMap, Column | None]:
-        """Give all images as points, see `Maps.draw`, and the tags of an attribute.
-
-        Raises
-        ------
-        InputError
-            If the look or the attribute is not there.
-        """
-        column = None
-        if colour_by is not None:
-            self._attributes.check([colour_by])
-        drawn = self._maps.draw(look, progress)
-        with self._searching:
-            if colour_by is not None and self.has_attribute(colour_by):
-                column = self._tags.column(colour_by)
-        return drawn, column
 
     def check_arrangeable(self, look: str) -> None:
         """Refuse a map that cannot be arranged; see `Maps.check`."""
@@ -156,17 +33,6 @@ class ServedCatalogue(Catalogue):
     def arrange_map(self, look: str, progress: Progress) -> ImageMap:
         """Draw a map that keeps neighbours together; see `Maps.arrange`."""
         return self._maps.arrange(look, progress)
-
-    def stored(self, image: str) -> StoredImage:
-        """Give an id of the catalogue as something that can be read.
-
-        Raises
-        ------
-        ProblemError
-            If it is not there.
-        """
-        with self._searching:
-            return self._truth.stored(bytes.fromhex(self.check_image(image)))
 
     def upload(self, images: Sequence[tuple[str, bytes]], *, options: ReadOptions) -> UploadResult:
         """Add images by their bytes, which the catalogue keeps; see `operations.upload`."""
@@ -184,190 +50,12 @@ class ServedCatalogue(Catalogue):
         with self._turn, self._searching:
             self.remove([self.check_image(image)])
 
-    @property
-    def writable(self) -> bool:
-        """Whether the catalogue's folder can be written to."""
-        return not isinstance(self._lock, StorageError)
-
-    def check_attributes(self, names: Sequence[str] | None) -> list[str]:
-        """Return the attributes asked for, or all.
-
-        Raises
-        ------
-        InputError
-            If one is not there, or there is none.
-        """
-        return self._attributes.check(names)
-
-    def check_attribute(self, name: str) -> str:
-        """Return the name of an attribute if it is there.
-
-        Raises
-        ------
-        ProblemError
-            If it is not.
-        """
-        if not self.has_attribute(name):
-            known = self._attributes.answering()
-            raise ProblemError(
-                NOT_FOUND, f"there is no attribute {name!r}{did_you_mean(name, known)}"
-            )
-        return name
-
-    def file_of(self, image: str) -> tuple[str, list[str]]:
-        """Give the file of an id of the catalogue, and other files with the same bytes.
-
-        Raises
-        ------
-        ProblemError
-            If it is not there.
-        """
-        first, *copies = self.stored(image).files
-        return first, copies
-
-    def example(
-        self, image: Given, crop: Sequence[float] | None, options: ReadOptions
-    ) -> tuple[str, Example]:
-        """Make an example of a search: the id of the whole image, and what is compared.
-
-        What had to be read is remembered by the id, so that the image need not be sent again.
-
-        Parameters
-        ----------
-        image : uploaded, or an id of the catalogue or of what is remembered.
-        crop : the part that counts, or None.
-        options : see `Catalogue.search`.
-
-        Raises
-        ------
-        ImageError
-            If it cannot be read.
-        InputError
-            If there is no such image.
-        """
-        name = image if isinstance(image, str) else image.id
-        left, top, right, bottom = crop or WHOLE
-        box = (left, top, right, bottom)
-        known = self._truth.image_id(name)
-        if known is not None and box == WHOLE:
-            return name, known
-        if (features := self._uploads.get((name, box))) is not None:
-            return name, features
-        whole: StoredImage | Upload
-        if known is not None:
-            whole = self.stored(name)
-        elif isinstance(image, str):
-            raise InputError(
-                f"no image {name}: it is not in the catalogue, and if it was uploaded, it is no "
-                "longer remembered as a whole or with this crop; send its bytes"
-            )
-        else:
-            whole = image
-        source = whole.read() if box == WHOLE else Part(whole, box, options.max_pixels).read()
-        widths = tuple(self.config.widths)
-        ((_, made, reason),) = self._truth.features_of([source], widths, options)
-        if made is None:
-            raise ImageError(f"image {name}: {reason}")
-        self._uploads.put((name, box), made)
-        return name, made
-
-    def search_examples(
-        self,
-        like: Sequence[Example],
-        unlike: Sequence[Example],
-        *,
-        looks: Mapping[str, float] | None,
-        where: Sequence[str],
-        n: int,
-        min_score: float | None,
-    ) -> list[Hit]:
-        """Search with examples; see `Catalogue.search`."""
-        weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
-        with self._searching:
-            return self._searcher.search(like, unlike, weights, where, n, min_score)
-
-    def tags_of(
-        self, images: Sequence[str]
-    ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
-        """Give, for each id, attribute -> value or values, and attribute -> confidence."""
-        with self._searching:
-            return self._tags.of([bytes.fromhex(image) for image in images])
-
-    def evidence_image(self, name: str) -> tuple[str, str | None]:
-        """Name an example for a caller: its file and its id, or only the end of a foreign path."""
-        image_id = self._truth.image_id(name) or self._truth.locations.files.get(name)
-        if image_id is not None and (files := self._truth.locations.images.get(image_id)):
-            return files[0], image_id.hex()
-        return Path(name).name, None
-
-    def thumbnail(self, image: str, size: int, options: ReadOptions) -> bytes:
-        """Make a JPEG of an id of the catalogue, its longer side `size` pixels at most.
-
-        Raises
-        ------
-        ImageError
-            If none of its files holds it any more.
-        """
-        if (made := self._thumbnails.get((image, size))) is not None:
-            return made
-        data = self.stored(image).read()
-        made = small_jpeg(open_image(data, max_pixels=options.max_pixels, draft=size), size)
-        self._thumbnails.put((image, size), made)
-        return made
-
-    def attribute_infos(self) -> dict[str, AttributeInfo]:
-        """Describe every attribute."""
-        with self._searching:
-            return {
-                name: attribute_info(name, self._attributes, self._listings.tagged(name))
-                for name in self._attributes.answering()
-            }
-
     def seen(self) -> Seen:
         """Give what a webhook tells of: the history, and what names the tags of each attribute."""
         known = self._attributes
         with self._searching:
             tags = {name: known.tagged(name) for name in known.answering()}
             return Seen(self._truth.changes.entries(), tags)
-
-    def info(self) -> Info:
-        """Say what the catalogue holds; the tags are counted once."""
-        with self._searching:
-            looks, count = self._searcher.looks, self._listings.tagged
-            return info(self.folder, self._truth, self._attributes, looks, count)
-
-    def browse(
-        self, where: Sequence[str], unsure_of: str | None, offset: int, n: int
-    ) -> tuple[int, list[Listed]]:
-        """List a part of the images that match filters.
-
-        Parameters
-        ----------
-        where, unsure_of : see `Listings.ids`.
-        offset, n : how many to pass over, and how many to give at most.
-
-        Returns
-        -------
-        The number of all that match, and the part.
-
-        Raises
-        ------
-        InputError
-            See `Listings.ids`.
-        """
-        with self._searching:
-            ids = self._listings.ids(where, unsure_of)
-            return len(ids), self.listed(image_ids(ids[offset : offset + n]))
-
-    def listed(self, ids: Sequence[ImageId]) -> list[Listed]:
-        """Give the file and the tags of images; one that is not there any more is left out."""
-        with self._searching:
-            images = self._truth.locations.images
-            there = [image_id for image_id in ids if image_id in images]
-            return [
-                Listed(image_id.hex(), images[image_id][0], tuple(images[image_id][1:]), *tags)
-                for image_id, tags in zip(there, self._tags.of(there), strict=True)
-            ]
 
     @in_turn
     def teach_anew(

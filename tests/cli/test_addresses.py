@@ -56,6 +56,9 @@ def test_a_catalogue_is_made_useful_over_http(served: tuple[str, Path]) -> None:
     assert Path(why["explanations"][0]["overlay"]).is_file()
     assert (folder / "why" / "index.html").is_file()
     assert run("export", url, folder / "tags.csv")[0]["rows"] == 27
+    sheet = run("sheet", url, "--attribute", "colour", "--out", folder / "sheet.html", "-n", "2")
+    assert sheet[0]["images"] == 6
+    assert (folder / "sheet.html").is_file()
     assert run("remove", url, hits[0]["id"]) == [{"removed": 1, "images": 26}]
     assert run("history", url, "-n", "1")[0]["changes"][0]["verb"] == "remove"
     run("forget", url, "colour")

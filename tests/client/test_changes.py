@@ -145,7 +145,7 @@ def test_teach_reads_tables_here_and_adds_to_what_was_taught(pair: Pair) -> None
 def test_many_examples_go_in_parts_of_all_values(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gingham.client.changing._MOST_EXAMPLES", 5)
+    monkeypatch.setattr("gingham.client.teaching._MOST_EXAMPLES", 5)
     found = pair.there.teach("colour", examples(pair.folder / "examples"))
     assert found.examples == 18
     assert found.values == ("blue", "green", "red")
@@ -205,3 +205,85 @@ def test_undo_brings_back_and_refuses_as_here(pair: Pair) -> None:
             shop.undo(number)
         with pytest.raises(InputError):
             shop.undo(999)
+
+
+def taught(shop: Catalogue | RemoteCatalogue) -> dict[str, frozenset[str]]:
+    return shop.examples()
+
+
+def test_correct_adds_confirms_and_takes_out(pair: Pair) -> None:
+    photos = pictures(pair.folder / "photos")
+    fresh = draw(pair.folder / "new.jpg", "red", 300)
+    half = draw(pair.folder / "half.jpg", "red", 301)
+    half.write_bytes(half.read_bytes()[:300])
+    names = {name: photos / f"{name}.jpg" for name in ("red0", "red1", "blue0", "blue1", "green0")}
+    first = {
+        str(file): name.rstrip("01") for name, file in names.items() if not name.startswith("green")
+    }
+    later: dict[str | bytes, str | None] = {
+        str(names["red1"]): None,
+        sha256(names["blue0"]): "blue",
+        str(names["green0"]): "green",
+        fresh.read_bytes(): "red",
+        str(half): "red",
+    }
+    for shop in (pair.here, pair.there):
+        shop.index([photos])
+        shop.teach("colour", first)
+    mine, theirs = (shop.correct("colour", later) for shop in (pair.here, pair.there))
+    assert replace(mine, seconds=0) == replace(theirs, seconds=0)
+    assert theirs.values == ("blue", "green", "red")
+    assert [one.image for one in theirs.failures] == [str(half)]
+    assert taught(pair.here) == taught(pair.there)
+    assert sha256(names["red1"]) not in taught(pair.there)["colour"]
+    assert sha256(fresh) in pair.there.images(), "a server adds it to its catalogue"
+    for shop in (pair.here, pair.there):
+        shop.correct("colour", {sha256(names["green0"]): None})
+    assert taught(pair.here) == taught(pair.there)
+    assert pair.there.info().attributes["colour"].values == ("blue", "red")
+
+
+def test_corrections_that_are_refused_change_nothing(pair: Pair) -> None:
+    photos = pictures(pair.folder / "photos")
+    red, blue, green = (str(photos / f"{name}0.jpg") for name in ("red", "blue", "green"))
+    for shop in (pair.here, pair.there):
+        shop.index([photos])
+        shop.teach("colour", {red: "red", blue: "blue"})
+    before = taught(pair.there)
+    wrong: list[dict[str | bytes, str | None]] = [
+        {green: None},
+        {sha256(photos / "green0.jpg"): None},
+        {"missing.jpg": None},
+        {red: None, blue: None},
+        {red: None},
+    ]
+    for corrections in wrong:
+        said = []
+        for shop in (pair.here, pair.there):
+            with pytest.raises(InputError) as refused:
+                shop.correct("colour", corrections)
+            said.append(str(refused.value))
+        assert said[0] == said[1]
+    assert taught(pair.here) == taught(pair.there) == before
+    none: list[dict[str | bytes, str | None]] = [{}, {"missing.jpg": "red"}]
+    for nothing in none:
+        with pytest.raises(InputError, match="no example of 'colour' can be used"):
+            pair.there.correct("colour", nothing)
+    with pytest.raises(InputError, match="4000 at once"):
+        pair.there.correct("colour", dict.fromkeys(map(str, range(5000)), "red"))
+
+
+def test_correct_of_several_values(pair: Pair) -> None:
+    photos = pictures(pair.folder / "photos")
+    ids = [sha256(photos / f"{name}.jpg") for name in ("red0", "red1", "blue0", "blue1")]
+    for shop in (pair.here, pair.there):
+        shop.index([photos])
+        shop.teach(
+            "look",
+            dict(zip(ids, (["warm"], ["warm", "plain"], ["plain"], ["!warm"]), strict=True)),
+            kind="multi",
+        )
+    corrected: dict[str | bytes, list[str] | None] = {ids[0]: ["warm", "!plain"], ids[3]: None}
+    mine, theirs = (shop.correct("look", corrected) for shop in (pair.here, pair.there))
+    assert replace(mine, seconds=0) == replace(theirs, seconds=0)
+    assert taught(pair.here) == taught(pair.there)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import inspect
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -258,3 +260,66 @@ def test_review_and_history(both: Both) -> None:
     for shop in both:
         with pytest.raises(InputError, match="colour"):
             shop.review("color")
+
+
+def test_every_method_is_there_or_says_where_to_run_it(both: Both, tmp_path: Path) -> None:
+    """Also with the same parameters in the same order."""
+    public = [name for name in dir(Catalogue) if not name.startswith("_")]
+    assert set(public) <= set(dir(RemoteCatalogue))
+    for name in public:
+        here, there = getattr(Catalogue, name), getattr(RemoteCatalogue, name)
+        if name not in ("create", "open", "taught"):
+            assert list(inspect.signature(here).parameters) == list(
+                inspect.signature(there).parameters
+            ), name
+    refused: list[tuple[Callable[[RemoteCatalogue], Any], str]] = [
+        (lambda shop: shop.attach("model"), "attach model where the catalogue's folder is"),
+        (lambda shop: shop.missing(), "missing works on a catalogue's folder"),
+        (lambda shop: shop.prune(), "prune works on a catalogue's folder"),
+        (lambda shop: shop.rebuild(), "rebuild works on a catalogue's folder"),
+        (lambda shop: shop.relocate("a", "b"), "relocate works on a catalogue's folder"),
+        (lambda shop: shop.verify(), "verify works on a catalogue's folder"),
+        (lambda shop: shop.taught, "use a model where the catalogue's folder is"),
+        (lambda shop: shop.open("shop"), r"use gingham\.connect"),
+        (lambda shop: shop.create("shop"), r"use gingham\.Catalogue\.create"),
+    ]
+    for call, said in refused:
+        with pytest.raises(InputError, match=said):
+            call(both[1])
+
+
+def test_examples(both: Both) -> None:
+    here, there = (shop.examples() for shop in both)
+    assert here == there
+    assert len(here["colour"]) == 18
+
+
+def test_sheet(both: Both, tmp_path: Path) -> None:
+    pages = []
+    for number in range(2):
+        file = tmp_path / f"{number}.html"
+        assert both[number].sheet(file, "colour", where=["colour!=red"], n=3) == 6
+        pages.append(shown(file))
+    assert pages[0] == pages[1]
+    assert any("blue: 6 images" in line for line in pages[0])
+    assert "data:image/jpeg" in file.read_text(encoding="utf-8")
+
+
+def shown(file: Path) -> list[str]:
+    """Give the text of a page, line by line, without its pictures."""
+    text = re.sub(r"data:image/jpeg;base64,[^\"']+", "", file.read_text(encoding="utf-8"))
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda shop: shop.sheet("no/such/folder/a.html", "colour"),
+        lambda shop: shop.sheet("a.txt", "colour"),
+        lambda shop: shop.sheet("a.html", "colour", n=0),
+        lambda shop: shop.sheet("a.html", "color"),
+        lambda shop: shop.sheet("a.html", "colour", where=["colour=pink"]),
+    ],
+)
+def test_a_sheet_that_cannot_be_made(both: Both, call: Callable[[Any], Any]) -> None:
+    assert same(both, call)[0] is InputError

@@ -81,5 +81,8 @@ def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) ->
                     )
     assert {"GET /v1/images", "POST /v1/search", "PUT /v1/attributes/{name}"} <= statuses.keys()
     for label, seen in statuses.items():
+        if label.startswith("GET /v1/session/oidc"):
+            assert seen == {404, 422}, "this server has no issuer"
+            continue
         # What is generated names no attribute and no job that is there.
         assert seen & {200, 202, 204} or "{name}" in label or "{number}" in label, (label, seen)

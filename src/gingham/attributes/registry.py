@@ -45,7 +45,14 @@ Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]
 """Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
 
 
-def _chosen(known: list[str], names: Sequence[str] | None) -> list[str]:
+def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
+    """Return the attributes asked for, or all that are known.
+
+    Raises
+    ------
+    InputError
+        If one is not known, or there is none.
+    """
     if not known:
         raise InputError("no attribute is taught yet: run gingham teach or gingham attach first")
     names = [names] if isinstance(names, str) else names
@@ -133,7 +140,7 @@ class Attributes:
         InputError
             If one is not there, or there is none.
         """
-        return _chosen(self.answering(), names)
+        return chosen_names(self.answering(), names)
 
     def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
         """Give the attributes asked for, or all; see `check` and `get`."""
@@ -321,5 +328,5 @@ class TaughtAttributes:
 
     def attributes(self, names: Sequence[str] | None = None) -> list[TaughtAttribute]:
         """See `gingham.attributes.attribute.Model`."""
-        chosen = _chosen(self.registry.names(), names)
+        chosen = chosen_names(self.registry.names(), names)
         return [self.registry.taught_attribute(name) for name in chosen]

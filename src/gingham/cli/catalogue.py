@@ -28,7 +28,6 @@ from gingham.cli.options import (
     CatalogueArgument,
     DescriptorsOption,
     DeviceOption,
-    FolderArgument,
     ImagesArgument,
     JsonOption,
     KeyOption,
@@ -41,7 +40,6 @@ from gingham.cli.options import (
     found_images,
     look_weights,
     open_catalogue,
-    open_folder,
     opened,
     split_names,
     stdin_paths,
@@ -254,15 +252,16 @@ def search(
 
 @app.command()
 def sheet(
-    catalogue: FolderArgument,
+    catalogue: CatalogueArgument,
     attribute: Annotated[str, typer.Option(help="Attribute to group the images by.")],
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page to write.")],
     where: WhereOption = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Images to show per value.")] = 16,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a page of images grouped by their value of an attribute."""
-    with open_folder(catalogue) as shop, spinner("reading images", as_json):
+    with open_catalogue(catalogue, key) as shop, spinner("reading images", as_json):
         images = shop.sheet(out, attribute, where=where or [], n=number)
     answer(as_json, {"file": str(out), "images": images}, f"{images} images shown: {out}")
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gingham.explaining.explanation import Explanation
+from gingham.labels import Labels
 from gingham.results import (
     AttributeInfo,
+    Confusion,
+    Contradiction,
     Evidence,
     Facets,
+    Failure,
     Hit,
     ImagePredictions,
     Prediction,
+    TeachResult,
 )
 
 Answer = Mapping[str, Any]
@@ -86,4 +91,36 @@ def attribute_of(said: Answer) -> AttributeInfo:
         layers=tuple(said["layers"]),
         tagged=said["tagged"],
         model=said["model"],
+    )
+
+
+def taught_of(
+    said: Answer, labels: Labels, failures: Sequence[Failure], seconds: float
+) -> TeachResult:
+    """Make what was learned.
+
+    Parameters
+    ----------
+    labels : what was read here.
+    failures : of images that were sent.
+    seconds : that it took.
+    """
+    return TeachResult(
+        attribute=said["attribute"],
+        kind=said["kind"],
+        values=tuple(said["values"]),
+        examples=said["examples"],
+        layers=tuple(said["layers"]),
+        accuracy=said["accuracy"],
+        macro_f1=said["macro_f1"],
+        folds=said["folds"],
+        unlabelled=labels.unlabelled,
+        failures=(*labels.failures, *failures),
+        contradictions=tuple(Contradiction(**one) for one in said["contradictions"]),
+        variants=(),
+        merged=False,
+        seconds=seconds,
+        bad_rows=labels.bad_rows,
+        confusions=tuple(Confusion(**one) for one in said["confusions"]),
+        **labels.listed,
     )

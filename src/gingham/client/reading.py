@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,7 +17,6 @@ from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batc
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.images import ImageSource, open_image
-from gingham.operations.export import ExportedFile, write_export
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     Facets,
@@ -103,11 +100,14 @@ class RemoteReading:
 
     def _listed(self, where: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """List images in the order they were added; others may be added meanwhile."""
+        return self._pages("/v1/images", "images", _repeated("where", where))
+
+    def _pages(self, route: str, field: str, query: Query = ()) -> Iterator[dict[str, Any]]:
+        """Give all that a route lists page by page, each id once."""
         seen = set()
         for offset in itertools.count(0, PAGE):
-            query = [*_repeated("where", where), ("offset", str(offset)), ("n", str(PAGE))]
-            page = self._ask("GET", "/v1/images", query)
-            for one in page["images"]:
+            page = self._ask("GET", route, [*query, ("offset", str(offset)), ("n", str(PAGE))])
+            for one in page[field]:
                 if one["id"] not in seen:
                     seen.add(one["id"])
                     yield one
@@ -257,6 +257,29 @@ class RemoteReading:
                 yield ImageExplanations(one.name, found, np.asarray(picture))
             options.progress("explain", done, len(images))
 
+    def examples(self) -> dict[str, frozenset[str]]:
+        """Give the ids of the images that each taught attribute was taught with."""
+        return {
+            name: frozenset(one["id"] for one in self._examples(name))
+            for name, one in self.info().attributes.items()
+            if one.examples
+        }
+
+    def _examples(self, attribute: str) -> Iterator[dict[str, Any]]:
+        """List what an attribute was taught with; others may teach it meanwhile."""
+        return self._pages(f"/v1/attributes/{quoted(attribute)}/examples", "examples")
+
+    @property
+    def taught(self) -> Model:
+        """Refuse: what a model needs is not here; see `Catalogue.taught`.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise self._no_model()
+
     def history(self, *, before: int | None = None, n: int = 50) -> list[RecordedChange]:
         """List what was changed, the newest first; see `Catalogue.history`."""
         query = [("n", str(n)), *([] if before is None else [("before", str(before))])]
@@ -278,33 +301,15 @@ class RemoteReading:
         said = self._ask("GET", f"/v1/attributes/{quoted(attribute)}/review", query)
         return ReviewResult(said["total"], tuple(ReviewItem(**one) for one in said["items"]))
 
-    def export(self, file: str | os.PathLike[str]) -> int:
-        """Write a table of all files to a file here; see `Catalogue.export`.
-
-        Whether the files are there is not known: those that are missing are not left out.
-        """
-        kinds = {name: one.kind for name, one in self.info().attributes.items()}
-        files = (
-            ExportedFile(name, one["id"], _tags(one, kinds))
-            for one in self._listed()
-            for name in (one["image"], *one["copies"])
-        )
-        return write_export(Path(file), kinds, files)
-
     def _refuse_model(self, model: Model | None) -> None:
         if model is not None:
-            raise InputError(
-                f"{self.url} answers with the attributes of its catalogue: use a model where the "
-                "catalogue's folder is"
-            )
+            raise self._no_model()
 
-
-def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, tuple[list[str], float]]:
-    return {
-        name: (value if isinstance(value, list) else [value], one["confidence"][name])
-        for name, value in one["attributes"].items()
-        if name in kinds
-    }
+    def _no_model(self) -> InputError:
+        return InputError(
+            f"{self.url} answers with the attributes of its catalogue: use a model where the "
+            "catalogue's folder is"
+        )
 
 
 def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Payload:

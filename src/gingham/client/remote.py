@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 
-from gingham.client.changing import RemoteChanging
 from gingham.client.connection import Connection
+from gingham.client.upkeep import RemoteUpkeep
 
 KEY_VARIABLE = "GINGHAM_KEY"
 
 
-class RemoteCatalogue(RemoteChanging):
+class RemoteCatalogue(RemoteUpkeep):
     """A catalogue that `gingham serve` holds; made by `gingham.connect`, and a context manager.
 
     Its methods are those of `gingham.Catalogue` with the same arguments, results and errors. Images
-    given by a path, as bytes or open files are read here and uploaded; ids are sent as ids. Threads
-    may call all methods together.
+    given by a path, as bytes or open files are read here and uploaded; ids are sent as ids. What
+    needs the catalogue's folder says so. Threads may call all methods together.
     """
 
 

@@ -1,10 +1,11 @@
-"""A contact sheet of the catalogue: its images, grouped by their tag of one attribute."""
+"""A contact sheet of a catalogue: its images, grouped by their tag of one attribute."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
@@ -12,8 +13,16 @@ from gingham.index.filters import UNKNOWN
 from gingham.report.kit import counted, percent, short
 from gingham.report.sheet import Section, Tile, Tone, write_contact_sheet
 from gingham.results import shown
-from gingham.store.features import ImageId
 from gingham.store.truth import Truth
+
+
+class Stored(Protocol):
+    """An image that can be read, and its files."""
+
+    @property
+    def files(self) -> Sequence[str]: ...  # noqa: D102
+
+    def read(self) -> bytes: ...  # noqa: D102
 
 
 def write_sheet(
@@ -34,57 +43,70 @@ def write_sheet(
     matching : ids of the images that pass the filters, in hexadecimal; None if there are none.
     n : images to show per value.
     """
+    check_sheet(file, n)
+    attributes.check([name])
+    if attributes.tagged(name) is None:
+        raise untagged(name)
+    live = {i for i, _ in truth.locations.image_files() if matching is None or i.hex() in matching}
+    said = attributes.taught().get(name)
+    taught = {one.id: one.values for one in said.examples} if said else {}
+    sheet = Sheet(
+        name,
+        attributes.kind(name),
+        attributes.values(name),
+        [
+            SheetTag(image.hex(), values, confidence, taught.get(image, {}))
+            for image, values, confidence in attributes.predictions(name)
+            if image in live
+        ],
+        len(live),
+        matching is not None,
+        lambda image: truth.stored(bytes.fromhex(image)),
+    )
+    return sheet.write(file, n)
+
+
+def check_sheet(file: Path, n: int) -> None:
+    """Refuse a file or a number that no sheet can have.
+
+    Raises
+    ------
+    InputError
+        If so.
+    """
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
     if file.suffix.lower() != ".html":
         raise InputError(f"contact sheet {file}: expected a name that ends in .html")
     if not file.parent.is_dir():
         raise InputError(f"contact sheet {file}: there is no folder {file.parent}; create it first")
-    attributes.check([name])
-    if attributes.tagged(name) is None:
-        raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
-    live = {i for i, _ in truth.locations.image_files() if matching is None or i.hex() in matching}
-    if not live:
-        raise InputError("no image matches the filters: there is nothing to show")
-    said = attributes.taught().get(name)
-    taught = {one.id: one.values for one in said.examples} if said else {}
-    tags = [
-        _Tag(image, values, confidence, taught.get(image, {}))
-        for image, values, confidence in attributes.predictions(name)
-        if image in live
-    ]
-    groups = _grouped(tags, attributes.values(name))
-    wrong = [tag for tag in tags if tag.tone == "bad"]
-    multi = attributes.kind(name) == "multi"
-    sections = [
-        _section(heading, some, truth, n, multi)
-        for heading, some in [("Not as taught", wrong), *groups.items()]
-        if some
-    ]
-    images = "in the catalogue" if matching is None else "that match the filters"
-    write_contact_sheet(
-        file,
-        title=f"Images by {name}",
-        summary=[
-            ("images", f"{len(live):,}", images),
-            *_figures(tags, groups, len(live), multi),
-        ],
-        sections=sections,
-    )
-    return len({tile.image for section in sections for tile in section.tiles})
+
+
+def untagged(name: str) -> InputError:
+    """Make the error of an attribute without tags."""
+    return InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
 
 
 @dataclass(frozen=True)
-class _Tag:
-    """What an image was tagged with (no value: unknown), and what is known about it."""
+class SheetTag:
+    """What an image was tagged with, and what is known about it.
 
-    image: ImageId
-    values: list[str]
+    Attributes
+    ----------
+    image : its id, in hexadecimal.
+    values : none: it is unknown.
+    confidence : of the tag.
+    taught : value -> whether it was taught to have it.
+    """
+
+    image: str
+    values: Sequence[str]
     confidence: float
     taught: Mapping[str, bool]
 
     @property
     def tone(self) -> Tone:
+        """How it is shown."""
         if not self.values:
             return "unknown"
         if not self.taught:
@@ -92,11 +114,11 @@ class _Tag:
         right = all((value in self.values) == has for value, has in self.taught.items())
         return "good" if right else "bad"
 
-    def tile(self, truth: Truth, multi: bool) -> Tile:
-        source = truth.stored(self.image)
+    def tile(self, source: Stored, multi: bool) -> Tile:
+        """Show the image with what is to be said about it."""
         lines = []
         if self.values and (multi or self.tone == "bad"):
-            lines.append(f"tagged as {shown(self.values)}")
+            lines.append(f"tagged as {shown(list(self.values))}")
         if self.taught and self.tone != "good":
             said = (value if has else f"not {value}" for value, has in self.taught.items())
             lines.append(f"taught as {', '.join(said)}")
@@ -105,9 +127,61 @@ class _Tag:
         return Tile(source.files[0], short(source.files[0]), lines, self.tone, source)
 
 
-def _grouped(tags: Sequence[_Tag], values: Sequence[str]) -> dict[str, list[_Tag]]:
+@dataclass(frozen=True)
+class Sheet:
+    """All that a contact sheet is made of.
+
+    Attributes
+    ----------
+    name, kind, values : of the attribute.
+    tags : of the images.
+    images : how many there are, with a tag or without.
+    filtered : whether there are others.
+    stored : gives an image by its id; asked for those that are shown.
+    """
+
+    name: str
+    kind: str
+    values: Sequence[str]
+    tags: Sequence[SheetTag]
+    images: int
+    filtered: bool
+    stored: Callable[[str], Stored]
+
+    def write(self, file: Path, n: int) -> int:
+        """Write the page; return how many images it shows, `n` per value at most.
+
+        Raises
+        ------
+        InputError
+            If there is no image.
+        """
+        if not self.images:
+            raise InputError("no image matches the filters: there is nothing to show")
+        groups = _grouped(self.tags, self.values)
+        wrong = [tag for tag in self.tags if tag.tone == "bad"]
+        multi = self.kind == "multi"
+        sections = [
+            _section(heading, some, self.stored, n, multi)
+            for heading, some in [("Not as taught", wrong), *groups.items()]
+            if some
+        ]
+        about = "that match the filters" if self.filtered else "in the catalogue"
+        write_contact_sheet(
+            file,
+            title=f"Images by {self.name}",
+            summary=[
+                ("images", f"{self.images:,}", about),
+                *_figures(self.tags, groups, self.images, multi),
+            ],
+            sections=sections,
+        )
+        return len({tile.image for section in sections for tile in section.tiles})
+
+
+def _grouped(tags: Sequence[SheetTag], values: Sequence[str]) -> dict[str, list[SheetTag]]:
     """Group tags by value, the most confident first; large groups first, unknown last."""
-    groups: dict[str, list[_Tag]] = {value: [] for value in (*values, UNKNOWN)}
+    groups: dict[str, list[SheetTag]] = {value: [] for value in (*values, UNKNOWN)}
     for tag in sorted(tags, key=lambda tag: -tag.confidence):
         for value in tag.values or [UNKNOWN]:
             groups[value].append(tag)
@@ -115,17 +189,22 @@ def _grouped(tags: Sequence[_Tag], values: Sequence[str]) -> dict[str, list[_Tag
     return {value: groups[value] for value in order}
 
 
-def _section(heading: str, tags: Sequence[_Tag], truth: Truth, n: int, multi: bool) -> Section:
+def _section(
+    heading: str, tags: Sequence[SheetTag], stored: Callable[[str], Stored], n: int, multi: bool
+) -> Section:
     title, caption = f"{heading}: {counted(len(tags), 'image')}", ""
     if len(tags) > n:
         caption = f"{n} shown" if heading == UNKNOWN else f"{n} shown, from most to least confident"
         tags = [tags[i * (len(tags) - 1) // max(n - 1, 1)] for i in range(n)]
-    tiles = [tag.tile(truth, multi) for tag in tags]
+    tiles = [tag.tile(stored(tag.image), multi) for tag in tags]
     return Section(title, caption, tiles)
 
 
 def _figures(
-    tags: Sequence[_Tag], groups: Mapping[str, Sequence[_Tag]], images: int, multi: bool
+    tags: Sequence[SheetTag],
+    groups: Mapping[str, Sequence[SheetTag]],
+    images: int,
+    multi: bool,
 ) -> Iterator[tuple[str, str, str]]:
     empty = [value for value, some in groups.items() if not some and value != UNKNOWN]
     about = "any number per image" if multi else "one per image"

@@ -1,0 +1,65 @@
+"""What works on a catalogue's folder, and is refused over HTTP with a word on where to run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from gingham.client.changing import RemoteChanging
+from gingham.errors import InputError
+from gingham.results import AttachResult, PruneResult, RelocateResult
+
+
+class RemoteUpkeep(RemoteChanging):
+    """The methods of `gingham.Catalogue` that a served one does not have.
+
+    Each raises `InputError`.
+    """
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], **settings: Any) -> NoReturn:
+        """Refuse; see `Catalogue.create`."""
+        raise InputError(f"a server makes no catalogue: use gingham.Catalogue.create({folder!r})")
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], **settings: Any) -> NoReturn:
+        """Refuse; see `Catalogue.open`."""
+        raise InputError(
+            f"a server has its catalogue open: use gingham.connect(url), or "
+            f"gingham.Catalogue.open({folder!r}) where the folder is"
+        )
+
+    def attach(
+        self, model: str | os.PathLike[str], *, attributes: Sequence[str] | None = None
+    ) -> AttachResult:
+        """Refuse; see `Catalogue.attach`."""
+        raise InputError(
+            f"{self.url} takes no model: attach {os.fspath(model)} where the catalogue's folder is"
+        )
+
+    def missing(self) -> list[str]:
+        """Refuse; see `Catalogue.missing`."""
+        self._refuse("missing")
+
+    def prune(self, *, dry_run: bool = False, everything: bool = False) -> PruneResult:
+        """Refuse; see `Catalogue.prune`."""
+        self._refuse("prune")
+
+    def rebuild(self) -> None:
+        """Refuse; see `Catalogue.rebuild`."""
+        self._refuse("rebuild")
+
+    def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
+        """Refuse; see `Catalogue.relocate`."""
+        self._refuse("relocate")
+
+    def verify(self) -> list[str]:
+        """Refuse; see `Catalogue.verify`."""
+        self._refuse("verify")
+
+    def _refuse(self, name: str) -> NoReturn:
+        raise InputError(
+            f"{name} works on a catalogue's folder, not over HTTP: stop {self.url}, and call it on "
+            "gingham.Catalogue.open(FOLDER) on that machine"
+        )

@@ -1,0 +1,108 @@
+"""What a served catalogue is asked for and written to files here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gingham.attributes.registry import chosen_names
+from gingham.client.connection import Connection
+from gingham.client.reading import RemoteReading
+from gingham.errors import ImageError, InputError
+from gingham.index.filters import UNKNOWN
+from gingham.operations.export import ExportedFile, write_export
+from gingham.operations.sheet import Sheet, SheetTag, check_sheet, untagged
+
+_TILE = 480
+"""Pixels of the longer side of a picture that is asked for; a sheet shows half of it."""
+
+
+@dataclass(frozen=True)
+class RemoteImage:
+    """An image of the catalogue; its picture is asked for when it is read."""
+
+    server: Connection
+    id: str
+    files: Sequence[str]
+
+    def read(self) -> bytes:
+        """Ask for a small copy.
+
+        Raises
+        ------
+        ImageError
+            If the server has none.
+        """
+        route = f"/v1/images/{self.id}/thumbnail"
+        try:
+            return self.server.fetch("GET", route, [("size", str(_TILE))])
+        except (ImageError, InputError) as error:
+            raise ImageError(str(error)) from None
+
+
+class RemoteWriting(RemoteReading):
+    """The methods of `RemoteCatalogue` that write a file here."""
+
+    def export(self, file: str | os.PathLike[str]) -> int:
+        """Write a table of all files to a file here; see `Catalogue.export`.
+
+        Whether the files are there is not known: those that are missing are not left out.
+        """
+        kinds = {name: one.kind for name, one in self.info().attributes.items()}
+        files = (
+            ExportedFile(name, one["id"], _tags(one, kinds))
+            for one in self._listed()
+            for name in (one["image"], *one["copies"])
+        )
+        return write_export(Path(file), kinds, files)
+
+    def sheet(
+        self,
+        file: str | os.PathLike[str],
+        attribute: str,
+        *,
+        where: Sequence[str] = (),
+        n: int = 16,
+    ) -> int:
+        """Write a page of images to a file here; see `Catalogue.sheet`."""
+        check_sheet(Path(file), n)
+        known = self.info().attributes
+        chosen_names(list(known), [attribute])
+        about = known[attribute]
+        if not about.tagged:
+            raise untagged(attribute)
+        there = {one["id"]: one for one in self._listed(where)}
+        taught = {one["id"]: one["values"] for one in self._examples(attribute)}
+        sheet = Sheet(
+            attribute,
+            about.kind,
+            about.values,
+            [
+                SheetTag(image, _values(one, attribute), confidence, taught.get(image, {}))
+                for image, one in there.items()
+                if (confidence := one["confidence"].get(attribute)) is not None
+            ],
+            len(there),
+            bool(where),
+            lambda image: RemoteImage(
+                self._server, image, (there[image]["image"], *there[image]["copies"])
+            ),
+        )
+        return sheet.write(Path(file), n)
+
+
+def _values(one: Mapping[str, Any], attribute: str) -> list[str]:
+    """Give the values of a tag; none: unknown."""
+    value = one["attributes"][attribute]
+    return [name for name in (value if isinstance(value, list) else [value]) if name != UNKNOWN]
+
+
+def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, tuple[list[str], float]]:
+    return {
+        name: (value if isinstance(value, list) else [value], one["confidence"][name])
+        for name, value in one["attributes"].items()
+        if name in kinds
+    }

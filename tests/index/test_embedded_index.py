@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
-from gingham.errors import CatalogueBusyError, CatalogueError
+from conftest import MAY_SKIP
+from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
+from gingham.index.embedded import building
 from gingham.index.embedded.graph import Graph
 from gingham.index.embedded.holes import Holes
 from gingham.index.embedded.index import EmbeddedIndex
@@ -245,7 +248,7 @@ def test_kill_at_any_moment(tmp_path: Path, most_scanned: int) -> None:
         child = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(folder), str(most_scanned)],
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
@@ -306,3 +309,74 @@ def test_vectors_are_written_only_where_space_is_reserved(
     check()
     assert sum(path.suffix == ".mmap" for path in reserved) == 3
     assert max(steps) > 1
+
+
+TAKEN = """
+import subprocess, time
+import gingham.store.files
+
+def reserve(folder, size):
+    subprocess.Popen(["sh", "-c", "sleep 0.2; cat /dev/zero > $0/fill", str(folder.parent.parent)])
+
+gingham.store.files.reserve = reserve
+"""
+
+
+def test_room_that_is_taken_while_the_graph_is_built_kills_only_who_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, taken = tmp_path / "disk", tmp_path / "taken"
+    disk.mkdir()
+    taken.mkdir()
+    (taken / "sitecustomize.py").write_text(TAKEN)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip(MAY_SKIP[3])
+    try:
+        index = EmbeddedIndex(disk / "index", most_scanned=0)
+        index.reset({"look": 1920})
+        index.apply([Upsert(KEYS[:BIG], {"look": LARGE})])
+        monkeypatch.syspath_prepend(taken)
+        with pytest.raises(StorageError, match=r"index/graph cannot be written \(No space left"):
+            index.commit({"done": 1})
+        index.close()
+        monkeypatch.undo()
+        (disk / "fill").unlink()
+        index = EmbeddedIndex(disk / "index", most_scanned=0)
+        assert dict(index.state()) == {}
+        index.close()
+        filled(disk / "index", 9, 0).close()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+ENDS = {
+    "print(28, flush=True); os._exit(3)": (StorageError, "No space left on device"),
+    "print('Exception: odd', flush=True); os._exit(1)": (RuntimeError, "Exception: odd"),
+    "os._exit(1)": (RuntimeError, "status 1 of the process"),
+    "os.kill(os.getpid(), 9)": (StorageError, "Cannot allocate memory.*close other programs"),
+    "os.kill(os.getpid(), 11)": (StorageError, "SIGSEGV ended the process"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_becomes_of_the_process_that_builds_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import os\n{end}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind, said = ENDS[end]
+    with pytest.raises(kind, match=said):
+        building.build_apart(tmp_path / "graph")
+
+
+def test_an_index_whose_graph_is_still_built_is_busy(tmp_path: Path) -> None:
+    filled(tmp_path, 9).close()
+    with (
+        FileLock(tmp_path / building.LOCK),
+        pytest.raises(CatalogueBusyError, match="still builds"),
+    ):
+        EmbeddedIndex(tmp_path)
+    index = EmbeddedIndex(tmp_path)
+    assert dict(index.state()) == {"count": 9}
+    index.close()

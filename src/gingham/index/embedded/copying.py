@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from gingham.errors import StorageError
+from gingham.index.embedded.building import LOCK
 from gingham.index.embedded.graph import ROOM
 from gingham.store.files import make_folder, reserve
 
@@ -46,7 +47,7 @@ def copy_index(folder: Path, copy: Path) -> None:
                 target.mkdir()
             elif source.name in _WRITTEN_ONCE or source.suffix == ".f32":
                 target.symlink_to(source.resolve())
-            elif source.name != "lock":
+            elif source.name not in ("lock", LOCK):
                 shutil.copyfile(source, target)
     except OSError as error:
         if _commit(folder) == before:

@@ -13,6 +13,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from gingham.errors import StorageError
+from gingham.index.embedded.building import build_apart
 from gingham.index.embedded.holes import Holes
 from gingham.store.files import reserve
 
@@ -31,9 +32,10 @@ ROOM = 96 << 20
 class Graph:
     """A shard that holds vectors and nothing else; the caller must hold the lock.
 
-    Edge maps its files into memory: there must be room for them before they grow, or the process
-    is killed (see `Holes`). Where the system refuses something it is a `StorageError`; Edge's other
-    errors come as they are: plain `Exception`, or a `BaseException` for a Rust panic.
+    Edge maps its files into memory: there must be room for them before they grow, or the process is
+    killed (see `Holes`); while a graph is built, only one that does nothing else. Where the system
+    refuses something it is a `StorageError`; Edge's other errors come as they are: plain
+    `Exception`, or a `BaseException` for a Rust panic.
 
     Parameters
     ----------
@@ -51,10 +53,12 @@ class Graph:
             reserve(folder.parent, ROOM)
             with _refusals(folder):
                 self._shard = edge.EdgeShard.create(str(folder), _config(create_width))
+        self._open = True
 
     def _load(self) -> None:
         with _refusals(self._folder):
             self._shard = edge.EdgeShard.load(str(self._folder))
+        self._open = True
 
     @classmethod
     def create(cls, folder: Path, width: int) -> Self:
@@ -73,7 +77,10 @@ class Graph:
             raise ValueError(f"{len(self)} vectors of {images} images")
 
     def close(self) -> None:
-        """Flush and let go of the files."""
+        """Flush and let go of the files; closing again does nothing."""
+        if not self._open:
+            return
+        self._open = False
         with _refusals(self._folder):
             try:
                 self._shard.flush()
@@ -86,7 +93,22 @@ class Graph:
             self._shard.flush()
 
     def optimise(self) -> None:
-        """Build the graph over what was added."""
+        """Build the graph over what was added, in a process of its own.
+
+        Raises
+        ------
+        StorageError
+            If there is no room, or not until the end; then the shard is damaged, and closed.
+        """
+        if len(self) <= _FEW:
+            return
+        self.close()
+        build_apart(self._folder)
+        self._load()
+        self._holes = Holes(self._folder)
+
+    def optimise_here(self) -> None:
+        """Build the graph in this process, which is killed if the room runs out meanwhile."""
         # At most every vector is written once more, with its links.
         held = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
         reserve(self._folder, held + ROOM)
@@ -117,6 +139,7 @@ class Graph:
 
     def delete(self, rows: Sequence[int]) -> None:
         """Remove vectors; rows that are not there are passed over."""
+        self._holes.fill(1, 0)
         with _refusals(self._folder):
             self._shard.update(edge.UpdateOperation.delete_points(list(rows)))
 

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageError
+from gingham.index.embedded.building import LOCK, wait_for_builder
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.graph import Floats, Graph, Rows
 from gingham.index.embedded.rows import RowTable
@@ -86,6 +87,7 @@ class EmbeddedIndex:
         self._engine: Graph | Scan | None = None
         self._changed = False
         try:
+            wait_for_builder(folder)
             self._load()
         except BaseException:
             self._lock.release()
@@ -124,8 +126,8 @@ class EmbeddedIndex:
     def commit(self, state: State) -> None:
         """Make all changes durable together with what they amount to, and quick to search.
 
-        While a graph is built over what was added, it takes the memory and the disk of the new
-        segment beside the old one.
+        While a graph is built over what was added, a process of its own takes the memory and the
+        disk of the new segment beside the old one.
         """
         if self._changed and self._engine is not None:
             if isinstance(self._engine, Scan) and len(self._table) > self._most_scanned:
@@ -327,7 +329,7 @@ class EmbeddedIndex:
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != "lock":
+            elif path.name not in ("lock", LOCK):
                 path.unlink()
         self._take(RowTable({}))
 

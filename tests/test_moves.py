@@ -475,6 +475,25 @@ def test_absolute_names_of_format_2_stay_and_new_ones_are_relative(
     }
 
 
+def test_images_on_two_disks_that_are_mounted_elsewhere_are_found_again(
+    tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    for seed, disk in enumerate(("home", "one", "two")):
+        draw(tmp_path / disk / "shop/red.jpg", "red", seed)
+    with Catalogue.create(tmp_path / "home/cat", runtime=runtime) as shop:
+        shop.index([tmp_path / disk / "shop" for disk in ("home", "one", "two")])
+    for disk in ("home", "one", "two"):
+        (tmp_path / disk).rename(tmp_path / f"{disk}-moved")
+    read = runtime.images_read
+    with Catalogue.open(tmp_path / "home-moved/cat", runtime=runtime) as shop:
+        assert shop.missing() == [f"{tmp_path}/{disk}/shop/red.jpg" for disk in ("one", "two")]
+        for disk in ("one", "two"):
+            assert shop.relocate(tmp_path / disk, tmp_path / f"{disk}-moved").moved == 1
+        assert shop.missing() == []
+        assert len(shop) == 3
+    assert runtime.images_read == read
+
+
 def test_a_catalogue_that_was_moved_is_curated_with_its_images(
     shop: Catalogue, examples: Path, tmp_path: Path
 ) -> None:

@@ -173,6 +173,17 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
             "no folder nowhere",
         ),
         (["sheet", "SHOP", "--attribute", "colour", "--out", "a.jpg"], "ends in .html"),
+        (["tag", "SHOP", "color"], "did you mean 'colour'?"),
+        (["forget", "SHOP", "colour", "gren"], "did you mean 'green'?"),
+        (["explain", "SHOP", "PHOTO", "--value", "gren"], "did you mean 'green'?"),
+        (["facets", "SHOP", "--where", "colour=gren"], "did you mean 'green'?"),
+        (["search", "SHOP", "PHOTO", "--look", "texure=1"], "did you mean 'texture'?"),
+        (["search", "SHOP", "PHOTO", "--look", "attribute:color=1"], "did you mean 'attri"),
+        (["teach", "SHOP", "hue", "EXAMPLES", "--layers", "steem"], "did you mean 'stem'?"),
+        (["teach", "SHOP", "hue", "TABLE", "--image-column", "imgae"], "did you mean 'image'?"),
+        (["teach", "SHOP", "color", "TABLE"], "did you mean 'colour'?"),
+        (["curate", "TABLE", "--out", "NEW", "--config", "RULES"], "did you mean 'colour'?"),
+        (["index", "NEW", "PHOTOS", "--descriptors", "conf"], "did you mean 'conv'?"),
         (["sheet", "SHOP"], "gingham sheet CATALOGUE --attribute ... --out ..."),
         (["info", "nowhere"], "is not a catalogue"),
         (
@@ -194,7 +205,12 @@ def test_refused_with_exit_two_and_a_reason(shop: Path, arguments: list[str], wo
         "PHOTOS": shop.parent / "photos",
         "PHOTO": shop.parent / "photos" / "red0.jpg",
         "NEW": shop.parent / "never",
+        "EXAMPLES": shop.parent / "examples",
+        "TABLE": shop.parent / "labels.csv",
+        "RULES": shop.parent / "rules.toml",
     }
+    places["TABLE"].write_text("image,colour\nphotos/red0.jpg,red\nphotos/blue0.jpg,blue\n")
+    places["RULES"].write_text('[values]\nrules = ["color: rde -> red"]\n')
     done = run(*(places.get(a, a) for a in arguments), env={"HF_HUB_OFFLINE": "1"})
     assert done.returncode == 2, done.stdout
     assert done.stdout == ""

@@ -17,6 +17,7 @@ from gingham.attributes.novelty import held_out_residuals, principal_directions
 from gingham.attributes.space import Block, Floats, Rows, check_blocks, learn_space, rooted_layers
 from gingham.attributes.unknown import UnknownRule, distance_rule
 from gingham.errors import InputError, ShapeError
+from gingham.names import did_you_mean
 
 CHOICE_ROWS = 1000
 """Examples and views looked at to weigh the layers, and to learn what examples look like."""
@@ -147,7 +148,10 @@ def select_blocks(blocks: Sequence[Block], layers: str | Sequence[str]) -> list[
     known = [name for name, _, _ in blocks]
     missing = [name for name in wanted if name not in known]
     if missing or not wanted:
-        raise InputError(f"layers {missing or wanted} are not known; there are: {', '.join(known)}")
+        near = did_you_mean(missing[0], known) if missing else ""
+        raise InputError(
+            f"layers {missing or wanted} are not known; there are: {', '.join(known)}{near}"
+        )
     return [block for block in blocks if block[0] in wanted]
 
 

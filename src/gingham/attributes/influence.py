@@ -19,6 +19,7 @@ from gingham.attributes.space import Floats, Space, signed_root
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.table import FOREGROUND
 from gingham.errors import InputError, ShapeError
+from gingham.names import did_you_mean
 
 FLAT = 1e-6
 """A channel whose deviation is less is the same everywhere, and tells nothing of where."""
@@ -58,7 +59,9 @@ def value_direction(voter: SingleVoter | MultiVoter, value: str) -> Direction:
     """
     names = [str(name) for name in voter.classes]
     if value not in names:
-        raise InputError(f"unknown value {value!r}; known: {', '.join(names)}")
+        raise InputError(
+            f"unknown value {value!r}; known: {', '.join(names)}{did_you_mean(value, names)}"
+        )
     number = names.index(value)
     look = voter.projection.look
     if isinstance(voter, MultiVoter):

@@ -27,6 +27,7 @@ from gingham.backbones.table import (
 )
 from gingham.backbones.weights import fit_weights, load_weights
 from gingham.errors import BackboneError, InputError, require_extra
+from gingham.names import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,6 +93,7 @@ def build_network(
             if layer not in nodes and layer != PIXELS:
                 raise InputError(
                     f"backbone {name!r} has no layer {layer!r}; it has {PIXELS}, {', '.join(nodes)}"
+                    + did_you_mean(layer, [PIXELS, *nodes])
                 )
         nodes = {layer: node for layer, node in nodes.items() if layer in layers}
         if not nodes:

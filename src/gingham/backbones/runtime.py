@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
 from gingham.errors import BackboneError, InputError, require_extra
+from gingham.names import did_you_mean
 
 Key = TypeVar("Key")
 Features = dict[str, NDArray[np.float32]]
@@ -141,6 +142,7 @@ def check_layers(config: FeatureConfig, layers: Sequence[str] | None) -> tuple[s
     if unknown := [layer for layer in layers if layer not in names]:
         raise InputError(
             f"backbone {config.backbone!r} has no layer {unknown[0]!r}; it has {', '.join(names)}"
+            + did_you_mean(unknown[0], names)
         )
     return tuple(layer for layer in names if layer in layers)
 

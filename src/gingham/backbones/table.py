@@ -14,6 +14,7 @@ from typing import Any
 
 from gingham.backbones.descriptors import THRESHOLD
 from gingham.errors import BackboneError, InputError, require_extra
+from gingham.names import did_you_mean
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
@@ -288,6 +289,7 @@ def get_backbone(name: str) -> Backbone:
     if not timm.is_model(name):
         raise BackboneError(
             f"unknown backbone {name!r}: give one of {', '.join(BACKBONES)}, or a timm name"
+            + did_you_mean(name, BACKBONES)
         )
     model = timm.create_model(name, pretrained=False)
     info = getattr(model, "feature_info", None)
@@ -332,6 +334,7 @@ def check_descriptors(names: Sequence[str]) -> tuple[str, ...]:
     if unknown := set(names) - set(DESCRIPTORS):
         raise InputError(
             f"unknown descriptor {min(unknown)!r}: give some of {', '.join(DESCRIPTORS)}"
+            + did_you_mean(min(unknown), DESCRIPTORS)
         )
     return tuple(name for name in DESCRIPTORS if name in names)
 

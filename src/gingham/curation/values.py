@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gingham.curation.config import ValuesSection
 from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import InputError
-from gingham.names import variants
+from gingham.names import did_you_mean, variants
 from gingham.tables import heading
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
@@ -51,6 +51,7 @@ def parse_rules(texts: Sequence[str], attributes: Sequence[str]) -> list[Rule]:
             raise InputError(
                 f"rule {str(rule)!r}: unknown attribute {rule.attribute!r}; known: "
                 + ", ".join(attributes)
+                + did_you_mean(rule.attribute, attributes)
             )
     return rules
 

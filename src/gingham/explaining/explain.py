@@ -19,6 +19,7 @@ from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.images import frame, open_image, read_source, resize
+from gingham.names import did_you_mean
 from gingham.operations.predict import Answerable, predict, read_for
 from gingham.options import ReadOptions
 from gingham.results import Evidence, Hit, Prediction
@@ -117,7 +118,8 @@ class Explainer:
         for value in values:
             if not any(value in one.values for one in self.attributes):
                 there = "; ".join(f"{x.name}: {', '.join(x.values)}" for x in self.attributes)
-                raise InputError(f"unknown value {value!r}; known: {there}")
+                near = did_you_mean(value, {name for x in self.attributes for name in x.values})
+                raise InputError(f"unknown value {value!r}; known: {there}{near}")
         for one in self.attributes:
             one.check_explainable(self.runtime())
 

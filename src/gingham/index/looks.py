@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones.table import FOREGROUND, early_layers
 from gingham.errors import InputError, ShapeError
+from gingham.names import did_you_mean
 
 Floats = NDArray[np.float32]
 AnyFloats = NDArray[np.floating[Any]]
@@ -226,7 +227,9 @@ class LookSpace:
             known = name in self.names or name in others or name.startswith(TAUGHT_PREFIX)
             if not known:
                 there = [*self.names, *others]
-                raise InputError(f"unknown look {name!r}; known: {_quoted(there)}")
+                raise InputError(
+                    f"unknown look {name!r}; known: {_quoted(there)}{did_you_mean(name, there)}"
+                )
             if not 0 <= weight <= MAX_WEIGHT:
                 raise InputError(
                     f"the weight of look {name!r} must be from 0 to {MAX_WEIGHT:,.0f}, got "

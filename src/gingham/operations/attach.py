@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
-from gingham.names import check_attribute, check_value
+from gingham.names import check_attribute, check_value, did_you_mean
 from gingham.results import AttachResult
 from gingham.store.attached import Attached
 
@@ -29,6 +29,7 @@ def attach(
         if name not in known:
             raise InputError(
                 f"the model has no attribute {name!r}; it has {', '.join(sorted(known))}"
+                + did_you_mean(name, known)
             )
     attributes = [known[name] for name in dict.fromkeys(names or known)]
     for one in attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
+from gingham.names import did_you_mean
 from gingham.store.truth import Truth
 
 
@@ -25,6 +26,7 @@ def forget(truth: Truth, attributes: Attributes, name: str, value: str | None) -
         if value not in values:
             raise InputError(
                 f"attribute {name!r} has no value {value!r}; it has {', '.join(values)}"
+                + did_you_mean(value, values)
             )
         if len(values) <= 2:
             raise InputError(

@@ -18,7 +18,14 @@ from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
 from gingham.labels import Labels, Teachable, label_images, read_labels
-from gingham.names import UNKNOWN_WORDS, check_attribute, check_value, tag_columns, variants
+from gingham.names import (
+    UNKNOWN_WORDS,
+    check_attribute,
+    check_value,
+    did_you_mean,
+    tag_columns,
+    variants,
+)
 from gingham.options import ReadOptions
 from gingham.results import Confusion, Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
@@ -82,7 +89,10 @@ def teach(
         chosen = (chosen,) if isinstance(chosen, str) else chosen
         for name in chosen:
             if name not in truth.layers:
-                raise InputError(f"unknown layer {name!r}; known: {', '.join(truth.layers)}")
+                raise InputError(
+                    f"unknown layer {name!r}; known: {', '.join(truth.layers)}"
+                    + did_you_mean(name, truth.layers)
+                )
     labels, images = read_teachable(
         examples,
         attribute,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gingham.errors import InputError
+from gingham.names import did_you_mean
 from gingham.training.config import DataConfig
 from gingham.training.samples import PARTS, Samples, split_rows
 from gingham.training.vocabulary import ModelAttribute, Vocabulary
@@ -47,7 +48,10 @@ def read_cub(
         groups.setdefault(group, []).append(value)
     for name in config.attributes:
         if name not in groups:
-            raise InputError(f"{folder} has no attribute {name!r}; it has {', '.join(groups)}")
+            raise InputError(
+                f"{folder} has no attribute {name!r}; it has {', '.join(groups)}"
+                + did_you_mean(name, groups)
+            )
     wanted = config.attributes or tuple(groups)
     found = Vocabulary(tuple(ModelAttribute(name, "multi", tuple(groups[name])) for name in wanted))
     if vocabulary is not None and vocabulary != found:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gingham.errors import InputError
 from gingham.image_cells import resolve
 from gingham.labels import group_of, is_blank, read_cell, unknown_forms
+from gingham.names import did_you_mean
 from gingham.tables import columns, heading, read_table
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
@@ -166,8 +167,11 @@ def _learnable(
     for key, names in (("kinds", config.kinds), ("yes", config.yes)):
         for name in names:
             if name not in cells:
-                there = list(cells)
-                raise InputError(f"data.{key}: unknown attribute {name!r}; known: {there}")
+                known = ", ".join(cells)
+                raise InputError(
+                    f"data.{key}: unknown attribute {name!r}; known: {known}"
+                    + did_you_mean(name, cells)
+                )
     train = part == PARTS.index("train")
     attributes, dropped = [], {}
     for name, column in cells.items():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
+from gingham.names import did_you_mean
 
 KINDS = ("single", "multi", "binary")
 YES, NO = "yes", "no"
@@ -84,6 +85,7 @@ class Vocabulary:
             if name not in known:
                 raise InputError(
                     f"the model has no attribute {name!r}; it has {', '.join(sorted(known))}"
+                    + did_you_mean(name, known)
                 )
         return tuple(known[name] for name in dict.fromkeys(names)) if names else self.attributes
 

@@ -14,6 +14,7 @@ from gingham.errors import InputError
 from gingham.index.descriptor_looks import JOINED, descriptor_looks, typical_distance
 from gingham.index.looks import TAUGHT_PREFIX, LookSpace, unit
 from gingham.index.sliders import parse_looks
+from gingham.names import did_you_mean
 from gingham.store.features import FeatureStore, ImageId
 
 Floats = NDArray[np.float32]
@@ -54,7 +55,9 @@ def read_methods(
     found: list[Method] = []
     for name in descriptors:
         if name not in named:
-            raise InputError(f"unknown descriptor {name!r}; known: {', '.join(named)}")
+            raise InputError(
+                f"unknown descriptor {name!r}; known: {', '.join(named)}{did_you_mean(name, named)}"
+            )
         found.append(Method(name, named[name]))
     for mixture in mixtures:
         weights = parse_looks(part.strip() for part in mixture.split(","))

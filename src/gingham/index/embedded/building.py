@@ -68,13 +68,15 @@ def wait_for_builder(folder: Path) -> None:
     CatalogueBusyError
         If it still builds.
     """
-    try:
-        with FileLock(folder / LOCK, timeout=2):
-            pass
-    except Timeout:
-        raise CatalogueBusyError(
-            f"a process still builds the index {folder}: wait for its end"
-        ) from None
+    if not (folder / LOCK).exists():
+        return
+    with refusals(folder):
+        try:
+            FileLock(folder / LOCK, timeout=2).acquire().lock.release()
+        except Timeout:
+            raise CatalogueBusyError(
+                f"a process still builds the index {folder}: wait for its end"
+            ) from None
 
 
 def main() -> None:

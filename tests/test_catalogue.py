@@ -314,8 +314,14 @@ def test_what_cannot_be_taught_is_refused_and_nothing_is_kept(
     red = str(examples / "red" / "100.jpg")
     with pytest.raises(InputError, match="need at least two values"):
         shop.teach("colour", {red: "red"})
-    with pytest.raises(InputError, match="no example of 'colour' can be used"):
-        shop.teach("colour", {str(tmp_path / "gone.jpg"): "red"})
+    gone = tmp_path / "gone.jpg"
+    with pytest.raises(InputError, match=f"no example of .* read: {gone}: no such file"):
+        shop.teach("colour", {str(gone): "red"})
+    # A value whose images cannot be read is not passed over.
+    with pytest.raises(
+        InputError, match=rf"two values.*; could not be read: {gone}: no such.*1 more"
+    ):
+        shop.teach("colour", {red: "red", str(gone): "blue", str(tmp_path / "g.jpg"): "blue"})
     with pytest.raises(InputError, match="unknown layer 'neck'; known: stem"):
         shop.teach("colour", examples, layers=["neck"])
     with pytest.raises(InputError, match="has no columns: leave them out"):

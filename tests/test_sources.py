@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gingham.errors import InputError
+from gingham.cli.options import found_images
+from gingham.errors import ImageError, InputError
+from gingham.images import read_file
 from gingham.labels import group_of, read_labels
 from gingham.results import Failure
 from gingham.sources import find_images, iterate_stdin
@@ -49,6 +51,28 @@ def test_broken_links_are_failures_that_name_their_target(tmp_path: Path) -> Non
         ("gone.jpg", "broken link to nowhere (No such file or directory): mend or delete it"),
         ("round", "broken link to round (Too many levels of symbolic links): mend or delete it"),
     ]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
+)
+def test_a_folder_that_may_be_listed_and_not_entered_fails_file_by_file(tmp_path: Path) -> None:
+    for name in ("shut/a.jpg", "shut/b.jpg", "c.jpg"):
+        (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "all" / name).touch()
+    (tmp_path / "all/shut/deeper").mkdir()
+    (tmp_path / "all/shut").chmod(0o444)
+    try:
+        walk = find_images([tmp_path / "all"])
+        found = [os.path.relpath(image, tmp_path / "all") for image in walk.images]
+        assert found == ["c.jpg", "shut/a.jpg", "shut/b.jpg"]
+        (failure,) = walk.failures
+        assert failure.image == str(tmp_path / "all/shut/deeper")
+        with pytest.raises(ImageError, match="not readable"):
+            read_file(walk.images[1])
+        assert found_images([walk.images[1]]) == [walk.images[1]]
+    finally:
+        (tmp_path / "all/shut").chmod(0o755)
 
 
 def test_a_linked_folder_is_followed_and_named(tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def _folder_labels(folder: Path, kind: str, unknown: frozenset[str]) -> Labels:
     if not rows:
         raise InputError(
             f"examples {folder}: expected a folder for each value with its images inside"
+            + Failure.told(walk.failures)
         )
     return Labels(rows, len(walk.images) - len(rows), walk.failures, walk.listed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +22,15 @@ class Failure(Result):
 
     image: str
     reason: str
+
+    @staticmethod
+    def told(failures: Sequence[Failure]) -> str:
+        """Add to the message of an error what could not be read: the first, and how many."""
+        if not failures:
+            return ""
+        first = failures[0]
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        return f"; could not be read: {first.image}: {first.reason}{more}"
 
 
 @dataclass(frozen=True, kw_only=True)

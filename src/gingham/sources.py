@@ -169,7 +169,7 @@ def _walk_folder(walk: Walk, top: str, left_out: str | None) -> None:
         clutter = {name for name in (*folders, *files) if _is_clutter(name)}
         walk.ignored += sorted(os.path.join(parent, name) for name in clutter)
         below = [(name, os.path.join(parent, name)) for name in sorted(set(folders) - clutter)]
-        links = {path for _, path in below if Path(path).is_symlink()}
+        links = {path for _, path in below if _is_link(path)}
         walk._links += sorted(links)
         folders[:] = [name for name, path in below if path not in links and is_new(path)]
         for name in sorted(set(files) - clutter):
@@ -184,11 +184,16 @@ def _is_clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
+def _is_link(path: str) -> bool:
+    # `Path.is_symlink` raises where the folder may be listed and not entered.
+    return os.path.islink(path)  # noqa: PTH114
+
+
 def _why_no_file(path: str) -> str | None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        if not Path(path).is_symlink():
+        if not _is_link(path):
             return None  # Reading it will tell why.
         return f"broken link to {Path(path).readlink()} ({error.strerror}): mend or delete it"
     return None if stat.S_ISREG(mode) else "not a regular file: give an image file"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -318,6 +319,35 @@ def test_ctrl_c_says_that_what_was_done_is_kept(
         gingham.cli.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "interrupted: everything done so far is kept\n"
+
+
+def test_ctrl_c_before_a_command_begins_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import os, signal, sys
+from gingham.__main__ import main
+
+class Now:
+    def find_spec(self, name, *_):
+        if name == "gingham.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Now())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+    def stop(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gingham.cli, "app", stop)
+    assert call(monkeypatch, capsys, "info") == (
+        130,
+        "",
+        "interrupted: everything done so far is kept\n",
+    )
 
 
 def test_a_new_catalogue_walks_its_sources_once(

@@ -66,7 +66,8 @@ def _usable_cache() -> Path | None:
         folder = cache_folder()
         make_folder(folder / "compiled")
     except (StorageError, RuntimeError) as error:
-        logger.info("%s; networks are not kept: set GINGHAM_CACHE to a folder of yours", error)
+        why = str(error).rstrip(".")
+        logger.info("%s; networks are not kept: set GINGHAM_CACHE to a folder of yours", why)
         return None
     return folder
 

@@ -64,6 +64,8 @@ def main() -> None:
     try:
         status = app(prog_name="gingham", standalone_mode=False)
         sys.stdout.flush()
+    except KeyboardInterrupt:  # before a command began
+        status = INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         _drop_output()
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -210,7 +211,9 @@ def found_images(images: Sequence[str]) -> list[str]:
 
     found = []
     for image in images:
-        if image != "-" and (Path(image).is_dir() or is_pattern(image)):
+        # Where it may not be looked at, reading it says so.
+        is_folder = os.path.isdir(image)  # noqa: PTH112
+        if image != "-" and (is_folder or is_pattern(image)):
             walk = find_images([image])
             print_walked(Walked(**walk.listed))
             found += walk.images + [failure.image for failure in walk.failures]

@@ -21,7 +21,7 @@ from gingham.names import UNKNOWN_WORDS
 from gingham.operations.correct import Corrections
 from gingham.operations.teach import TableColumns, read_teachable
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import TeachResult
+from gingham.results import Failure, TeachResult
 
 _MOST_EXAMPLES = 4000
 """Examples of one request, whose body may have 1 MiB."""
@@ -178,8 +178,8 @@ class RemoteTeaching(RemoteWriting):
             if image is not None
         }
         if not said:
-            reason = f"; the first failed: {sent.failures[0].reason}" if sent.failures else ""
-            raise InputError(f"no example of {attribute!r} can be used{reason}")
+            told = Failure.told(sent.failures)
+            raise InputError(f"no example of {attribute!r} can be used{told}")
         return said, sent
 
     def _say(self, attribute: str, said: Said, kind: str) -> dict[str, Any]:

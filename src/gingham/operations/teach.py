@@ -125,10 +125,13 @@ def teach(
     if without or (merge_variants and alike):
         # In one entry of the log: what was taught before is changed, too.
         fresh, replace = taught.examples, True
+    failures = (*labels.failures, *failed)
     if not taught.examples:
-        reason = f"; the first failed: {failed[0].reason}" if failed else ""
-        raise InputError(f"no example of {attribute!r} can be used{reason}")
-    fitted = fit(truth, attribute, taught, attributes.background)
+        raise InputError(f"no example of {attribute!r} can be used{Failure.told(failures)}")
+    try:
+        fitted = fit(truth, attribute, taught, attributes.background)
+    except InputError as error:
+        raise InputError(f"{error}{Failure.told(failures)}") from error
     # The examples are truth only where what is derived of them has found its place.
     with attributes.keeping(fitted.attribute):
         truth.log.append(attribute, kind, chosen, fresh, replace=replace)
@@ -143,7 +146,7 @@ def teach(
         macro_f1=_finite(scores.cv_macro_f1_),
         folds=scores.folds_,
         unlabelled=labels.unlabelled,
-        failures=(*labels.failures, *failed),
+        failures=failures,
         contradictions=fitted.contradictions,
         confusions=tuple(
             Confusion(value, predicted, count)

@@ -4,8 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="$PWD/.venv/bin/python"
-[ $# -gt 0 ] || set -- -m "not slow and not torch" tests/store/test_{examples,files,header}.py \
-  tests/store/test_{locations,shards}.py tests/test_{labels,moves,refused,sources}.py
+# What reads and writes files, takes names and reads tables; all of tests/ takes as long as the suite.
+[ $# -gt 0 ] || set -- -m "not slow and not torch" tests/{store,index,report} \
+  tests/cli/test_keys_commands.py tests/service/test_{access,keys,uploads}.py \
+  tests/test_{images,labels,moves,names,options,refused,settings,sources,tables}.py
 plain=(env -u HOME -u XDG_CACHE_HOME LC_ALL=C PYTHONDONTWRITEBYTECODE=1 GINGHAM_CACHE=/proc/none
   "$python" -m pytest -p no:cacheprovider "$@")
 [ "$(id -u)" = 0 ] || exec "${plain[@]}"

@@ -415,6 +415,24 @@ def test_what_cannot_be_printed_is_one_sentence(shop: Path, command: tuple[str, 
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed_as_cron_and_services_leave_them(
+    shop: Path, tmp_path: Path, closed: str
+) -> None:
+    cat, given = tmp_path / "cat", shop.parent
+    for command in (
+        ("index", cat, given / "photos"),
+        ("teach", cat, "colour", given / "examples"),
+        ("tag", cat),
+        ("verify", cat),
+    ):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *CLI, *map(str, command)]
+        done = subprocess.run(shell, capture_output=True, timeout=100)
+        assert (done.returncode, done.stderr) == (0, b""), command
+        assert bool(done.stdout) == (">&- 2" not in closed)
+    assert json.loads(run("info", cat, "--json").stdout)["attributes"]["colour"]["tagged"] == 24
+
+
 def test_a_short_answer_that_no_one_reads_is_no_error(shop: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

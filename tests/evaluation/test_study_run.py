@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import re
 import signal
@@ -37,7 +38,9 @@ from gingham.evaluation.study.tints import tints
 from gingham.options import ReadOptions, silent
 from helpers import Loader
 
-pytest.importorskip("umap", reason="umap-learn comes with the extra `study`")
+# Not imported here: where no cache can be written, that takes what the study knows.
+if importlib.util.find_spec("umap") is None:
+    pytest.skip("umap-learn comes with the extra `study`", allow_module_level=True)
 
 
 @pytest.fixture(autouse=True)

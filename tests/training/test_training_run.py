@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import logging
 import os
@@ -29,11 +30,12 @@ pytest.importorskip("lightning", reason="lightning comes with the extra `train`"
 from safetensors.torch import load_file, save_file
 
 from gingham.catalogue import Catalogue
-from gingham.errors import BackboneError, CatalogueError, InputError
+from gingham.errors import BackboneError, CatalogueError, InputError, StorageError
 from gingham.evaluation.model import evaluate_model
 from gingham.images import load_image, resize
 from gingham.options import ReadOptions
-from gingham.training import TrainedModel, train
+from gingham.store.files import replacing
+from gingham.training import TrainedModel, run, train
 from gingham.training.trained import OUTPUT, TorchModel
 
 
@@ -432,6 +434,28 @@ def test_a_folder_with_something_in_it_is_refused(
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not empty: choose another folder for the model"):
         train(table, tmp_path, configure(weights))
+
+
+def test_a_training_whose_first_file_found_no_room_can_be_begun_again(
+    tmp_path: Path, table: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, value: object) -> None:
+        with replacing(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class BegunError(Exception):
+        pass
+
+    def begun(*_: object) -> None:
+        raise BegunError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "write_json", full)
+        with pytest.raises(StorageError, match=r"training\.json cannot be written \(No space"):
+            train(table, tmp_path / "out", configure(weights))
+    monkeypatch.setattr(run, "_learn", begun)
+    with pytest.raises(BegunError):
+        train(table, tmp_path / "out", configure(weights))
 
 
 def test_missing_weights_are_refused_and_the_folder_is_not_taken(

@@ -19,7 +19,7 @@ from gingham.backbones.openvino import save_graph
 from gingham.errors import InputError, require_extra
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import BadRow, Failure, Result
-from gingham.store.files import read_json, replace_file, write_json
+from gingham.store.files import TEMPORARY_PREFIX, read_json, replace_file, write_json
 from gingham.training import trained as names
 from gingham.training.calibration import Calibration, calibrate
 from gingham.training.config import TrainConfig
@@ -172,7 +172,9 @@ def _check_folder(folder: Path, stamp: str) -> None:
             )
         logger.info("resuming the training in %s", folder)
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # Where the very first file could not be written, it leaves an empty folder, or a part of it.
+    there = (x for x in folder.rglob("*") if not x.name.startswith(TEMPORARY_PREFIX))
+    if (folder.exists() and not folder.is_dir()) or any(not path.is_dir() for path in there):
         raise InputError(f"{folder} is not empty: choose another folder for the model")
 
 

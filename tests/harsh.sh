@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python="$PWD/.venv/bin/python"
 # What reads and writes files, takes names and reads tables; all of tests/ takes as long as the suite.
 [ $# -gt 0 ] || set -- --numprocesses auto --maxprocesses 4 --dist worksteal \
-  -m "not slow and not torch" tests/{store,index,report} \
+  -m "not slow and not torch" tests/{store,index} tests/report/test_{charts,sheet}.py \
   tests/cli/test_keys_commands.py tests/service/test_{access,keys,uploads}.py \
   tests/test_{images,labels,moves,names,options,refused,settings,sources,tables}.py
 plain=(env -u HOME -u XDG_CACHE_HOME LC_ALL=C PYTHONDONTWRITEBYTECODE=1 GINGHAM_CACHE=/proc/none

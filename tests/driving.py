@@ -81,3 +81,18 @@ def serious(page: Any) -> list[str]:
 
 def tiles(page: Any) -> Any:
     return page.locator(".grid [data-index]:not(.waiting)")
+
+
+@pytest.fixture(scope="module")
+def shared_address(shop: ServedCatalogue) -> Iterator[str]:
+    """Where the catalogue of a module is served."""
+    with served(shop) as one:
+        yield one
+
+
+@pytest.fixture
+def new_tab(browser: Any, address: str) -> Iterator[Tab]:
+    """A tab of a test."""
+    one = Tab(browser, address)
+    yield one
+    one.close()

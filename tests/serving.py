@@ -140,3 +140,35 @@ def check_problem(response: Any, status: int, *words: str) -> dict[str, Any]:
     for word in words:
         assert word in found["detail"], found
     return found
+
+
+def shared_shop(each: int = 6) -> Any:
+    """Make the fixture `shop` of a module: one catalogue for all its tests."""
+
+    @pytest.fixture(scope="module")
+    def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
+        with make(tmp_path_factory.mktemp("shop"), each=each) as made:
+            yield made
+
+    return shop
+
+
+@pytest.fixture(scope="module")
+def shared_http(shop: ServedCatalogue) -> Iterator[TestClient]:
+    """One client for all tests of a module."""
+    with client(shop) as one:
+        yield one
+
+
+@pytest.fixture
+def fresh_shop(tmp_path: Path) -> Iterator[ServedCatalogue]:
+    """A catalogue that a test may change."""
+    with make(tmp_path, each=3) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh_http(shop: ServedCatalogue) -> Iterator[TestClient]:
+    """A client for one test."""
+    with client(shop) as one:
+        yield one

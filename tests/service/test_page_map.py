@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import struct
@@ -13,24 +14,16 @@ import numpy as np
 import pytest
 
 from conftest import draw
-from driving import Tab, expect, serious, served, tiles
+from driving import Tab, expect, serious, served, shared_address, tiles
 from gingham.service.served import ServedCatalogue
-from serving import MappingRuntime, make
+from serving import MappingRuntime, shared_shop
 
 MANY = 100_000
 VALUES = ["red", "green", "blue"]
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("many"), each=12) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def address(shop: ServedCatalogue) -> Iterator[str]:
-    with served(shop) as one:
-        yield one
+shop = shared_shop(each=12)
+address = shared_address
 
 
 @pytest.fixture
@@ -131,7 +124,7 @@ def test_a_colour_of_the_legend_selects_by_key(tab: Tab) -> None:
     page.get_by_text("12 pictures labelled").wait_for()
 
 
-def test_compare_before_and_after(tab: Tab) -> None:
+def test_compare_before_and_after(browser: Any, tab: Tab) -> None:
     page = tab.open("/review?attribute=colour")
     page.locator(".judge h1").wait_for()
     with page.expect_response("**/v1/attributes/colour/examples"):
@@ -140,11 +133,24 @@ def test_compare_before_and_after(tab: Tab) -> None:
     page.get_by_role("button", name="Apply").click()
     page.get_by_role("button", name="what changed?").click()
     page.locator(".crossed").wait_for()
-    assert "b=before" in page.url
+    assert re.search(r"b=before&from=\d+&to=\d+", page.url)
     page.get_by_role("button", name=re.compile("pictures: colour red, colour before red")).click()
     tiles(page).first.wait_for()
     assert "cell=red" in page.url
     assert serious(page) == []
+    text = page.locator(".crossed table").inner_text()
+    with contextlib.closing(
+        Tab(browser, tab.address)
+    ) as other:  # nothing of it is kept in a browser
+        shared = other.open(page.url.removeprefix(tab.address))
+        assert shared.locator(".crossed table").inner_text() == text
+        listed = other.open("/history").get_by_role("link", name="what changed").first
+        assert re.search(r"a=colour&b=before&from=\d+&to=\d+", listed.get_attribute("href"))
+
+
+def test_compare_with_a_time_when_nothing_was_taught_says_so(tab: Tab) -> None:
+    page = tab.open("/compare?a=colour&b=before&from=0&to=2")
+    page.get_by_text("colour was not taught at change 0").wait_for()
 
 
 @pytest.mark.parametrize("view", ["/", "/teach", "/review", "/map", "/compare", "/history"])

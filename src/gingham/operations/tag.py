@@ -59,17 +59,22 @@ def tag(
     return TagResult(counts, images, time.perf_counter() - started, tuple(failures))
 
 
+def stored_features(truth: Truth, layers: Sequence[str]) -> Iterator[Batch]:
+    """Give the ids and the features of the images that are in the catalogue, a batch at a time."""
+    for ids, features in truth.features.batches(layers):
+        live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
+        if len(live) == len(ids):
+            yield ids, features
+        elif live:
+            yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
+
+
 def _batches(
     truth: Truth, group: Sequence[Attribute], failures: list[Failure], options: ReadOptions
 ) -> Iterator[Batch]:
     first = group[0]
     if first.reader is None:
-        for ids, features in truth.features.batches(first.layers):
-            live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
-            if len(live) == len(ids):
-                yield ids, features
-            elif live:
-                yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
+        yield from stored_features(truth, first.layers)
         return
     images = [truth.stored(image_id) for image_id, _ in truth.locations.image_files()]
     read = first.reader.features_of(images, first.layers, options.quiet)

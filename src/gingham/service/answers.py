@@ -52,9 +52,16 @@ def predictions_of(
     return said if found.error is None else said | {"error": found.error}
 
 
-def attribute_of(info: AttributeInfo) -> dict[str, Any]:
-    """Give an attribute; of its model only the folder's name."""
-    return info.to_dict() | {"model": info.model and Path(info.model).name}
+def attributes_of(
+    catalogue: ServedCatalogue, infos: Mapping[str, AttributeInfo]
+) -> dict[str, dict[str, Any]]:
+    """Give attributes, each with its latest change; of a model only the folder's name."""
+    changed = catalogue.latest_changes()
+    return {
+        name: info.to_dict()
+        | {"model": info.model and Path(info.model).name, "changed": changed.get(name)}
+        for name, info in infos.items()
+    }
 
 
 def taught_of(catalogue: ServedCatalogue, result: TeachResult) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
 from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
+from gingham.operations.past import past_tags, taught_at
 from gingham.operations.search import Example
 from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.parts import Part
@@ -26,10 +27,11 @@ from gingham.report.kit import small_jpeg
 from gingham.results import AttributeInfo, Hit, Info
 from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
-from gingham.service.listings import Listed, Listings, image_ids
+from gingham.service.listings import Ids, Listed, Listings, image_ids
 from gingham.service.maps import Maps
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
+from gingham.service.work import Task
 from gingham.store.examples import Example as TaughtExample
 from gingham.store.features import ImageId
 from gingham.store.truth import StoredImage
@@ -38,6 +40,8 @@ UPLOADS = 32 << 20
 """Bytes of features of uploads and crops that are remembered: some thousands."""
 THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
+PAST = 32 << 20
+"""Bytes of tags of earlier times that are remembered: some of 100,000 images."""
 
 Features = Mapping[str, NDArray[np.floating]]
 
@@ -58,6 +62,9 @@ class AskedCatalogue(Catalogue):
             UPLOADS, lambda features: sum(row.nbytes for row in features.values())
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
+        self._past: Recent[tuple[object, ...], Column] = Recent(
+            PAST, lambda column: column.ids.nbytes + column.codes.nbytes + column.confidences.nbytes
+        )
         self._tags = TagReader(self._attributes)
         self._maps = Maps(
             self._truth,
@@ -290,6 +297,43 @@ class AskedCatalogue(Catalogue):
         """
         taught = self._attributes.taught().get(self.check_attribute(name))
         return taught.examples if taught else []
+
+    def latest_changes(self) -> dict[str, int]:
+        """Give, for each attribute, the number of the latest change of what it was taught."""
+        return {
+            one.attribute: one.number
+            for one in self._truth.changes.entries()
+            if one.attribute is not None
+        }
+
+    def values_at(self, name: str, number: int | None, task: Task) -> Column | None:
+        """Give the tags of an attribute as they are or, as it was taught at a change, would be.
+
+        None: it is not applied, or was not taught then.
+
+        Raises
+        ------
+        InputError
+            If there is no such change.
+        ProblemError
+            If there is no such attribute.
+        """
+        self.check_attribute(name)
+        if number is None:
+            with self._searching:
+                return self._tags.column(name)
+        version, taught = taught_at(self._truth, name, number)
+        if taught is None:
+            return None
+        key = (name, version, self._truth.locations.version)
+        if (made := self._past.get(key)) is None:
+            made = past_tags(self._truth, self._attributes, name, taught, task.check)
+            self._past.put(key, made)
+        return made
+
+    def image_order(self) -> Ids:
+        """Give the ids of all images in the order they were added."""
+        return self._listings.ids((), None)
 
     def attribute_infos(self) -> dict[str, AttributeInfo]:
         """Describe every attribute."""

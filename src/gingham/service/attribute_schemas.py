@@ -38,7 +38,13 @@ class AttributeAnswer(BaseModel):
     """One attribute."""
 
     model_config = example(
-        kind="single", values=["blue", "red"], examples=40, layers=["stem"], tagged=30, model=None
+        kind="single",
+        values=["blue", "red"],
+        examples=40,
+        layers=["stem"],
+        tagged=30,
+        model=None,
+        changed=2,
     )
 
     kind: str
@@ -48,6 +54,9 @@ class AttributeAnswer(BaseModel):
     tagged: int = Field(description="Images with an answer of the attribute as it is now.")
     model: str | None = Field(
         description="The folder's name of the trained model that answers; null if it is taught."
+    )
+    changed: int | None = Field(
+        description="The number of the latest change of what it was taught; null if there is none."
     )
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from gingham.review_results import ReviewOrder
 from gingham.service import schemas
-from gingham.service.answers import as_json, attribute_of, taught_of
+from gingham.service.answers import as_json, attributes_of, taught_of
 from gingham.service.attribute_schemas import (
     AttributeAnswer,
     AttributesAnswer,
@@ -22,6 +22,7 @@ from gingham.service.attribute_schemas import (
 from gingham.service.browsing import Offset, PageSize
 from gingham.service.corrections import corrections_of, examples_body
 from gingham.service.given import read_json
+from gingham.service.map import MEDIA_TYPE, as_kept, coded, framed
 from gingham.service.named_route import NamedRoute
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import (
@@ -36,6 +37,9 @@ from gingham.service.problems import (
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
+At = Annotated[
+    int | None, Query(ge=0, le=2**53, description="A change of the history; 0: before the first.")
+]
 Name = Annotated[str, Path(min_length=1, max_length=1300, examples=["colour"])]
 
 
@@ -57,6 +61,16 @@ def router() -> APIRouter:
         response_model=TeachAnswer,
         responses=changes(BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA, UNREADABLE),
         openapi_extra=examples_body(),
+    )  # fmt: skip
+    content = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+    made.add_api_route(
+        "/{name:path}/values", values, operation_id="values",
+        summary="The value of every image, now or at an earlier time.", response_class=Response,
+        responses={
+            200: {"content": content},
+            304: {"description": "It is as it was."},
+            **problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
+        },
     )  # fmt: skip
     made.add_api_route(
         "/{name:path}/review", review, operation_id="review",
@@ -89,8 +103,11 @@ def router() -> APIRouter:
 async def attributes(request: Request) -> Response:
     """Describe all attributes: their kind, values, examples, and how many images are tagged."""
     service = service_of(request)
-    found = await service.work.ask(request, lambda task: service.catalogue.attribute_infos())
-    return as_json({"attributes": {name: attribute_of(one) for name, one in found.items()}})
+    shop = service.catalogue
+    found = await service.work.ask(
+        request, lambda task: attributes_of(shop, shop.attribute_infos())
+    )
+    return as_json({"attributes": found})
 
 
 async def attribute(request: Request, name: Name) -> Response:
@@ -99,7 +116,8 @@ async def attribute(request: Request, name: Name) -> Response:
 
     def read(task: Task) -> dict[str, Any]:
         service.catalogue.check_attribute(name)
-        return attribute_of(service.catalogue.attribute_infos()[name])
+        infos = service.catalogue.attribute_infos()
+        return attributes_of(service.catalogue, {name: infos[name]})[name]
 
     return as_json(await service.work.ask(request, read))
 
@@ -120,6 +138,29 @@ async def list_examples(
         }
 
     return as_json(await service.work.ask(request, read))
+
+
+async def values(request: Request, name: Name, at: At = None) -> Response:
+    """Give the value of every image that is in the catalogue, as the attribute is applied now.
+
+    With `at`, as what it had been taught when that change of the history was the latest would tag
+    them: two numbers compare the attribute before and after a change on the same images. Nothing
+    is changed by that.
+
+    Little-endian: `GVAL`, uint32 L, L bytes of JSON (`count`, `attribute`, `at`, `values`), padded
+    by spaces to a multiple of 4; int32 of each image, its place in `values`, -1 for unknown, -2
+    without a tag; 32 bytes of each, its id.
+    """
+    service = service_of(request)
+
+    def read(task: Task) -> bytes:
+        catalogue = service.catalogue
+        ids, column = catalogue.image_order(), catalogue.values_at(name, at, task)
+        shown, codes = coded(ids, column)
+        head = {"count": len(ids), "attribute": name, "at": at, "values": shown}
+        return framed(b"GVAL", head, codes.astype("<i4").tobytes(), ids.tobytes())
+
+    return as_kept(request, await service.work.ask(request, read))
 
 
 async def review(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 import gingham
 from gingham.errors import InputError
 from gingham.service import schemas
-from gingham.service.answers import as_json, attribute_of
+from gingham.service.answers import as_json, attributes_of
 from gingham.service.attribute_schemas import AttributeAnswer
 from gingham.service.caller import CALLER
 from gingham.service.openapi import problems
@@ -47,6 +47,7 @@ class CatalogueAnswer(BaseModel):
                 "layers": ["stage5"],
                 "tagged": 30,
                 "model": None,
+                "changed": 2,
             }
         },
         read_only=False,
@@ -104,7 +105,7 @@ async def catalogue(request: Request) -> Response:
             "layers": info.layers,
             "version": gingham.__version__,
             "looks": list(info.looks),
-            "attributes": {name: attribute_of(one) for name, one in info.attributes.items()},
+            "attributes": attributes_of(shop, info.attributes),
             "read_only": service.read_only,
             "role": caller.role,
             "caller": caller.name,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -61,7 +62,11 @@ async def draw(request: Request, look: Look, colour_by: Colours = None) -> Respo
         found, column = service.catalogue.map(look, colour_by, task.options.progress)
         return pack(found, colour_by, column)
 
-    made = await service.work.ask(request, make)
+    return as_kept(request, await service.work.ask(request, make))
+
+
+def as_kept(request: Request, made: bytes) -> Response:
+    """Answer with bytes that a browser keeps and asks for again, or say that it has them."""
     headers = {
         "ETag": f'"{hashlib.sha256(made).hexdigest()[:32]}"',
         "Cache-Control": "private, no-cache",
@@ -87,11 +92,15 @@ def pack(drawn: ImageMap, colour_by: str | None, column: Column | None) -> bytes
         "method": drawn.method,
         "better": can_be_better(drawn),
     }
+    points = drawn.points.astype("<f4").tobytes()
+    return framed(MAGIC, head, points, codes.astype("<i4").tobytes(), drawn.ids.tobytes())
+
+
+def framed(magic: bytes, head: Mapping[str, Any], *arrays: bytes) -> bytes:
+    """Write arrays after a head of JSON, which is padded to a multiple of 4 bytes."""
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 4)
-    points = drawn.points.astype("<f4").tobytes()
-    start = MAGIC + struct.pack("<I", len(text)) + text
-    return start + points + codes.astype("<i4").tobytes() + drawn.ids.tobytes()
+    return b"".join((magic, struct.pack("<I", len(text)), text, *arrays))
 
 
 def coded(ids: NDArray[np.bytes_], column: Column | None) -> tuple[list[str], NDArray[np.int32]]:

@@ -35,6 +35,7 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "attributes": "reader",
         "attribute": "reader",
         "examples": "reader",
+        "values": "reader",
         "review": "reader",
         "map": "reader",
         "add": "editor",

@@ -78,6 +78,7 @@ export const api = {
   review: (name, params) => ask(`${attribute(name)}/review${query(params)}`),
   history: (params) => ask(`/v1/history${query(params)}`),
   undo: (number) => ask(`/v1/history/${number}/undo`, { method: 'POST' }),
+  values: (name, at) => ask(`${attribute(name)}/values${query({ at })}`, { as: 'bytes' }),
   map: (params, signal) => ask(`/v1/map${query(params)}`, { as: 'bytes', signal }),
   jobs: () => ask('/v1/jobs'),
   startJob: (json) => ask('/v1/jobs', { method: 'POST', json }),

@@ -1,7 +1,6 @@
 // The decisions of a review: kept in order, sent together, taken back one by one.
 import { debounce, latest, listed, useEffect, useMemo, useRef, useShop, useState } from './ui.js';
 import { api } from './api.js';
-import { remember } from './snapshots.js';
 
 const PAGE = 60;
 const PAUSE = 350; // ms after a decision before it is sent, with those made meanwhile
@@ -9,12 +8,14 @@ const PAUSE = 350; // ms after a decision before it is sent, with those made mea
 /** The items to look at, and what was decided. */
 export function useReview({ attribute, order, value }) {
   const { catalogue, fail, reload } = useShop();
+  // What was taught when the review began: Compare shows what has come of it since.
+  const since = useMemo(() => catalogue.attributes[attribute]?.changed, [attribute]);
   const [items, setItems] = useState(null); // null: being read
   const [total, setTotal] = useState(0);
   const [accuracy, setAccuracy] = useState([]);
   const [done, setDone] = useState([]); // [{item, to}], the latest last
   const [saving, setSaving] = useState(false);
-  const work = useRef({ waiting: new Map(), seen: new Set(), remembered: null });
+  const work = useRef({ waiting: new Map(), seen: new Set() });
 
   const read = async () => {
     try {
@@ -40,10 +41,6 @@ export function useReview({ attribute, order, value }) {
     mine.waiting = new Map();
     setSaving(true);
     try {
-      if (mine.remembered !== attribute) {
-        await remember(attribute, catalogue);
-        mine.remembered = attribute;
-      }
       const learned = await api.addExamples(attribute, { examples: Object.fromEntries(sent), apply: false });
       setAccuracy((all) => [...all, learned.accuracy]);
     } catch (problem) {
@@ -90,7 +87,7 @@ export function useReview({ attribute, order, value }) {
   };
   const unsaved = saving || work.current.waiting.size > 0;
   const decided = done.filter((step) => !step.skipped).reduce((sum, step) => sum + step.chosen.length, 0);
-  return { items, total, accuracy, decide, undo, decided, steps: done.length, unsaved, reload };
+  return { items, total, accuracy, decide, undo, decided, steps: done.length, unsaved, since, reload };
 }
 
 /** The value that confirming gives: what is said now. */

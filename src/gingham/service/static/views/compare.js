@@ -2,12 +2,12 @@
 import { counted, html, percent, useEffect, useMemo, useShop, useState } from '../ui.js';
 import { query } from '../api.js';
 import { go } from '../route.js';
-import { idAt, remembered, valuesNow } from '../snapshots.js';
+import { idAt, valuesOf } from '../values.js';
 import { Details } from '../components/details.js';
 import { Grid } from '../components/grid.js';
 import { Tile } from '../components/tile.js';
 
-const BEFORE = 'before'; // the values of A that were kept before it was last changed here
+const BEFORE = 'before'; // A as it was taught at an earlier change of the history
 const UNKNOWN = 'unknown';
 
 const nameOf = (side, code) => side.values[code] ?? UNKNOWN;
@@ -41,36 +41,45 @@ function cross(a, b) {
 }
 
 export function Compare({ place }) {
-  const { catalogue, fail, version } = useShop();
+  const { catalogue, version } = useShop();
   const tagged = Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0);
   const a = place.params.get('a') ?? tagged[0];
   const b = place.params.get('b') ?? tagged[1] ?? BEFORE;
   const cell = place.params.get('cell');
+  // The changes at which A is compared with itself: they are in the address, so that it shows the same later.
+  const number = (name, other) => Number(place.params.get(name) ?? other);
+  const to = b === BEFORE ? number('to', catalogue.attributes[a]?.changed ?? 0) : null;
+  const from = b === BEFORE ? number('from', Math.max(0, to - 1)) : null;
   const [sides, setSides] = useState(null);
-  const change = (part) => go(`/compare${query({ a, b, cell, ...part })}`, { replace: true });
+  const [problem, setProblem] = useState(null);
+  const change = (part) => go(`/compare${query({ a, b, cell, from, to, ...part })}`, { replace: true });
   useEffect(() => {
     let left = false;
     if (!a) return undefined;
+    if (b === BEFORE && !(place.params.has('from') && place.params.has('to'))) change({});
     setSides(null);
-    Promise.all([valuesNow(a, catalogue), b === BEFORE ? remembered(a, catalogue) : valuesNow(b, catalogue)]).then(
+    setProblem(null);
+    Promise.all([valuesOf(a, to), b === BEFORE ? valuesOf(a, from) : valuesOf(b)]).then(
       (made) => left || setSides(made),
-      (problem) => left || (setSides([]), fail(problem)),
+      (why) => left || setProblem(why),
     );
     return () => {
       left = true;
     };
-  }, [a, b, version]);
+  }, [a, b, from, to, version]);
   const found = useMemo(() => sides?.[0] && sides[1] && cross(...sides), [sides]);
   if (!a) return html`<div class="empty"><h1>Nothing to compare yet</h1><p>Compare shows two attributes on the same pictures, or one before and after a correction. <a href="/teach">Teach an attribute</a> and apply it first.</p></div>`;
   const names = (value, choose, label, more) => html`<label class="field row"><span>${label}</span><select value=${value} onChange=${(event) => choose(event.target.value)}>${tagged.map((name) => html`<option key=${name}>${name}</option>`)}${more}</select></label>`;
   return html`<div class="plain compare">
     <div class="bar">
-      ${names(a, (value) => change({ a: value, cell: null }), 'Compare')}
-      ${names(b, (value) => change({ b: value, cell: null }), 'with', html`<option value=${BEFORE}>${a} before the last correction</option>`)}
+      ${names(a, (value) => change({ a: value, cell: null, from: null, to: null }), 'Compare')}
+      ${names(b, (value) => change({ b: value, cell: null, from: null, to: null }), 'with', html`<option value=${BEFORE}>${a} before the last correction</option>`)}
       ${found?.alike && html`<p><b>${percent(found.same / found.both)}</b> of ${counted(found.both, 'image')} the same${found.both > found.same ? `, ${found.both - found.same} differ` : ''}</p>`}
     </div>
-    ${sides === null ? html`<p class="nothing" role="status"><span class="spinner"></span> Comparing …</p>`
-      : !found ? html`<p class="nothing">${b === BEFORE ? `Nothing is kept of ${a} from before: its values are kept when it is changed in Teach, Review or Map in this browser.` : 'One of the two has no values.'}</p>`
+    ${b === BEFORE && html`<p class="soft small">${a} as it was taught at change ${to} and, before, at change ${from} of the <a href="/history">history</a>, on the images of now.</p>`}
+    ${problem ? html`<p class="nothing">${problem.message}</p>`
+      : sides === null ? html`<p class="nothing" role="status"><span class="spinner"></span> Comparing …</p>`
+      : !found.both ? html`<p class="nothing">${b !== BEFORE ? 'One of the two has no values.' : `${a} was not taught at change ${sides[1].values.length ? to : from}: there is nothing to compare.`}</p>`
       : html`<${Cross} found=${found} a=${a} b=${b === BEFORE ? `${a} before` : b} cell=${cell} choose=${(key) => change({ cell: key })} />`}
   </div>`;
 }

@@ -3,7 +3,7 @@ import { counted, html, lookName, percent, useEffect, useKept, useKeys, useMemo,
 import { api, query, thumbnail } from '../api.js';
 import { KEY, MOST, assign, emptyDraft, readDraft } from '../draft.js';
 import { go } from '../route.js';
-import { idAt, readMap, remember } from '../snapshots.js';
+import { idAt, readMap } from '../values.js';
 import { Details } from '../components/details.js';
 import { Grid } from '../components/grid.js';
 import { JobProgress, useJob } from '../components/job.js';
@@ -156,7 +156,6 @@ function Label({ map, chosen }) {
     event.preventDefault();
     setBusy(true);
     try {
-      await remember(name.trim(), catalogue);
       const said = known.kind === 'multi' ? [value.trim()] : value.trim();
       const learned = await api.addExamples(name.trim(), { examples: Object.fromEntries(ids().map((id) => [id, said])), kind: known.kind, apply: true });
       notify(`${counted(Math.min(chosen.length, MOST), 'picture')} labelled ${value.trim()}; accuracy ${learned.accuracy === null ? 'not measured' : percent(learned.accuracy)}`);

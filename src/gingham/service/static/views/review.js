@@ -57,7 +57,7 @@ function Progress({ review, attribute }) {
   const apply = async () => {
     const ended = await start({ kind: 'tag', attributes: [attribute] });
     if (ended?.state === 'done') {
-      notify(`${attribute} is applied to every image`, { name: 'what changed?', go: () => go(`/compare${query({ a: attribute, b: 'before' })}`) });
+      notify(`${attribute} is applied to every image`, { name: 'what changed?', go: () => go(`/compare${query({ a: attribute, b: 'before', from: review.since })}`) });
       await reload();
     }
   };

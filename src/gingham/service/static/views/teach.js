@@ -3,7 +3,6 @@ import { counted, html, useCallback, useEffect, useKept, useMemo, useRef, useSho
 import { api } from '../api.js';
 import { go } from '../route.js';
 import { KEY, assign, emptyDraft, examplesOf, lacking, placesOf, unassign } from '../draft.js';
-import { remember } from '../snapshots.js';
 import { Choose, DropAnywhere } from '../components/drop.js';
 import { Chips, Facets } from '../components/facets.js';
 import { Grid } from '../components/grid.js';
@@ -37,7 +36,6 @@ export function Teach({ place }) {
     const name = draft.name.trim();
     setBusy(true);
     try {
-      await remember(name, catalogue);
       const kind = taught ? known.kind : draft.kind;
       setLearned(await api.addExamples(name, { examples: examplesOf({ ...draft, kind }), kind, apply: false }));
       await reload();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,10 @@ import gingham
 from conftest import draw
 from gingham.service.listings import hexadecimal, image_ids
 from gingham.service.served import ServedCatalogue
-from serving import MappingRuntime, check_problem, client, make
+from serving import MappingRuntime, check_problem, client, make, shared_http, shared_shop
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("browsing")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+shop = shared_shop()
+http = shared_http
 
 
 def listed(http: TestClient, **asked: Any) -> tuple[int, list[dict[str, Any]]]:

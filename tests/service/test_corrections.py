@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,21 +15,13 @@ from starlette.testclient import TestClient
 from conftest import draw
 from gingham.service.limits import Limits
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make
+from serving import check_problem, client, fresh_http, fresh_shop
 
 ADDRESS = "/v1/attributes/shade/examples"
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[ServedCatalogue]:
-    with make(tmp_path, each=3) as made:
-        yield made
-
-
-@pytest.fixture
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+shop = fresh_shop
+http = fresh_http
 
 
 def by_colour(shop: ServedCatalogue, colour: str) -> list[str]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,19 @@ from gingham.catalogue import Catalogue
 from gingham.errors import GinghamError, InputError, UndoError
 from gingham.service.served import ServedCatalogue
 from gingham.store.changes import user_name
-from serving import MappingRuntime, check_problem, client, examples, make, pictures
+from serving import (
+    MappingRuntime,
+    check_problem,
+    client,
+    examples,
+    fresh_http,
+    fresh_shop,
+    make,
+    pictures,
+)
 
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[ServedCatalogue]:
-    with make(tmp_path, each=3) as made:
-        yield made
-
-
-@pytest.fixture
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+shop = fresh_shop
+http = fresh_http
 
 
 def changes(http: TestClient, **asked: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,9 @@ from conftest import draw
 from gingham.results import TagResult
 from gingham.service.served import ServedCatalogue
 from gingham.store.jobs import JobTable
-from serving import check_problem, client, make, wait
+from serving import check_problem, client, fresh_shop, wait
 
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[ServedCatalogue]:
-    with make(tmp_path, each=3) as made:
-        yield made
+shop = fresh_shop
 
 
 def ask(http: TestClient, **asked: Any) -> dict[str, Any]:

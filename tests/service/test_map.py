@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import struct
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,19 +28,10 @@ from gingham.options import silent
 from gingham.service import arranging, maps
 from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make, wait
+from serving import check_problem, client, make, shared_http, shared_shop, wait
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("map")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+shop = shared_shop()
+http = shared_http
 
 
 def read(data: bytes) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], list[str]]:

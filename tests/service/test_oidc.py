@@ -29,7 +29,7 @@ from gingham.service.oidc.login import Oidc
 from gingham.service.oidc.tokens import RoleRule
 from gingham.service.served import ServedCatalogue
 from issuing import API, SECRET, SHOP, FakeIssuer
-from serving import BASE, check_problem, client, listening, make
+from serving import BASE, check_problem, client, listening, shared_shop
 
 OURS = {"origin": BASE}
 
@@ -48,10 +48,7 @@ def issuer(served: FakeIssuer) -> FakeIssuer:
     return served
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("oidc"), each=2) as made:
-        yield made
+shop = shared_shop(each=2)
 
 
 @pytest.fixture

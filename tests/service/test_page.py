@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +10,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from conftest import draw
-from driving import Tab, serious, served, tiles
+from driving import Tab, new_tab, serious, served, shared_address, tiles
 from gingham.service.access import Access
 from gingham.service.keys import KeyFile, KeyRing
 from gingham.service.libraries import LIBRARIES
 from gingham.service.page import VIEWS
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make
+from serving import check_problem, shared_http, shared_shop
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("page"), each=12) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def address(shop: ServedCatalogue) -> Iterator[str]:
-    with served(shop) as one:
-        yield one
-
-
-@pytest.fixture
-def tab(browser: Any, address: str) -> Iterator[Tab]:
-    one = Tab(browser, address)
-    yield one
-    one.close()
+shop = shared_shop(each=12)
+http = shared_http
+address = shared_address
+tab = new_tab
 
 
 def test_the_document_lets_in_nothing_but_its_own(http: TestClient) -> None:

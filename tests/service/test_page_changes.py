@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from conftest import draw
-from driving import Tab, expect, serious, served, tiles
+from driving import Tab, expect, new_tab, serious, served, tiles
 from serving import make
 
 
@@ -21,11 +21,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield one
 
 
-@pytest.fixture
-def tab(browser: Any, address: str) -> Iterator[Tab]:
-    one = Tab(browser, address)
-    yield one
-    one.close()
+tab = new_tab
 
 
 def values(page: Any) -> Any:

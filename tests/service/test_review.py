@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from gingham.operations.review import NEIGHBOURS, _agreement
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make
+from serving import check_problem, make, shared_http
 
 ADDRESS = "/v1/attributes/shade"
 
@@ -37,10 +37,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+http = shared_http
 
 
 def image(shop: ServedCatalogue, name: str) -> str:

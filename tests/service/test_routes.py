@@ -25,7 +25,7 @@ from gingham.attributes.tags import Column
 from gingham.service.limits import Limits
 from gingham.service.recent import Recent
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make
+from serving import check_problem, client, make, shared_http
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,7 @@ def shop(folder: Path) -> Iterator[ServedCatalogue]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+http = shared_http
 
 
 @pytest.fixture(scope="module")

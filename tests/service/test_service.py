@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,10 @@ from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, client, make
+from serving import check_problem, shared_http, shared_shop
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("service")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(shop: ServedCatalogue) -> Iterator[TestClient]:
-    with client(shop) as one:
-        yield one
+shop = shared_shop()
+http = shared_http
 
 
 def test_health_and_metrics(http: TestClient) -> None:

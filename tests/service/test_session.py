@@ -20,16 +20,13 @@ from gingham.service.limits import Limits
 from gingham.service.logins import Logins, Tries
 from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
-from serving import BASE, check_problem, client, make
+from serving import BASE, check_problem, client, shared_shop
 
 OURS = {"origin": BASE}
 NOBODY = {"caller": None, "role": None, "needs_key": True, "login": None}
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCatalogue]:
-    with make(tmp_path_factory.mktemp("session"), each=2) as made:
-        yield made
+shop = shared_shop(each=2)
 
 
 @pytest.fixture

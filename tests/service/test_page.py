@@ -218,3 +218,18 @@ def test_search_has_no_serious_barriers(tab: Tab) -> None:
     page.keyboard.press("l")
     page.get_by_text("most alike first").wait_for()
     assert serious(page) == []
+
+
+def test_the_box_of_similar_products_in_the_docs(tab: Tab, shop: ServedCatalogue) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    assert len(script.strip().splitlines()) <= 10
+    page = tab.open("/history")
+    # The proxy of the website is left out.
+    some = next(iter(shop.images()))
+    box = f"document.body.innerHTML = '<div id=similar data-id={some}></div>';"
+    page.evaluate(f"(async () => {{ {box} {script.replace('/similar/', '/v1/images/')} }})()")
+    links = page.locator("#similar a")
+    assert links.count() == 6
+    assert re.fullmatch(r"/products/\w+", links.first.get_attribute("href"))
+    page.wait_for_function("document.querySelector('#similar img').naturalWidth > 0")

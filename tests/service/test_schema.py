@@ -57,6 +57,8 @@ def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]
         if real and case.media_type == "application/json" and operation.method == "post":
             kept = case.body if isinstance(case.body, dict) else {}
             case.body = {"id": image} | {k: v for k, v in kept.items() if k in ("crop", "n")}
+        if real and operation.label == "POST /v1/jobs":
+            case.body = {"kind": "tag"}
         response = case.call(base_url=address)
         statuses.add(response.status_code)
         case.validate_response(response, checks=CHECKS)

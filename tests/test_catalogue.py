@@ -3,8 +3,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
-from gingham.errors import CatalogueBusyError, CatalogueError, ImageError, InputError, StorageError
+from gingham.errors import CatalogueError, ImageError, InputError, StorageError
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.index import Change, Tag, Untag, Upsert
 from gingham.options import ReadOptions
@@ -466,14 +464,6 @@ def test_an_empty_catalogue_answers(tmp_path: Path, runtime: FakeRuntime) -> Non
 
 
 # the folder
-
-
-def test_another_process_is_refused_with_the_id_of_the_holder(shop: Catalogue) -> None:
-    code = f"from gingham import Catalogue; Catalogue.open({str(shop.folder)!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert f"in use by process {os.getpid()}" in done.stderr
-    with pytest.raises(CatalogueBusyError, match=str(os.getpid())):
-        Catalogue.open(shop.folder)
 
 
 def test_what_a_killed_create_leaves_behind_is_no_obstacle(

@@ -216,7 +216,7 @@ def test_a_write_that_fails_during_a_move_changes_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("gingham.store.files._fsync", full)
+        patched.setattr("gingham.store.files.fsync", full)
         with pytest.raises(OSError, match="No space left"):
             shop.relocate(photos, tmp_path / "new")
     assert files(shop) == files(reopened(shop)) == before
@@ -403,10 +403,11 @@ def test_a_catalogue_that_is_moved_with_its_images_finds_them(
             assert shop.missing() == shop.verify() == []
             said = f"below {tmp_path / place}" in caplog.text
             assert said == (place != "one")
+            shop.remove([])
         assert home_of(tmp_path / place / "cat") == str(tmp_path / place)
         caplog.clear()
         before = place
-    # What is said once is not said again.
+    # Once the catalogue was changed there it is not said again.
     with Catalogue.open(tmp_path / place / "cat", runtime=runtime):
         assert caplog.text == ""
 
@@ -454,6 +455,7 @@ def test_the_home_need_not_be_writable_to_be_found(
     for _ in range(2):
         with Catalogue.open(tmp_path / "two/cat", runtime=runtime) as shop:
             assert shop.missing() == []
+            shop.remove([])
 
 
 def test_absolute_names_of_format_2_stay_and_new_ones_are_relative(

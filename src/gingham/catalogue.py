@@ -19,7 +19,7 @@ from gingham.operations.export import export_table
 from gingham.operations.forget import forget
 from gingham.operations.history import recording
 from gingham.operations.ingest import ingest
-from gingham.operations.opening import changing
+from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.query import read_examples
 from gingham.operations.sheet import write_sheet
@@ -41,8 +41,10 @@ from gingham.sources import Walk, find_images
 class Catalogue(Correcting):
     """A folder with everything about one collection of images.
 
-    Make one with `create`, open it with `open`, and close it (it is a context manager): while it
-    is open no other process can open it. What is truth is append-only and survives a crash.
+    Make one with `create`, open it with `open`, and close it (it is a context manager). Any number
+    of processes can have it open: what reads takes no lock, and sees what others have written by
+    then; what changes it takes its lease, which one process has at a time, for as long as the
+    method runs. What is truth is append-only and survives a crash.
 
     Threads may call all methods together, except `close`. Those that read do not wait for `index`,
     and see what it has written so far. Searches take turns, and so do `teach`, `forget`, `attach`,
@@ -84,11 +86,11 @@ class Catalogue(Correcting):
         InputError
             If a source does not exist, contains no files, or is a table with bad rows.
         """
-        self._check_writable()
-        if not isinstance(sources, Walk):
-            sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
-        with self._indexing, recording(self._truth, "index"):
-            return ingest(self._truth, sources, list(images), options)
+        with self._changing():
+            if not isinstance(sources, Walk):
+                sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
+            with self._indexing, recording(self._truth, "index"):
+                return ingest(self._truth, sources, list(images), options)
 
     @changing
     def teach(
@@ -165,6 +167,7 @@ class Catalogue(Correcting):
         with self._searching, recording(self._truth, "forget", attribute):
             forget(self._truth, self._attributes, attribute, value)
 
+    @asking
     def predict(
         self,
         images: Iterable[ImageSource],
@@ -198,6 +201,7 @@ class Catalogue(Correcting):
         chosen = (model or self._attributes).attributes(attributes)
         return predict(chosen, self._truth, list(images), options, registry=self._attributes)
 
+    @asking
     def explain(
         self,
         images: Iterable[ImageSource],
@@ -278,10 +282,12 @@ class Catalogue(Correcting):
         with recording(self._truth, "attach", detail=f" {Path(folder).name}"):
             return attach(self._attributes, folder, self._load_model(folder), attributes)
 
+    @asking
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files."""
         return {i.hex(): tuple(files) for i, files in self._truth.locations.image_files()}
 
+    @asking
     def examples(self) -> dict[str, frozenset[str]]:
         """Give the ids of the images that each taught attribute was taught with."""
         return {
@@ -290,10 +296,12 @@ class Catalogue(Correcting):
         }
 
     @property
+    @asking
     def taught(self) -> Model:
         """The taught attributes, even where a model answers: a `model` to `predict`, `explain`."""
         return TaughtAttributes(self._attributes)
 
+    @asking
     def search(
         self,
         images: ImageSource | Sequence[ImageSource],
@@ -329,6 +337,7 @@ class Catalogue(Correcting):
         with self._searching:
             return self._searcher.search(like, others, weights, where, n, min_score)
 
+    @asking
     def facets(self, where: Sequence[str] = ()) -> Facets:
         """Count images per value, among those that match the filters.
 
@@ -340,6 +349,7 @@ class Catalogue(Correcting):
         with self._searching:
             return self._searcher.facets(where)
 
+    @asking
     def export(self, file: str | os.PathLike[str]) -> int:
         """Write a table of all files with id, tags and confidences; return the number of rows.
 
@@ -356,6 +366,7 @@ class Catalogue(Correcting):
         """
         return export_table(Path(file), self._truth.locations, self._attributes)
 
+    @asking
     def sheet(
         self,
         file: str | os.PathLike[str],

@@ -30,7 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         ServedCatalogue.create(folder / "shop", runtime=MappingRuntime()) as shop,
         listening(create_app(shop)) as address,
     ):
-        shop.announce(address)
+        shop.hold(address)
         yield address, folder
 
 
@@ -76,12 +76,15 @@ def test_what_the_server_decides_is_refused(served: tuple[str, Path]) -> None:
         run("index", served[0], served[1], "--backbone", "resnet50")
     with pytest.raises(InputError, match="--key goes with the address"):
         run("info", served[1] / "shop", "--key", "abc")
+    with pytest.raises(InputError, match="--wait goes with the folder"):
+        run("tag", served[0], "--wait", "3")
 
 
 def test_whoever_wants_the_folder_is_told_the_address(served: tuple[str, Path]) -> None:
     url, folder = served
     with pytest.raises(CatalogueBusyError, match=f"is served at {url}: use that address"):
-        run("info", folder / "shop")
+        run("forget", folder / "shop", "colour")
+    assert run("info", folder / "shop")[0]["images"] == run("info", url)[0]["images"]
 
 
 def test_the_client_is_not_imported_for_help() -> None:

@@ -76,18 +76,21 @@ def server(shop: Path) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_holds_the_lock_and_stops_when_told(
+def test_it_serves_holds_the_lease_and_stops_when_told(
     server: Server, shop: Path, number: signal.Signals
 ) -> None:
     assert server.get("/healthz") == (200, b'{"status":"ok"}')
+    command = [*CLI, "rebuild", str(shop)]
     done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert f"is served at http://127.0.0.1:{server.port}: use that address" in done.stderr
     server.process.send_signal(number)
     _, error = server.process.communicate(timeout=60)
     assert server.process.returncode == 0, error
     assert error == ""
-    done = subprocess.run([*CLI, "info", str(shop)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
 
 

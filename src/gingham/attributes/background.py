@@ -6,6 +6,7 @@ import heapq
 import logging
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,14 @@ class Background:
     ----------
     path : of the file, which can always be made again.
     truth : of the catalogue.
+    may_write : says whether a sample that is drawn is kept now.
     """
 
-    def __init__(self, path: Path, truth: Truth) -> None:
+    def __init__(
+        self, path: Path, truth: Truth, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
         self._path = path
+        self._may_write = may_write
         self._truth = truth
 
     def features(self) -> NDArray[np.float32] | None:
@@ -66,6 +71,8 @@ class Background:
         drawn = heapq.nsmallest(IMAGES, self._truth.locations.images)
         found = self._truth.features.get(drawn, self._truth.layers)
         features = np.concatenate([found[layer] for layer in self._truth.layers], axis=1)
+        if not self._may_write():
+            return features
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._path) as temporary, temporary.open("wb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,11 @@ Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]
 """Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
 
 
+def _stamp_in(file: pq.ParquetFile) -> str:
+    stamp: bytes = (file.schema_arrow.metadata or {}).get(b"stamp", b"")
+    return stamp.decode()
+
+
 def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
     """Return the attributes asked for, or all that are known.
 
@@ -77,6 +83,7 @@ class Attributes:
     folder : of what is derived.
     truth : of the catalogue.
     load_model : opens the folder of a trained model and gives its attributes.
+    may_write : says whether what is fitted again is kept in the folder now.
 
     Attributes
     ----------
@@ -84,18 +91,23 @@ class Attributes:
     """
 
     def __init__(
-        self, folder: Path, truth: Truth, load_model: Callable[[str], Sequence[Attribute]]
+        self,
+        folder: Path,
+        truth: Truth,
+        load_model: Callable[[str], Sequence[Attribute]],
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._folder = folder
         self._truth = truth
         self._load_model = load_model
-        self.background = Background(folder / "background.npz", truth)
+        self._may_write = may_write
+        self.background = Background(folder / "background.npz", truth, may_write)
         self._turn = threading.RLock()
         self._read: tuple[int, dict[str, Taught]] | None = None
         self._ready: dict[str, TaughtAttribute] = {}
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
-        self._tags: dict[str, tuple[int, str]] = {}
+        self._tags: dict[str, tuple[tuple[int, int], str]] = {}
 
     @in_turn
     def taught(self) -> dict[str, Taught]:
@@ -181,7 +193,7 @@ class Attributes:
     def taught_attribute(self, name: str) -> TaughtAttribute:
         """Load a taught attribute, or fit it again where its file does not match the examples."""
         taught = self.taught()[name]
-        stamp = self._taught_stamp(name)
+        stamp = self.taught_stamp(name)
         if (ready := self._ready.get(name)) and ready.stamp == stamp:
             return ready
         try:
@@ -195,6 +207,8 @@ class Attributes:
 
     def _fit(self, name: str, taught: Taught) -> TaughtAttribute:
         attribute = fit(self._truth, name, taught, self.background).attribute
+        if not self._may_write():
+            return attribute
         try:
             with self.keeping(attribute):
                 pass
@@ -251,10 +265,17 @@ class Attributes:
         ----------
         former : also those of the attribute as it once was, if there are none as it is now.
         """
-        path = self._path(name) / "predictions.parquet"
-        if (self.written(name) if former else self.tagged(name)) is None:
+        wanted = self.written(name) if former else self.tagged(name)
+        if wanted is None:
             return
-        with pq.ParquetFile(path) as file:
+        try:
+            file = pq.ParquetFile(self._path(name) / "predictions.parquet")
+        except FileNotFoundError:  # another process has forgotten the attribute
+            return
+        with file:
+            # Another process may have applied another attribute of the name meanwhile.
+            if _stamp_in(file) != wanted.rpartition(":")[0]:
+                return
             for batch in file.iter_batches(columns=_PREDICTIONS.names):
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
@@ -271,15 +292,17 @@ class Attributes:
     @in_turn
     def _written(self, name: str) -> tuple[int, str]:
         """When an attribute's tags were written, and by which attribute; (0, "") if never."""
-        if name not in self._tags:
-            path = self._path(name) / "predictions.parquet"
-            try:
-                with pq.ParquetFile(path) as file:
-                    metadata = file.schema_arrow.metadata or {}
-                self._tags[name] = path.stat().st_mtime_ns, metadata.get(b"stamp", b"").decode()
-            except (OSError, pa.ArrowException):
-                self._tags[name] = 0, ""
-        return self._tags[name]
+        path = self._path(name) / "predictions.parquet"
+        try:
+            with path.open("rb") as raw:
+                found = os.fstat(raw.fileno())
+                key = found.st_mtime_ns, found.st_ino
+                if self._tags.get(name, (None,))[0] != key:
+                    with pq.ParquetFile(raw) as file:
+                        self._tags[name] = key, _stamp_in(file)
+        except (OSError, pa.ArrowException):
+            return 0, ""
+        return found.st_mtime_ns, self._tags[name][1]
 
     def rebuild(self) -> None:
         """Fit every taught attribute again from its examples; tags are kept."""
@@ -310,10 +333,11 @@ class Attributes:
     def stamp(self, name: str) -> str:
         """Name the state of the attribute that answers: it differs whenever an answer could."""
         one = self.attached.get(name)
-        return one.fingerprint if one else self._taught_stamp(name)
+        return one.fingerprint if one else self.taught_stamp(name)
 
     @in_turn
-    def _taught_stamp(self, name: str) -> str:
+    def taught_stamp(self, name: str) -> str:
+        """Name the state of a taught attribute, as `stamp` does."""
         taught = self.taught()[name]
         if name not in self._stamps:
             self._stamps[name] = stamp_of(self._truth.config, taught)

@@ -34,6 +34,7 @@ from gingham.cli.options import (
     MegapixelsOption,
     ModelOption,
     SkipBadRowsOption,
+    WaitOption,
     WeightsOption,
     WhereOption,
     app,
@@ -73,6 +74,7 @@ def index(
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
     key: KeyOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Add images to a catalogue, creating it if needed.
@@ -100,10 +102,15 @@ def index(
                     "--backbone, --weights, --device and --descriptors are the server's choice: "
                     "leave them out"
                 )
-            shop = open_catalogue(catalogue, key)
+            shop = open_catalogue(catalogue, key, wait)
         elif is_catalogue(LocalFiles(Path(catalogue))):
             shop = Catalogue.open(
-                catalogue, backbone=backbone, weights=weights, device=device, descriptors=kept
+                catalogue,
+                backbone=backbone,
+                weights=weights,
+                device=device,
+                descriptors=kept,
+                wait=wait,
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
@@ -186,6 +193,7 @@ def tag(
     ] = None,
     model: ModelOption = None,
     key: KeyOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Predict attributes for every image of the catalogue.
@@ -193,7 +201,7 @@ def tag(
     Taught attributes use the stored features; a trained model reads the image files again. With
     --model the model is attached first.
     """
-    with open_catalogue(catalogue, key) as shop, reading("tag", as_json) as options:
+    with open_catalogue(catalogue, key, wait) as shop, reading("tag", as_json) as options:
         if model is not None:
             attributes = list(shop.attach(model, attributes=attributes).attributes)
         result = shop.tag(attributes, options=options)

@@ -18,6 +18,7 @@ from gingham.cli.options import (
     MegapixelsOption,
     SkipBadRowsOption,
     UnknownWordsOption,
+    WaitOption,
     app,
     open_catalogue,
     open_folder,
@@ -74,11 +75,12 @@ def teach(
         ),
     ] = False,
     key: KeyOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
     with (
-        open_catalogue(catalogue, key) as shop,
+        open_catalogue(catalogue, key, wait) as shop,
         reading("teach", as_json, max_megapixels) as options,
     ):
         result = shop.teach(
@@ -132,6 +134,7 @@ def forget(
     attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
     key: KeyOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Delete an attribute or a value, with its examples and tags.
@@ -139,7 +142,7 @@ def forget(
     An attached attribute is detached; the model stays, and if an attribute of the same name is
     taught, that one answers again.
     """
-    with open_catalogue(catalogue, key) as shop:
+    with open_catalogue(catalogue, key, wait) as shop:
         shop.forget(attribute, value)
     line = f"forgotten: {attribute}" + (f" = {value}" if value else "")
     answer(as_json, {"attribute": attribute, "value": value}, line)
@@ -152,6 +155,7 @@ def attach(
         Path, typer.Argument(metavar="MODEL", help="Folder of a model from `gingham train`.")
     ],
     attribute: AttributeOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Make the attributes of a trained model attributes of the catalogue.
@@ -160,7 +164,7 @@ def attach(
     name; nothing taught is lost. `gingham forget` detaches an attribute, and the taught one
     answers again.
     """
-    with open_folder(catalogue) as shop:
+    with open_folder(catalogue, wait) as shop:
         result = shop.attach(model, attributes=attribute)
     lines = [
         f"attached {name}: {', '.join(values)}"

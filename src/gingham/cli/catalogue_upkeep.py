@@ -12,6 +12,7 @@ from gingham.cli.options import (
     FolderArgument,
     JsonOption,
     KeyOption,
+    WaitOption,
     app,
     image_paths,
     open_catalogue,
@@ -59,9 +60,9 @@ def verify(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def rebuild(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
+def rebuild(catalogue: FolderArgument, wait: WaitOption = 0.0, as_json: JsonOption = False) -> None:
     """Rebuild attributes and search index from what is stored."""
-    with open_folder(catalogue) as shop, spinner("rebuilding", as_json):
+    with open_folder(catalogue, wait) as shop, spinner("rebuilding", as_json):
         shop.rebuild()
         images = len(shop)
     answer(as_json, {"images": images}, f"rebuilt: {images} images")
@@ -75,10 +76,11 @@ def remove(
         typer.Argument(metavar="IMAGE...", help="Image files or ids, or - for a list on stdin."),
     ],
     key: KeyOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Remove images from the catalogue, without touching their files."""
-    with open_catalogue(catalogue, key) as shop:
+    with open_catalogue(catalogue, key, wait) as shop:
         removed = shop.remove(image_paths(images))
         left = len(shop)
     counts = {"removed": removed, "images": left}
@@ -90,13 +92,14 @@ def relocate(
     catalogue: FolderArgument,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Folder where the files were.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Folder where they are now.")],
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Follow image files that were moved to another folder; no image is read.
 
     Exit status 1 if some of them are in neither folder.
     """
-    with open_folder(catalogue) as shop:
+    with open_folder(catalogue, wait) as shop:
         result = shop.relocate(old, new)
     lines = [f"{result.moved} files moved, {len(result.missing)} of them missing there"]
     if result.kept:
@@ -116,10 +119,11 @@ def prune(
     everything: Annotated[
         bool, typer.Option("--all", help="Also if not one image file is there.")
     ] = False,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Remove image files from the catalogue that are missing on disk."""
-    with open_folder(catalogue) as shop:
+    with open_folder(catalogue, wait) as shop:
         result = shop.prune(dry_run=dry_run, everything=everything)
     would = " would be" if dry_run else ""
     if not as_json and dry_run:

@@ -89,6 +89,15 @@ KeyOption = Annotated[
     str | None,
     typer.Option(help="Key for a served catalogue.  [default: GINGHAM_KEY of the environment]"),
 ]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        max=1e6,
+        help="Wait so long for another process that changes the catalogue.",
+    ),
+]
 ImagesArgument = Annotated[
     list[str],
     typer.Argument(
@@ -152,30 +161,38 @@ DescriptorsOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-def open_catalogue(place: str, key: str | None = None) -> Catalogue | RemoteCatalogue:
+def open_catalogue(
+    place: str, key: str | None = None, wait: float = 0.0
+) -> Catalogue | RemoteCatalogue:
     """Open an existing catalogue, by its folder or by the address where it is served.
 
     Parameters
     ----------
     key : for a served catalogue.
+    wait : for a folder; see `gingham.Catalogue.open`.
     """
     if is_address(place):
+        if wait:
+            raise InputError(
+                "--wait goes with the folder of a catalogue: a server does one change after the "
+                "other, leave it out"
+            )
         from gingham.client.remote import connect
 
         return connect(place, key=key)
     if key is not None:
         raise InputError(f"--key goes with the address of a served catalogue, and {place} is none")
-    return open_folder(Path(place))
+    return open_folder(Path(place), wait)
 
 
-def open_folder(folder: Path) -> Catalogue:
-    """Open an existing catalogue by its folder."""
+def open_folder(folder: Path, wait: float = 0.0) -> Catalogue:
+    """Open an existing catalogue by its folder; see `gingham.Catalogue.open`."""
     from gingham.catalogue import Catalogue
 
     if folder.is_file():
         raise InputError(f'"{folder}" is a file: give the folder of the catalogue first')
 
-    return Catalogue.open(folder)
+    return Catalogue.open(folder, wait=wait)
 
 
 def opened(model: Path | None) -> TrainedModel | None:

@@ -32,7 +32,11 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse whatever would change the catalogue.")
+        bool,
+        typer.Option(
+            "--read-only",
+            help="Refuse whatever would change the catalogue; other processes may change it.",
+        ),
     ] = False,
     allowed_host: Annotated[
         list[str] | None,
@@ -114,7 +118,8 @@ def serve(
     If the catalogue has keys, every request needs one. Without keys, only this machine can ask.
     With --oidc-issuer and --oidc-client-id people can log in, too.
 
-    While it is served no other process can open the catalogue. What was accepted is finished
+    While it is served no other process can change the catalogue, unless it is served with
+    --read-only: then what others change is seen by the next request. What was accepted is finished
     before the server stops.
     """
     modules = ("fastapi", "python_multipart", "prometheus_client", "uvicorn")
@@ -149,7 +154,8 @@ def serve(
     )
     access = Access(ring, host=host, allowed_hosts=allowed_host or (), oidc=oidc)
     with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
-        shop.announce(address_of(listening))
+        if not read_only:
+            shop.hold(address_of(listening))
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")
         if (how := missing()) is not None:
             say(how)

@@ -10,8 +10,7 @@ from gingham.errors import InputError
 from gingham.store.examples import ExampleLog
 from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import LocalFiles
-from gingham.store.header import Header, migrate
-from gingham.store.lease import CatalogueLock
+from gingham.store.header import Header
 from gingham.store.locations import Locations
 
 CONTRADICTORY = "taught two values"
@@ -26,17 +25,10 @@ def read_catalogue(folder: Path) -> TableRows:
     ------
     InputError
         If no attribute was taught.
-    CatalogueBusyError
-        If another process holds the catalogue open.
     """
-    lock = CatalogueLock(folder)
-    try:
-        stored = LocalFiles(folder)
-        migrate(stored)
-        files = Locations.beside(stored, Header.read(stored).home, folder).files
-        taught = ExampleLog(stored).read()
-    finally:
-        lock.release()
+    stored = LocalFiles(folder)
+    taught = ExampleLog(stored).read()
+    files = Locations.beside(stored, Header.read(stored).home, folder).files
     if not taught:
         raise InputError(
             f"catalogue {folder} has no taught attributes to take labels from: teach it first"

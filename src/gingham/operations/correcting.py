@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gingham.operations.correct import Corrections, correct
 from gingham.operations.history import history, recording, undo
-from gingham.operations.opening import changing
+from gingham.operations.opening import asking, changing
 from gingham.operations.upkeep import Upkeep
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import TeachResult
@@ -42,6 +42,7 @@ class Correcting(Upkeep):
         with recording(self._truth, "examples", attribute):
             return correct(self._truth, self._attributes, attribute, corrections, kind, options)
 
+    @asking
     def review(
         self,
         attribute: str,
@@ -70,6 +71,7 @@ class Correcting(Upkeep):
         with self._searching:
             return self._reviewer.review(attribute, order, value, n, offset)
 
+    @asking
     def history(self, *, before: int | None = None, n: int = 50) -> list[RecordedChange]:
         """List the changes of the catalogue, newest first.
 

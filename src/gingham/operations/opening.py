@@ -1,4 +1,4 @@
-"""A catalogue's folder, created or opened: the lock, the truth, the backbone, what is derived."""
+"""A catalogue's folder, created or opened: the lease, the truth, the backbone, what is derived."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import functools
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -17,15 +16,16 @@ from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
-from gingham.errors import CatalogueError, StorageError
+from gingham.errors import CatalogueError, GinghamError
 from gingham.extract import absolute
 from gingham.index.index import Index
 from gingham.operations.history import note_interrupted
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
-from gingham.store.files import TEMPORARY_PREFIX, LocalFiles, refusals
+from gingham.operations.sync import SyncedIndex
+from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
 from gingham.store.header import Header, is_catalogue, migrate, move_home
-from gingham.store.lease import CatalogueLock, lease
+from gingham.store.lease import Lease
 from gingham.store.locations import Locations
 from gingham.store.truth import Truth
 from gingham.turns import P, R, in_turn
@@ -39,15 +39,26 @@ def _is_foreign(path: Path) -> bool:
 
 
 def changing(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Do as `in_turn`; refuse where the catalogue's folder can only be read."""
+    """Do as `in_turn`, and let no other process change the catalogue meanwhile."""
     taken = in_turn(method)
 
     @functools.wraps(method)
-    def checked(self: OpenCatalogue, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        self._check_writable()
-        return taken(self, *args, **kwargs)
+    def changed(self: OpenCatalogue, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._changing():
+            return taken(self, *args, **kwargs)
 
-    return checked
+    return changed
+
+
+def asking(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Let a method see what other processes have written by now."""
+
+    @functools.wraps(method)
+    def asked(self: OpenCatalogue, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.refresh()
+        return method(self, *args, **kwargs)
+
+    return asked
 
 
 class OpenCatalogue:
@@ -62,45 +73,55 @@ class OpenCatalogue:
     _load_model: Callable[[str], Sequence[Attribute]]
     """Opens the folder of a trained model; set by the class above, which may import `training`."""
 
-    def __init__(
-        self, folder: Path, lock: CatalogueLock | StorageError, runtime: Runtime | None
-    ) -> None:
+    def __init__(self, folder: Path, wait: float, runtime: Runtime | None) -> None:
         self.folder = folder
-        self._lock = lock
-        # Taken in this order; `_turn` by what changes the catalogue, `_searching` by what asks the
-        # index.
+        # Taken in this order, after the lease; `_turn` by what changes the catalogue, `_searching`
+        # by what asks the index, or takes in what other processes have written.
         self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
+        self._lease = Lease(folder, wait, self._begin)
         self._loaded = runtime
-        files = LocalFiles(folder)
-        if isinstance(lock, CatalogueLock):
-            files.sweep()
-            migrate(files)
-        header = Header.read(files)
+        self._files = LocalFiles(folder)
+        header = Header.read(self._files)
         self.config = header.config
         self._weights = header.weights
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        locations = Locations.beside(files, header.home, folder)
-        if locations.root is not None and locations.root != header.home:
-            if header.home is not None:
-                logger.warning(
-                    "catalogue %s was moved together with its files: those that were below %s are "
-                    "looked for below %s",
-                    folder,
-                    header.home,
-                    locations.root,
-                )
-            if isinstance(lock, CatalogueLock):
-                with contextlib.suppress(OSError):  # it is found again the next time
-                    move_home(files, locations.root)
-        self._truth = Truth(files, self.config, self._load, locations)
-        if isinstance(lock, CatalogueLock):
-            note_interrupted(self._truth)
-        self._attributes = Attributes(folder / "attributes", self._truth, self._load_model)
-        self._searcher = Searcher(self._open_index, self._truth, self._attributes)
+        locations = Locations.beside(self._files, header.home, folder)
+        if header.home is not None and locations.root != header.home:
+            logger.warning(
+                "catalogue %s was moved together with its files: those that were below %s are "
+                "looked for below %s",
+                folder,
+                header.home,
+                locations.root,
+            )
+        self._truth = Truth(self._files, self.config, self._load, locations)
+        self._attributes = Attributes(
+            folder / "attributes", self._truth, self._load_model, lambda: self._lease.held
+        )
+        self._searcher = Searcher(
+            self._open_index, self._truth, self._attributes, self._is_newer_index
+        )
         self._reviewer = Reviewer(self._truth, self._attributes, self._searcher)
+
+    def _begin(self, abandoned: bool) -> None:
+        """Put right what another process may have left, and take in what it has written.
+
+        Parameters
+        ----------
+        abandoned : whether it was killed while it changed the catalogue.
+        """
+        if abandoned:
+            self._files.sweep()
+        migrate(self._files)
+        with self._searching:
+            self._truth.refresh()
+        root = self._truth.locations.root
+        if root is not None and root != Header.read(self._files).home:
+            with contextlib.suppress(OSError):  # it is found again the next time
+                move_home(self._files, root)
+        note_interrupted(self._truth)
 
     @classmethod
     def create(
@@ -153,11 +174,12 @@ class OpenCatalogue:
         device: str = "auto",
         descriptors: Sequence[str] | None = None,
         runtime: Runtime | None = None,
+        wait: float = 0.0,
     ) -> Self:
-        """Open a catalogue; no other process can open it until it is closed.
+        """Open a catalogue; any number of processes can have it open.
 
-        Where its folder cannot be written to, any number of processes can open it, to read. What is
-        derived and not there is then made in a temporary folder.
+        What reads takes no lock. A method that changes the catalogue takes its lease for as long as
+        it runs, and raises `CatalogueBusyError` if another process has it.
 
         Parameters
         ----------
@@ -165,53 +187,50 @@ class OpenCatalogue:
         backbone, descriptors : if given, must be those of the catalogue.
         weights : new location of the weights, if they moved since `create`.
         device, runtime : as for `create`.
+        wait : seconds that a method that changes it waits for another process.
 
         Raises
         ------
         CatalogueError
             If it is missing or damaged, or has another backbone or other settings.
-        CatalogueBusyError
-            If another process has it open.
+        InputError
+            If `wait` is no number of seconds.
         """
         path = Path(folder)
         if not is_catalogue(LocalFiles(path)):
             raise CatalogueError(
                 f"{path} is not a catalogue: create one with gingham index {path} SOURCE", path=path
             )
-        lock = lease(path)
-        try:
-            self = cls(path, lock, runtime)
-            if backbone is not None and backbone != self.config.backbone:
-                raise CatalogueError(
-                    f"catalogue {path} was made with backbone {self.config.backbone}, not "
-                    f"{backbone}: leave --backbone out, or index into a new catalogue"
-                )
-            kept = tuple(x.name for x in self.config.descriptors)
-            if descriptors is not None and check_descriptors(descriptors) != kept:
-                raise CatalogueError(
-                    f"catalogue {path} stores {', '.join(kept) or 'no'} descriptors, not "
-                    f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
-                    "catalogue"
-                )
-            self._device = device
-            if weights is not None:
-                self._weights = absolute(weights)
-                # Other weights make other features: refused now, not after a long walk.
-                self._load()
-        except BaseException:
-            if isinstance(lock, CatalogueLock):
-                lock.release()
-            raise
+        self = cls(path, wait, runtime)
+        if backbone is not None and backbone != self.config.backbone:
+            raise CatalogueError(
+                f"catalogue {path} was made with backbone {self.config.backbone}, not "
+                f"{backbone}: leave --backbone out, or index into a new catalogue"
+            )
+        kept = tuple(x.name for x in self.config.descriptors)
+        if descriptors is not None and check_descriptors(descriptors) != kept:
+            raise CatalogueError(
+                f"catalogue {path} stores {', '.join(kept) or 'no'} descriptors, not "
+                f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
+                "catalogue"
+            )
+        self._device = device
+        if weights is not None:
+            self._weights = absolute(weights)
+            # Other weights make other features: refused now, not after a long walk.
+            self._load()
         return self
 
     def close(self) -> None:
-        """Close the index and release the lock for other processes."""
+        """Close the index, of which there is a copy in a temporary folder."""
         with self._searching:
             self._searcher.synced.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
-        if isinstance(self._lock, CatalogueLock):
-            self._lock.release()
+
+    def refresh(self) -> None:
+        """Take in what other processes have written; every method that reads does so first."""
+        if not self._lease.held:
+            with self._searching:
+                self._truth.refresh()
 
     def __enter__(self) -> Self:
         return self
@@ -225,40 +244,60 @@ class OpenCatalogue:
         self.close()
 
     def __len__(self) -> int:
+        self.refresh()
         return len(self._truth.locations.images)
 
-    def _check_writable(self) -> None:
-        if isinstance(self._lock, StorageError):
-            raise self._lock
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Have the lease meanwhile; then the index that others search is brought up to date."""
+        with self._lease.taken():
+            yield
+            try:
+                self._publish()
+            except GinghamError as error:
+                logger.warning(
+                    "%s; until the search index is up to date, each search does that for itself",
+                    error,
+                )
 
-    def _check_room(self) -> None:
-        from gingham.index.embedded.copying import check_room
+    def _publish(self, *, anew: bool = False) -> None:
+        """Make a new generation of the index if the newest lacks something.
 
-        self._check_writable()
-        check_room(self.folder / "index")
+        Parameters
+        ----------
+        anew : in any case, and from nothing.
+        """
+        from gingham.index.embedded.generations import Generations
 
-    def _rebuild_index(self) -> None:
-        with self._searching:
-            self._searcher.synced.close()
-            self._check_room()
-            self._searcher.synced.rebuild()
+        generations = Generations(self.folder / "index")
+        with self._turn:
+            if not (anew or self._searcher.synced.lacks(generations.state())):
+                return
+            from gingham.index.embedded.index import EmbeddedIndex
+
+            with generations.making(anew=anew) as folder:
+                made = SyncedIndex(
+                    lambda: EmbeddedIndex(folder),
+                    self._truth,
+                    self._attributes,
+                    self._searcher.space,
+                )
+                with contextlib.closing(made):
+                    made.fill()
 
     def _open_index(self) -> Index:
         # What it imports takes time that teaching and tagging need not spend.
-        from gingham.index.embedded.copying import copy_index
-        from gingham.index.embedded.index import EmbeddedIndex
+        from gingham.index.embedded.copied import CopiedIndex
+        from gingham.index.embedded.generations import Generations
 
-        own = self.folder / "index"
-        try:
-            self._check_room()
-        except StorageError as error:
-            logger.warning("%s; meanwhile searching with a copy in a temporary folder", error)
-            with refusals(Path(tempfile.gettempdir())):
-                self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="gingham-")
-            copy = Path(self._temporary.name) / "index"
-            copy_index(own, copy)
-            return EmbeddedIndex(copy)
-        return EmbeddedIndex(own)
+        return CopiedIndex(Generations(self.folder / "index"))
+
+    def _is_newer_index(self, index: Index) -> bool:
+        from gingham.index.embedded.copied import CopiedIndex
+        from gingham.index.embedded.generations import Generations
+
+        newest = Generations(self.folder / "index").newest()
+        return isinstance(index, CopiedIndex) and newest not in (None, index.base)
 
     def _load(self) -> Runtime:
         with self._loading:

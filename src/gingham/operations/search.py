@@ -54,6 +54,7 @@ class Searcher:
     ----------
     open_index : gives the index when it is first needed.
     truth, attributes : what is searched.
+    is_newer : see `SyncedIndex`.
 
     Attributes
     ----------
@@ -62,7 +63,11 @@ class Searcher:
     """
 
     def __init__(
-        self, open_index: Callable[[], Index], truth: Truth, attributes: Attributes
+        self,
+        open_index: Callable[[], Index],
+        truth: Truth,
+        attributes: Attributes,
+        is_newer: Callable[[Index], bool],
     ) -> None:
         config = truth.config
         self._truth = truth
@@ -71,7 +76,7 @@ class Searcher:
         self.space = LookSpace(
             builtin_looks([(x.name, x.channels) for x in config.hidden], config.foreground)
         )
-        self.synced = SyncedIndex(open_index, truth, attributes, self.space)
+        self.synced = SyncedIndex(open_index, truth, attributes, self.space, is_newer)
 
     @property
     def looks(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from gingham.index.index import (
     Drop,
     Fill,
     Index,
-    Metric,
     State,
     Tag,
     Untag,
@@ -43,6 +42,7 @@ class SyncedIndex:
     open_index : gives the index.
     truth, attributes : what it is to hold.
     space : the built-in looks.
+    is_newer : says of an index that was opened whether there is a newer one now.
     """
 
     def __init__(
@@ -51,9 +51,12 @@ class SyncedIndex:
         truth: Truth,
         attributes: Attributes,
         space: LookSpace,
+        is_newer: Callable[[Index], bool] = lambda index: False,
     ) -> None:
         self._open_index = open_index
+        self._is_newer = is_newer
         self._index: Index | None = None
+        self._config = truth.config
         self._features = truth.features
         self._locations = truth.locations
         self._attributes = attributes
@@ -65,35 +68,43 @@ class SyncedIndex:
             index, self._index = self._index, None
             index.close()
 
-    def rebuild(self) -> None:
-        """Make the index from nothing."""
-        with self._changing():
-            self._open().reset(self._space.widths)
-        self.get()
+    def lacks(self, state: State) -> bool:
+        """Say whether an index of this state lacks images, tags, or looks that `fill` fills.
+
+        What it holds and should not is no lack: it is quickly left out.
+        """
+        known = self._known(state)
+        wanted = self._wanted(known)
+        return (
+            known["images"] != wanted["images"]
+            or any(known["tags"].get(name) != stamp for name, stamp in wanted["tags"].items())
+            or any(
+                known["looks"].get(look, {}).get("stamp") != self._stamp(look)
+                for look in self._lasting_looks()
+            )
+        )
+
+    def fill(self) -> None:
+        """Bring the index in step, with the looks of tagged attributes and all descriptors."""
+        index = self.get()
+        for look in self._lasting_looks():
+            self.further(index, look)
 
     def get(self) -> Index:
         """Bring the index in step with the files, the features and the tags, and give it."""
         index = self._open()
-        state = self._state(index)
-        stamps = {name: self._attributes.tagged(name) for name in self._attributes.answering()}
-        wanted = {
-            **state,
-            "images": self._locations.version,
-            "tags": {name: stamp for name, stamp in stamps.items() if stamp is not None},
-        }
+        state = self._known(index.state())
+        if state != self._wanted(state) and self._is_newer(index):
+            self.close()
+            index = self._open()
+            state = self._known(index.state())
+        wanted = self._wanted(state)
         if state != wanted:
             logger.info("bringing the search index up to date")
-            gone = {
-                look: note
-                for look, note in state["looks"].items()
-                if look.startswith(TAUGHT_PREFIX)
-                and look.removeprefix(TAUGHT_PREFIX) not in self._attributes.names()
-            }
-            wanted["looks"] = {k: v for k, v in state["looks"].items() if k not in gone}
             with self._changing():
                 if state["images"] is None:
                     index.reset(self._space.widths)
-                index.apply(self._changes(index, state, wanted, gone))
+                index.apply(self._changes(index, state, wanted))
                 index.commit(wanted)
         return index
 
@@ -115,42 +126,51 @@ class SyncedIndex:
         index : what `get` gave.
         look : of the index.
         """
-        version = f"{self._locations.version}"
-        if look.startswith(TAUGHT_PREFIX):
-            attribute = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX))
-            projected = (
-                (ids, attribute.project(features) * np.float32(TAUGHT_SCALE))
-                for ids, features in self._live(attribute.layers)
-            )
-            return self._filled(index, look, "dot", f"{attribute.stamp}:{version}", projected)
-        described = (
-            (ids, features[look].astype(np.float32)) for ids, features in self._live([look])
-        )
-        return self._filled(index, look, "l1", version, described)
-
-    def _filled(
-        self,
-        index: Index,
-        look: str,
-        metric: Metric,
-        stamp: str,
-        vectors: Iterable[tuple[list[str], NDArray[np.float32]]],
-    ) -> dict[str, Any]:
-        state = self._state(index)
+        state = self._known(index.state())
         note: dict[str, Any] = state["looks"].get(look, {})
-        if note.get("stamp") != stamp:
+        if note.get("stamp") != self._stamp(look):
             with self._changing():
                 index.apply([Drop(look)])
-                index.apply(Fill(look, metric, ids, rows) for ids, rows in vectors)
-                note = {"stamp": stamp}
-                if metric == "l1":
-                    ids = index.ids()
-                    note["typical"] = typical_distance(
-                        len(ids),
-                        lambda rows: index.vectors([ids[row] for row in rows], [look])[look],
-                    )
+                index.apply(self._filling(look, set(index.ids())))
+                note = {"stamp": self._stamp(look)} | self._typical(index, look)
                 index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
+
+    def _lasting_looks(self) -> list[str]:
+        """Name the further looks that are worth keeping for others."""
+        taught = self._attributes.names()
+        tagged = [name for name in taught if self._attributes.tagged(name) is not None]
+        looks = [
+            f"{TAUGHT_PREFIX}{name}" for name in tagged if name not in self._attributes.attached
+        ]
+        return [*looks, *(one.name for one in self._config.descriptors)]
+
+    def _stamp(self, look: str) -> str | None:
+        """Name the state of what makes a further look; None if there is no such look any more."""
+        if not look.startswith(TAUGHT_PREFIX):
+            return look
+        name = look.removeprefix(TAUGHT_PREFIX)
+        return self._attributes.taught_stamp(name) if name in self._attributes.names() else None
+
+    def _filling(self, look: str, wanted: set[str]) -> Iterator[Fill]:
+        """Give the vectors of images in a further look."""
+        if look.startswith(TAUGHT_PREFIX):
+            attribute = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX))
+            for ids, features in self._live(attribute.layers, wanted):
+                rows = attribute.project(features) * np.float32(TAUGHT_SCALE)
+                yield Fill(look, "dot", ids, rows)
+            return
+        for ids, features in self._live([look], wanted):
+            yield Fill(look, "l1", ids, features[look].astype(np.float32))
+
+    def _typical(self, index: Index, look: str) -> dict[str, Any]:
+        if look.startswith(TAUGHT_PREFIX):
+            return {}
+        ids = index.ids()
+        found = typical_distance(
+            len(ids), lambda rows: index.vectors([ids[row] for row in rows], [look])[look]
+        )
+        return {"typical": found}
 
     def missing(self) -> tuple[set[str], set[str]]:
         """Name images that should be in the index and are not, and the other way round."""
@@ -165,15 +185,28 @@ class SyncedIndex:
             self._index = self._open_index()
         return self._index
 
-    def _state(self, index: Index) -> State:
-        state = index.state()
+    def _known(self, state: State) -> State:
+        """Give a state of an index, or that of an empty one if it is of other looks."""
         if state.get("space") == self._space.fingerprint:
             return state
         return {"space": self._space.fingerprint, "images": None, "tags": {}, "looks": {}}
 
-    def _changes(
-        self, index: Index, old: State, new: State, gone: Iterable[str]
-    ) -> Iterator[Change]:
+    def _wanted(self, state: State) -> dict[str, Any]:
+        """Say what the state should be, with those further looks that are what they were."""
+        stamps = {name: self._attributes.tagged(name) for name in self._attributes.answering()}
+        return {
+            **state,
+            "images": self._locations.version,
+            "tags": {name: stamp for name, stamp in stamps.items() if stamp is not None},
+            "looks": {
+                look: note
+                for look, note in state["looks"].items()
+                if note["stamp"] == self._stamp(look)
+            },
+        }
+
+    def _changes(self, index: Index, old: State, new: dict[str, Any]) -> Iterator[Change]:
+        yield from (Drop(look) for look in old["looks"].keys() - new["looks"].keys())
         added: set[str] = set()
         if old["images"] != new["images"]:
             there = set(index.ids())
@@ -181,9 +214,13 @@ class SyncedIndex:
             added = live - there
             yield Delete(sorted(there - live))
             layers = {layer for look in self._space.looks for layer in look.layers}
-            for ids, features in self._live(sorted(layers), added):
-                yield Upsert(ids, self._space.embed(features))
-        yield from (Drop(look) for look in gone)
+            if added:
+                for ids, features in self._live(sorted(layers), added):
+                    yield Upsert(ids, self._space.embed(features))
+                for look in new["looks"]:
+                    yield from self._filling(look, added)
+            for look, note in new["looks"].items():
+                new["looks"][look] = note | self._typical(index, look)
         yield from (Untag(name) for name in old["tags"].keys() - new["tags"].keys())
         for name, stamp in new["tags"].items():
             if old["tags"].get(name) != stamp:
@@ -201,18 +238,12 @@ class SyncedIndex:
         }
 
     def _live(
-        self, layers: Sequence[str], wanted: set[str] | None = None
+        self, layers: Sequence[str], wanted: set[str]
     ) -> Iterator[tuple[list[str], Mapping[str, NDArray[np.floating]]]]:
-        """Read the features of images that have a file, or of those wanted, each once."""
-        left = set(wanted) if wanted is not None else None
+        """Read the features of images, each once."""
         for ids, features in self._features.batches(layers):
-            chosen = [
-                row
-                for row, image_id in enumerate(ids)
-                if (image_id in self._locations.images if left is None else image_id.hex() in left)
-            ]
+            names = [image_id.hex() for image_id in ids]
+            chosen = [row for row, name in enumerate(names) if name in wanted]
             if chosen:
-                names = [ids[row].hex() for row in chosen]
-                if left is not None:
-                    left.difference_update(names)
-                yield names, {layer: rows[chosen] for layer, rows in features.items()}
+                rows = {layer: block[chosen] for layer, block in features.items()}
+                yield [names[row] for row in chosen], rows

@@ -7,26 +7,28 @@ from collections.abc import Iterable
 
 from gingham.operations.history import recording
 from gingham.operations.info import info
-from gingham.operations.opening import OpenCatalogue, changing
+from gingham.operations.opening import OpenCatalogue, asking, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
 from gingham.results import Info, PruneResult, RelocateResult
-from gingham.turns import in_turn
 
 
 class Upkeep(OpenCatalogue):
     """The methods of `gingham.Catalogue` about the catalogue itself, not what its images show."""
 
+    @asking
     def info(self) -> Info:
         """Say what the catalogue holds."""
         return info(self.folder, self._truth, self._attributes, self._searcher.looks)
 
+    @asking
     def verify(self) -> list[str]:
         """Check every file of the catalogue; return what is damaged or inconsistent."""
         with self._searching:
             return self._truth.verify() or self._attributes.verify() + self._searcher.verify()
 
+    @asking
     def missing(self) -> list[str]:
         """List the files that have left the disk, or lie on one that is not there now.
 
@@ -38,7 +40,7 @@ class Upkeep(OpenCatalogue):
     def rebuild(self) -> None:
         """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
-        self._rebuild_index()
+        self._publish(anew=True)
 
     @changing
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:
@@ -74,7 +76,6 @@ class Upkeep(OpenCatalogue):
         with recording(self._truth, "relocate"):
             return relocate(self._truth, old, new)
 
-    @in_turn
     def prune(self, *, dry_run: bool = False, everything: bool = False) -> PruneResult:
         """Remove the files that are missing; see `missing`.
 
@@ -91,5 +92,8 @@ class Upkeep(OpenCatalogue):
         InputError
             If all files are missing, without `everything`; then nothing is removed.
         """
-        with recording(self._truth, "prune"):
-            return prune(self._truth, self.folder, dry_run=dry_run, everything=everything)
+        if dry_run:
+            self.refresh()
+            return prune(self._truth, self.folder, dry_run=True, everything=everything)
+        with self._changing(), self._turn, recording(self._truth, "prune"):
+            return prune(self._truth, self.folder, dry_run=False, everything=everything)

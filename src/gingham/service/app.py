@@ -89,8 +89,8 @@ def create_app(
     webhook : told of changes; it is started and closed here.
     access_log : gets a line of JSON for each request.
     """
-    counted = metrics.ServiceMetrics(lambda: len(catalogue))
-    work = Work(limits, counted)
+    counted = metrics.ServiceMetrics(lambda: catalogue.count)
+    work = Work(limits, counted, catalogue.refresh)
     catalogue.watch_batch = counted.batches.observe
     access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)), limits=limits)
     runner = JobRunner(catalogue, limits.max_pixels)
@@ -98,6 +98,8 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
+        if not read_only:
+            catalogue.hold()
         warming = asyncio.create_task(_warm_up(service))
         if webhook is not None:
             await asyncio.to_thread(webhook.start, catalogue.seen)

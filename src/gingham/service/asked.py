@@ -14,7 +14,7 @@ from gingham.attributes.tags import Column, TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
-from gingham.errors import ImageError, InputError, StorageError
+from gingham.errors import ImageError, InputError
 from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
 from gingham.operations.info import attribute_info, info
@@ -52,6 +52,8 @@ class AskedCatalogue(Catalogue):
     No method takes a path: images are given by their id, or uploaded.
     """
 
+    writable = False
+    """Whether this process alone can change the catalogue, until it is closed."""
     _shared: SharedRuntime | None = None
     watch_batch: Callable[[int], None] = staticmethod(lambda images: None)
     """Called with the number of images of each batch."""
@@ -71,7 +73,8 @@ class AskedCatalogue(Catalogue):
             self._attributes,
             self._searcher,
             self._searching,
-            self.folder / "maps" if self.writable else None,
+            self.folder / "maps",
+            lambda: self.writable,
         )
         self._truth.changes.caller = lambda: CALLER.get().name
         self._listings = Listings(self._truth, self._attributes, self._searcher, self._tags)
@@ -157,9 +160,9 @@ class AskedCatalogue(Catalogue):
             return self._truth.stored(bytes.fromhex(self.check_image(image)))
 
     @property
-    def writable(self) -> bool:
-        """Whether the catalogue's folder can be written to."""
-        return not isinstance(self._lock, StorageError)
+    def count(self) -> int:
+        """The number of images that are known by now."""
+        return len(self._truth.locations.images)
 
     def check_attributes(self, names: Sequence[str] | None) -> list[str]:
         """Return the attributes asked for, or all.

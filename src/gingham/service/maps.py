@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Maps:
     ----------
     truth, attributes, searcher : of the catalogue.
     turn : taken while the searcher is asked.
-    folder : of the files; None: maps are kept in memory alone.
+    folder : of the files.
+    may_write : says whether maps are kept there now, or in memory alone.
     """
 
     def __init__(
@@ -39,13 +41,15 @@ class Maps:
         attributes: Attributes,
         searcher: Searcher,
         turn: AbstractContextManager[object],
-        folder: Path | None,
+        folder: Path,
+        may_write: Callable[[], bool],
     ) -> None:
         self._truth = truth
         self._attributes = attributes
         self._searcher = searcher
         self._turn = turn
         self._folder = folder
+        self._may_write = may_write
         self._drawing = threading.Lock()
         self._kept: Recent[str, tuple[int, ImageMap]] = Recent(
             KEPT, lambda one: one[1].points.nbytes + one[1].ids.nbytes + (4 << 20)
@@ -104,16 +108,15 @@ class Maps:
         return LookVectors(self._truth, self._attributes, self._searcher, look, self._turn)
 
     def _load(self, vectors: LookVectors) -> ImageMap | None:
-        path = self._path(vectors.look)
-        return None if path is None else ImageMap.load(path, vectors.look, vectors.stamp)
+        return ImageMap.load(self._path(vectors.look), vectors.look, vectors.stamp)
 
     def _keep(self, version: int, drawn: ImageMap, *, save: bool) -> None:
         self._kept.put(drawn.look, (version, drawn))
-        if save and (path := self._path(drawn.look)) is not None:
+        if save and self._may_write():
             try:
-                drawn.save(path)
+                drawn.save(self._path(drawn.look))
             except StorageError as error:
                 logger.warning("%s; until then the map is drawn again when needed", error)
 
-    def _path(self, look: str) -> Path | None:
-        return None if self._folder is None else self._folder / f"{folder_name(look)}.npz"
+    def _path(self, look: str) -> Path:
+        return self._folder / f"{folder_name(look)}.npz"

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from gingham.errors import InputError
+from gingham.errors import InputError, StorageError
 from gingham.operations.correct import Corrections
 from gingham.operations.history import recording
 from gingham.operations.map import ImageMap
+from gingham.operations.opening import changing
 from gingham.operations.teach import TableColumns, teach
 from gingham.operations.upload import upload
 from gingham.options import Progress, ReadOptions
 from gingham.results import TeachResult, UploadResult
 from gingham.service.asked import AskedCatalogue
 from gingham.service.webhook import Seen
-from gingham.store.lease import CatalogueLock
-from gingham.turns import in_turn
+
+logger = logging.getLogger(__name__)
 
 
 class ServedCatalogue(AskedCatalogue):
     """A catalogue that is asked and changed over HTTP."""
 
-    def announce(self, address: str) -> None:
-        """Tell other processes that want the catalogue where it is served."""
-        if isinstance(self._lock, CatalogueLock):
-            self._lock.announce(address)
+    def hold(self, address: str = "") -> None:
+        """Be the one process that changes the catalogue until `close`, if its folder allows that.
+
+        Parameters
+        ----------
+        address : where it is served; those are told who want to change it.
+
+        Raises
+        ------
+        CatalogueBusyError
+            If another process changes it.
+        """
+        if not self.writable:
+            try:
+                self._lease.take()
+            except StorageError as error:
+                logger.warning("%s; meanwhile nothing can be changed", error)
+                return
+            self.writable = True
+        if address:
+            self._lease.announce(address)
+
+    def close(self) -> None:
+        """Close the index; other processes may change the catalogue."""
+        super().close()
+        if self.writable:
+            self.writable = False
+            self._lease.release()
 
     def check_arrangeable(self, look: str) -> None:
         """Refuse a map that cannot be arranged; see `Maps.check`."""
@@ -36,7 +62,7 @@ class ServedCatalogue(AskedCatalogue):
 
     def upload(self, images: Sequence[tuple[str, bytes]], *, options: ReadOptions) -> UploadResult:
         """Add images by their bytes, which the catalogue keeps; see `operations.upload`."""
-        with self._indexing, recording(self._truth, "upload"):
+        with self._changing(), self._indexing, recording(self._truth, "upload"):
             return upload(self._truth, images, options)
 
     def remove_image(self, image: str) -> None:
@@ -47,17 +73,18 @@ class ServedCatalogue(AskedCatalogue):
         ProblemError
             If it is not there.
         """
-        with self._turn, self._searching:
+        with self._lease.taken(), self._turn, self._searching:
             self.remove([self.check_image(image)])
 
     def seen(self) -> Seen:
         """Give what a webhook tells of: the history, and what names the tags of each attribute."""
+        self.refresh()
         known = self._attributes
         with self._searching:
             tags = {name: known.tagged(name) for name in known.answering()}
             return Seen(self._truth.changes.entries(), tags)
 
-    @in_turn
+    @changing
     def teach_anew(
         self,
         attribute: str,
@@ -92,7 +119,7 @@ class ServedCatalogue(AskedCatalogue):
                 replace=True,
             )
 
-    @in_turn
+    @changing
     def correct_known(
         self,
         attribute: str,

@@ -56,9 +56,21 @@ class Task:
 
 
 class Work:
-    """Threads for requests: several that ask, one that changes the catalogue."""
+    """Threads for requests: several that ask, one that changes the catalogue.
 
-    def __init__(self, limits: Limits, metrics: ServiceMetrics) -> None:
+    Parameters
+    ----------
+    limits, metrics : of the service.
+    before : called in the thread before each piece of work.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        metrics: ServiceMetrics,
+        before: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._before = before
         self._limits = limits
         self._metrics = metrics
         self._asking = ThreadPoolExecutor(limits.workers, "ask")
@@ -92,6 +104,7 @@ class Work:
 
         def run() -> R:
             task.check()
+            self._before()
             return function(task)
 
         # The thread knows for whom it works.

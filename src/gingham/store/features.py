@@ -74,9 +74,9 @@ class FeatureStore:
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         with self._changing:
-            places = self._places
             new = self._shards.refresh()
-            self._find_ids(places, new)
+            if self._found is not None:
+                self._find_ids(self._found, new)
             return bool(new)
 
     def append(

@@ -102,7 +102,7 @@ class LocalFiles:
         with refusals(path):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _fsync(path.parent)
+                fsync(path.parent)
 
     def sweep(self) -> None:
         """See `Files.sweep`."""
@@ -174,9 +174,9 @@ def replacing(
             yield temporary
             # Some libraries make the file again, readable by its owner alone; it may be shared.
             temporary.chmod(kept)
-            _fsync(temporary)
+            fsync(temporary)
             place(temporary, path)
-            _fsync(path.parent)
+            fsync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -304,10 +304,11 @@ def make_folder(path: Path) -> None:
                 path.mkdir(exist_ok=True)
             except FileExistsError:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-            _fsync(path.parent)
+            fsync(path.parent)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,43 +1,57 @@
-"""Only one process at a time opens a catalogue; the others are told which one does."""
+"""One process at a time changes a catalogue; others that want to are told which one does."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gingham.errors import CatalogueBusyError, StorageError
+from gingham.errors import CatalogueBusyError, InputError, StorageError
+
+LONGEST_WAIT = 1e6
+"""Seconds that one may wait at most: some days."""
 
 
 class CatalogueLock:
     """An exclusive lock on a catalogue's folder; the system frees it when its holder dies.
 
+    Parameters
+    ----------
+    folder : of the catalogue.
+    wait : seconds to wait for another holder.
+
+    Attributes
+    ----------
+    abandoned : whether the last holder ended without releasing it.
+
     Raises
     ------
     CatalogueBusyError
-        If another process, or another object of this one, holds it; with the process id.
+        If another process, or another object of this one, holds it; with who, where and since when.
     StorageError
         If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wait: float = 0.0) -> None:
+        self._folder = folder
         self._holder = folder / "lock.pid"
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=wait)
         except Timeout:
-            process, _, address = self._read_holder().partition(" ")
-            raise CatalogueBusyError(
-                f"catalogue {folder} is served at {address}: use that address instead of the path"
-                if address
-                else f"catalogue {folder} is in use by process {process}: wait until it has "
-                "finished, or stop it"
-            ) from None
+            raise CatalogueBusyError(self._in_use()) from None
         except OSError as error:
             raise StorageError.of(error, folder) from error
+        self.abandoned = self._holder.exists()
         self.announce()
 
     def announce(self, address: str = "") -> None:
@@ -47,14 +61,14 @@ class CatalogueLock:
         ----------
         address : where this process serves the catalogue, if it does.
         """
+        one = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.time(),
+            "address": address,
+        }
         with contextlib.suppress(OSError):  # only a message needs it; the disk may be full
-            self._holder.write_text(f"{os.getpid()} {address}".rstrip())
-
-    def _read_holder(self) -> str:
-        try:
-            return self._holder.read_text() or "unknown"
-        except OSError:
-            return "unknown"
+            self._holder.write_text(json.dumps(one))
 
     def release(self) -> None:
         """Release the lock."""
@@ -62,23 +76,125 @@ class CatalogueLock:
             self._holder.unlink(missing_ok=True)
         self._lock.release()
 
+    def _in_use(self) -> str:
+        """Say who holds the lock."""
+        one = self._read_holder()
+        address, process, host = (one.get(key) for key in ("address", "process", "host"))
+        if address:
+            return (
+                f"catalogue {self._folder} is served at {address}: use that address instead of the "
+                "path"
+            )
+        here = host == socket.gethostname()
+        if here and process == os.getpid():
+            who = f"this process ({process} on {host}), by another object or thread of it,"
+        elif not process or (here and not _is_alive(process)):
+            # The lock has just been taken, and who took it has not been written yet.
+            who = "another process"
+        else:
+            who = f"process {process} on {host}" if host else f"process {process}"
+        since = one.get("since")
+        when = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(since)) if since else ""
+        return (
+            f"catalogue {self._folder} is in use by {who}{when}: wait until it has finished, "
+            "or stop it"
+        )
 
-def lease(folder: Path) -> CatalogueLock | StorageError:
-    """Lock a catalogue, or give the reason why its folder can only be read.
+    def _read_holder(self) -> dict[str, Any]:
+        try:
+            read = json.loads(self._holder.read_text())
+        except (OSError, ValueError):
+            return {}
+        # An earlier version writes the number of the process alone.
+        return read if isinstance(read, dict) else {"process": read}
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+class Lease:
+    """The right to change a catalogue, which one process at a time has while it does so.
+
+    Threads of one process share it: the first that wants it takes the lock, the last releases it.
+
+    Parameters
+    ----------
+    folder : of the catalogue.
+    wait : seconds to wait for another process.
+    begin : called whenever the lock was taken, before anything is changed; with whether its last
+        holder ended without releasing it.
 
     Raises
     ------
-    CatalogueBusyError
-        See `CatalogueLock`.
+    InputError
+        If `wait` is no number of seconds.
     """
-    try:
-        lock = CatalogueLock(folder)
-        if os.access(folder, os.W_OK):
-            return lock
-        # The lock's file may still be one's own.
-        lock.release()
-        return StorageError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
-    except StorageError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return error
-        raise
+
+    def __init__(self, folder: Path, wait: float, begin: Callable[[bool], object]) -> None:
+        if not 0 <= wait <= LONGEST_WAIT:
+            raise InputError(f"wait must be a number of seconds from 0 to 1,000,000, got {wait}")
+        self._folder = folder
+        self._wait = wait
+        self._begin = begin
+        self._taking = threading.RLock()
+        self._holders = 0
+        self._lock: CatalogueLock | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has it."""
+        return self._lock is not None
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Have it meanwhile; see `take`."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def take(self) -> None:
+        """Have it until `release` is called as often.
+
+        Raises
+        ------
+        CatalogueBusyError
+            If another has it, after waiting.
+        StorageError
+            If the folder can only be read.
+        """
+        with self._taking:
+            if self._lock is None:
+                lock = CatalogueLock(self._folder, self._wait)
+                try:
+                    # The lock's file may still be one's own.
+                    if not os.access(self._folder, os.W_OK):
+                        number = errno.EACCES
+                        raise StorageError(number, os.strerror(number), os.fspath(self._folder))
+                    self._begin(lock.abandoned)
+                except BaseException:
+                    lock.release()
+                    raise
+                self._lock = lock
+            self._holders += 1
+
+    def release(self) -> None:
+        """Give it back; see `take`."""
+        with self._taking:
+            self._holders -= 1
+            if not self._holders and self._lock is not None:
+                lock, self._lock = self._lock, None
+                lock.release()
+
+    def announce(self, address: str) -> None:
+        """Tell other processes where this one, which has it, serves the catalogue."""
+        if self._lock is not None:
+            self._lock.announce(address)

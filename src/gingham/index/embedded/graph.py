@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import StorageError
 from gingham.index.embedded.building import build_apart
-from gingham.index.embedded.holes import Holes
+from gingham.index.embedded.holes import ROOM, Holes
 from gingham.store.files import reserve
 
 Floats = NDArray[np.float32]
@@ -25,8 +25,6 @@ _VECTOR = "looks"
 _SEARCH_WIDTH = 512
 _FEW = 1_000  # so many images or fewer are scored one by one (1 ms), never by the graph
 _RECYCLE_BYTES = 16 << 20  # a mapped file counts as our memory until it is closed
-ROOM = 96 << 20
-"""Bytes that Edge maps at a time (files of 1 MB to 32 MB, with holes), whatever a shard holds."""
 
 
 class Graph:

@@ -10,6 +10,8 @@ _VECTORS = "vector_storage-*/vectors"
 _SMALL = 1 << 20  # files of up to so many bytes get all their space
 _OF_A_POINT = 256  # bytes that a point takes at most in a large file that holds no vectors
 _SPARE = 1 << 16
+ROOM = 96 << 20
+"""Bytes that Edge maps at a time (files of 1 MB to 32 MB, with holes), whatever a shard holds."""
 _FIRST = 1 << 20  # for the first vector of a new file
 
 

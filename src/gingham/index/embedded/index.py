@@ -62,6 +62,7 @@ class EmbeddedIndex:
     ----------
     folder : made if it is not there.
     most_scanned : with more rows than this, `commit` makes a graph.
+    lasting : False: it goes with the process, and `commit` builds no graph over what was added.
 
     Raises
     ------
@@ -71,10 +72,13 @@ class EmbeddedIndex:
         If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, *, most_scanned: int = MOST_SCANNED) -> None:
+    def __init__(
+        self, folder: Path, *, most_scanned: int = MOST_SCANNED, lasting: bool = True
+    ) -> None:
         make_folder(folder)
         self._folder = folder
         self._most_scanned = most_scanned
+        self._lasting = lasting
         # Without its log, Edge lets a second process in.
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
@@ -130,9 +134,11 @@ class EmbeddedIndex:
         disk of the new segment beside the old one.
         """
         if self._changed and self._engine is not None:
-            if isinstance(self._engine, Scan) and len(self._table) > self._most_scanned:
-                self._make_graph(self._engine)
-            self._engine.optimise()
+            many = len(self._table) > self._most_scanned
+            if self._lasting and many and isinstance(self._engine, Scan):
+                self._engine = self._make_graph(self._engine)
+            if self._lasting or isinstance(self._engine, Scan):
+                self._engine.optimise()
             self._engine.flush()
         self._further.sync()
         self._table.state = dict(state)
@@ -311,7 +317,7 @@ class EmbeddedIndex:
             return Graph(self._folder / GRAPH)
         return Scan(self._folder / SCAN, list(self._blocks.values()))
 
-    def _make_graph(self, scan: Scan) -> None:
+    def _make_graph(self, scan: Scan) -> Graph:
         """Put all vectors into a graph; what was scanned is deleted."""
         graph = Graph.create(self._folder / GRAPH, self._width)
         rows = np.sort(np.fromiter(self._table.rows.values(), np.int64))
@@ -320,7 +326,7 @@ class EmbeddedIndex:
             graph.put(some, scan.vectors(some))
         scan.close()
         shutil.rmtree(self._folder / SCAN)
-        self._engine = graph
+        return graph
 
     def _empty(self) -> None:
         if self._engine is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from gingham.store.files import replace_file
 
 Rows = NDArray[np.int64]
 
-_VERSION = 2
+_VERSION = 3
 
 
 class RowTable:
@@ -42,6 +43,16 @@ class RowTable:
         self.tags = Tags()
         self._ids: list[str] = []
         self._live = np.zeros(0, bool)
+
+    @staticmethod
+    def state_of(path: Path) -> dict[str, Any]:
+        """Read the state alone; empty if the file is not there or cannot be read."""
+        try:
+            with path.open("rb") as raw, np.load(raw) as file:
+                head = json.loads(file["head"].tobytes())
+                return dict(head["state"]) if head["version"] == _VERSION else {}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -11,16 +11,18 @@ Nothing is mapped into memory: where there is no room, a write fails, and the pr
 
 from __future__ import annotations
 
+import bisect
 import io
-import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.store.files import make_folder, refusals, replace_file
+from gingham.store.files import fsync, make_folder, refusals, replace_file
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -29,10 +31,14 @@ _FEW = 1_000  # so many images or fewer are scored one by one, as they are
 _DIRECTIONS = 96  # a look
 _SAMPLE = 4_000  # vectors from which the directions are learned
 _CHUNK_BYTES = 16 << 20
+_MOST_FILES = 32
 
 
 class Scan:
     """The vectors of a folder; the caller must hold the lock.
+
+    They lie in files named by the number of their first row. A file that was there when the folder
+    was opened may be a link that others read, too, and is never written to.
 
     Parameters
     ----------
@@ -42,14 +48,15 @@ class Scan:
 
     def __init__(self, folder: Path, looks: Sequence[slice]) -> None:
         make_folder(folder)
+        self._folder = folder
         self._looks = list(looks)
         self._width = looks[-1].stop
-        self._path = folder / "vectors.dat"
         self._reduced_path = folder / "reduced.npz"
-        with refusals(self._path):
-            if not self._path.exists():
-                self._path.touch()
-            self._rows = self._path.stat().st_size // (4 * self._width)
+        with refusals(folder):
+            self._starts = sorted(int(path.stem) for path in folder.glob("*.f32"))
+            sizes = [self._path(start).stat().st_size for start in self._starts]
+        self._rows = sum(sizes) // (4 * self._width)
+        self._own: set[int] = set()  # starts of the files that nobody else reads
         # (rows, d) in the leading directions; None until there are more than a few.
         self._reduced: Floats | None = None
         self._mean = np.zeros(self._width, np.float32)
@@ -67,18 +74,23 @@ class Scan:
         ValueError
             If they are not.
         """
-        size = self._path.stat().st_size
+        ends = [*self._starts[1:], rows] if self._starts else []
+        whole = all(
+            self._path(start).stat().st_size == 4 * self._width * (end - start)
+            for start, end in zip(self._starts, ends, strict=True)
+        )
         reduced = rows if self._reduced is None else len(self._reduced)
-        if size != 4 * self._width * rows or reduced != rows:
-            raise ValueError(f"{size:,} bytes of vectors, {reduced} reduced, of {rows} images")
+        if not whole or self._rows != rows or reduced != rows:
+            raise ValueError(f"{self._rows} vectors, {reduced} reduced, of {rows} images")
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
     def flush(self) -> None:
         """Make all changes durable."""
-        with refusals(self._path), self._path.open("rb") as file:
-            os.fsync(file.fileno())
+        for start in self._own:
+            with refusals(self._path(start)):
+                fsync(self._path(start))
         if not self._saved and self._reduced is not None:
             arrays = {
                 "reduced": self._reduced,
@@ -96,26 +108,65 @@ class Scan:
 
     def optimise(self) -> None:
         """Learn directions once there are many more images than they were learned from."""
+        if len(self._starts) > _MOST_FILES:
+            self._join()
         if self._rows > _FEW and self._rows >= 2 * self._learned_of:
             self._learn()
 
     def put(self, rows: Rows, vectors: Floats) -> None:
         """Add or replace (N, width) vectors; a row is new only if all before it are there."""
-        if self._path.is_symlink():
-            self._own()
         ready = np.ascontiguousarray(vectors, np.float32)
-        with refusals(self._path), io.FileIO(self._path, "r+b") as file:
-            if len(rows) and (np.diff(rows) == 1).all():
-                self._write(file, int(rows[0]), ready)
-            else:
-                for row, vector in zip(rows.tolist(), ready, strict=True):
-                    self._write(file, row, vector)
-        self._rows = max(self._rows, int(rows.max(initial=-1)) + 1)
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+            done = 0
+            while done < len(run):
+                row = int(rows[run[done]])
+                start, end = self._writable(row)
+                some = run[done : done + end - row]
+                path = self._path(start)
+                with refusals(path), io.FileIO(path, "r+b") as file:
+                    self._write(file, row - start, ready[some])
+                done += len(some)
+                self._rows = max(self._rows, row + len(some))
         if self._reduced is not None:
             added = self._rows - len(self._reduced)
             self._reduced = np.pad(self._reduced, ((0, added), (0, 0)))
             self._reduced[rows] = self._reduce(ready)
             self._saved = False
+
+    def _writable(self, row: int) -> tuple[int, int]:
+        """Give the first row of the file in which a row may be written, and where that ends."""
+        at = bisect.bisect_right(self._starts, row) - 1
+        last = at == len(self._starts) - 1
+        if row == self._rows and not (last and at >= 0 and self._starts[at] in self._own):
+            self._starts.append(row)
+            self._own.add(row)
+            with refusals(self._path(row)):
+                self._path(row).touch(exist_ok=False)
+            return row, sys.maxsize
+        start = self._starts[at]
+        if start not in self._own:
+            path = self._path(start)
+            with refusals(path):
+                shutil.copyfile(path, path.with_suffix(".copy"))
+                path.with_suffix(".copy").replace(path)
+            self._own.add(start)
+            return start, self._rows if last else self._starts[at + 1]
+        return start, sys.maxsize if last else self._starts[at + 1]
+
+    def _join(self) -> None:
+        """Make one file of all."""
+        joined = self._folder / "joined"
+        with refusals(joined):
+            with joined.open("wb") as file:
+                for chunk in self._chunks():
+                    file.write(chunk.data)
+            for start in self._starts[1:]:
+                self._path(start).unlink()
+            joined.replace(self._path(0))
+        self._starts, self._own = [0], {0}
+
+    def _path(self, start: int) -> Path:
+        return self._folder / f"{start:012d}.f32"
 
     def delete(self, rows: Sequence[int]) -> None:
         """Do nothing: a row that is asked for no more is never found."""
@@ -123,9 +174,13 @@ class Scan:
     def vectors(self, rows: Rows) -> Floats:
         """Give the (N, width) vectors of rows that are there."""
         found = np.empty((len(rows), self._width), np.float32)
-        with refusals(self._path), io.FileIO(self._path) as file:
-            for row, into in zip(rows.tolist(), found, strict=True):
-                self._read(file, row, into)
+        files = np.searchsorted(self._starts, rows, "right") - 1
+        for at in np.unique(files).tolist():
+            start = self._starts[at]
+            path = self._path(start)
+            with refusals(path), io.FileIO(path) as file:
+                for i in np.flatnonzero(files == at).tolist():
+                    self._read(file, int(rows[i]) - start, found[i])
         return found
 
     def best(
@@ -166,11 +221,13 @@ class Scan:
 
     def _chunks(self) -> Iterator[Floats]:
         step = max(1, _CHUNK_BYTES // (4 * self._width))
-        for start in range(0, self._rows, step):
-            chunk = np.empty((min(step, self._rows - start), self._width), np.float32)
-            with refusals(self._path), io.FileIO(self._path) as file:
-                self._read(file, start, chunk)
-            yield chunk
+        for start, end in pairwise([*self._starts, self._rows]):
+            path = self._path(start)
+            for row in range(start, end, step):
+                chunk = np.empty((min(step, end - row), self._width), np.float32)
+                with refusals(path), io.FileIO(path) as file:
+                    self._read(file, row - start, chunk)
+                yield chunk
 
     def _write(self, file: io.FileIO, row: int, vectors: Floats) -> None:
         left = vectors.data.cast("B")
@@ -210,13 +267,6 @@ class Scan:
         with self._reduced_path.open("rb") as raw, np.load(raw) as file:
             self._reduced, self._directions = file["reduced"], file["directions"]
             self._mean, self._learned_of = file["mean"], int(file["learned_of"])
-
-    def _own(self) -> None:
-        """Make a file of one's own of a link to another index's."""
-        with refusals(self._path):
-            copy = self._path.with_suffix(".copy")
-            shutil.copyfile(self._path, copy)
-            copy.replace(self._path)
 
 
 def _products(rows: Floats, vector: Floats) -> Floats:

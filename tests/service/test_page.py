@@ -232,4 +232,4 @@ def test_the_box_of_similar_products_in_the_docs(tab: Tab, shop: ServedCatalogue
     links = page.locator("#similar a")
     assert links.count() == 6
     assert re.fullmatch(r"/products/\w+", links.first.get_attribute("href"))
-    page.wait_for_function("document.querySelector('#similar img').naturalWidth > 0")
+    links.first.locator("img").evaluate("(picture) => picture.decode()")

@@ -304,23 +304,27 @@ class Catalogue(Correcting):
     @asking
     def search(
         self,
-        images: ImageSource | Sequence[ImageSource],
+        images: ImageSource | Sequence[ImageSource] = (),
         *,
         looks: Mapping[str, float] | None = None,
+        colours: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
         unlike: Sequence[ImageSource] = (),
         n: int = 10,
         min_score: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
-        """Find the images most similar to the given ones, best first.
+        """Find the images most similar to the given ones, or of given colours, best first.
 
         Parameters
         ----------
         images : one path, bytes, open file or id, or several whose looks are averaged; in the
-            catalogue or not.
+            catalogue or not. None are needed where colours are given.
         looks : look -> weight; by default every built-in look with weight 1. A taught attribute
             NAME is the look `attribute:NAME`.
+        colours : colour, as in `#b03a2e` or `navy`, -> weight: one more look, whose weight is the
+            sum of theirs. Its similarity is 1 where the foreground has these colours in these
+            proportions, and nothing else.
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
         unlike, n, options : images not to look like; how many to find; see `index`.
         min_score : leave out what scores less; None for no limit.
@@ -330,12 +334,12 @@ class Catalogue(Correcting):
         ImageError
             If an example image cannot be read.
         InputError
-            If no image is given, a look, attribute or value is not there, or a number is wrong.
+            If no image and no colour is given, a look, attribute or value is not there, a colour
+            cannot be read, or a number is wrong.
         """
-        weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
         with self._searching:
-            return self._searcher.search(like, others, weights, where, n, min_score)
+            return self._searcher.search(like, others, looks, where, n, min_score, colours)
 
     @asking
     def facets(self, where: Sequence[str] = ()) -> Facets:

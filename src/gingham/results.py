@@ -207,8 +207,9 @@ class Prediction(Result):
     value : for kind `single` a value, or None if it is unknown; for kind `multi` the list of values
         of the image.
     confidence : calibrated probability that the prediction is correct, 0 to 1.
-    values : value -> calibrated probability, highest first.
-    evidence : the nearest examples, nearest first.
+    values : value -> calibrated probability, highest first; of the built-in attribute `colours`
+        the value's share of the foreground.
+    evidence : the nearest examples, nearest first; none where there are no examples.
     """
 
     value: str | list[str] | None
@@ -301,7 +302,8 @@ class AttributeInfo(Result):
     Attributes
     ----------
     tagged : images with an answer of the attribute as it is now.
-    model : folder of the trained model that answers; None if the attribute is taught.
+    model : folder of the trained model that answers; None if there is none.
+    built_in : whether it answers without having been taught.
     """
 
     kind: str
@@ -310,6 +312,7 @@ class AttributeInfo(Result):
     layers: tuple[str, ...]
     tagged: int
     model: str | None = None
+    built_in: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from gingham.results import Prediction
 
 PROJECTION = "projection"
 GRAD_CAM = "grad-cam"
+SEEN = "seen"
 
 Features = Mapping[str, NDArray[np.floating]]
 """Layer -> (N, D) array: what an attribute answers from."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
+from gingham.attributes.colours import COLOURS, Colours, has_colours
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.errors import CatalogueError, InputError, StorageError
-from gingham.names import did_you_mean, folder_name
+from gingham.names import did_you_mean, folder_name, same
 from gingham.store.attached import Attached
 from gingham.store.columns import column
 from gingham.store.examples import Taught
@@ -71,9 +72,10 @@ def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
 
 
 class Attributes:
-    """The attributes of a catalogue: those taught by examples and those attached with a model.
+    """The attributes of a catalogue: taught by examples, attached with a model, or built in.
 
-    An attached attribute answers in place of a taught one of the same name, until it is detached.
+    An attached attribute answers in place of a taught one of the same name, until it is detached;
+    both answer in place of one that is built in.
     Threads may call all methods together.
     Everything in the folder is derived: a taught attribute whose file is missing, damaged or older
     than the examples is fitted again.
@@ -126,8 +128,16 @@ class Attributes:
         return sorted(self.taught())
 
     def answering(self) -> list[str]:
-        """All attributes, taught or attached, sorted."""
-        return sorted({*self.taught(), *self.attached})
+        """All attributes, taught, attached or built in, sorted."""
+        return sorted({*self.taught(), *self.attached, *self.built_in})
+
+    @property
+    def built_in(self) -> Mapping[str, Attribute]:
+        """The attributes that need no teaching, but for those that others answer in place of."""
+        if not has_colours(self._truth.config):
+            return {}
+        others = (*self.taught(), *self.attached)
+        return {} if any(same(name) == COLOURS for name in others) else {COLOURS: Colours()}
 
     @property
     def attached(self) -> Mapping[str, Attached]:
@@ -136,13 +146,13 @@ class Attributes:
 
     def kind(self, name: str) -> str:
         """`single` or `multi`."""
-        one = self.attached.get(name)
-        return one.kind if one else self.taught()[name].kind
+        one = self.attached.get(name) or self.taught().get(name) or self.built_in[name]
+        return one.kind
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values that its tags may be."""
         one = self.attached.get(name)
-        return one.values if one else self.taught_attribute(name).values
+        return one.values if one else self.get(name).values
 
     def check(self, names: Sequence[str] | None) -> list[str]:
         """Return the attributes asked for, or all.
@@ -160,7 +170,7 @@ class Attributes:
 
     @in_turn
     def get(self, name: str) -> Attribute:
-        """Give the attribute that answers: the attached one, or else the taught one.
+        """Give the attribute that answers: the attached one, else the taught, else the built-in.
 
         Raises
         ------
@@ -169,7 +179,7 @@ class Attributes:
         """
         one = self.attached.get(name)
         if one is None:
-            return self.taught_attribute(name)
+            return self.built_in.get(name) or self.taught_attribute(name)
         if one.fingerprint not in self._models:
             self._models[one.fingerprint] = self._open_model(one)
         return self._models[one.fingerprint][name]
@@ -333,7 +343,10 @@ class Attributes:
     def stamp(self, name: str) -> str:
         """Name the state of the attribute that answers: it differs whenever an answer could."""
         one = self.attached.get(name)
-        return one.fingerprint if one else self.taught_stamp(name)
+        if one is not None:
+            return one.fingerprint
+        built_in = self.built_in.get(name)
+        return built_in.stamp if built_in else self.taught_stamp(name)
 
     @in_turn
     def taught_stamp(self, name: str) -> str:

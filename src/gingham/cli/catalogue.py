@@ -218,14 +218,25 @@ def tag(
 def search(
     catalogue: CatalogueArgument,
     image: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="One or more images to search with.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE...]", help="Images to search with; none are needed with --colour."
+        ),
+    ] = None,
     look: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LOOK=WEIGHT",
             help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
             "repeat to mix looks.",
+        ),
+    ] = None,
+    colour: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLOUR[=WEIGHT]",
+            help="A colour of the foreground, as in '#b03a2e', navy or '#b03a2e=2'; repeat for "
+            "several, in the proportions of their weights.",
         ),
     ] = None,
     where: WhereOption = None,
@@ -239,13 +250,22 @@ def search(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the images most similar to the given ones, best first."""
-    looks = look_weights(look)
+    """Find the images most similar to the given ones, or of given colours, best first."""
+    from gingham.colours import parse_colours
+
+    looks, colours = look_weights(look), parse_colours(colour) if colour else None
     with (
         open_catalogue(catalogue, key) as shop,
         spinner("searching (new images are indexed first)", as_json),
     ):
-        hits = shop.search(image, looks=looks, where=where or [], unlike=unlike or [], n=number)
+        hits = shop.search(
+            image or [],
+            looks=looks,
+            colours=colours,
+            where=where or [],
+            unlike=unlike or [],
+            n=number,
+        )
     if as_json:
         for hit in hits:
             print_json(hit.to_dict())

@@ -32,6 +32,7 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
     ]
     for name, one in result.attributes.items():
         source = f"model {one.model}" if one.model else f"{one.examples} examples"
+        source = "built in" if one.built_in else source
         lines.append(
             f"{name} ({one.kind}): {', '.join(one.values)}; {source}; "
             f"{one.tagged} of {result.images} images tagged"

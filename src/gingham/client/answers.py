@@ -91,6 +91,7 @@ def attribute_of(said: Answer) -> AttributeInfo:
         layers=tuple(said["layers"]),
         tagged=said["tagged"],
         model=said["model"],
+        built_in=said["built_in"],
     )
 
 

@@ -128,16 +128,17 @@ class RemoteReading:
 
     def search(
         self,
-        images: ImageSource | Sequence[ImageSource],
+        images: ImageSource | Sequence[ImageSource] = (),
         *,
         looks: Mapping[str, float] | None = None,
+        colours: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
         unlike: Sequence[ImageSource] = (),
         n: int = 10,
         min_score: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
-        """Find the images most similar to the given ones; see `Catalogue.search`.
+        """Find the images most similar to the given ones or of colours; see `Catalogue.search`.
 
         Images that lie here are uploaded; 16 can be given at once.
         """
@@ -148,11 +149,10 @@ class RemoteReading:
             if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
             else [images]
         )
-        if not given:
-            raise InputError("search needs at least one image")
         like, others = ([_read(one, options) for one in side] for side in (given, unlike))
         said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
         said |= {} if looks is None else {"looks": dict(looks)}
+        said |= {} if colours is None else {"colours": dict(colours)}
         said |= {} if min_score is None else {"min_score": min_score}
         form = [*form_of("image", like), *form_of("unlike", others, ids="unlike")]
         try:

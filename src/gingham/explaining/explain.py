@@ -190,7 +190,8 @@ class Explainer:
     ) -> tuple[Prediction, bool]:
         """Take an image out of its own evidence; say whether the attribute was taught with it."""
         image_id = self.truth.image_id(image) or hashlib.sha256(read_source(image)).digest()
-        examples = self.registry.taught()[name].examples
+        taught = self.registry.taught().get(name)
+        examples = taught.examples if taught else []
         ids = {example.image: example.id for example in examples}
         own = {name for name, example in ids.items() if example == image_id}
         evidence = [

@@ -22,10 +22,11 @@ class Explanation(Result):
     confidence : the value's calibrated probability, whether it is the answer or not.
     prediction : what the attribute answers, with its evidence, but for the picture itself; unknown
         stays unknown.
-    method : `projection`, of a taught attribute, or `grad-cam`, of a trained model.
+    method : `projection`, of a taught attribute, `grad-cam`, of a trained model, or `seen`, of the
+        built-in `colours`.
     score : what the map explains. Of a taught attribute of kind `single` how far the picture lies
-        from the mean of all examples towards the value's, in spreads within a value; else
-        log-odds.
+        from the mean of all examples towards the value's, in spreads within a value; of `colours`
+        the share of the foreground; else log-odds.
     layers : hidden layer -> its share of the map.
     heat : (H, W) float32 over `box`; above 0 what speaks for the value, below 0 what speaks
         against it, in units of the score (`grad-cam`: 0 to 1, only what speaks for it).

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from gingham.attributes.attribute import GRAD_CAM, PROJECTION
+from gingham.attributes.attribute import GRAD_CAM, PROJECTION, SEEN
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
 from gingham.report.kit import counted, data_uri, percent, thumbnail, write_page
@@ -22,8 +22,9 @@ EXAMPLE = 240
 METHODS = {
     PROJECTION: "Where the evidence was found",
     GRAD_CAM: "Where the trained model found it (Grad-CAM)",
+    SEEN: "Where it has this colour",
 }
-BESIDE = {PROJECTION: "Nearest examples", GRAD_CAM: "Nearest in the catalogue"}
+BESIDE = {PROJECTION: "Nearest examples", GRAD_CAM: "Nearest in the catalogue", SEEN: ""}
 
 
 class ExplanationPage:

@@ -19,6 +19,8 @@ from gingham.names import did_you_mean
 Floats = NDArray[np.float32]
 AnyFloats = NDArray[np.floating[Any]]
 
+COLOURS_LOOK = "colours"
+"""Compares images with colours that are given, not with images."""
 TAUGHT_PREFIX = "attribute:"
 TAUGHT_SCALE = 0.5
 NEGATIVE_FACTOR = 0.5

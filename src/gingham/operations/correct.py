@@ -26,6 +26,11 @@ def correct(
     options: ReadOptions,
 ) -> TeachResult:
     """Add examples to an attribute and take examples out of it; see `Catalogue.correct`."""
+    if attribute in attributes.built_in:
+        raise InputError(
+            f"attribute {attribute!r} is built in and takes no corrections: teach an attribute of "
+            "another name, or teach this one from many examples to answer in its place"
+        )
     before = attributes.taught().get(attribute)
     known = {example.id: example for example in before.examples} if before else {}
     out = set()

@@ -11,6 +11,14 @@ from gingham.store.truth import Truth
 def forget(truth: Truth, attributes: Attributes, name: str, value: str | None) -> None:
     """Forget an attribute, or one value of it; see `Catalogue.forget`."""
     attributes.check([name])
+    if name in attributes.built_in:
+        if value is not None:
+            raise InputError(
+                f"attribute {name!r} is built in: its values cannot be forgotten one by one; "
+                "forget the whole attribute to delete its tags"
+            )
+        attributes.forget(name)
+        return
     if name in attributes.attached:
         if value is not None:
             raise InputError(

@@ -65,6 +65,7 @@ def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeI
         () if attached else attributes.get(name).layers,
         tagged,
         attached.model if attached else None,
+        name in attributes.built_in,
     )
 
 

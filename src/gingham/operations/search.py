@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.colours import has_colours
+from gingham.attributes.palette import toward
 from gingham.attributes.registry import Attributes
 from gingham.backbones.table import DESCRIPTORS
+from gingham.colours import check_colours
 from gingham.errors import InputError
 from gingham.index.descriptor_looks import JOINED, descriptor_looks
 from gingham.index.filters import Where, parse_where
 from gingham.index.index import Index, Match, Query, Term
 from gingham.index.looks import (
+    COLOURS_LOOK,
     NEGATIVE_FACTOR,
     TAUGHT_PREFIX,
     LookSpace,
@@ -88,33 +92,51 @@ class Searcher:
         self,
         like: Sequence[Example],
         unlike: Sequence[Example],
-        weights: Mapping[str, float],
+        weights: Mapping[str, float] | None,
         where: Sequence[str],
         n: int,
         min_score: float | None = None,
+        colours: Mapping[str, float] | None = None,
     ) -> list[Hit]:
-        """Find the images that look most like some and least like others.
+        """Find the images that look most like some and least like others, and have some colours.
 
         Parameters
         ----------
         like, unlike : example images.
-        weights : look -> slider.
+        weights : look -> slider; by default every built-in look counts 1.
         where : filters, see `gingham.index.filters.parse_where`.
         n : how many to find.
         min_score : the lowest score of an answer; None for any.
+        colours : colour -> weight; see `Catalogue.search`.
 
         Raises
         ------
         InputError
-            If a look, an attribute or a value is not there, or `min_score` is no number.
+            If there is neither an image nor a colour to look for, a look, an attribute or a value
+            is not there, a colour cannot be read, or `min_score` is no number.
         """
         if min_score is not None and not np.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
+        wanted = self._check_colours(colours or {})
         if not like:
-            raise InputError("search needs at least one image")
-        weights = self._check(weights)
+            if not wanted:
+                raise InputError("search needs at least one image, or a colour")
+            if weights or unlike:
+                raise InputError(
+                    "looks and images that results should not look like go with an image: give "
+                    "one, or search by colours alone"
+                )
+        elif not wanted or weights is None or any(weights.values()):
+            every = dict.fromkeys(self.space.names, 1.0)
+            weights = self._check(every if weights is None else weights)
         index = self.synced.get()
-        sliders = self._sliders(index, weights, like, unlike)
+        sliders = self._sliders(index, weights or {}, like, unlike) if like else []
+        if wanted:
+            self.synced.further(index, COLOURS_LOOK)
+            vector = toward(wanted)
+            sliders.append(
+                _Slider(COLOURS_LOOK, sum(wanted.values()), 0.0, [(COLOURS_LOOK, vector, 1.0)])
+            )
         offset = sum(slider.weight * slider.constant for slider in sliders)
         matches = index.query(
             Query(
@@ -149,6 +171,18 @@ class Searcher:
             f"image {key} is in the index but not in the catalogue: run gingham rebuild"
             for key in foreign
         ]
+
+    def _check_colours(self, colours: Mapping[str, float]) -> dict[str, float]:
+        """Return the colours that count; refuse what is none, and features without colours."""
+        wanted = check_colours(colours)
+        if wanted and not has_colours(self._truth.config):
+            raise InputError(
+                "this catalogue does not store the colours of its images: index into a new one "
+                "to search by colour"
+            )
+        if colours and not wanted:
+            raise InputError(f"at least one colour must have a weight above 0, got {dict(colours)}")
+        return wanted
 
     def _check(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Return the sliders above 0; refuse what is not there."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
 from gingham.index.descriptor_looks import typical_distance
 from gingham.index.filters import UNKNOWN
@@ -24,7 +25,7 @@ from gingham.index.index import (
     Untag,
     Upsert,
 )
-from gingham.index.looks import TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
+from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class SyncedIndex:
             raise
 
     def further(self, index: Index, look: str) -> dict[str, Any]:
-        """Bring a taught look or a descriptor up to date; gives what the state notes of it.
+        """Bring a look that is not built in up to date; gives what the state notes of it.
 
         Parameters
         ----------
@@ -147,6 +148,8 @@ class SyncedIndex:
 
     def _stamp(self, look: str) -> str | None:
         """Name the state of what makes a further look; None if there is no such look any more."""
+        if look == COLOURS_LOOK:
+            return f"{look}:{VERSION}"
         if not look.startswith(TAUGHT_PREFIX):
             return look
         name = look.removeprefix(TAUGHT_PREFIX)
@@ -160,11 +163,15 @@ class SyncedIndex:
                 rows = attribute.project(features) * np.float32(TAUGHT_SCALE)
                 yield Fill(look, "dot", ids, rows)
             return
+        if look == COLOURS_LOOK:
+            for ids, features in self._live(LAYERS, wanted):
+                yield Fill(look, "dot", ids, closeness(unmix(features)))
+            return
         for ids, features in self._live([look], wanted):
             yield Fill(look, "l1", ids, features[look].astype(np.float32))
 
     def _typical(self, index: Index, look: str) -> dict[str, Any]:
-        if look.startswith(TAUGHT_PREFIX):
+        if look.startswith(TAUGHT_PREFIX) or look == COLOURS_LOOK:
             return {}
         ids = index.ids()
         found = typical_distance(

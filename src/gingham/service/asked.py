@@ -255,11 +255,11 @@ class AskedCatalogue(Catalogue):
         where: Sequence[str],
         n: int,
         min_score: float | None,
+        colours: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """Search with examples; see `Catalogue.search`."""
-        weights = dict.fromkeys(self._searcher.space.names, 1.0) if looks is None else looks
         with self._searching:
-            return self._searcher.search(like, unlike, weights, where, n, min_score)
+            return self._searcher.search(like, unlike, looks, where, n, min_score, colours)
 
     def tags_of(
         self, images: Sequence[str]

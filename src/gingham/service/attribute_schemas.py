@@ -45,6 +45,7 @@ class AttributeAnswer(BaseModel):
         tagged=30,
         model=None,
         changed=2,
+        built_in=False,
     )
 
     kind: str
@@ -53,11 +54,12 @@ class AttributeAnswer(BaseModel):
     layers: list[str] = Field(description="The hidden layers that it reads.")
     tagged: int = Field(description="Images with an answer of the attribute as it is now.")
     model: str | None = Field(
-        description="The folder's name of the trained model that answers; null if it is taught."
+        description="The folder's name of the trained model that answers; null if there is none."
     )
     changed: int | None = Field(
         description="The number of the latest change of what it was taught; null if there is none."
     )
+    built_in: bool = Field(description="Whether it answers without having been taught.")
 
 
 class AttributesAnswer(BaseModel):

@@ -39,6 +39,14 @@ Looks = Annotated[
     dict[Name, Weight],
     Field(max_length=64, description="Look: weight. By default every built-in look counts 1."),
 ]
+Colours = Annotated[
+    dict[Name, Weight],
+    Field(
+        max_length=16,
+        description="Colour, as in `#b03a2e` or `navy`: weight. One more look, whose weight is the "
+        "sum of theirs; their ratio says how much of the foreground each should have.",
+    ),
+]
 Number = Annotated[int, Field(ge=1, le=1000, description="How many results, or how many a page.")]
 
 
@@ -62,14 +70,22 @@ class ImageQuery(BaseModel):
 
 
 class SearchQuery(ImageQuery):
-    """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged."""
+    """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged.
+
+    Where colours are given, no image is needed.
+    """
 
     model_config = example(
-        id=ID, looks={"colour": 1.0, "texture": 0.5}, where=["category=dress"], n=20
+        id=ID,
+        looks={"colour": 1.0, "texture": 0.5},
+        colours={"#b03a2e": 1.0},
+        where=["category=dress"],
+        n=20,
     )
 
     unlike: Ids = Field(default=[], description="Images that results should not look like.")
     looks: Looks | None = None
+    colours: Colours | None = None
     where: Where = []
     n: Number = 10
     min_score: Weight | None = Field(None, description="Leave out what scores less.")
@@ -148,7 +164,10 @@ class Prediction(BaseModel):
 
     value: str | list[str] | None = Field(description="Null: unknown.")
     confidence: float = Field(description="Calibrated probability that it is right, 0 to 1.")
-    values: dict[str, float] = Field(description="Value: calibrated probability, highest first.")
+    values: dict[str, float] = Field(
+        description="Value: calibrated probability, highest first; of the built-in `colours` its "
+        "share of the foreground."
+    )
     evidence: list[Evidence] = Field(description="The nearest examples, nearest first.")
 
 

@@ -88,8 +88,9 @@ class Place(BaseModel):
 async def search(request: Request) -> Response:
     """Search with uploads (`multipart/form-data`, field `image`) or ids (JSON).
 
-    In a form, `crop`, `looks`, `n` and `min_score` are written as JSON. A page's `cursor` gives
-    the next page; where one uploaded image is remembered no longer, that is refused with 422.
+    In a form, `crop`, `looks`, `colours`, `n` and `min_score` are written as JSON. A page's
+    `cursor` gives the next page; where one uploaded image is remembered no longer, that is refused
+    with 422.
     """
     service = service_of(request)
     async with asked(request, SearchQuery, service.limits) as given:
@@ -104,8 +105,8 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         place = Place.read(query.cursor)
         query, offset = place.query, place.offset
         given = Asked(query, listed(query.id), listed(query.unlike))
-    if not given.images:
-        raise InputError("no image: send the field image, or an id")
+    if not given.images and not query.colours:
+        raise InputError("no image: send the field image, or an id, or colours")
     like, unlike = (
         _examples(service, side, crop, task)
         for side, crop in ((given.images, query.crop), (given.unlike, None))
@@ -116,6 +117,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         [example for _, example in like],
         [example for _, example in unlike],
         looks=query.looks,
+        colours=query.colours,
         where=query.where,
         n=until + 1,
         min_score=query.min_score,

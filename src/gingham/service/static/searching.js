@@ -4,19 +4,29 @@ import { filesOf } from './uploads.js';
 
 const N = 60;
 
+const COLOURS = 'colours'; // the look that compares with colours
+
+/** Reads `name=weight` as often as it is there. */
+function weights(params, name) {
+  const found = {};
+  for (const one of params.getAll(name)) {
+    const at = one.lastIndexOf('=');
+    found[one.slice(0, at)] = Number(one.slice(at + 1));
+  }
+  return found;
+}
+
+const written = (found) => Object.entries(found).map(([name, weight]) => `${name}=${weight}`);
+
 /** Reads a search from an address. */
 export function readSearch(params) {
-  const looks = {};
-  for (const one of params.getAll('look')) {
-    const at = one.lastIndexOf('=');
-    looks[one.slice(0, at)] = Number(one.slice(at + 1));
-  }
   const crop = params.get('crop')?.split(',').map(Number);
   return {
     like: params.getAll('like'),
     unlike: params.getAll('unlike'),
     crop: crop?.length === 4 && crop.every(Number.isFinite) ? crop : null,
-    looks,
+    looks: weights(params, 'look'),
+    colours: weights(params, 'colour'),
     where: params.getAll('where'),
     least: params.has('least') ? Number(params.get('least')) : null,
     open: params.get('open'),
@@ -24,12 +34,13 @@ export function readSearch(params) {
 }
 
 /** Writes what `readSearch` reads. */
-export function searchAddress({ like, unlike, crop, looks, where, least, open }) {
+export function searchAddress({ like, unlike, crop, looks, colours, where, least, open }) {
   return `/${query({
     like,
     unlike,
     crop: crop && like.length === 1 ? crop.map((x) => x.toFixed(3)).join(',') : null,
-    look: Object.entries(looks).map(([look, weight]) => `${look}=${weight}`),
+    look: written(looks),
+    colour: written(colours),
     where,
     least,
     open,
@@ -45,11 +56,18 @@ export function weightsOf(looks, all) {
   return Object.fromEntries(pairs.filter(([, weight]) => weight > 0));
 }
 
+/** The looks that are compared, with their weights: none of pictures where there is no picture. */
+export function compared({ like, looks, colours }, all) {
+  const counted = like.length ? weightsOf(looks, all) : {};
+  return Object.keys(colours).length ? { ...counted, [COLOURS]: total(colours) } : counted;
+}
+
 /** Asks for the first page of results; the bytes of uploads go along only where they must. */
 export async function search(state, allLooks, signal) {
-  const looks = weightsOf(state.looks, allLooks);
+  const { [COLOURS]: coloured, ...looks } = compared(state, allLooks);
   const fields = { where: state.where, n: N, looks };
-  if (state.least !== null) fields.min_score = state.least * total(looks);
+  if (coloured) fields.colours = state.colours;
+  if (state.least !== null) fields.min_score = state.least * (total(looks) + (coloured ?? 0));
   if (state.crop && state.like.length === 1) fields.crop = state.crop;
   const files = filesOf(state.like);
   const read = `${state.like} ${fields.crop ?? ''}`;

@@ -33,24 +33,23 @@ export function Facets({ where, change }) {
       left = true;
     };
   }, [key, version]);
-  if (!names.length) {
-    return html`<p class="soft">Filters appear here once an attribute has been taught and applied: <a href="/teach">teach one</a>.</p>`;
-  }
+  const taught = names.some((name) => !catalogue.attributes[name].built_in);
   return html`<div class="facets">
     ${names.filter((name) => catalogue.attributes[name].tagged === 0).map((name) => html`<${Unapplied} key=${name} name=${name} />`)}
     ${names.map((name) => html`<${Facet} key=${name} name=${name} counts=${found && (found.counts[name] ?? {})} where=${where} change=${change} />`)}
+    ${!taught && html`<p class="soft">${names.length ? 'More filters' : 'Filters'} appear here once an attribute has been taught and applied: <a href="/teach">teach one</a>.</p>`}
   </div>`;
 }
 
 /** An attribute that was taught, and by which nothing can be filtered before it is applied. */
 function Unapplied({ name }) {
-  const { can, reload } = useShop();
+  const { can, catalogue, reload } = useShop();
   const [job, start, cancel] = useJob();
   const apply = async () => {
     await start({ kind: 'tag', attributes: [name] });
     await reload();
   };
-  return html`<div class="facet"><p class="small"><b>${name}</b> <span class="soft">was taught and not applied yet.</span>
+  return html`<div class="facet"><p class="small"><b>${name}</b> <span class="soft">${catalogue.attributes[name].built_in ? 'needs no teaching and is' : 'was taught and'} not applied yet.</span>
     ${can.write && !job && html` <button type="button" class="link" onClick=${apply}>apply</button>`}</p>
     ${job && html`<${JobProgress} job=${job} cancel=${cancel} />`}</div>`;
 }

@@ -14,7 +14,7 @@ const KEYS = 9;
 
 export function Review({ place }) {
   const { catalogue, can } = useShop();
-  const taught = Object.keys(catalogue.attributes).filter((name) => !catalogue.attributes[name].model);
+  const taught = Object.keys(catalogue.attributes).filter((name) => !catalogue.attributes[name].model && !catalogue.attributes[name].built_in);
   const { params } = place;
   const state = {
     attribute: params.get('attribute') ?? taught[0],

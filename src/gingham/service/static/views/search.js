@@ -3,8 +3,9 @@ import {
   counted, debounce, html, latest, useCallback, useEffect, useKeys, useMemo, useRef, useShop, useState,
 } from '../ui.js';
 import { go } from '../route.js';
-import { nextPage, readSearch, search, searchAddress, weightsOf } from '../searching.js';
+import { compared, nextPage, readSearch, search, searchAddress } from '../searching.js';
 import { pictureOf, upload } from '../uploads.js';
+import { Colours } from '../components/colours.js';
 import { Details } from '../components/details.js';
 import { Choose, DropAnywhere } from '../components/drop.js';
 import { Chips, Facets } from '../components/facets.js';
@@ -38,13 +39,15 @@ export function Search({ place }) {
   const like = (id) => change({ like: [id], unlike: [], crop: null, open: null });
   const also = (id) => change({ like: [...new Set([...state.like, id])], crop: null, open: null });
   const unlike = (id) => change({ unlike: [...new Set([...state.unlike, id])], open: null });
-  const searching = state.like.length > 0;
+  const pictured = state.like.length > 0;
+  const searching = pictured || Object.keys(state.colours).length > 0;
   return html`<div class="columns search">
     <${DropAnywhere} take=${take} says="Drop pictures to search with them" />
     <aside class="rail" aria-label="what to search for">
       <${Query} state=${state} change=${change} take=${take} reading=${reading} />
-      ${searching && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />
-        <${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
+      ${pictured && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />`}
+      <${Colours} colours=${state.colours} change=${(colours, options) => change({ colours, open: null }, options)} />
+      ${searching && html`<${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
       <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0}>
         <summary><h2>Filters</h2></summary>
         <${Facets} where=${state.where} change=${(where) => change({ where })} />
@@ -68,7 +71,7 @@ function Query({ state, change, take, reading }) {
     ${unlike.length > 0 && html`<${Strip} title="Not like" ids=${unlike} change=${(ids) => change({ unlike: ids })} />`}
     <div class="ask">
       <${Choose} take=${take} many className=${like.length ? '' : 'main'}>${like.length ? 'Another picture' : 'Choose a picture'}<//>
-      ${like.length > 0 && html`<button type="button" onClick=${() => change({ like: [], unlike: [], crop: null, looks: {}, least: null })}>Show all</button>`}
+      ${(like.length > 0 || Object.keys(state.colours).length > 0) && html`<button type="button" onClick=${() => change({ like: [], unlike: [], crop: null, looks: {}, colours: {}, least: null })}>Show all</button>`}
     </div>
     ${reading
       ? html`<p role="status" class="soft small"><span class="spinner"></span> The picture is being read …</p>`
@@ -93,14 +96,14 @@ function Least({ least, change }) {
 function useHits(state) {
   const { catalogue, fail, version } = useShop();
   const [found, setFound] = useState({ hits: [], cursor: null, waiting: true });
-  const { like, unlike, crop, looks, where, least } = state;
-  const key = JSON.stringify([like, unlike, crop, looks, where, least, version]);
+  const { like, unlike, crop, looks, colours, where, least } = state;
+  const key = JSON.stringify([like, unlike, crop, looks, colours, where, least, version]);
   const kept = useRef({});
   kept.current = { state, fail, looks: catalogue.looks, key };
 
   const ask = useMemo(() => latest(async () => {
     const { state, looks, fail } = kept.current;
-    if (!Object.keys(weightsOf(state.looks, looks)).length) {
+    if (!Object.keys(compared(state, looks)).length) {
       setFound({ hits: [], cursor: null, none: true });
       return;
     }
@@ -135,7 +138,7 @@ function Results({ state, change, like, also, unlike }) {
   const { catalogue } = useShop();
   const { hits, cursor, waiting, none, problem, more } = useHits(state);
   const attributes = useShown();
-  const looks = Object.keys(weightsOf(state.looks, catalogue.looks));
+  const looks = Object.keys(compared(state, catalogue.looks));
   const open = hits.findIndex((hit) => hit.id === state.open);
   const want = useCallback((from, to) => {
     if (to >= hits.length) more();
@@ -148,7 +151,7 @@ function Results({ state, change, like, also, unlike }) {
   };
   return html`<div class="bar"><p role="status" aria-live="polite">${none
       ? 'Move a slider up: no look counts.'
-      : waiting ? 'Searching …' : hits.length ? `${cursor ? 'The first ' : ''}${counted(hits.length, 'image')}, most alike first` : ''}</p>
+      : waiting ? 'Searching …' : hits.length ? `${cursor ? 'The first ' : ''}${counted(hits.length, 'image')}, ${state.like.length ? 'most alike' : 'most of these colours'} first` : ''}</p>
       <${Chips} where=${state.where} change=${(where) => change({ where })} />
     </div>
     ${!waiting && !hits.length && !none && html`<p class="nothing">${problem ? problem.message : 'Nothing is found: take a filter away, or lower “at least”.'}</p>`}
@@ -163,7 +166,9 @@ function Results({ state, change, like, also, unlike }) {
 /** The attributes that tiles show. */
 export function useShown() {
   const { catalogue } = useShop();
-  return Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0).slice(0, SHOWN);
+  const tagged = Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0);
+  const builtIn = (name) => Number(catalogue.attributes[name].built_in);
+  return tagged.sort((a, b) => builtIn(a) - builtIn(b)).slice(0, SHOWN);
 }
 
 function Browse({ state, change, like }) {

@@ -28,7 +28,7 @@ export function Teach({ place }) {
   if (!can.write) return html`<${MayNot} what="teach" />`;
 
   const known = catalogue.attributes[draft.name.trim()];
-  const taught = known && !known.model;
+  const taught = known && !known.model && !known.built_in;
   const missing = lacking(draft);
   const chosen = draft.values.reduce((sum, value) => sum + value.ids.length, 0);
 
@@ -67,7 +67,7 @@ export function Teach({ place }) {
         <input name="attribute" list="attributes" value=${draft.name} placeholder="pattern, neckline, plumage …" autocomplete="off"
           onInput=${(event) => setDraft({ ...draft, name: event.target.value })} /></label>
       <datalist id="attributes">${Object.keys(catalogue.attributes).map((name) => html`<option key=${name} value=${name}></option>`)}</datalist>
-      ${known && !taught && html`<p class="small bad">A trained model answers ${draft.name}: give another name.</p>`}
+      ${known && !taught && html`<p class="small bad">${known.built_in ? `${draft.name} is built in` : `A trained model answers ${draft.name}`}: give another name.</p>`}
       ${taught
         ? html`<p class="small soft">It has ${counted(known.examples, 'example')}; what you choose is added.
             ${draft.values.every((value) => !value.value) && html` <button type="button" class="link" onClick=${() => setDraft(draftOf(draft.name.trim(), catalogue))}>use its values</button>`}</p>`

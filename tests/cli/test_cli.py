@@ -192,7 +192,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
             'no catalogue given: gingham predict CATALOGUE IMAGE... ("photo.jpg" is an image)',
         ),
         (["search", "PHOTO", "PHOTO"], "is a file: give the folder of the catalogue first"),
-        (["search", "SHOP"], "no IMAGE... given: gingham search CATALOGUE IMAGE..."),
+        (["search", "SHOP"], "search needs at least one image, or a colour"),
         (["tag"], "no CATALOGUE given: gingham tag CATALOGUE [ATTRIBUTE...]"),
         (["curate", "t.csv"], "--out is missing: gingham curate TABLE --out ..."),
         (["serch"], "'search'"),
@@ -266,7 +266,7 @@ def test_errors_as_json_name_what_they_are_about(
         given = ("c", "colour", place) if command == "teach" else ("c", tmp_path, place)
         out = call(monkeypatch, capsys, command, tmp_path / given[0], *given[1:], "--json")[1]
         assert json.loads(out)["error"]["path"] == str(place)
-    said = json.loads(call(monkeypatch, capsys, "search", "--json", place)[1])["error"]
+    said = json.loads(call(monkeypatch, capsys, "predict", "--json", place)[1])["error"]
     assert (said["type"], "path" in said) == ("UsageError", False)
 
 
@@ -274,8 +274,15 @@ def test_nothing_taught_and_nothing_tagged_is_said(shop: Path, tmp_path: Path) -
     photo = shop.parent / "photos" / "red0.jpg"
     assert run("index", tmp_path / "new", photo).returncode == 0
     done = run("predict", tmp_path / "new", photo)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "no attribute is taught yet: run gingham teach" in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ": colours red" in done.stdout
+    done = run("search", tmp_path / "new")
+    assert done.returncode == 2
+    assert "search needs at least one image, or a colour" in done.stderr
+    done = run("search", tmp_path / "new", "--colour", "#b03a2e=2", "--json")
+    (hit,) = map(json.loads, done.stdout.splitlines())
+    assert hit["looks"].keys() == {"colours"}
+    assert hit["score"] == pytest.approx(2 * hit["looks"]["colours"])
     done = run("facets", tmp_path / "new")
     assert done.returncode == 0
     assert done.stdout.startswith("nothing is tagged yet: run gingham tag")

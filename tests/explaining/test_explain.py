@@ -808,7 +808,7 @@ def test_the_command_writes_pictures_and_a_page(shop: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--attribute", "size"], "unknown attribute 'size'; known: colour, dark"),
+        (["--attribute", "size"], "unknown attribute 'size'; known: colour, colours, dark"),
         (["--value", "mauve"], "unknown value 'mauve'; known: colour: blue, green, red; "),
         (["--attribute", "dark", "--value", "red"], "unknown value 'red'; known: dark: no"),
     ],

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from colourful import ColourfulRuntime
 from conftest import draw
-from driving import Tab, new_tab, serious, served, shared_address, tiles
+from driving import Tab, expect, new_tab, serious, served, shared_address, tiles
+from gingham.colours import NAMED, TERMS
 from gingham.service.access import Access
 from gingham.service.keys import KeyFile, KeyRing
-from gingham.service.libraries import LIBRARIES
+from gingham.service.libraries import LIBRARIES, STATIC
 from gingham.service.page import VIEWS
 from gingham.service.served import ServedCatalogue
-from serving import check_problem, shared_http, shared_shop
+from serving import check_problem, make, shared_http, shared_shop
 
 shop = shared_shop(each=12)
 http = shared_http
@@ -208,6 +210,35 @@ def test_a_wrong_key_is_said(browser: Any, shop: ServedCatalogue, tmp_path: Path
         page.get_by_role("alert").get_by_text("copied whole").wait_for()
         assert "401" in tab.trouble.pop()
         tab.close()
+
+
+def test_search_by_colours(browser: Any, tmp_path: Path) -> None:
+    with make(tmp_path, runtime=ColourfulRuntime()) as shop, served(shop) as address:
+        tab = Tab(browser, address)
+        page = tab.open("/")
+        page.get_by_role("button", name="red", exact=True).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".bar")).to_contain_text("most of these colours first")
+        expect(tiles(page).first).to_have_attribute("title", re.compile("^red"))
+        assert "colour=%23e50000%3D1" in page.url
+        page.get_by_label("how much red").press("ArrowLeft")
+        expect(page.locator(".colours output")).to_have_text("0.95")
+        page.get_by_label("any other colour").fill("#0343df")
+        expect(page.get_by_label("how much blue")).to_be_visible()
+        page.get_by_label("take red away").click()
+        expect(tiles(page).first).to_have_attribute("title", re.compile("^blue"))
+        again = tab.open(page.url.removeprefix(address))
+        expect(tiles(again).first).to_have_attribute("title", re.compile("^blue"))
+        assert not serious(again)
+        again.get_by_role("button", name="Show all").click()
+        expect(again.locator(".colours .slider")).to_have_count(0)
+        tab.close()
+
+
+def test_swatches_are_the_colours_of_the_basic_terms() -> None:
+    module = (STATIC / "components" / "colours.js").read_text(encoding="utf-8")
+    said = dict(re.findall(r"(\w+): '(#[0-9a-f]{6})'", module))
+    assert said == {term: NAMED[term].written for term in TERMS}
 
 
 def test_search_has_no_serious_barriers(tab: Tab) -> None:

@@ -157,12 +157,20 @@ class Attributes:
     def check(self, names: Sequence[str] | None) -> list[str]:
         """Return the attributes asked for, or all.
 
+        One that is built in is among all once it has tags, or if there is no other.
+
         Raises
         ------
         InputError
             If one is not there, or there is none.
         """
-        return chosen_names(self.answering(), names)
+        known = chosen_names(self.answering(), names)
+        return known if names else self.used() or known
+
+    def used(self) -> list[str]:
+        """All attributes but for those that are built in and have no tags, sorted."""
+        built_in = self.built_in
+        return [x for x in self.answering() if x not in built_in or self.tagged(x) is not None]
 
     def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
         """Give the attributes asked for, or all; see `check` and `get`."""

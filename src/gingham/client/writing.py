@@ -51,7 +51,8 @@ class RemoteWriting(RemoteReading):
 
         Whether the files are there is not known: those that are missing are not left out.
         """
-        kinds = {name: one.kind for name, one in self.info().attributes.items()}
+        there = self.info().attributes
+        kinds = {x: one.kind for x, one in there.items() if one.tagged or not one.built_in}
         files = (
             ExportedFile(name, one["id"], _tags(one, kinds))
             for one in self._listed()

@@ -38,7 +38,7 @@ def export_table(file: Path, locations: Locations, attributes: Attributes) -> in
     """Write image, id, and value and confidence of each attribute; see `Catalogue.export`."""
     tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
         name: {i: (values, c) for i, values, c in attributes.predictions(name)}
-        for name in attributes.answering()
+        for name in attributes.used()
     }
     copies = {i: names for i, names in locations.image_files() if len(names) > 1}
     dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}

@@ -149,6 +149,8 @@ class RemoteReading:
             if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
             else [images]
         )
+        if not given and not colours:
+            raise InputError("search needs at least one image, or a colour")
         like, others = ([_read(one, options) for one in side] for side in (given, unlike))
         said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
         said |= {} if looks is None else {"looks": dict(looks)}

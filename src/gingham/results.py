@@ -129,12 +129,70 @@ class Contradiction(Result):
 class Confusion(Result):
     """How many examples of a value are predicted to have another one when they are held out.
 
-    Of kind `multi`, `!value` says that an image lacks it.
+    Of kind `multi`, `!value` says that an image lacks it. `images` are the first two of them.
     """
 
     value: str
     predicted: str
     count: int
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValueVerdict(Result):
+    """Held-out examples of a value, and how many of them are predicted right."""
+
+    value: str
+    tested: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Verdict(Result):
+    """How good an attribute is, judged by its examples: each is predicted by the others.
+
+    Attributes
+    ----------
+    grade : `good` (0.95 or more are right), `fair` (0.8), `weak`, or `untested` (too few examples).
+    sentence : the same for people.
+    tested, right : held-out examples, and how many of them are predicted right; of kind `multi`
+        each value of an example counts.
+    values : the same for each value, the worst first.
+    confusions : which values are taken for which, the most frequent first.
+    by_chance : pairs of values that are told apart no better than by a coin.
+    precision, answered : if so large a share of the answers must be right, this share of the
+        examples can be answered.
+    advice : what would help most; None if it is good.
+    first_tested, first_right : the examples that were taught first; 0 where there are no others.
+    """
+
+    grade: str
+    sentence: str
+    tested: int
+    right: int
+    values: tuple[ValueVerdict, ...]
+    confusions: tuple[Confusion, ...]
+    by_chance: tuple[tuple[str, str], ...]
+    precision: float
+    answered: float
+    advice: str | None
+    first_tested: int
+    first_right: int
+
+    @classmethod
+    def from_dict(cls, said: dict[str, Any]) -> Verdict:
+        """Rebuild what `to_dict` gave, from JSON."""
+        return cls(
+            **{
+                **said,
+                "values": tuple(ValueVerdict(**one) for one in said["values"]),
+                "confusions": tuple(
+                    Confusion(**{**one, "images": tuple(one["images"])})
+                    for one in said["confusions"]
+                ),
+                "by_chance": tuple((a, b) for a, b in said["by_chance"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +224,7 @@ class TeachResult(Walked):
     unlabelled : rows without a value.
     failures : examples that could not be read.
     contradictions : pairs to check.
-    confusions : which values are taken for which, the most frequent first.
+    verdict : how good it is; None of an attribute that was not judged.
     variants, merged : values that look like one, and whether they were merged.
     bad_rows : rows of the table that were left out.
     """
@@ -186,7 +244,7 @@ class TeachResult(Walked):
     merged: bool
     seconds: float
     bad_rows: tuple[BadRow, ...] = ()
-    confusions: tuple[Confusion, ...] = ()
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -304,6 +362,7 @@ class AttributeInfo(Result):
     tagged : images with an answer of the attribute as it is now.
     model : folder of the trained model that answers; None if there is none.
     built_in : whether it answers without having been taught.
+    verdict : of a taught attribute, how good it is.
     """
 
     kind: str
@@ -313,6 +372,7 @@ class AttributeInfo(Result):
     tagged: int
     model: str | None = None
     built_in: bool = False
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -328,41 +388,6 @@ class Info(Result):
     looks: tuple[str, ...]
     attributes: dict[str, AttributeInfo]
     bytes: int
-
-
-@dataclass(frozen=True)
-class RelocateResult(Result):
-    """What `relocate` did.
-
-    Attributes
-    ----------
-    moved : files that are known by new paths now.
-    missing : those of them that are neither at the old path nor at the new one, by the new one.
-    kept : files that keep their old path: they are still there and not at the new one, or the
-        catalogue knows another image by the new one.
-    """
-
-    moved: int
-    missing: tuple[str, ...]
-    kept: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PruneResult(Result):
-    """What `prune` removed.
-
-    Attributes
-    ----------
-    missing : the files that are missing.
-    lost : images none of whose files is there.
-    images : that remain.
-    dry_run : nothing was removed: this is what would be.
-    """
-
-    missing: tuple[str, ...]
-    lost: int
-    images: int
-    dry_run: bool
 
 
 def shown(value: str | list[str] | None) -> str:

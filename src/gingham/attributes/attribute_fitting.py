@@ -14,9 +14,10 @@ from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.taught import TaughtAttribute, stamp_of
+from gingham.attributes.verdict import judge, judge_multi
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import View
-from gingham.results import Contradiction
+from gingham.results import Contradiction, Verdict
 from gingham.store.examples import Example, Taught
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -126,8 +127,23 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
             for example, label in zip(rows, labels, strict=True)
         ),
         len(taught.examples),
+        _verdict(learner, rows, taught),
     )
     return Fitted(attribute, learner, _contradictions(attribute, learner))
+
+
+def _verdict(
+    learner: SingleLearner | MultiLearner, rows: Sequence[Example], taught: Taught
+) -> Verdict:
+    held = [rows[row] for row in learner.held_out_rows_]
+    # Where no others came later, all are the first.
+    later = any(example.id not in taught.first for example in held)
+    first = [i for i, example in enumerate(held) if later and example.id in taught.first]
+    values, images = [str(value) for value in learner.classes_], [one.image for one in held]
+    probabilities = learner.held_out_probabilities_
+    if isinstance(learner, MultiLearner):
+        return judge_multi(values, learner.held_out_truth_, probabilities, images, first)
+    return judge(values, learner.held_out_truth_, probabilities, images, first)
 
 
 def _contradictions(

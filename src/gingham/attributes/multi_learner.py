@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -104,7 +103,6 @@ class MultiLearner(Learner):
             self._means,
         )
         self.contradictions_ = self._contradictions(Y, examples)
-        self.confusions_ = self._confusions(Y[:n])
         return self
 
     def _assume(self, Y: Floats, n: int) -> Floats:
@@ -147,6 +145,7 @@ class MultiLearner(Learner):
         calibration = np.array(
             [logistic_curve(scores[:, v], truth[:, v]) for v in range(len(self.classes_))]
         )
+        self.held_out_rows_, self.held_out_truth_ = examples.rows[: examples.n], truth
         self.held_out_probabilities_ = logistic(scores, calibration)
         self.folds_ = len(folds)
         self.cv_accuracy_ = self.cv_macro_f1_ = float("nan")
@@ -164,15 +163,6 @@ class MultiLearner(Learner):
                 scored.append(2 * (said & has).sum() / (said.sum() + has.sum()))
         self.cv_macro_f1_ = float(np.mean(scored))
         return calibration
-
-    def _confusions(self, truth: Floats) -> Counter[tuple[str, str]]:
-        found: Counter[tuple[str, str]] = Counter()
-        tested = ~np.isnan(truth) & ~np.isnan(self.held_out_probabilities_)
-        said = self.held_out_probabilities_ >= 0.5
-        for row, value in np.argwhere(tested & (said != (truth == 1))).tolist():
-            name = str(self.classes_[value])
-            found[(name, f"!{name}") if truth[row, value] == 1 else (f"!{name}", name)] += 1
-        return found
 
     def _contradictions(self, Y: Floats, examples: Exemplars) -> list[DoubtedRow]:
         found: dict[tuple[int, int], set[int]] = {}

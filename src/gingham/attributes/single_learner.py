@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -202,6 +201,8 @@ class SingleLearner(Learner):
             else [self._hold_out(ridge, labels, examples, part) for part in parts]
         )
         rule = fit_vote_rule(alone, labels, n_values)
+        self.held_out_rows_ = examples.rows[: examples.n]
+        self.held_out_truth_ = labels[: examples.n]
         self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
         self._nearest = np.full(examples.n, np.nan)
         against: dict[int, Rows] = {}
@@ -215,7 +216,6 @@ class SingleLearner(Learner):
                 voters = part.voters[i]
                 against[int(part.rows[i])] = voters[labels[voters] == best[i]][:3]
         self.contradictions_ = self._contradictions(labels, examples, against)
-        self.confusions_ = self._confusions(labels)
 
         scores = []
         for part in held:
@@ -227,16 +227,6 @@ class SingleLearner(Learner):
         mean = np.mean(scores, axis=0) if scores else np.full(2, np.nan)
         self.cv_accuracy_, self.cv_macro_f1_ = float(mean[0]), float(mean[1])
         return rule
-
-    def _confusions(self, labels: Rows) -> Counter[tuple[str, str]]:
-        tested = np.flatnonzero(~np.isnan(self.held_out_probabilities_).any(axis=1))
-        guessed = self.held_out_probabilities_[tested].argmax(axis=1)
-        names = self.classes_.tolist()
-        return Counter(
-            (str(names[labels[row]]), str(names[guess]))
-            for row, guess in zip(tested.tolist(), guessed.tolist(), strict=True)
-            if labels[row] != guess
-        )
 
     def _contradictions(
         self, labels: Rows, examples: Exemplars, against: Mapping[int, Rows]

@@ -21,7 +21,7 @@ from gingham.attributes.influence import add_up, position_influence, value_direc
 from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import FOREGROUND, FeatureConfig
 from gingham.errors import CatalogueError, InputError
-from gingham.results import Evidence, Prediction
+from gingham.results import Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
@@ -40,6 +40,7 @@ class TaughtAttribute:
     voter : what answers.
     rows : the example behind each row that it was fitted on: (file, its values).
     count : images it was taught with.
+    verdict : how good it is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class TaughtAttribute:
     voter: SingleVoter | MultiVoter
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     count: int
+    verdict: Verdict
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ class TaughtAttribute:
             "stamp": self.stamp,
             "rows": [(image, values) for image, values in self.rows],
             "count": self.count,
+            "verdict": self.verdict.to_dict(),
         }
         arrays = self.voter.to_arrays()
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -183,6 +186,7 @@ class TaughtAttribute:
                 make.from_arrays(arrays),
                 tuple((image, tuple(values)) for image, values in head["rows"]),
                 head["count"],
+                Verdict.from_dict(head["verdict"]),
             )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CatalogueError(f"{path} is damaged ({error})") from None

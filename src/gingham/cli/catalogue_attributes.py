@@ -24,6 +24,12 @@ from gingham.cli.options import (
     open_folder,
     unknown_list,
 )
+from gingham.client.address import is_address
+from gingham.errors import InputError
+from gingham.results import Verdict
+
+WORST = 3
+"""Values, and pairs of values, that are named."""
 
 
 @app.command()
@@ -74,11 +80,22 @@ def teach(
             "taught before.",
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page of how good it is, with pictures that it confuses."),
+    ] = None,
     key: KeyOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an attribute from examples, or add examples to it."""
+    from gingham.report.kit import check_page
+    from gingham.report.verdict_page import write_verdict
+
+    if report is not None:
+        if is_address(catalogue):
+            raise InputError("--report needs the image files: run it on the server's machine")
+        check_page(report, "report")
     with (
         open_catalogue(catalogue, key, wait) as shop,
         reading("teach", as_json, max_megapixels) as options,
@@ -98,6 +115,8 @@ def teach(
             merge_variants=merge_variants,
             options=options,
         )
+    if report is not None and result.verdict is not None:
+        write_verdict(report, result.attribute, result.verdict)
     accuracy = "unknown (too few examples to hold any out)"
     if result.accuracy is not None:
         accuracy = f"{result.accuracy:.3f}, macro F1 {result.macro_f1:.3f} ({result.folds} folds)"
@@ -106,6 +125,8 @@ def teach(
         f"{result.seconds:.1f} s",
         f"cross-validated accuracy: {accuracy}",
     ]
+    if result.verdict is not None:
+        lines += verdict_lines(result.verdict)
     if result.unlabelled:
         lines.append(f"{result.unlabelled} rows without a value skipped")
     lines += [
@@ -126,6 +147,31 @@ def teach(
         print_failures(result.failures)
         print_bad_rows(result.bad_rows)
     raise typer.Exit(1 if result.failures else 0)
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """Say how good an attribute is, a line each."""
+    lines = [verdict.sentence]
+    if verdict.grade != "untested":
+        lines.append(
+            f"{verdict.answered:.2f} of them can be answered if {verdict.precision:.2f} of the "
+            "answers must be right"
+        )
+    if verdict.first_tested:
+        lines.append(
+            f"of those taught first {verdict.first_right} of {verdict.first_tested} are right; "
+            "hard examples that came later lower the figures of all"
+        )
+    worst = [one for one in verdict.values if one.right < one.tested][:WORST]
+    if worst and verdict.grade != "good":
+        shown = ", ".join(f"{one.value} {one.right} of {one.tested}" for one in worst)
+        lines.append(f"worst values: {shown}")
+    lines += [
+        f"confused: {one.value} taken for {one.predicted} "
+        f"{'once' if one.count == 1 else f'{one.count} times'}: {', '.join(one.images)}"
+        for one in verdict.confusions[:WORST]
+    ]
+    return lines if verdict.advice is None else [*lines, verdict.advice]
 
 
 @app.command()

@@ -36,6 +36,7 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
         lines.append(
             f"{name} ({one.kind}): {', '.join(one.values)}; {source}; "
             f"{one.tagged} of {result.images} images tagged"
+            + (f"; {one.verdict.sentence}" if one.verdict else "")
         )
     answer(as_json, result.to_dict(), *lines)
 

@@ -12,7 +12,6 @@ from gingham.explaining.explanation import Explanation
 from gingham.labels import Labels
 from gingham.results import (
     AttributeInfo,
-    Confusion,
     Contradiction,
     Evidence,
     Facets,
@@ -21,6 +20,7 @@ from gingham.results import (
     ImagePredictions,
     Prediction,
     TeachResult,
+    Verdict,
 )
 
 Answer = Mapping[str, Any]
@@ -92,6 +92,7 @@ def attribute_of(said: Answer) -> AttributeInfo:
         tagged=said["tagged"],
         model=said["model"],
         built_in=said["built_in"],
+        verdict=said["verdict"] and Verdict.from_dict(said["verdict"]),
     )
 
 
@@ -122,6 +123,6 @@ def taught_of(
         merged=False,
         seconds=seconds,
         bad_rows=labels.bad_rows,
-        confusions=tuple(Confusion(**one) for one in said["confusions"]),
+        verdict=said["verdict"] and Verdict.from_dict(said["verdict"]),
         **labels.listed,
     )

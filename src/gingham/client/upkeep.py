@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from gingham.client.changing import RemoteChanging
 from gingham.errors import InputError
-from gingham.results import AttachResult, PruneResult, RelocateResult
+from gingham.results import AttachResult
+from gingham.upkeep_results import PruneResult, RelocateResult
 
 
 class RemoteUpkeep(RemoteChanging):

@@ -66,6 +66,7 @@ def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeI
         tagged,
         attached.model if attached else None,
         name in attributes.built_in,
+        attributes.taught_attribute(name).verdict if taught and not attached else None,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from gingham.errors import InputError
-from gingham.results import PruneResult
 from gingham.store.locations import has_path
 from gingham.store.truth import Truth
+from gingham.upkeep_results import PruneResult
 
 
 def prune(truth: Truth, folder: Path, *, dry_run: bool, everything: bool) -> PruneResult:

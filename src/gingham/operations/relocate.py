@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from gingham.errors import InputError
 from gingham.extract import absolute
-from gingham.results import RelocateResult
 from gingham.store.features import ImageId
 from gingham.store.locations import is_missing
 from gingham.store.truth import Truth
+from gingham.upkeep_results import RelocateResult
 
 
 def relocate(

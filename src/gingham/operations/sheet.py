@@ -10,7 +10,7 @@ from typing import Protocol
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
-from gingham.report.kit import counted, percent, short
+from gingham.report.kit import check_page, counted, percent, short
 from gingham.report.sheet import Section, Tile, Tone, write_contact_sheet
 from gingham.results import shown
 from gingham.store.truth import Truth
@@ -76,10 +76,7 @@ def check_sheet(file: Path, n: int) -> None:
     """
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
-    if file.suffix.lower() != ".html":
-        raise InputError(f"contact sheet {file}: expected a name that ends in .html")
-    if not file.parent.is_dir():
-        raise InputError(f"contact sheet {file}: there is no folder {file.parent}; create it first")
+    check_page(file, "contact sheet")
 
 
 def untagged(name: str) -> InputError:

@@ -27,7 +27,7 @@ from gingham.names import (
     variants,
 )
 from gingham.options import ReadOptions
-from gingham.results import Confusion, Failure, TeachResult, Variant
+from gingham.results import Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -148,14 +148,11 @@ def teach(
         unlabelled=labels.unlabelled,
         failures=failures,
         contradictions=fitted.contradictions,
-        confusions=tuple(
-            Confusion(value, predicted, count)
-            for (value, predicted), count in scores.confusions_.most_common()
-        ),
         variants=alike,
         merged=merge_variants and bool(alike),
         seconds=time.perf_counter() - started,
         bad_rows=labels.bad_rows,
+        verdict=fitted.attribute.verdict,
         **labels.listed,
     )
 
@@ -228,7 +225,7 @@ def _merged(taught: Taught, likes: Mapping[str, str]) -> Taught:
             name = likes.get(value, value)
             values[name] = present or values.get(name, False)
         examples.append(dataclasses.replace(example, values=values))
-    return Taught(taught.kind, taught.layers, examples)
+    return dataclasses.replace(taught, examples=examples)
 
 
 def _refuse_predictions(table: Path, value_column: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gingham.errors import ImageError
+from gingham.errors import ImageError, InputError
 from gingham.images import ImageSource, open_image, read_source
 from gingham.options import ReadOptions
 from gingham.store.files import replace_file
@@ -46,6 +46,20 @@ def write_page(path: Path, template: str, /, **data: Any) -> None:
     """Fill a template and write it as UTF-8, whole or not at all."""
     page = render(template, **data)
     replace_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def check_page(path: Path, what: str) -> None:
+    """Refuse a page that could not be written, before the work for it.
+
+    Raises
+    ------
+    InputError
+        If it does not end in .html, or its folder is not there.
+    """
+    if path.suffix.lower() != ".html":
+        raise InputError(f"{what} {path}: expected a name that ends in .html")
+    if not path.parent.is_dir():
+        raise InputError(f"{what} {path}: there is no folder {path.parent}; create it first")
 
 
 def thumbnail(

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from gingham.results import AttributeInfo, Hit, ImagePredictions, TeachResult
+from gingham.results import AttributeInfo, Hit, ImagePredictions, TeachResult, Verdict
 from gingham.service.attribute_schemas import TeachAnswer
 from gingham.service.served import ServedCatalogue
 
@@ -59,7 +59,11 @@ def attributes_of(
     changed = catalogue.latest_changes()
     return {
         name: info.to_dict()
-        | {"model": info.model and Path(info.model).name, "changed": changed.get(name)}
+        | {
+            "model": info.model and Path(info.model).name,
+            "verdict": _verdict_of(catalogue, info.verdict),
+            "changed": changed.get(name),
+        }
         for name, info in infos.items()
     }
 
@@ -72,4 +76,13 @@ def taught_of(catalogue: ServedCatalogue, result: TeachResult) -> dict[str, Any]
     for one in said["contradictions"]:
         for name in ("image", "against"):
             one[name] = catalogue.evidence_image(one[name])[0]
+    return said | {"verdict": _verdict_of(catalogue, result.verdict)}
+
+
+def _verdict_of(catalogue: ServedCatalogue, verdict: Verdict | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    said = verdict.to_dict()
+    for one in said["confusions"]:
+        one["images"] = [catalogue.evidence_image(image)[0] for image in one["images"]]
     return said

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from gingham.service.schemas import ID, Failure, Id, Name, example
+from gingham.service.verdict_schemas import VerdictAnswer
 
 Kind = Annotated[str, Field(pattern="^(single|multi)$")]
 
@@ -44,6 +45,7 @@ class AttributeAnswer(BaseModel):
         layers=["stem"],
         tagged=30,
         model=None,
+        verdict=None,
         changed=2,
         built_in=False,
     )
@@ -56,6 +58,7 @@ class AttributeAnswer(BaseModel):
     model: str | None = Field(
         description="The folder's name of the trained model that answers; null if there is none."
     )
+    verdict: VerdictAnswer | None = Field(description="How good it is; null if it was trained.")
     changed: int | None = Field(
         description="The number of the latest change of what it was taught; null if there is none."
     )
@@ -94,14 +97,6 @@ class Contradiction(BaseModel):
     reason: str
 
 
-class Confusion(BaseModel):
-    """How many examples of a value are taken for another when they are held out."""
-
-    value: str
-    predicted: str
-    count: int
-
-
 class TeachAnswer(BaseModel):
     """What was learned."""
 
@@ -116,10 +111,7 @@ class TeachAnswer(BaseModel):
     unlabelled: int
     failures: list[Failure]
     contradictions: list[Contradiction] = Field(description="Pairs of examples to check.")
-    confusions: list[Confusion] = Field(
-        description="Which values are taken for which, the most frequent first; of kind `multi`, "
-        "`!value` means that an image lacks it."
-    )
+    verdict: VerdictAnswer | None
     seconds: float
     tags: dict[str, int] | None = Field(
         description="Value: number of images that have it now; null if it was not applied."

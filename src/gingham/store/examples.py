@@ -59,11 +59,13 @@ class Taught:
     kind : `single` or `multi`.
     layers : those asked for when it was last taught, or `auto`.
     examples : in the order they were added.
+    first : ids of those that were taught first, also where they are examples no more.
     """
 
     kind: str
     layers: tuple[str, ...] | str
     examples: list[Example]
+    first: frozenset[ImageId] = frozenset()
 
     @property
     def values(self) -> list[str]:
@@ -176,6 +178,8 @@ def _replayed(known: dict[str, Taught], rows: list[dict[str, Any]]) -> dict[str,
                 for row in said
             ],
         )
+        if name in known:  # what is forgotten and taught in one entry is changed
+            attributes[name] = replace(attributes[name], first=known[name].first)
     return attributes
 
 
@@ -199,7 +203,8 @@ def add_examples(
     for image_id, example in fresh.items():
         old = known[image_id].values if image_id in known and kind == "multi" else {}
         known[image_id] = replace(example, values={**old, **example.values})
-    return Taught(kind, layers, list(known.values()))
+    first = taught.first if taught else frozenset(fresh)
+    return Taught(kind, layers, list(known.values()), first)
 
 
 def _forgetting(attribute: str, value: str | None) -> dict[str, Any]:
@@ -217,4 +222,4 @@ def _forget(attributes: dict[str, Taught], name: str, value: str | None) -> None
         values = {v: present for v, present in example.values.items() if v != value}
         if values:
             kept.append(replace(example, values=values))
-    attributes[name] = Taught(taught.kind, taught.layers, kept)
+    attributes[name] = replace(taught, examples=kept)

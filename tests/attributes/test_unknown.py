@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.unknown import (
     ALLOWED_LOSS,
+    FAR,
     NEAREST,
     UnknownRule,
     distance_rule,
@@ -91,6 +92,11 @@ def test_a_background_finds_another_value_of_the_same_kind() -> None:
     found = (voter.vote(other).value < 0).mean()
     assert found > 0.5
     assert found > 2 * (plain.vote(other).value < 0).mean()
+    rule, one, same = voter.unknown, X[:2], np.full(2, -1e3)
+    deviations = np.array([FAR - 0.1, FAR + 0.1])
+    residual = np.exp(rule.centres[0] + deviations * rule.spreads[0])
+    assert (rule.score(one, residual, same) < rule.limit()).all()
+    assert (rule.novelty(one, residual, same) > 1).tolist() == [False, True]
     again = UnknownRule.from_arrays(voter.unknown.to_arrays())
     assert again.limit() == voter.unknown.limit()
     few = SingleLearner(blocks=blocks).fit(X, y, background=background[:200]).voter_

@@ -25,7 +25,7 @@ from gingham.results import Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 5
+VERSION = 6
 """Recipe version; bump to force refitting."""
 
 

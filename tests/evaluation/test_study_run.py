@@ -459,7 +459,7 @@ def test_two_studies_never_share_a_folder(examples: Path, tmp_path: Path) -> Non
 
     (tmp_path / "out").mkdir()
     lock = CatalogueLock(tmp_path / "out")
-    with pytest.raises(InputError, match="in use by process"):
+    with pytest.raises(InputError, match="in use by this process"):
         study([examples], tmp_path / "out", load=Loader())
     lock.release()
 

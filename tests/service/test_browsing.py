@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 import gingham
 from conftest import draw
+from gingham.errors import CatalogueBusyError
 from gingham.service.listings import hexadecimal, image_ids
 from gingham.service.served import ServedCatalogue
 from serving import MappingRuntime, check_problem, client, make, shared_http, shared_shop
@@ -137,3 +138,22 @@ def test_ids_that_end_in_zeros_are_whole() -> None:
     ids = np.frombuffer(b"".join(given), "S32")
     assert image_ids(ids) == given
     assert hexadecimal(ids) == [one.hex() for one in given]
+
+
+def test_a_server_that_only_reads_shows_what_another_process_changes(tmp_path: Path) -> None:
+    runtime = MappingRuntime()
+    with make(tmp_path, runtime=runtime, each=2) as writer:
+        writer.hold()
+        with (
+            ServedCatalogue.open(tmp_path / "shop", runtime=runtime) as shop,
+            client(shop, read_only=True) as http,
+        ):
+            assert http.get("/v1/images").json()["total"] == 6
+            writer.index([draw(tmp_path / "late.jpg", "red", 900)])
+            assert http.get("/v1/images").json()["total"] == 7
+            assert http.get("/v1/facets").json()["images"] == 7
+            writer.remove([tmp_path / "late.jpg"])
+            assert http.get("/v1/images").json()["total"] == 6
+            assert not shop.writable
+        with pytest.raises(CatalogueBusyError, match="this process"):
+            ServedCatalogue.open(tmp_path / "shop", runtime=runtime).hold()

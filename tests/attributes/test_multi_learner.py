@@ -47,6 +47,8 @@ def test_it_learns_any_number_of_values_and_its_probabilities_are_calibrated(
 
 
 @settings(max_examples=60, deadline=None)
+# So near the optimum its line search may find nothing lower, for rounding.
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 @given(
     st.lists(
         st.tuples(st.floats(-3, 3, width=32), st.sampled_from([0.0, 1.0, np.nan])),

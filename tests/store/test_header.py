@@ -117,18 +117,17 @@ def test_every_format_leads_to_this_one_step_by_step(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("format", sorted(MIGRATIONS))
-def test_a_catalogue_of_an_older_format_is_read_as_it_is(tmp_path: Path, format: int) -> None:
+def test_opening_a_catalogue_of_an_older_format_brings_it_up_to_date(
+    tmp_path: Path, format: int
+) -> None:
     shutil.copytree(OLD, tmp_path / "shop")
     path = tmp_path / "shop" / NAME
     state = json.loads(path.read_text())
     path.write_text(json.dumps(state | {"format": format, "home": None}))
-    before = path.read_bytes()
     with Catalogue.open(tmp_path / "shop") as shop:
         assert len(shop) == 11
         assert shop.verify() == []
         assert shop.info().attributes["colour"].values == ("blue", "green", "red")
-        assert path.read_bytes() == before
-        shop.tag()
         assert json.loads(path.read_text())["format"] == FORMAT
 
 

@@ -88,6 +88,8 @@ class Correcting(Upkeep):
         InputError
             If `n` or `before` is below 1.
         """
+        if self._truth.changes.begun():
+            self._put_right()  # a process was killed, or is at work
         return history(self._truth, before, n)
 
     @changing

@@ -16,7 +16,7 @@ from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
-from gingham.errors import CatalogueError, GinghamError
+from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.index.index import Index
 from gingham.operations.history import note_interrupted
@@ -24,7 +24,7 @@ from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
 from gingham.operations.sync import SyncedIndex
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
-from gingham.store.header import Header, is_catalogue, migrate, move_home
+from gingham.store.header import Header, is_catalogue, is_older, migrate, move_home
 from gingham.store.lease import Lease
 from gingham.store.locations import Locations
 from gingham.store.truth import Truth
@@ -55,7 +55,7 @@ def asking(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
 
     @functools.wraps(method)
     def asked(self: OpenCatalogue, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.refresh()
+        self._refresh()
         return method(self, *args, **kwargs)
 
     return asked
@@ -104,6 +104,13 @@ class OpenCatalogue:
             self._open_index, self._truth, self._attributes, self._is_newer_index
         )
         self._reviewer = Reviewer(self._truth, self._attributes, self._searcher)
+        if is_older(self._files):
+            self._put_right()
+
+    def _put_right(self) -> None:
+        """Do what waits for the next process that changes the catalogue, if it may be done now."""
+        with contextlib.suppress(StorageError, CatalogueBusyError), self._lease.taken():
+            pass
 
     def _begin(self, abandoned: bool) -> None:
         """Put right what another process may have left, and take in what it has written.
@@ -226,7 +233,7 @@ class OpenCatalogue:
         with self._searching:
             self._searcher.synced.close()
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Take in what other processes have written; every method that reads does so first."""
         if not self._lease.held:
             with self._searching:
@@ -244,7 +251,7 @@ class OpenCatalogue:
         self.close()
 
     def __len__(self) -> int:
-        self.refresh()
+        self._refresh()
         return len(self._truth.locations.images)
 
     @contextlib.contextmanager

@@ -94,7 +94,7 @@ class Upkeep(OpenCatalogue):
             If all files are missing, without `everything`; then nothing is removed.
         """
         if dry_run:
-            self.refresh()
+            self._refresh()
             return prune(self._truth, self.folder, dry_run=True, everything=everything)
         with self._changing(), self._turn, recording(self._truth, "prune"):
             return prune(self._truth, self.folder, dry_run=False, everything=everything)

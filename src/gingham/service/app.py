@@ -90,7 +90,7 @@ def create_app(
     access_log : gets a line of JSON for each request.
     """
     counted = metrics.ServiceMetrics(lambda: catalogue.count)
-    work = Work(limits, counted, catalogue.refresh)
+    work = Work(limits, counted, catalogue.catch_up)
     catalogue.watch_batch = counted.batches.observe
     access = access or Access(KeyRing(KeyFile(catalogue.folder / FILE)), limits=limits)
     runner = JobRunner(catalogue, limits.max_pixels)

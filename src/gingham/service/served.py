@@ -76,9 +76,13 @@ class ServedCatalogue(AskedCatalogue):
         with self._lease.taken(), self._turn, self._searching:
             self.remove([self.check_image(image)])
 
+    def catch_up(self) -> None:
+        """Take in what other processes have written."""
+        self._refresh()
+
     def seen(self) -> Seen:
         """Give what a webhook tells of: the history, and what names the tags of each attribute."""
-        self.refresh()
+        self._refresh()
         known = self._attributes
         with self._searching:
             tags = {name: known.tagged(name) for name in known.answering()}

@@ -121,6 +121,11 @@ def move_home(files: Files, home: str) -> None:
     _write(files, _read(files) | {"home": home})
 
 
+def is_older(files: Files) -> bool:
+    """Say whether a catalogue is of an older format, which `migrate` brings up to date."""
+    return _read(files)["format"] in MIGRATIONS
+
+
 def is_catalogue(files: Files) -> bool:
     """Say whether there is a catalogue."""
     try:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from gingham.errors import InputError
 
@@ -122,6 +123,7 @@ def variants(counts: Mapping[str, int]) -> dict[str, str]:
     return {other: first for first, *others in forms.values() for other in others}
 
 
+@lru_cache(1000)
 def folder_name(name: str) -> str:
     """Name the folder of an attribute: ASCII, at most 64 bytes, another for every name.
 

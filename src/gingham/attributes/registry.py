@@ -47,6 +47,11 @@ Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]
 """Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
 
 
+def _key(found: os.stat_result) -> tuple[int, int]:
+    """Tell one version of a file from another."""
+    return found.st_mtime_ns, found.st_ino
+
+
 def _stamp_in(file: pq.ParquetFile) -> str:
     stamp: bytes = (file.schema_arrow.metadata or {}).get(b"stamp", b"")
     return stamp.decode()
@@ -311,16 +316,16 @@ class Attributes:
     def _written(self, name: str) -> tuple[int, str]:
         """When an attribute's tags were written, and by which attribute; (0, "") if never."""
         path = self._path(name) / "predictions.parquet"
+        known, stamp = self._tags.get(name, (None, ""))
         try:
-            with path.open("rb") as raw:
-                found = os.fstat(raw.fileno())
-                key = found.st_mtime_ns, found.st_ino
-                if self._tags.get(name, (None,))[0] != key:
-                    with pq.ParquetFile(raw) as file:
-                        self._tags[name] = key, _stamp_in(file)
+            if _key(os.stat(path)) != known:
+                with path.open("rb") as raw, pq.ParquetFile(raw) as file:
+                    known, stamp = _key(os.fstat(raw.fileno())), _stamp_in(file)
         except (OSError, pa.ArrowException):
             return 0, ""
-        return found.st_mtime_ns, self._tags[name][1]
+        assert known is not None  # or it would have been read
+        self._tags[name] = known, stamp
+        return known[0], stamp
 
     def rebuild(self) -> None:
         """Fit every taught attribute again from its examples; tags are kept."""

@@ -95,11 +95,12 @@ class SyncedIndex:
         """Bring the index in step with the files, the features and the tags, and give it."""
         index = self._open()
         state = self._known(index.state())
-        if state != self._wanted(state) and self._is_newer(index):
+        wanted = self._wanted(state)
+        if state != wanted and self._is_newer(index):
             self.close()
             index = self._open()
             state = self._known(index.state())
-        wanted = self._wanted(state)
+            wanted = self._wanted(state)
         if state != wanted:
             logger.info("bringing the search index up to date")
             with self._changing():

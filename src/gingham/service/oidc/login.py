@@ -19,10 +19,10 @@ from gingham.errors import InputError
 from gingham.service.access import is_loopback, unknown_token
 from gingham.service.caller import Caller
 from gingham.service.keys import digest
+from gingham.service.oidc import CALLBACK
 from gingham.service.oidc.issuer import Issuer, IssuerError, RefusedError, check_address
 from gingham.service.oidc.tokens import RoleRule, Tokens
 
-CALLBACK = "/v1/session/oidc/callback"
 SCOPE = "openid profile email"
 
 _SECONDS = 600.0

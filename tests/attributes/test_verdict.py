@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gingham.attributes.verdict import answered_at, judge, judge_multi
+from gingham.attributes.verdict import answered_at, chance_of, judge, judge_multi
 from gingham.results import Verdict
 
 VALUES = ("dots", "plaid", "stripes")
@@ -110,3 +110,10 @@ def test_the_share_that_can_be_answered_equals_a_plain_search(
         np.array([c for c, _ in rows], float), np.array([r for _, r in rows], bool), precision
     )
     assert math.isclose(found, best / len(rows) if rows else 0.0)
+
+
+@pytest.mark.parametrize("k", [200, 251, 260, 270, 290, 501])
+def test_the_chance_of_many_throws_is_near_the_exact_one(k: int) -> None:
+    exact = sum(math.comb(501, i) for i in range(k, 502)) / 2**501
+    assert chance_of(k, 501) == pytest.approx(exact, abs=1e-4)
+    assert 0 <= chance_of(15_000, 20_000) <= 1

@@ -143,13 +143,22 @@ def _told_by_chance(said: Truth, guess: Truth) -> list[tuple[int, int]]:
     """
     found = []
     pairs = {(min(pair), max(pair)) for pair in zip(said.tolist(), guess.tolist(), strict=True)}
-    for a, b in sorted(pairs):
+    for a, b in sorted(pair for pair in pairs if pair[0] != pair[1]):
         both = np.isin(said, (a, b)) & np.isin(guess, (a, b))
         n, k = int(both.sum()), int((said == guess)[both].sum())
-        by_chance = sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n
-        if a != b and k < n and by_chance > CHANCE:
+        if chance_of(k, n) > CHANCE:
             found.append((n - k, a, b))
     return [(a, b) for _, a, b in sorted(found, key=lambda item: (-item[0], *item[1:]))]
+
+
+def chance_of(k: int, n: int) -> float:
+    """Return the probability that a coin thrown n times shows heads k times or more.
+
+    Beyond 500 throws by the normal distribution, half a throw taken off k.
+    """
+    if n <= 500:
+        return sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n
+    return math.erfc((2 * k - 1 - n) / math.sqrt(2 * n)) / 2
 
 
 def _verdict(

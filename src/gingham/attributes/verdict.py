@@ -157,7 +157,7 @@ def chance_of(k: int, n: int) -> float:
     Beyond 500 throws by the normal distribution, half a throw taken off k.
     """
     if n <= 500:
-        return sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n
+        return sum(math.comb(n, i) for i in range(k, n + 1)) / float(2**n)
     return math.erfc((2 * k - 1 - n) / math.sqrt(2 * n)) / 2
 
 

@@ -39,6 +39,7 @@ from gingham.backbones.table import (
 )
 from gingham.errors import BackboneError, StorageError, require_extra
 from gingham.store.files import make_folder, reserve
+from gingham.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ def _default(weights: str | Path | None) -> Built:
 
 def _converted(backbone: str, weights: str | Path | None) -> Built:
     """Find the converted network in the cache, or convert it now."""
-    folder = (_usable_cache() or Path(_unkept().name)) / _cache_key(backbone, weights)
+    folder = (_usable_cache() or _unkept().path) / _cache_key(backbone, weights)
     config_file = folder / "config.json"
     if not config_file.exists():
         _convert(backbone, weights, folder)
@@ -246,9 +247,9 @@ def _converted(backbone: str, weights: str | Path | None) -> Built:
 
 
 @cache
-def _unkept() -> tempfile.TemporaryDirectory[str]:
+def _unkept() -> TemporaryFolder:
     """Make a cache that goes when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="gingham-")
+    return TemporaryFolder()
 
 
 def _cache_key(backbone: str, weights: str | Path | None) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +19,7 @@ from gingham.attributes.estimators import AttributeClassifier
 from gingham.errors import InputError, require_extra
 from gingham.evaluation.study.accuracy import Accuracy, knn_accuracy
 from gingham.evaluation.study.checks import Floats, Rows, check, check_features, check_groups
+from gingham.temporary import TemporaryFolder
 
 METHODS = ("none", "umap on all", "umap in fold", "pca", "taught")
 """What `reduced_accuracy` compares; `umap on all` is the paper's."""
@@ -56,17 +54,15 @@ def import_umap() -> Any:
         # Numba, which compiles umap, finds no folder in which it may keep its code.
         import numba
 
-        vars(numba.config)["CACHE_DIR"] = _folder_of_this_process()
+        vars(numba.config)["CACHE_DIR"] = str(_folder_of_this_process().path)
         import umap
 
     return umap
 
 
 @cache
-def _folder_of_this_process() -> str:
-    folder = tempfile.mkdtemp(prefix="gingham-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def _folder_of_this_process() -> TemporaryFolder:
+    return TemporaryFolder()
 
 
 def umap_map(X: ArrayLike, *, dimensions: int = 2, seed: int = 0) -> Floats:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 import weakref
-from pathlib import Path
 
 from gingham.index.embedded.generations import Generations
 from gingham.index.embedded.index import EmbeddedIndex
-from gingham.store.files import refusals
+from gingham.temporary import TemporaryFolder
 
 
 class CopiedIndex(EmbeddedIndex):
@@ -33,14 +30,11 @@ class CopiedIndex(EmbeddedIndex):
     """
 
     def __init__(self, generations: Generations) -> None:
-        with refusals(Path(tempfile.gettempdir())):
-            folder = tempfile.mkdtemp(prefix="gingham-")
-        # Also at the end of a process that does not close it.
-        self._gone = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._temporary = TemporaryFolder()
         self._released: weakref.finalize[[], CopiedIndex] | None = None
         self.base: str | None = None
         try:
-            copy = Path(folder, "index")
+            copy = self._temporary.path / "index"
             if (held := generations.copy_newest(copy)) is not None:
                 self._released = weakref.finalize(self, held.release)
                 self.base = held.name
@@ -56,6 +50,6 @@ class CopiedIndex(EmbeddedIndex):
             super().close()
 
     def _let_go(self) -> None:
-        self._gone()
+        self._temporary.delete()
         if self._released is not None:
             self._released()

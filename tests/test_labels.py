@@ -200,3 +200,48 @@ def test_cells_are_read_alike() -> None:
     assert read_cell("True| FALSE|yes") == (("true", "false", "yes"), [])
     with pytest.raises(InputError, match="is not printable text: take"):
         read_cell("a\x07")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_every_reader_refuses_predictions_unless_they_are_trusted(
+    tmp_path: Path, suffix: str
+) -> None:
+    cells = {
+        "image": [str(tmp_path / f"{row}.jpg") for row in range(8)],
+        "colour": ["red", "blue"] * 4,
+        "colour_confidence": ["0.9"] * 8,
+        "cut": ["long", "short"] * 4,
+    }
+    table = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        lines = [",".join(cells), *map(",".join, zip(*cells.values(), strict=True))]
+        table.write_text("\n".join(lines))
+    else:
+        pq.write_table(pa.table(cells), table)
+
+    def read(name: str, trusted: bool) -> dict[str, int]:
+        section, config = TableSection(attributes=(name,)), DataConfig((name,), min_count=1)
+        labels = read_labels(table, kind="single", value_column=name, trust_predictions=trusted)
+        ((studied,), _) = read_examples([table], attributes=[name], trust_predictions=trusted)
+        curated = read_curated(table, section, UnknownSection(), trust_predictions=trusted)
+        learned = read_samples(table, config, trust_predictions=trusted)
+        return {
+            "labels": len(labels.rows),
+            "study": len(studied.images),
+            "curate": len(curated.rows),
+            "train": len(learned.images),
+        }
+
+    assert read("cut", False) == read("colour", True)
+    assert set(read("cut", False).values()) == {8}
+    readers: list[Callable[[], object]] = [
+        lambda: read_labels(table, kind="single", value_column=" colour"),
+        lambda: read_examples([f"colour={table}"]),
+        lambda: read_curated(table, TableSection(), UnknownSection()),
+        lambda: read_curated(table, TableSection(attributes=("colour",)), UnknownSection()),
+        lambda: read_samples(table, DataConfig(min_count=1)),
+        lambda: read_samples(table, DataConfig(("colour",), min_count=1)),
+    ]
+    for reader in readers:
+        with pytest.raises(InputError, match=r"'colour_confidence'.*--trust-predictions"):
+            reader()

@@ -10,10 +10,17 @@ from typing import Any
 from gingham.errors import InputError
 from gingham.image_cells import resolve
 from gingham.images import image_name, in_memory
-from gingham.names import SEPARATOR, UNKNOWN_WORDS, check_value, shortened, too_long
+from gingham.names import (
+    SEPARATOR,
+    UNKNOWN_WORDS,
+    check_value,
+    shortened,
+    tag_columns,
+    too_long,
+)
 from gingham.results import BadRow, Failure
 from gingham.sources import find_images
-from gingham.tables import plain, read_table
+from gingham.tables import Table, heading, plain, read_table
 
 
 def unknown_forms(words: Iterable[str]) -> frozenset[str]:
@@ -64,6 +71,7 @@ def read_labels(
     value_column: str,
     image_column: str = "image",
     group_column: str | None = None,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     unknown_words: Iterable[str] = UNKNOWN_WORDS,
 ) -> Labels:
@@ -76,7 +84,8 @@ def read_labels(
     Raises
     ------
     InputError
-        If there is nothing to read, a column is missing, or rows are bad and not to be skipped.
+        If there is nothing to read, a column is missing, the values are predictions and not to be
+        trusted, or rows are bad and not to be skipped.
     """
     unknown = unknown_forms(unknown_words)
     if examples.is_dir():
@@ -89,6 +98,8 @@ def read_labels(
         )
     columns = [image_column, value_column] + ([group_column] if group_column else [])
     table = read_table(examples, columns)
+    if not trust_predictions:
+        refuse_predictions(table, [value_column])
     rows, unlabelled, bad = [], 0, {}
     for number, row in table.good():
         try:
@@ -103,6 +114,26 @@ def read_labels(
         except InputError as error:
             bad[number] = str(error)
     return Labels(rows, unlabelled, bad_rows=table.settle(bad, skip_bad_rows))
+
+
+def refuse_predictions(table: Table, attributes: Iterable[str]) -> None:
+    """Refuse a table that holds a confidence beside a value: it was predicted, not seen.
+
+    Raises
+    ------
+    InputError
+        If the table has both columns of one of the attributes.
+    """
+    for name in attributes:
+        value, confidence = tag_columns(heading(name))
+        if value in table.names and confidence in table.names:
+            raise InputError(
+                f"table {table.path} has a column {confidence!r}: the values of {value!r} are "
+                "predictions, and what learns from its own guesses only looks more accurate; "
+                "correct them and leave the column out, or take them as they are with "
+                "--trust-predictions",
+                path=table.path,
+            )
 
 
 def is_blank(image: Any) -> bool:

@@ -17,6 +17,7 @@ from gingham.cli.options import (
     KeyOption,
     MegapixelsOption,
     SkipBadRowsOption,
+    TrustPredictionsOption,
     UnknownWordsOption,
     WaitOption,
     app,
@@ -62,13 +63,7 @@ def teach(
         bool,
         typer.Option(help="If there are few examples, also learn from mirrored and cropped views."),
     ] = True,
-    trust_predictions: Annotated[
-        bool,
-        typer.Option(
-            "--trust-predictions",
-            help="Take a table of predictions (with a column VALUE_confidence) for examples.",
-        ),
-    ] = False,
+    trust_predictions: TrustPredictionsOption = False,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
     unknown_words: UnknownWordsOption = None,

@@ -13,6 +13,7 @@ from gingham.cli.options import (
     DeviceOption,
     JsonOption,
     SkipBadRowsOption,
+    TrustPredictionsOption,
     UnknownWordsOption,
     app,
     unknown_list,
@@ -36,6 +37,7 @@ def curate(
         typer.Option(metavar="CURATE.toml", help="Settings; missing keys keep their defaults."),
     ] = None,
     device: DeviceOption = "auto",
+    trust_predictions: TrustPredictionsOption = False,
     skip_bad_rows: SkipBadRowsOption = False,
     unknown_words: UnknownWordsOption = None,
     as_json: JsonOption = False,
@@ -58,6 +60,7 @@ def curate(
             out,
             settings,
             device=device,
+            trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             options=options,
         )

@@ -110,6 +110,13 @@ AttributeOption = Annotated[
 ]
 ImageColumnOption = Annotated[str, typer.Option(help="Column of the image paths.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+TrustPredictionsOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-predictions",
+        help="Take a table of predictions, with a column ATTRIBUTE_confidence, for labels.",
+    ),
+]
 SkipBadRowsOption = Annotated[
     bool,
     typer.Option(

@@ -105,6 +105,7 @@ def curate(
     config: CurationConfig | None = None,
     *,
     device: str = "auto",
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     options: ReadOptions = DEFAULTS,
     load: LoadRuntime = load_runtime,
@@ -119,6 +120,7 @@ def curate(
         defaults (`curate.toml`), and of what is kept for a second run (`cache/`).
     config : what to do; None means the defaults.
     device : see `gingham.load_runtime`.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows of the table that cannot be used.
     options : only its progress is used; the largest picture is a setting, `[invalid]
         max_megapixels`.
@@ -147,7 +149,13 @@ def curate(
     samples = (
         read_catalogue(source)
         if in_catalogue
-        else read_samples(source, config.table, config.unknown, skip_bad_rows=skip_bad_rows)
+        else read_samples(
+            source,
+            config.table,
+            config.unknown,
+            trust_predictions=trust_predictions,
+            skip_bad_rows=skip_bad_rows,
+        )
     )
     values.parse_rules(config.values.rules, list(samples.values))
     for name in map(heading, config.label_errors.attributes + config.balance.attributes):

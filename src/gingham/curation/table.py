@@ -17,7 +17,7 @@ from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.image_cells import Unfound, resolve
-from gingham.labels import group_of, read_cell, unknown_forms
+from gingham.labels import group_of, read_cell, refuse_predictions, unknown_forms
 from gingham.names import SEPARATOR
 from gingham.results import BadRow
 from gingham.store.files import replace_file, write_csv
@@ -107,6 +107,7 @@ def read_samples(
     section: TableSection,
     unknown: UnknownSection,
     *,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
 ) -> TableRows:
     """Read a `.csv` or `.parquet` table of images and their attributes.
@@ -114,7 +115,8 @@ def read_samples(
     Raises
     ------
     InputError
-        If it cannot be read, has no rows, lacks a column, or has bad rows that are not skipped.
+        If it cannot be read, has no rows, lacks a column, holds predictions that are not to be
+        trusted, or has bad rows that are not skipped.
     """
     image = heading(section.image)
     wanted = [image, *dict.fromkeys(map(heading, section.attributes + section.multi))]
@@ -173,6 +175,8 @@ def read_samples(
         raise InputError(
             f"table {table} has no attribute column: name the columns in [table] attributes"
         )
+    if not trust_predictions:
+        refuse_predictions(read, samples.values)
     samples.multi = frozenset(multi & set(samples.values))
     samples.bad_rows = read.settle(bad, skip_bad_rows)
     left_out = {one.row for one in samples.bad_rows}

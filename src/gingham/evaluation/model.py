@@ -84,6 +84,7 @@ def evaluate_model(
     *,
     part: str | None = None,
     catalogue: Catalogue | None = None,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     unknown_words: Collection[str] | None = None,
     options: ReadOptions = DEFAULTS,
@@ -101,6 +102,7 @@ def evaluate_model(
     catalogue : its taught attributes of the same names are asked about the same images; those
         that they were taught with, and those that the model learned from, are left out of the
         comparison.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows that cannot be used.
     unknown_words : cells that mean unknown; None: those that the model was trained with.
     options : see `gingham.ReadOptions`.
@@ -121,6 +123,7 @@ def evaluate_model(
         data,
         seed=model.config.training.seed,
         vocabulary=model.vocabulary,
+        trust_predictions=trust_predictions,
         skip_bad_rows=skip_bad_rows,
     )
     rows = samples.rows(chosen)

@@ -23,7 +23,6 @@ from gingham.names import (
     check_attribute,
     check_value,
     did_you_mean,
-    tag_columns,
     variants,
 )
 from gingham.options import ReadOptions
@@ -31,8 +30,6 @@ from gingham.results import Failure, TeachResult, Variant
 from gingham.store.examples import Example, Taught, add_examples
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
-from gingham.tables import TABLE_SUFFIXES, heading
-from gingham.tables import columns as table_columns
 
 KINDS = ("single", "multi")
 
@@ -188,14 +185,13 @@ def read_teachable(
     if isinstance(examples, Mapping):
         labels, images = label_images(examples, kind, unknown_words)
     else:
-        if not trust_predictions:
-            _refuse_predictions(examples, columns.value or attribute)
         labels = read_labels(
             examples,
             kind=kind,
             value_column=columns.value or attribute,
             image_column=columns.image,
             group_column=columns.group,
+            trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             unknown_words=unknown_words,
         )
@@ -226,19 +222,6 @@ def _merged(taught: Taught, likes: Mapping[str, str]) -> Taught:
             values[name] = present or values.get(name, False)
         examples.append(dataclasses.replace(example, values=values))
     return dataclasses.replace(taught, examples=examples)
-
-
-def _refuse_predictions(table: Path, value_column: str) -> None:
-    """Refuse a table that holds a confidence beside the value: it was predicted, not seen."""
-    value_column, confidence = tag_columns(heading(value_column))
-    if table.suffix.lower() in TABLE_SUFFIXES and table.is_file():
-        there = table_columns(table)
-        if value_column in there and confidence in there:
-            raise InputError(
-                f"table {table} has a column {confidence!r}: its values are predictions, and an "
-                "attribute taught by its own guesses only looks more accurate; correct them and "
-                f"leave the column out, or teach them as they are with --trust-predictions"
-            )
 
 
 def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from gingham.errors import InputError
 from gingham.image_cells import resolve
-from gingham.labels import group_of, is_blank, read_cell, unknown_forms
+from gingham.labels import (
+    group_of,
+    is_blank,
+    read_cell,
+    refuse_predictions,
+    unknown_forms,
+)
 from gingham.names import did_you_mean
 from gingham.tables import columns, heading, read_table
 from gingham.training.config import DataConfig
@@ -36,6 +42,7 @@ def read_samples(
     *,
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
 ) -> Samples:
     """Read a table: columns `image`, one an attribute, and where there `group`, `split`, `repeat`.
@@ -50,13 +57,14 @@ def read_samples(
     seed : of the split, where the table has none.
     vocabulary : read into this one, of a trained network; then no value is dropped for being
         rare, and a table without a column `split` is all `test`.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out the rows of which a cell cannot be read.
 
     Raises
     ------
     InputError
-        If the table or a column is not there, a cell is none that can be, or nothing is left to
-        learn.
+        If the table or a column is not there, it holds predictions that are not to be trusted, a
+        cell is none that can be, or nothing is left to learn.
     """
     config = config or DataConfig()
     if table.is_dir():
@@ -72,6 +80,8 @@ def read_samples(
         raise InputError(f"table {table} has no attribute column to learn; it has {names}")
     asked = ["image", *wanted, *(name for name in RESERVED[1:] if name in names)]
     read = read_table(table, asked)
+    if not trust_predictions:
+        refuse_predictions(read, wanted)
     rows: list[dict[str, Any]] = []
     images: list[str] = []
     bad: dict[int, str] = {}

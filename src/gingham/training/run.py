@@ -80,6 +80,7 @@ def train(
     out: str | os.PathLike[str],
     config: TrainConfig | None = None,
     *,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     options: ReadOptions = DEFAULTS,
 ) -> TrainResult:
@@ -93,6 +94,7 @@ def train(
     table : see `gingham.training.data.read_samples`.
     out : the model's folder; must not hold a model yet.
     config : see `TrainConfig`.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows that cannot be used.
     options : see `gingham.ReadOptions`.
 
@@ -109,7 +111,11 @@ def train(
     config = config or TrainConfig()
     folder = Path(out)
     samples = read_samples(
-        Path(table), config.data, seed=config.training.seed, skip_bad_rows=skip_bad_rows
+        Path(table),
+        config.data,
+        seed=config.training.seed,
+        trust_predictions=trust_predictions,
+        skip_bad_rows=skip_bad_rows,
     )
     for part in PARTS[:2]:
         if not len(samples.rows(part)):

@@ -58,6 +58,7 @@ def evaluate_retrieval(
     class_column: str = "class",
     image_column: str = "image",
     group_column: str | None = None,
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     unknown_words: Collection[str] = UNKNOWN_WORDS,
     bins: int = 16,
@@ -80,6 +81,7 @@ def evaluate_retrieval(
     descriptors, looks : what is compared; see `gingham.evaluation.retrieval.methods.read_methods`.
     class_column, image_column : of the table.
     group_column : images that share it are not answers to each other (near-duplicates).
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows that cannot be used.
     unknown_words : classes and groups that mean that nothing is known; see `Catalogue.teach`.
     bins : of each of the histograms of red, green and blue.
@@ -107,6 +109,7 @@ def evaluate_retrieval(
         value_column=class_column,
         image_column=image_column,
         group_column=group_column,
+        trust_predictions=trust_predictions,
         skip_bad_rows=skip_bad_rows,
         unknown_words=unknown_words,
     )

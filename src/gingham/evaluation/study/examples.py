@@ -78,6 +78,7 @@ def read_examples(
     attributes: Sequence[str] = (),
     groups: str | None = None,
     image_column: str = "image",
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     unknown_words: Collection[str] = UNKNOWN_WORDS,
 ) -> tuple[list[Labelled], list[Failure]]:
@@ -95,6 +96,7 @@ def read_examples(
     attributes : names to study; none means all.
     groups : a column of the tables.
     image_column : of the tables.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows that cannot be used.
     unknown_words : values that mean that nothing is known; see `Catalogue.teach`.
 
@@ -129,6 +131,7 @@ def read_examples(
                 value_column=column,
                 image_column=image_column,
                 group_column=groups,
+                trust_predictions=trust_predictions,
                 skip_bad_rows=skip_bad_rows,
                 unknown_words=unknown_words,
             )

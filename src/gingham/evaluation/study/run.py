@@ -105,6 +105,7 @@ def study(
     attributes: Sequence[str] = (),
     groups: str | None = None,
     image_column: str = "image",
+    trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     unknown_words: Collection[str] = UNKNOWN_WORDS,
     queries: Sequence[str] = (),
@@ -126,6 +127,7 @@ def study(
     backbones : networks to compare.
     weights : backbone -> file of its weights.
     attributes : names to study; none means all.
+    trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows of the tables that cannot be used.
     unknown_words : values that mean that nothing is known; see `Catalogue.teach`.
     groups : column of the tables; images that share its value stay on one side of every split.
@@ -165,6 +167,7 @@ def study(
         attributes=attributes,
         groups=groups,
         image_column=image_column,
+        trust_predictions=trust_predictions,
         skip_bad_rows=skip_bad_rows,
         unknown_words=unknown_words,
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pickle
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from gingham.cli.console import pixel_limit
 from gingham.errors import ImageError, InputError
 from gingham.images import load_image, open_image, read_file, resize
+from gingham.options import PixelLimit
 
 RED, WHITE = (220, 20, 30), (255, 255, 255)
 
@@ -176,6 +179,21 @@ def test_bad_bytes_say_why(data: bytes, reason: str) -> None:
 def test_decompression_bomb_is_refused_before_decoding() -> None:
     with pytest.raises(ImageError, match=r"40x30 pixels, over the limit of 0\.001 megapixels"):
         open_image(encode(Image.new("RGB", (40, 30)), "PNG"), max_pixels=1000)
+
+
+@pytest.mark.parametrize(
+    ("limit", "advice"),
+    [
+        (1000, "make it smaller or raise max_pixels"),
+        (pixel_limit(0.001), "make it smaller or raise --max-megapixels"),
+        (PixelLimit(1000), "make it smaller"),
+    ],
+)
+def test_an_image_that_is_too_large_says_what_who_asks_can_do(limit: int, advice: str) -> None:
+    data = encode(Image.new("RGB", (40, 30)), "PNG")
+    for one in (limit, pickle.loads(pickle.dumps(limit))):
+        with pytest.raises(ImageError, match=f"megapixels: {advice}$"):
+            open_image(data, max_pixels=one)
 
 
 def test_a_limit_above_pillows_own_is_honoured() -> None:

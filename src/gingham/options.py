@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 from gingham.errors import InputError
 
@@ -11,6 +12,24 @@ MAX_PIXELS = 100_000_000
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a step, how much of it is done, and the total (0: not known)."""
+
+
+class PixelLimit(int):
+    """The most pixels an image may have, and how whoever asks allows more.
+
+    Parameters
+    ----------
+    pixels : the limit.
+    raised_by : the name of the option or setting; "" if it cannot be raised.
+    """
+
+    raised_by = ""
+
+    def __new__(cls, pixels: int, raised_by: str = "") -> Self:
+        """Make one."""
+        made = super().__new__(cls, pixels)
+        made.raised_by = raised_by
+        return made
 
 
 def silent(step: str, done: int, total: int) -> None:
@@ -23,7 +42,8 @@ class ReadOptions:
 
     Parameters
     ----------
-    max_pixels : an image whose header announces more pixels is not decoded; it fails.
+    max_pixels : an image whose header announces more pixels is not decoded; it fails. A
+        `PixelLimit` says in the message how the limit is raised.
     progress : see `Progress`. What it raises ends the call.
 
     Raises

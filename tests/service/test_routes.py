@@ -235,6 +235,9 @@ def test_a_bomb_is_not_decoded(http: TestClient) -> None:
     ):
         response = http.post(route, files={"image": ("a.png", data)}, data=form)
         check_problem(response, 422, "30000x30000 pixels")
+        assert response.json()["detail"].endswith(
+            "over the limit of 50 megapixels: make it smaller"
+        )
 
 
 def test_damaged_uploads_are_answered(http: TestClient, upload: bytes) -> None:

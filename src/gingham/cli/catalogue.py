@@ -11,6 +11,7 @@ import typer
 
 from gingham.cli.console import (
     answer,
+    pixel_limit,
     print_bad_rows,
     print_counts,
     print_failures,
@@ -48,6 +49,7 @@ from gingham.cli.options import (
 from gingham.client.address import is_address
 from gingham.errors import InputError
 from gingham.names import one_line
+from gingham.options import ReadOptions
 from gingham.results import shown
 
 if TYPE_CHECKING:
@@ -247,6 +249,7 @@ def search(
         ),
     ] = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
+    max_megapixels: MegapixelsOption = 100.0,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -265,6 +268,7 @@ def search(
             where=where or [],
             unlike=unlike or [],
             n=number,
+            options=ReadOptions(pixel_limit(max_megapixels)),
         )
     if as_json:
         for hit in hits:

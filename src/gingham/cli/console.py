@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gingham.names import one_line
-from gingham.options import ReadOptions
+from gingham.options import MAX_PIXELS, PixelLimit, ReadOptions
 from gingham.results import BadRow, Failure, Walked
 
 if TYPE_CHECKING:
@@ -103,17 +103,22 @@ def spinner(what: str, as_json: bool) -> Iterator[None]:
         yield
 
 
+def pixel_limit(max_megapixels: float) -> PixelLimit:
+    """Take the limit that `--max-megapixels` gives."""
+    return PixelLimit(int(max_megapixels * 1e6), "--max-megapixels")
+
+
 @contextlib.contextmanager
-def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator[ReadOptions]:
+def reading(what: str, as_json: bool, max_megapixels: float | None = None) -> Iterator[ReadOptions]:
     """Give the options of a command that reads images; on a terminal, with a bar.
 
     The bar shows one step at a time, with its rate and the time left. Where there is no terminal,
     only a step that is done once and takes long is named.
     """
-    max_pixels = int(max_megapixels * 1e6)
+    limit = PixelLimit(MAX_PIXELS) if max_megapixels is None else pixel_limit(max_megapixels)
     if as_json or not sys.stderr.isatty():
         with _long_steps(lambda step: None if as_json else say(step, error=True)):
-            yield ReadOptions(max_pixels)
+            yield ReadOptions(limit)
         return
     from rich.console import Console
     from rich.progress import (
@@ -145,7 +150,7 @@ def reading(what: str, as_json: bool, max_megapixels: float = 100.0) -> Iterator
             bar.update(task, completed=done, total=total or None, rate=rate)
 
         with _long_steps(lambda step: update(step, 0, 0)):
-            yield ReadOptions(max_pixels, update)
+            yield ReadOptions(limit, update)
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ from gingham.curation.table import (
     write_clean,
 )
 from gingham.errors import CatalogueBusyError, InputError, require_extra
-from gingham.options import DEFAULTS, ReadOptions
+from gingham.options import DEFAULTS, PixelLimit, ReadOptions
 from gingham.results import BadRow, Result
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
@@ -171,7 +171,8 @@ def curate(
         raise InputError(str(error).replace("catalogue", "folder", 1)) from None
     try:
         before = {name: samples.counts(name) for name in samples.values}
-        options = replace(options, max_pixels=int(config.invalid.max_megapixels * 1e6))
+        limit = PixelLimit(int(config.invalid.max_megapixels * 1e6), "[invalid] max_megapixels")
+        options = replace(options, max_pixels=limit)
         catalogue = source if in_catalogue else None
         work = _Work(samples, config, folder / "cache", options, load, device, catalogue)
         stages, labels = work.run()

@@ -72,7 +72,11 @@ def decode(
         with _identify(file, head) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError(_bomb(f"{width}x{height} pixels", max_pixels))
+                raised_by = getattr(max_pixels, "raised_by", "max_pixels")
+                raise ImageError(
+                    f"{width}x{height} pixels, over the limit of {max_pixels / 1e6:g} megapixels: "
+                    "make it smaller" + (f" or raise {raised_by}" if raised_by else "")
+                )
             if image.format in _COSTLY and width * height > _LARGE_PIXELS:
                 size = file.seek(0, io.SEEK_END)
                 if width * height > _MOST_PIXELS_A_BYTE * size:
@@ -185,10 +189,3 @@ def _jpeg(data: bytes, draft: int | None) -> Image.Image:
         image.draft(None, (2 * draft, 2 * draft))
     image.load()
     return image
-
-
-def _bomb(what: str, max_pixels: int) -> str:
-    return (
-        f"{what}, over the limit of {max_pixels / 1e6:g} megapixels: "
-        "make it smaller or raise --max-megapixels"
-    )

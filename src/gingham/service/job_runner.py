@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gingham.errors import GinghamError
-from gingham.options import ReadOptions
+from gingham.options import PixelLimit, ReadOptions
 from gingham.service.caller import CALLER, Caller
 from gingham.service.job_kinds import JobAsked
 from gingham.service.problems import as_problem
@@ -86,7 +86,7 @@ class JobRunner:
         progress = self._noting(job.id)
         try:
             asked = JobAsked.model_validate(job.asked).root
-            result = asked.run(self._catalogue, ReadOptions(self._max_pixels, progress))
+            result = asked.run(self._catalogue, ReadOptions(PixelLimit(self._max_pixels), progress))
         except GivenUpError:
             self.table.end(job.id, "cancelled" if job.id in self._cancelled else "interrupted")
         except GinghamError as error:

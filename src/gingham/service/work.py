@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from gingham.options import ReadOptions
+from gingham.options import PixelLimit, ReadOptions
 from gingham.service.limits import Limits
 from gingham.service.metrics import ServiceMetrics
 from gingham.service.problems import LEFT, ProblemError, busy
@@ -34,7 +34,7 @@ class Task:
     def __init__(self, limits: Limits) -> None:
         self._given_up = threading.Event()
         self.limits = limits
-        self.options = ReadOptions(limits.max_pixels, self._progress)
+        self.options = ReadOptions(PixelLimit(limits.max_pixels), self._progress)
 
     def give_up(self) -> None:
         """Let the work end at its next step."""

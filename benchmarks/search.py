@@ -65,7 +65,7 @@ def main(queries: int, seed: int) -> None:
             for key in index.ids(Where((Condition("baseColour", value),))):
                 tags[place[key]] = value
         asked = rng.choice(len(ids), queries, replace=False)
-        first = {i: name for name, i in reversed(files.items())}
+        first = {i: name for name, i in reversed(list(files.items()))}
         for weights in SLIDERS:
             for where in ([], ["baseColour=Black"], ["baseColour!=Black", "baseColour!=White"]):
                 allowed = np.array(

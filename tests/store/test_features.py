@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from conftest import FakeRuntime
 from gingham.errors import CatalogueError
+from gingham.store import ids as many
 from gingham.store.features import FeatureStore
 from gingham.store.files import Files, LocalFiles
 from gingham.store.shards import Shards
@@ -187,8 +188,88 @@ def test_only_the_columns_asked_for_are_read() -> None:
 
     everything = read(None)
     size = files.open(*files.list()).seek(0, io.SEEK_END)
-    # Parquet's footer is read with the last 64 KiB of the file.
-    footer = 2**16
+    # Parquet's footer is read with the last 64 KiB of the file: once for the ids, and once more.
+    footer = 2 * 2**16
     assert 0.9 * size < everything < size + footer
     # Of 62 numbers per image, 6 are in this column, beside the id.
     assert read(["stem"]) < 0.4 * size + footer
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.sets(st.integers(0, 9), min_size=1)),
+        st.tuples(st.sampled_from(["keep", "reopen", "damage"]), st.none()),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps)
+def test_what_is_kept_of_places_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[str, set[int] | None]],
+) -> None:
+    folder = tmp_path_factory.mktemp("f")
+    kept = folder / "places" / "features.npz"
+    with pytest.MonkeyPatch.context() as patch:
+        # However little it saves.
+        patch.setattr("gingham.store.features.lasting", lambda known, new: len(new) > 0)
+        store = FeatureStore(LocalFiles(folder), CONFIG, kept=kept)
+        for number, (step, images) in enumerate(steps):
+            if images is not None:
+                fresh = [bytes([i]) * 32 for i in sorted(images)]
+                store.append(fresh, rows(len(fresh), number))
+            elif step == "keep":
+                store.keep()
+            elif step == "damage" and kept.exists():
+                kept.write_bytes(kept.read_bytes()[:-40])
+            store = (
+                store if step != "reopen" else FeatureStore(LocalFiles(folder), CONFIG, kept=kept)
+            )
+        store = FeatureStore(LocalFiles(folder), CONFIG, kept=kept)
+    fresh_store = FeatureStore(LocalFiles(folder), CONFIG)
+    everything = [bytes([i]) * 32 for i in range(10)]
+    known = [i for i in everything if i in fresh_store]
+    assert [i for i in everything if i in store] == known
+    got, expected = (one.get(known, ["stem"])["stem"] for one in (store, fresh_store))
+    assert np.array_equal(got, expected)
+    for ids_, block in store.blocks(["stem"], many.from_list(known[::2])):
+        assert set(many.to_list(ids_)) <= set(known[::2])
+        assert np.array_equal(block["stem"], store.get(many.to_list(ids_), ["stem"])["stem"])
+
+
+def test_places_are_kept_only_where_that_saves_time(tmp_path: Path) -> None:
+    kept = tmp_path / "places.npz"
+    store = FeatureStore(LocalFiles(tmp_path), CONFIG, kept=kept)
+    for number in range(16):
+        store.append(ids(1, number), rows(1, number))
+    store.keep()
+    assert not kept.exists()
+    store.append(ids(1, 16), rows(1))
+    store.keep()
+    written = kept.stat().st_mtime_ns
+    store.keep()
+    assert kept.stat().st_mtime_ns == written
+    # Only what is new is read.
+    shard = min((tmp_path / "features").iterdir())
+    shard.write_bytes(b"damaged")
+    assert len(FeatureStore(LocalFiles(tmp_path), CONFIG, kept=kept)) == 17
+    # A shard that is gone takes its images with it.
+    shard.unlink()
+    assert len(FeatureStore(LocalFiles(tmp_path), CONFIG, kept=kept)) == 16
+
+
+def test_single_images_are_read_in_small_groups(tmp_path: Path) -> None:
+    files = CountingFiles()
+    fresh, written = [n.to_bytes(32) for n in range(2000)], rows(2000)
+    FeatureStore(files, CONFIG).append(fresh, written)
+    store = FeatureStore(files, CONFIG)
+    assert len(store) == 2000
+    before = files.read
+    for number in (1999, 3, 4, 700):
+        got = store.get([fresh[number]])
+        for layer, values in written[number].items():
+            assert np.array_equal(got[layer][0], values.astype(np.float16))
+    size = files.open(*files.list()).seek(0, io.SEEK_END)
+    assert files.read - before < 3 * (2**16 + size * 65 / 2000)

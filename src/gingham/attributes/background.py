@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
 import zipfile
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.relative_distance import LEAST
 from gingham.errors import StorageError
+from gingham.store import ids as many
 from gingham.store.files import replacing
 from gingham.store.truth import Truth
 
@@ -68,7 +68,7 @@ class Background:
         return None
 
     def _draw(self, count: int) -> NDArray[np.float16]:
-        drawn = heapq.nsmallest(IMAGES, self._truth.locations.images)
+        drawn = many.to_list(np.sort(self._truth.locations.ids())[:IMAGES])
         found = self._truth.features.get(drawn, self._truth.layers)
         features = np.concatenate([found[layer] for layer in self._truth.layers], axis=1)
         if not self._may_write():

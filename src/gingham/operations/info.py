@@ -12,7 +12,7 @@ from gingham.attributes.registry import Attributes
 from gingham.results import AttributeInfo, Info
 from gingham.store.truth import Truth
 
-DERIVED = ("attributes", "index", "maps")
+DERIVED = ("attributes", "index", "maps", "places")
 """Folders of a catalogue besides its truth."""
 
 

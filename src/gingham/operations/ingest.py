@@ -29,7 +29,7 @@ def ingest(
     failed = list(walk.failures)
     unused_profiles = []
     added = unchanged = 0
-    live = {image_id for image_id, _ in truth.locations.image_files()}
+    before, seen = truth.locations.images, set[ImageId]()
     events: list[tuple[str, ImageId | None]] = []
 
     def keep(new: dict[ImageId, dict[str, Features]]) -> None:
@@ -54,9 +54,10 @@ def ingest(
                 continue
             if item.note is not None:
                 unused_profiles.append(item.image)
-            added += item.id not in live
-            unchanged += item.id in live
-            live.add(item.id)
+            is_new = item.id not in seen and item.id not in before
+            added += is_new
+            unchanged += not is_new
+            seen.add(item.id)
             if truth.locations.files.get(item.name) != item.id:
                 events.append((item.name, item.id))
     seconds = time.perf_counter() - started

@@ -32,6 +32,9 @@ from gingham.turns import P, R, in_turn
 
 logger = logging.getLogger(__name__)
 
+PLACES = "places"
+"""The folder of what need not be read from the truth again at every start."""
+
 
 def _is_foreign(path: Path) -> bool:
     """Tell whether a file is not just a leftover of a killed `create`."""
@@ -87,7 +90,8 @@ class OpenCatalogue:
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
-        locations = Locations.beside(self._files, header.home, folder)
+        kept = folder / PLACES
+        locations = Locations.beside(self._files, header.home, folder, kept / "files.npz")
         if header.home is not None and locations.root != header.home:
             logger.warning(
                 "catalogue %s was moved together with its files: those that were below %s are "
@@ -96,7 +100,7 @@ class OpenCatalogue:
                 header.home,
                 locations.root,
             )
-        self._truth = Truth(self._files, self.config, self._load, locations)
+        self._truth = Truth(self._files, self.config, self._load, locations, kept)
         self._attributes = Attributes(
             folder / "attributes", self._truth, self._load_model, lambda: self._lease.held
         )
@@ -266,6 +270,7 @@ class OpenCatalogue:
                     "%s; until the search index is up to date, each search does that for itself",
                     error,
                 )
+            self._truth.keep()
 
     def _publish(self, *, anew: bool = False) -> None:
         """Make a new generation of the index if the newest lacks something.

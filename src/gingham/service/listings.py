@@ -105,8 +105,7 @@ class Listings:
         return self._counts[name][1]
 
     def _added(self) -> Ids:
-        joined = b"".join(image_id for image_id, _ in self._truth.locations.image_files())
-        return np.frombuffer(joined, "S32")
+        return self._truth.locations.ids()
 
     def _column(self, name: str) -> Column:
         self._attributes.check([name])

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count, repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
+from gingham.extract import in_order
 from gingham.images import ImageId as ImageId
+from gingham.store import ids as many
 from gingham.store.columns import column, vectors
 from gingham.store.files import Files
-from gingham.store.shards import Shards
+from gingham.store.ids import Ids
+from gingham.store.kept import Kept
+from gingham.store.places import Places, lasting
+from gingham.store.shards import MissingShardError, Shards
+
+R = TypeVar("R")
+
+Blocks = dict[str, NDArray[np.float16]]
+"""Layer -> (N, 2C)."""
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
@@ -24,8 +36,8 @@ class FeatureStore:
     """The features of any number of images, one row per image, one column per hidden layer.
 
     Each layer is a column of (2C,) float16: channel means, then channel standard deviations.
-    Descriptors, where the config has any, are further columns, and count as layers below. A
-    few hundred bytes per image are held in memory (its id and its place), the features never.
+    Descriptors, where the config has any, are further columns, and count as layers below. Some
+    forty bytes per image are held in memory (its id and its place), the features never.
 
     Threads may call all methods together, and several processes may add to a store at once. An
     image that two of them added counts once: as it is in the shard whose name comes first.
@@ -35,9 +47,16 @@ class FeatureStore:
     files : where the shards lie.
     config : what made the features; stored in every shard, and another's shard is refused.
     prefix : of the shards' names.
+    kept : a file in which the places of images may be kept; see `keep`.
     """
 
-    def __init__(self, files: Files, config: FeatureConfig, prefix: str = "features/") -> None:
+    def __init__(
+        self,
+        files: Files,
+        config: FeatureConfig,
+        prefix: str = "features/",
+        kept: Path | None = None,
+    ) -> None:
         self.layers = tuple(config.widths)
         fields = [pa.field("id", pa.binary(32), nullable=False)]
         fields += [
@@ -48,35 +67,73 @@ class FeatureStore:
             files, prefix, pa.schema(fields, metadata={"gingham.fingerprint": config.fingerprint})
         )
         self._changing = threading.RLock()
-        self._found: dict[ImageId, tuple[str, int]] | None = None
-        self._last: tuple[str, tuple[str, ...], dict[str, NDArray[np.float16]]] | None = None
+        self._kept = Kept(kept)
+        self._known = 0
+        self._found: Places | None = None
+        self._last: tuple[str, tuple[str, ...], NDArray[np.int64], Blocks] | None = None
 
     @property
-    def _places(self) -> dict[ImageId, tuple[str, int]]:
+    def _places(self) -> Places:
         if self._found is None:
             with self._changing:
                 if self._found is None:
-                    places: dict[ImageId, tuple[str, int]] = {}
-                    self._find_ids(places, self._shards.names())
-                    self._found = places
+                    self._found = self._find(self._read_kept())
         return self._found
 
-    def _find_ids(self, places: dict[ImageId, tuple[str, int]], names: Sequence[str]) -> None:
-        for name in names:
-            _place(places, name, _ids(self._shards.table(name, ["id"])))
+    def _read_kept(self) -> Places:
+        head = self._kept.head()
+        # A shard that is gone may have held what counts of an image that is in another, too.
+        if head is None or not set(head.get("shards", ())) <= set(self._shards.names()):
+            return Places.empty()
+        arrays = self._kept.arrays(head)
+        if arrays is None:
+            return Places.empty()
+        self._known = len(head["shards"])
+        return Places.from_arrays(head, arrays)
+
+    def _find(self, places: Places) -> Places:
+        """Take in the shards that are not yet; begin anew if one has gone."""
+        while True:
+            names = self._shards.names()
+            if not set(places.shards) <= set(names):
+                places, self._known = Places.empty(), 0
+            try:
+                new = set(names).difference(places.shards)
+                return places.add({name: self._ids(name) for name in sorted(new)})
+            except MissingShardError:
+                if not self._shards.refresh() and names == self._shards.names():
+                    raise
+
+    def _ids(self, shard: str) -> Ids:
+        return many.from_column(self._shards.table(shard, ["id"])["id"])
+
+    def keep(self) -> None:
+        """Keep the places for the next start, if reading them from the shards takes a while."""
+        with self._changing:
+            if (places := self._found) is None:
+                return
+            known = sum(places.sizes[: self._known])
+            if lasting(known, places.sizes[self._known :]):
+                self._kept.put(*places.to_arrays())
+                self._known = len(places.shards)
 
     def __contains__(self, image_id: object) -> bool:
-        return image_id in self._places
+        return many.find_one(self._places.ids, image_id) >= 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._places.ids)
+
+    def has(self, ids: Ids) -> NDArray[np.bool_]:
+        """Say which of N images are in the store."""
+        return many.find(self._places.ids, ids) >= 0
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         with self._changing:
+            before = self._shards.names()
             new = self._shards.refresh()
-            if self._found is not None:
-                self._find_ids(self._found, new)
+            if self._found is not None and before != self._shards.names():
+                self._found = self._find(self._found)
             return bool(new)
 
     def append(
@@ -95,7 +152,7 @@ class FeatureStore:
         table = pa.Table.from_arrays(columns, ["id", *self.layers])
         with self._changing:
             places = self._places
-            _place(places, self._shards.append(table), ids)
+            self._found = places.add({self._shards.append(table): many.from_list(ids)})
 
     def batches(
         self, layers: Sequence[str] | None = None
@@ -105,16 +162,54 @@ class FeatureStore:
         Only the columns asked for are read. Rows come in the order of the shards' names, which is
         the order of writing; every image comes once.
         """
+        for ids, features in self.blocks(layers):
+            yield many.to_list(ids), features
+
+    def blocks(
+        self, layers: Sequence[str] | None = None, wanted: Ids | None = None
+    ) -> Iterator[tuple[Ids, Blocks]]:
+        """Do as `batches`, with ids in arrays, and the next shard read meanwhile.
+
+        What `gingham compact` does meanwhile changes nothing: the walk goes on where the images
+        are now, without those that were dropped.
+
+        Parameters
+        ----------
+        wanted : only these images; None: all.
+        """
         names = self.layers if layers is None else tuple(layers)
-        seen: set[ImageId] = set()
-        for table in self._shards.tables(["id", *names]):
-            ids = _ids(table)
-            if not seen.isdisjoint(ids):
-                fresh = [row for row, image_id in enumerate(ids) if image_id not in seen]
-                table, ids = table.take(pa.array(fresh, pa.int64())), [ids[row] for row in fresh]
-            seen.update(ids)
-            if ids:
-                yield ids, {name: _matrix(table, name) for name in names}
+        places = self._places
+        left = np.ones(len(places.ids), bool)
+        if wanted is not None:
+            left[:] = False
+            found = many.find(places.ids, wanted)
+            left[found[found >= 0]] = True
+        order = sorted(range(len(places.shards)), key=places.shards.__getitem__)
+        parts = {shard: places.of(shard, left) for shard in order}
+
+        def read(shard: int) -> Blocks:
+            return self._block(places, shard, names, parts[shard][1])
+
+        for shard, block in _ahead(read, [shard for shard in order if len(parts[shard][1])]):
+            if block is None:
+                self.refresh()
+                yield from self.blocks(names, places.ids[left])
+                return
+            images = parts[shard][0]
+            left[images] = False
+            yield places.ids[images], block
+
+    def _block(
+        self, places: Places, shard: int, names: Sequence[str], rows: NDArray[np.int32]
+    ) -> Blocks:
+        # Without a column there would be no rows to count.
+        name, columns = places.shards[shard], list(names) or ["id"]
+        if len(rows) == places.sizes[shard]:
+            table = self._shards.table(name, columns)
+            return {layer: _matrix(table, layer) for layer in names}
+        table, read = self._shards.rows(name, columns, rows)
+        chosen = np.searchsorted(read, rows)
+        return {layer: _matrix(table, layer)[chosen] for layer in names}
 
     def get(
         self, ids: Sequence[ImageId], layers: Sequence[str] | None = None
@@ -127,27 +222,49 @@ class FeatureStore:
             If an id is not in the store.
         """
         names = self.layers if layers is None else tuple(layers)
-        wanted: dict[str, list[tuple[int, int]]] = {}
-        for position, image_id in enumerate(ids):
-            shard, row = self._places[image_id]
-            wanted.setdefault(shard, []).append((position, row))
+        while True:
+            places = self._places
+            found = many.find(places.ids, many.from_list(ids))
+            if (missing := np.flatnonzero(found < 0)).size:
+                raise KeyError(ids[int(missing[0])])
+            try:
+                return self._read(places, found, names)
+            except MissingShardError:
+                # Compacted in the meantime.
+                self.refresh()
+                if self._places is places:
+                    raise
+
+    def _read(
+        self, places: Places, found: NDArray[np.int64], names: tuple[str, ...]
+    ) -> dict[str, NDArray[np.float16]]:
         widths = {f.name: f.type.list_size for f in self._shards.schema if f.name in names}
-        out = {name: np.empty((len(ids), widths[name]), np.float16) for name in names}
-        for shard in sorted(wanted):
-            positions, rows = (list(column) for column in zip(*wanted[shard], strict=True))
-            matrices = self._matrices(shard, names)
+        out = {name: np.empty((len(found), widths[name]), np.float16) for name in names}
+        shards = places.shard[found]
+
+        def read(shard: int) -> tuple[NDArray[np.int64], Blocks, NDArray[np.int64]]:
+            asked = np.flatnonzero(shards == shard)
+            return asked, *self._rows(places.shards[shard], names, places.row[found[asked]])
+
+        for _, block in _ahead(read, np.unique(shards).tolist()):
+            if block is None:
+                raise MissingShardError("a shard was compacted")
+            asked, blocks, rows = block
             for name in names:
-                out[name][positions] = matrices[name][rows]
+                out[name][asked] = blocks[name][rows]
         return out
 
-    def _matrices(self, shard: str, names: tuple[str, ...]) -> dict[str, NDArray[np.float16]]:
-        # Images asked for one by one often lie in one shard; shards never change.
+    def _rows(
+        self, shard: str, names: tuple[str, ...], rows: NDArray[np.int32]
+    ) -> tuple[Blocks, NDArray[np.int64]]:
+        """Give blocks of a shard, and where in them its rows are."""
+        # Images asked for one by one often lie side by side; shards never change.
         last = self._last
-        if last is None or last[:2] != (shard, names):
-            table = self._shards.table(shard, list(names))
-            last = shard, names, {name: _matrix(table, name) for name in names}
+        if last is None or last[:2] != (shard, names) or not np.isin(rows, last[2]).all():
+            table, read = self._shards.rows(shard, list(names), rows)
+            last = shard, names, read, {name: _matrix(table, name) for name in names}
             self._last = last
-        return last[2]
+        return last[3], np.searchsorted(last[2], rows)
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
@@ -164,22 +281,20 @@ class FeatureStore:
         return problems
 
 
-def _place(places: dict[ImageId, tuple[str, int]], shard: str, ids: Sequence[ImageId]) -> None:
-    """Note where images lie; of two places of one image, the first counts."""
-    if places.keys().isdisjoint(ids):
-        places.update(zip(ids, zip(repeat(shard), count()), strict=False))
+def _ahead(read: Callable[[int], R], todo: Sequence[int]) -> Iterator[tuple[int, R | None]]:
+    """Read shards, each while the one before is worked on; gives None where one has gone."""
+
+    def kept(shard: int) -> R | None:
+        try:
+            return read(shard)
+        except MissingShardError:
+            return None
+
+    if len(todo) < 2:
+        yield from ((shard, kept(shard)) for shard in todo)
         return
-    for row, image_id in enumerate(ids):
-        if places.setdefault(image_id, (shard, row))[0] > shard:
-            places[image_id] = (shard, row)
-
-
-def _ids(table: pa.Table) -> list[ImageId]:
-    # Several times as fast as to_pylist.
-    column = table["id"].combine_chunks()
-    start, stop = (32 * row for row in (column.offset, column.offset + len(column)))
-    data = column.buffers()[1].to_pybytes() if len(column) else b""
-    return [data[at : at + 32] for at in range(start, stop, 32)]
+    with ThreadPoolExecutor(2) as pool:
+        yield from zip(todo, in_order(pool, kept, todo, window=3), strict=True)
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
 from gingham.store.files import Files
+
+GROUP = 64
+"""Rows that are read together where few are wanted. Fewer make reading many slower."""
+
+
+class MissingShardError(CatalogueError):
+    """A shard that was listed is not there any more; `gingham compact` may have replaced it."""
 
 
 class Shards:
@@ -34,6 +45,8 @@ class Shards:
 
     def __init__(self, files: Files, prefix: str, schema: pa.Schema) -> None:
         self.schema = schema
+        # Short rows of a log are read as a whole.
+        self._group = GROUP if any(map(_is_vector, schema)) else None
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
@@ -54,6 +67,15 @@ class Shards:
             return [name for name in self._names if name not in known]
 
     def _list(self) -> list[str]:
+        # Names that come and go while a folder is listed may be missing from the list, of both
+        # what is compacted and what it becomes. Two lists that agree miss nothing: whatever is
+        # deleted was written anew before.
+        listed = self._list_once()
+        while (again := self._list_once()) != listed:
+            listed = again
+        return listed
+
+    def _list_once(self) -> list[str]:
         start = len(self._prefix)
         return [x for x in self._files.list(self._prefix) if self._name.fullmatch(x, start)]
 
@@ -73,6 +95,7 @@ class Shards:
                     use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
                     # Exponents beside exponents compress; the same size without it is 7 % more.
                     use_byte_stream_split=split,
+                    row_group_size=self._group,
                     write_statistics=False,
                     write_page_checksum=True,
                 ),
@@ -98,6 +121,29 @@ class Shards:
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one shard; see `tables`."""
+        with self._opened(name) as shard:
+            return shard.read(columns=columns, use_threads=False)
+
+    def rows(
+        self, name: str, columns: Sequence[str], rows: NDArray[np.integer]
+    ) -> tuple[pa.Table, NDArray[np.int64]]:
+        """Read some rows of one shard, and as few others as its format allows.
+
+        Returns
+        -------
+        A table of M rows, and which of the shard's they are: (M,) sorted.
+        """
+        with self._opened(name) as shard:
+            head = shard.metadata
+            sizes = [head.row_group(number).num_rows for number in range(head.num_row_groups)]
+            ends = np.cumsum(sizes)
+            groups = np.unique(np.searchsorted(ends, rows, side="right")).tolist()
+            table = shard.read_row_groups(groups, columns=columns, use_threads=False)
+            numbers = [np.arange(ends[group] - sizes[group], ends[group]) for group in groups]
+            return table, np.concatenate(numbers)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
         try:
             with (
                 self._files.open(name) as file,
@@ -107,12 +153,13 @@ class Shards:
             ):
                 if not shard.schema_arrow.equals(self.schema, check_metadata=True):
                     raise CatalogueError(f"{self._files}/{name} was written with other settings")
-                return shard.read(columns=columns, use_threads=False)
+                yield shard
         except (OSError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 # Arrow's own errors, of what it finds in a file, have no number.
                 refused = StorageError.of(error, f"{self._files}/{name}")
-                raise CatalogueError(str(refused)) from None
+                missing = isinstance(error, FileNotFoundError)
+                raise (MissingShardError if missing else CatalogueError)(str(refused)) from None
             raise CatalogueError(
                 f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
                 "delete it and run the command that wrote it again (index, teach or study)"
@@ -124,6 +171,9 @@ class Shards:
         for name in self._list():
             try:
                 self.table(name)
+            except MissingShardError as error:
+                if name in self._list():
+                    problems.append(str(error))
             except CatalogueError as error:
                 problems.append(str(error))
         return problems
@@ -141,6 +191,11 @@ class Log(Shards):
     def version(self) -> int:
         """Grows with every append."""
         return len(self.names())
+
+    def digest(self, name: str) -> str:
+        """Tell one content of a shard from another."""
+        with self._files.open(name) as file:
+            return hashlib.sha256(file.read()).hexdigest()
 
     def append(self, table: pa.Table) -> str:
         """Add one shard and give its name; it is durable when this returns.

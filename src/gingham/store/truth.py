@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
 from gingham.images import ImageSource, read_file, read_source
 from gingham.options import ReadOptions
+from gingham.store import ids as many
 from gingham.store.attached import AttachedLog
 from gingham.store.changes import ChangeLog
 from gingham.store.confirmed import ConfirmedLog
@@ -70,6 +72,7 @@ class Truth:
     config : of its features.
     load : gives the backbone.
     locations : which file holds which image; None: as the log says, with no root.
+    kept : a folder for the places of features, so that the next start is quick; see `keep`.
 
     Attributes
     ----------
@@ -91,12 +94,14 @@ class Truth:
         config: FeatureConfig,
         load: Callable[[], Runtime],
         locations: Locations | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.config = config
         self.runtime = LazyRuntime(config, load)
         self._files = files
-        self.features = FeatureStore(files, config)
-        self.views = FeatureStore(files, replace(config, descriptors=()), "views/")
+        self.features = FeatureStore(files, config, kept=kept and kept / "features.npz")
+        plain = replace(config, descriptors=())
+        self.views = FeatureStore(files, plain, "views/", kept and kept / "views.npz")
         self.locations = locations or Locations(files)
         self.log = ExampleLog(files)
         self.attached = AttachedLog(files)
@@ -111,6 +116,11 @@ class Truth:
         parts = (*logs, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
+
+    def keep(self) -> None:
+        """Write down where everything is, for the next start; the caller must hold the lease."""
+        for part in (self.locations, self.features, self.views):
+            part.keep()
 
     @property
     def size(self) -> int:
@@ -186,7 +196,7 @@ class Truth:
 
     def living(self, file: str, image_id: ImageId | None) -> str:
         """Name the file of an example, or another file of its image if that one is missing."""
-        if image_id in self.locations.images and is_missing(file):
+        if image_id is not None and image_id in self.locations.images and is_missing(file):
             return self.stored(image_id).files[0]
         return file
 
@@ -215,8 +225,10 @@ class Truth:
             )
             for problem in store.verify()
         ]
-        return problems or [
-            f"image {image_id.hex()} ({files[0]}) has no features: index it again"
-            for image_id, files in self.locations.image_files()
-            if image_id not in self.features
+        if problems:
+            return problems
+        ids = self.locations.ids()
+        return [
+            f"image {one.hex()} ({self.locations.images[one][0]}) has no features: index it again"
+            for one in many.to_list(ids[~self.features.has(ids)])
         ]

@@ -14,7 +14,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -299,9 +298,8 @@ def save_graph(module: Any, size: int, file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every Python number in timm's code, none of which varies here. Python
-        # 3.11 has one filter for all threads; this one lasts for a conversion, which is made once.
-        warnings.simplefilter("ignore")
-        graph = ov.convert_model(module, example_input=example, input=[(1, size, size, 3)])
+    # Given a module, OpenVINO would trace it, which torch warns of.
+    with torch.no_grad():
+        graph = ov.convert_model(torch.export.export(module, (example,)))
+    graph.reshape([1, size, size, 3])
     ov.save_model(graph, file, compress_to_fp16=False)

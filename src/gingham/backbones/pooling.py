@@ -160,8 +160,7 @@ def pool_foreground(maps: torch.Tensor, layer: str) -> torch.Tensor:
         If the layer gives no map of channels by positions.
     """
     check_map(maps, layer)
-    # While torch traces a module, sizes are tensors.
-    edge = torch.from_numpy(border(int(maps.shape[2]), int(maps.shape[3]))).to(maps)
+    edge = torch.from_numpy(border(maps.shape[2], maps.shape[3])).to(maps)
     outside = (maps * edge).sum((2, 3), keepdim=True) / edge.sum()
     # Clamped before the root, whose slope at zero is infinite.
     weights = (maps - outside).square().sum(1, keepdim=True).clamp(min=LEAST**2).sqrt()
@@ -202,8 +201,7 @@ def describe(maps: Mapping[str, torch.Tensor], descriptor: Descriptor) -> torch.
     if descriptor.threshold is None:
         return torch.cat([pool(maps[name], name, ("mean",)) for name in descriptor.layers], dim=1)
     blocks = [maps[name] for name in descriptor.layers]
-    # While torch traces a module, sizes are tensors.
-    shapes = [tuple(int(side) for side in block.shape) for block in blocks]
+    shapes = [tuple(block.shape) for block in blocks]
     check_blocks(shapes)
     last = blocks[-1]
     significant = (last > descriptor.threshold).to(last.dtype)

@@ -197,6 +197,11 @@ def test_umap_map_is_seeded_and_keeps_values_apart() -> None:
     assert knn_accuracy(first, y, make_folds(y)).mean > 0.9
     with pytest.raises(InputError, match="needs at least"):
         umap_map(X[:3])
+    pieces = np.random.default_rng(0).normal(size=(80, 4)) + 100 * np.arange(8).repeat(10)[:, None]
+    pieces -= pieces.mean(0)
+    pieces = (0.75 * pieces / np.linalg.norm(pieces, axis=1).max()).astype(np.float32)
+    # However far apart, without a warning, and by a power of two without another number.
+    np.testing.assert_array_equal(umap_map(pieces), umap_map(1024 * pieces))
 
 
 def test_a_missing_extra_is_named_with_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -104,15 +103,14 @@ def _umap(X: Floats, dimensions: int, seed: int) -> Callable[[Floats, bool], Flo
     model = umap.UMAP(
         n_components=dimensions, n_neighbors=min(15, len(X) - 1), random_state=seed, n_jobs=1
     )
-    with warnings.catch_warnings():
-        # Of duplicates and of maps in several pieces, which photos have; UMAP has no setting for
-        # it. Python 3.11 has one filter for all threads: a warning of another is not shown while
-        # UMAP fits.
-        warnings.simplefilter("ignore")
-        model.fit(X)
+    # Of a map in several pieces it lays their centres out by exp(-d^2), all zero where they are far
+    # apart: scikit-learn warns. A power of two changes no other number but by itself.
+    radius = np.linalg.norm(X - X.mean(0, np.float64), axis=1).max()
+    scale = np.float32(2.0 ** max(0, np.frexp(radius)[1]))
+    model.fit(X / scale)
 
     def apply(rows: Floats, fitted: bool) -> Floats:
-        return np.asarray(model.embedding_ if fitted else model.transform(rows), np.float32)
+        return np.asarray(model.embedding_ if fitted else model.transform(rows / scale), np.float32)
 
     return apply
 

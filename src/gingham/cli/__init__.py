@@ -61,6 +61,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Pillow warns of odd metadata and of sizes that are checked anyway: a run has its own report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # See `gingham.training.epoch_loop.fit`.
+    warnings.filterwarnings("ignore", r".*LeafSpec", FutureWarning)
     try:
         status = app(prog_name="gingham", standalone_mode=False)
         sys.stdout.flush()

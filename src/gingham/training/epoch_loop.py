@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -149,6 +148,15 @@ class TrainingModule(lightning.LightningModule):
         self._rates = rates
         self._config = config
         self.score = MultilabelAveragePrecision(outputs, average="weighted", ignore_index=-1)
+        # Lightning warns of what is in evaluation mode before it calls `on_train_start`.
+        self._fixed = [part for part in module.modules() if not part.training]
+        for part in self._fixed:
+            part.training = True
+
+    def on_train_start(self) -> None:
+        """Put what learns nothing of a batch's statistics back into evaluation mode."""
+        for part in self._fixed:
+            part.training = False
 
     def on_train_epoch_start(self) -> None:
         """Make what is random in an epoch depend on its number, not on what was before."""
@@ -205,6 +213,14 @@ class _AtomicCheckpoints(TorchCheckpointIO):
         replace_file(Path(path), lambda temporary: torch.save(checkpoint, temporary))
 
 
+class _Checkpoints(ModelCheckpoint):
+    """The better of its epochs, or the last, in a folder that may hold those of a run before."""
+
+    def setup(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        """In the stage `fit` it would only warn, too, of what the folder holds."""
+        super().setup(trainer, pl_module, "resume")
+
+
 class _Watched(Callback):
     """Reports progress after each batch; a copy in another process is silent."""
 
@@ -248,11 +264,11 @@ def fit(
         # Lightning knows no more that it stopped early, and would learn for another epoch.
         _take_best(learner, folder)
         return LearnedModule(**read_json(done))
-    best = ModelCheckpoint(
+    best = _Checkpoints(
         folder, filename="best", monitor=SCORE, mode="max", enable_version_counter=False
     )
     # `save_last` of the other would save only with a better score.
-    every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    every = _Checkpoints(folder, filename="last", enable_version_counter=False)
     stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
     gpu = torch.cuda.is_available()
     precision: Any = config.precision
@@ -264,11 +280,10 @@ def fit(
     attempt = 1 + sum(path.is_dir() for path in logs.glob("csv-*"))
     if last.exists():
         logger.info("resuming from %s", last)
-    with _quiet_loggers(), warnings.catch_warnings():
-        # It warns of layers in evaluation mode, a resumed folder and itself, and has no setting for
-        # it. Python 3.11 has one filter for all threads: a warning of another is not shown while a
-        # module learns, which the service never does.
-        warnings.simplefilter("ignore")
+    batches = _loader(data, EpochSampler(train, repeat, config.seed), config.batch_size)
+    with _quiet_loggers():
+        # One warning is left that nothing given to it avoids: Lightning 2.6 makes the `LeafSpec` of
+        # its loaders as torch 2.14 no longer wants. The command line does not show it.
         trainer = lightning.Trainer(
             accelerator="gpu" if gpu else "cpu",
             devices="auto" if gpu else 1,
@@ -284,11 +299,11 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            log_every_n_steps=1_000_000,  # the epochs' means are logged whatever this says
+            log_every_n_steps=len(batches),  # the epochs' means are logged whatever this says
         )
         trainer.fit(
             learner,
-            _loader(data, EpochSampler(train, repeat, config.seed), config.batch_size),
+            batches,
             DataLoader(data, config.batch_size, sampler=as_they_are, collate_fn=_collated),
             ckpt_path=last if last.exists() else None,
             weights_only=True,

@@ -142,7 +142,9 @@ WhereOption = Annotated[
 ]
 MegapixelsOption = Annotated[
     float,
-    typer.Option("--max-megapixels", min=0.0, help="Refuse larger images without decoding them."),
+    typer.Option(
+        "--max-megapixels", min=1e-6, max=1e6, help="Refuse larger images without decoding them."
+    ),
 ]
 BackboneOption = Annotated[
     str | None,

@@ -48,7 +48,7 @@ def teach_and_score(
             )  # fmt: skip
         taught = shop.teach(attribute, path, group_column="group")
     shop.tag([attribute])
-    answers = {i: (v, c) for i, v, c in shop._attributes.predictions(attribute)}
+    answers = {i: (v, c) for i, v, c, _ in shop._attributes.predictions(attribute)}
     ids = [
         shop._truth.locations.files[str(DATA / "colour_texture" / row["image"])] for row in table
     ]

@@ -167,6 +167,7 @@ def test_predict_gives_evidence_and_does_not_need_the_catalogue(
     good, bad = shop.predict([new, tmp_path / "bad.jpg"])
     prediction = good.predictions["colour"]
     assert prediction.value == "green"
+    assert prediction.confidence is not None
     assert 0.5 < prediction.confidence <= 1
     assert next(iter(prediction.values)) == "green"
     assert sum(prediction.values.values()) == pytest.approx(1)
@@ -555,7 +556,7 @@ def test_export(shop: Catalogue, examples: Path, tmp_path: Path) -> None:
         plain = list(csv.DictReader(file))
     assert [r["image"] for r in rows] == [r["image"] for r in plain]
     assert [r["colour"] for r in rows] == [r["colour"] for r in plain]
-    assert set(rows[0]) == {"image", "id", "colour", "colour_confidence"}
+    assert set(rows[0]) == {*("image", "id", "colour", "colour_confidence", "colour_best_guess")}
     with pytest.raises(InputError, match=r"ends in \.parquet or \.csv"):
         shop.export(tmp_path / "out.xlsx")
     with pytest.raises(InputError, match=r"there is no folder .*nowhere: make it"):

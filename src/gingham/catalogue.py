@@ -8,23 +8,22 @@ from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
 from gingham.attributes.registry import TaughtAttributes
+from gingham.cutoff import Cutoff
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
 from gingham.names import UNKNOWN_WORDS
 from gingham.operations.attach import attach
-from gingham.operations.correcting import Correcting
-from gingham.operations.export import export_table
 from gingham.operations.forget import forget
 from gingham.operations.history import recording
 from gingham.operations.ingest import ingest
 from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.query import read_examples
-from gingham.operations.sheet import write_sheet
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, teach
+from gingham.operations.writing import Writing
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -38,7 +37,7 @@ from gingham.results import (
 from gingham.sources import Walk, find_images
 
 
-class Catalogue(Correcting):
+class Catalogue(Writing):
     """A folder with everything about one collection of images.
 
     Make one with `create`, open it with `open`, and close it (it is a context manager). Any number
@@ -174,6 +173,8 @@ class Catalogue(Correcting):
         *,
         attributes: Sequence[str] | None = None,
         model: Model | None = None,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImagePredictions]:
         """Predict the attributes of images, in the catalogue or not; results keep the order.
@@ -184,6 +185,8 @@ class Catalogue(Correcting):
             image without a path is named by its id.
         attributes : only these; None means all.
         model : its attributes are asked instead of the catalogue's.
+        min_confidence, at_precision : how sure an answer must be; what is less sure is unknown,
+            with its value as the best guess. See `gingham.cutoff.Cutoff`.
         options : see `index`.
 
         Returns
@@ -199,7 +202,14 @@ class Catalogue(Correcting):
             If the model of an attached attribute has moved or changed.
         """
         chosen = (model or self._attributes).attributes(attributes)
-        return predict(chosen, self._truth, list(images), options, registry=self._attributes)
+        return predict(
+            chosen,
+            self._truth,
+            list(images),
+            options,
+            registry=self._attributes,
+            cutoff=Cutoff.asked(min_confidence, at_precision),
+        )
 
     @asking
     def explain(
@@ -240,12 +250,19 @@ class Catalogue(Correcting):
 
     @changing
     def tag(
-        self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
+        self,
+        attributes: Sequence[str] | None = None,
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+        options: ReadOptions = DEFAULTS,
     ) -> TagResult:
         """Apply attributes to every image of the catalogue.
 
         Taught attributes answer from the stored features; for attached ones the files are read
-        again, once per model. Images indexed later have no tag until the next call.
+        again, once per model. Images indexed later have no tag until the next call. What is less
+        sure than a cut-off (`min_confidence`, `at_precision`; see `gingham.cutoff.Cutoff`) is
+        unknown wherever the tags are used, unless another cut-off is given there.
 
         Raises
         ------
@@ -254,7 +271,8 @@ class Catalogue(Correcting):
         CatalogueError
             If the model of an attached attribute has moved or changed.
         """
-        return tag(self._truth, self._attributes, attributes, options)
+        cutoff = Cutoff.asked(min_confidence, at_precision)
+        return tag(self._truth, self._attributes, attributes, options, cutoff)
 
     @changing
     def attach(
@@ -312,6 +330,8 @@ class Catalogue(Correcting):
         unlike: Sequence[ImageSource] = (),
         n: int = 10,
         min_score: float | None = None,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
         """Find the images most similar to the given ones, or of given colours, best first.
@@ -328,6 +348,7 @@ class Catalogue(Correcting):
         where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
         unlike, n, options : images not to look like; how many to find; see `index`.
         min_score : leave out what scores less; None for no limit.
+        min_confidence, at_precision : how sure tags must be, in place of what `tag` was given.
 
         Raises
         ------
@@ -337,13 +358,22 @@ class Catalogue(Correcting):
             If no image and no colour is given, a look, attribute or value is not there, a colour
             cannot be read, or a number is wrong.
         """
+        cutoff = Cutoff.asked(min_confidence, at_precision)
         like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
         with self._searching:
-            return self._searcher.search(like, others, looks, where, n, min_score, colours)
+            return self._searcher.search(like, others, looks, where, n, min_score, colours, cutoff)
 
     @asking
-    def facets(self, where: Sequence[str] = ()) -> Facets:
+    def facets(
+        self,
+        where: Sequence[str] = (),
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> Facets:
         """Count images per value, among those that match the filters.
+
+        `min_confidence` and `at_precision` say how sure tags must be; see `search`.
 
         Raises
         ------
@@ -351,47 +381,4 @@ class Catalogue(Correcting):
             If a filter names an unknown attribute or value.
         """
         with self._searching:
-            return self._searcher.facets(where)
-
-    @asking
-    def export(self, file: str | os.PathLike[str]) -> int:
-        """Write a table of all files with id, tags and confidences; return the number of rows.
-
-        A missing file is left out where another file of its image is there.
-
-        Parameters
-        ----------
-        file : `.parquet`, or `.csv` (where several values are joined by `|`).
-
-        Raises
-        ------
-        InputError
-            If the suffix is another, or its folder is not there.
-        """
-        return export_table(Path(file), self._truth.locations, self._attributes)
-
-    @asking
-    def sheet(
-        self,
-        file: str | os.PathLike[str],
-        attribute: str,
-        *,
-        where: Sequence[str] = (),
-        n: int = 16,
-    ) -> int:
-        """Write a page of images grouped by their tag of an attribute; return how many it shows.
-
-        Parameters
-        ----------
-        file : `.html`; a file that is there is replaced.
-        attribute, where : its name; filters, see `search`.
-        n : images to show per value, from most to least confident.
-
-        Raises
-        ------
-        InputError
-            If the attribute is not there or not tagged, or a filter fits no attribute or no image.
-        """
-        with self._searching:
-            matching = self._searcher.matching(where) if where else None
-        return write_sheet(Path(file), self._truth, self._attributes, attribute, matching, n)
+            return self._searcher.facets(where, Cutoff.asked(min_confidence, at_precision))

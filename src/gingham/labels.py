@@ -125,7 +125,7 @@ def refuse_predictions(table: Table, attributes: Iterable[str]) -> None:
         If the table has both columns of one of the attributes.
     """
     for name in attributes:
-        value, confidence = tag_columns(heading(name))
+        value, confidence, _ = tag_columns(heading(name))
         if value in table.names and confidence in table.names:
             raise InputError(
                 f"table {table.path} has a column {confidence!r}: the values of {value!r} are "

@@ -27,6 +27,7 @@ UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
 not one of them: it is a value of many attributes."""
 
 _CONFIDENCE = "_confidence"
+_BEST_GUESS = "_best_guess"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9 _-]{0,61}[a-z0-9]|[a-z0-9]")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # no file may be called so on Windows
 _HASHED = re.compile(r".*-[0-9a-f]{16}")
@@ -61,10 +62,10 @@ def check_attribute(name: str, there: Iterable[str] = ()) -> str:
         raise InputError(
             f"{cannot}: it is {len(name.encode())} bytes long, the most is {LONGEST_NAME}"
         )
-    if same(name) in FILE_COLUMNS or same(name).endswith(_CONFIDENCE):
+    if same(name) in FILE_COLUMNS or same(name).endswith((_CONFIDENCE, _BEST_GUESS)):
         raise InputError(
-            f"{cannot}: tables of tags have columns {', '.join(FILE_COLUMNS)} and "
-            f"NAME{_CONFIDENCE} of their own; give another name"
+            f"{cannot}: tables of tags have columns {', '.join(FILE_COLUMNS)}, "
+            f"NAME{_CONFIDENCE} and NAME{_BEST_GUESS} of their own; give another name"
         )
     for other in there:
         if other != name and same(other) == same(name):
@@ -141,9 +142,9 @@ def folder_name(name: str) -> str:
     return f"{start or 'attribute'}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def tag_columns(attribute: str) -> tuple[str, str]:
-    """Name the columns of an attribute in a table of tags: of the value, and of the confidence."""
-    return attribute, attribute + _CONFIDENCE
+def tag_columns(attribute: str) -> tuple[str, str, str]:
+    """Name the columns of an attribute in a table of tags: value, confidence, best guess."""
+    return attribute, attribute + _CONFIDENCE, attribute + _BEST_GUESS
 
 
 def one_line(text: str) -> str:

@@ -262,18 +262,35 @@ class Prediction(Result):
 
     Attributes
     ----------
-    value : for kind `single` a value, or None if it is unknown; for kind `multi` the list of values
-        of the image.
-    confidence : calibrated probability that the prediction is correct, 0 to 1.
+    value : for kind `single` a value, for kind `multi` the list of values of the image; None if it
+        is unknown.
+    confidence : calibrated probability that the value is correct, 0 to 1; None if it is unknown.
+    best_guess : of what is unknown, what is likeliest; None where there is a value.
     values : value -> calibrated probability, highest first; of the built-in attribute `colours`
         the value's share of the foreground.
     evidence : the nearest examples, nearest first; none where there are no examples.
     """
 
     value: str | list[str] | None
-    confidence: float
+    confidence: float | None
     values: dict[str, float]
     evidence: tuple[Evidence, ...]
+    best_guess: str | list[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        guess: str | list[str],
+        confidence: float,
+        values: dict[str, float],
+        evidence: tuple[Evidence, ...],
+        *,
+        unknown: bool,
+    ) -> Prediction:
+        """Make a prediction of what is likeliest, or `unknown` with that as the best guess."""
+        if unknown:
+            return cls(None, None, values, evidence, guess)
+        return cls(guess, confidence, values, evidence)
 
 
 @dataclass(frozen=True)
@@ -351,43 +368,6 @@ class Facets(Result):
 
     images: int
     attributes: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class AttributeInfo(Result):
-    """One attribute of a catalogue.
-
-    Attributes
-    ----------
-    tagged : images with an answer of the attribute as it is now.
-    model : folder of the trained model that answers; None if there is none.
-    built_in : whether it answers without having been taught.
-    verdict : of a taught attribute, how good it is.
-    """
-
-    kind: str
-    values: tuple[str, ...]
-    examples: int
-    layers: tuple[str, ...]
-    tagged: int
-    model: str | None = None
-    built_in: bool = False
-    verdict: Verdict | None = None
-
-
-@dataclass(frozen=True)
-class Info(Result):
-    """What a catalogue holds."""
-
-    catalogue: str
-    images: int
-    files: int
-    backbone: str
-    fingerprint: str
-    layers: dict[str, int]
-    looks: tuple[str, ...]
-    attributes: dict[str, AttributeInfo]
-    bytes: int
 
 
 def shown(value: str | list[str] | None) -> str:

@@ -44,7 +44,7 @@ class ReviewItem(Result):
     Attributes
     ----------
     value : what it was taught as, if it is an example, or is predicted to be.
-    confidence, values : of the prediction, see `Prediction`.
+    confidence, values : of the prediction, see `Prediction`; no confidence of what is unknown.
     reason : why it should be looked at, in plain words.
     example : whether the attribute was taught with it.
     """
@@ -52,7 +52,7 @@ class ReviewItem(Result):
     id: str
     image: str
     value: str | list[str]
-    confidence: float
+    confidence: float | None
     values: dict[str, float]
     reason: str
     example: bool

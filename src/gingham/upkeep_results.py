@@ -1,10 +1,10 @@
-"""What keeping a catalogue in order returns."""
+"""What keeping a catalogue in order returns, and what it holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gingham.results import Result
+from gingham.results import Result, Verdict
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,40 @@ class PruneResult(Result):
     lost: int
     images: int
     dry_run: bool
+
+
+@dataclass(frozen=True)
+class AttributeInfo(Result):
+    """One attribute of a catalogue.
+
+    Attributes
+    ----------
+    tagged : images with an answer of the attribute as it is now.
+    model : folder of the trained model that answers; None if there is none.
+    built_in : whether it answers without having been taught.
+    verdict : of a taught attribute, how good it is.
+    """
+
+    kind: str
+    values: tuple[str, ...]
+    examples: int
+    layers: tuple[str, ...]
+    tagged: int
+    model: str | None = None
+    built_in: bool = False
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Info(Result):
+    """What a catalogue holds."""
+
+    catalogue: str
+    images: int
+    files: int
+    backbone: str
+    fingerprint: str
+    layers: dict[str, int]
+    looks: tuple[str, ...]
+    attributes: dict[str, AttributeInfo]
+    bytes: int

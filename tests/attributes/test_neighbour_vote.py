@@ -1,9 +1,11 @@
 """The vote of the nearest examples beside plain formulas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gingham.attributes.neighbour_vote import VoteRule, fit_vote_rule, log_shares, nearest
+from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
 
 
 def test_nearest_are_the_largest_best_first() -> None:
@@ -20,10 +22,30 @@ def test_shares_and_probabilities_sum_to_one_and_follow_the_nearest() -> None:
     weight = np.exp((np.array([0.9, 0.8, 0.1]) - 1) / 0.1)
     raw = np.array([weight[0] + weight[1], 0, weight[2]]) + np.exp(-20)
     np.testing.assert_allclose(share[0], raw / raw.sum())
-    found = VoteRule(0.1, 0.5, 0.02).probabilities(labels, similarity, 3)
+    often = np.array([0.2, 0.5, 0.3])
+    rule = VoteRule(0.1, 0.5, 0.02, often, np.ones(3))
+    found = rule.probabilities(labels, similarity, 3)
     assert found.sum() == pytest.approx(1)
     assert found[0].argmax() == 0
-    assert found.min() >= 0.02 / 3
+    # A value without a vote has its part of the lapse, and more where more is expected of it.
+    assert found[0, 1] == pytest.approx(0.02 * 0.5, rel=0.05)
+    twice = replace(rule, shift=np.array([1, 2, 1])).probabilities(labels, similarity, 3)
+    np.testing.assert_allclose(twice[0] / twice[0, 0], found[0] / found[0, 0] * np.array([1, 2, 1]))
+
+
+def test_wrong_labels_are_a_lapse_and_do_not_make_every_answer_unsure() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    voters = np.where(labels[:, None] == 1, np.arange(200, 205), np.arange(5))
+    similarity = np.full((400, 5), 0.9)
+    wrong = rng.permutation(400)[:40]
+    labels[wrong] = 1 - labels[wrong]
+    truth = labels.copy()
+    labels[np.unique(voters)] = np.repeat([0, 1], 5)
+    rule = fit_vote_rule([HeldOut(np.arange(400), voters, similarity)], truth, 2)
+    found = rule.probabilities(np.array([[0, 0, 0, 0, 0]]), similarity[:1], 2)
+    assert found[0, 0] == pytest.approx(0.9, abs=0.03)
+    assert rule.lapse >= 0.1
 
 
 def test_without_anything_held_out_the_vote_rule_is_cautious() -> None:

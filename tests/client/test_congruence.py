@@ -233,7 +233,25 @@ def test_export(both: Both, tmp_path: Path, suffix: str) -> None:
         for table in tables
     )
     assert here == there
-    assert here[0].keys() == {"image", "id", "colour", "colour_confidence"}
+    assert here[0].keys() == {*("image", "id", "colour", "colour_confidence", "colour_best_guess")}
+
+
+@pytest.mark.parametrize("cut", [{"min_confidence": 0.97}, {"at_precision": 0.9}])
+def test_a_cut_off(both: Both, tmp_path: Path, cut: dict[str, float]) -> None:
+    some = ids(both[0])[:3]
+    found = same(both, lambda shop: shop.facets(["colour!=red"], **cut))
+    assert sum(found.attributes["colour"].values()) == found.images
+    same(both, lambda shop: shop.search(some[0], n=9, where=["colour!=unknown"], **cut))
+    same(both, lambda shop: list(shop.predict(some, **cut)))
+    same(both, lambda shop: shop.cutoff("colour", **cut))
+    assert both[0].export(tmp_path / "0.csv", **cut) == 19
+    assert both[1].export(tmp_path / "1.csv", **cut) == 19
+    here, there = (sorted((tmp_path / f"{i}.csv").read_text().splitlines()) for i in (0, 1))
+    assert here == there
+    same(both, lambda shop: shop.tag(["colour"], **cut).attributes)
+    same(both, lambda shop: shop.facets())
+    same(both, lambda shop: shop.tag().attributes)
+    same(both, lambda shop: shop.facets(**dict.fromkeys(cut, 2.0)))
 
 
 def test_explain(both: Both, folder: Path, tmp_path: Path) -> None:

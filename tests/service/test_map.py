@@ -61,7 +61,7 @@ def test_every_image_has_a_place_and_a_value(
     assert sorted(ids) == sorted(shop.images())
     assert np.abs(points).max() <= 1
     assert points.std() > 0.1
-    tags = {image.hex(): values for image, values, _ in shop._attributes.predictions("colour")}
+    tags = {image.hex(): values for image, values, *_ in shop._attributes.predictions("colour")}
     for image, code in zip(ids, codes.tolist(), strict=True):
         assert ([head["values"][code]] if code >= 0 else []) == tags[image]
 

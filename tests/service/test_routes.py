@@ -54,7 +54,7 @@ def id_of(shop: ServedCatalogue, name: str) -> str:
 
 
 def without_confidence(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in hit.items() if k != "confidence"} for hit in hits]
+    return [{k: v for k, v in hit.items() if k not in ("confidence", "best_guess")} for hit in hits]
 
 
 def test_an_upload_finds_what_the_library_finds(
@@ -66,7 +66,7 @@ def test_an_upload_finds_what_the_library_finds(
     assert without_confidence(answer["hits"]) == json.loads(
         json.dumps([hit.to_dict() for hit in expected])
     )
-    tags = {image.hex(): c for image, _, c in shop._attributes.predictions("colour")}
+    tags = {image.hex(): c for image, _, c, _ in shop._attributes.predictions("colour")}
     assert [hit["confidence"]["colour"] for hit in answer["hits"]] == [
         tags[hit["id"]] for hit in answer["hits"]
     ]
@@ -427,14 +427,21 @@ def test_recent_keeps_what_was_used_last() -> None:
 def test_tags_are_found_by_id() -> None:
     rng = np.random.default_rng(1)
     rows = [
-        (rng.bytes(30) + bytes([0, k % 3]), ["red", "blue"][: k % 3], k / 100) for k in range(50)
+        (
+            rng.bytes(30) + bytes([0, k % 3]),
+            ["red", "blue"][: k % 3],
+            k / 100,
+            ["red"][k % 3 :],
+        )
+        for k in range(50)
     ]
     column = Column.of(rows)
-    given = [image for image, _, _ in rows]
-    for (_, values, confidence), found in zip(rows, column.find(given), strict=True):
+    given = [image for image, *_ in rows]
+    for (_, values, confidence, guess), found in zip(rows, column.find(given), strict=True):
         assert found is not None
         assert found[0] == tuple(values)
         assert found[1] == pytest.approx(confidence)
+        assert found[2] == tuple(guess)
     missing = [bytes(32), given[7], b"\xff" * 32]
     assert [found is not None for found in column.find(missing)] == [False, True, False]
     assert column.find([]) == []

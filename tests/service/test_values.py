@@ -42,7 +42,7 @@ def values(http: TestClient, **asked: Any) -> dict[str, str]:
 
 def tags(shop: ServedCatalogue) -> dict[str, Any]:
     ids = list(shop.images())
-    found = (shown.get("colour", "") for shown, _ in shop.tags_of(ids))
+    found = (shown.attributes.get("colour", "") for shown in shop.tags_of(ids))
     return dict(zip(ids, found, strict=True))
 
 

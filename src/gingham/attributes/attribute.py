@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import Preprocess
+from gingham.cutoff import Cutoff, CutoffResult
 from gingham.images import ImageSource
 from gingham.options import ReadOptions
 from gingham.results import Prediction
@@ -47,6 +48,22 @@ class Picture(Protocol):
 
     def maps(self, layers: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
         """The (C, H, W) activations of the catalogue's hidden layers."""
+
+
+@dataclass(frozen=True)
+class TagBatch:
+    """What an attribute answers for N images, without evidence.
+
+    Attributes
+    ----------
+    values : of each image; none: unknown.
+    confidence : (N,), that the values, or those guessed, are right.
+    guesses : the best guess for an image that is unknown; none where there is a value.
+    """
+
+    values: list[list[str]]
+    confidence: NDArray[np.floating]
+    guesses: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -103,8 +120,11 @@ class Attribute(Protocol):
     def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
         """Answer for N images, with at most so many of the nearest examples each."""
 
-    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.floating]]:
-        """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
+    def tags(self, features: Features) -> TagBatch:
+        """Answer for N images."""
+
+    def cut_off(self, cutoff: Cutoff) -> CutoffResult:
+        """Say how sure its answers must be, and what is answered then."""
 
     def mapped_layers(self) -> tuple[str, ...]:
         """The catalogue's hidden layers whose maps `explain` asks the picture for."""

@@ -14,7 +14,7 @@ from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.taught import TaughtAttribute, stamp_of
-from gingham.attributes.verdict import judge, judge_multi
+from gingham.attributes.verdict import PRECISION, judge, judge_multi
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import View
 from gingham.results import Contradiction, Verdict
@@ -128,6 +128,7 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
         ),
         len(taught.examples),
         _verdict(learner, rows, taught),
+        learner.checked_,
     )
     return Fitted(attribute, learner, _contradictions(attribute, learner))
 
@@ -140,10 +141,11 @@ def _verdict(
     later = any(example.id not in taught.first for example in held)
     first = [i for i, example in enumerate(held) if later and example.id in taught.first]
     values, images = [str(value) for value in learner.classes_], [one.image for one in held]
-    probabilities = learner.held_out_probabilities_
+    checked, probabilities = learner.checked_, learner.held_out_probabilities_
+    answered = checked.met(checked.least(len(values), PRECISION))[0]
     if isinstance(learner, MultiLearner):
-        return judge_multi(values, learner.held_out_truth_, probabilities, images, first)
-    return judge(values, learner.held_out_truth_, probabilities, images, first)
+        return judge_multi(values, learner.held_out_truth_, probabilities, images, answered, first)
+    return judge(values, learner.held_out_truth_, probabilities, images, answered, first)
 
 
 def _contradictions(

@@ -8,14 +8,15 @@ from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gingham.attributes.attribute import SEEN, Features, HeatMap, Picture
+from gingham.attributes.attribute import SEEN, Features, HeatMap, Picture, TagBatch
+from gingham.attributes.cutoffs import cut_off
 from gingham.attributes.palette import LAYERS, VERSION, Shares, nearest, palette, unmix
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import PIXELS, FeatureConfig
 from gingham.colours import NAMED, TERMS, lab, rgb_of
+from gingham.cutoff import Cutoff, CutoffResult
 from gingham.errors import InputError
 from gingham.results import Prediction
 
@@ -93,11 +94,16 @@ class Colours:
             )
         return found
 
-    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.floating]]:
-        """Answer for N images: the values of each, and the (N,) confidences."""
+    def tags(self, features: Features) -> TagBatch:
+        """Answer for N images; none is unknown."""
         shares = self.shares(features)
         values = [[NAMES[place] for place in _named(row, _ordered(row))] for row in shares]
-        return values, np.array([_confidence(row) for row in shares], np.float32)
+        confidence = np.array([_confidence(row) for row in shares], np.float32)
+        return TagBatch(values, confidence, [[] for _ in values])
+
+    def cut_off(self, cutoff: Cutoff) -> CutoffResult:
+        """Say how sure its answers must be: as sure as they say themselves."""
+        return cut_off(self.name, self.kind, self.values, cutoff, None)
 
     def mapped_layers(self) -> tuple[str, ...]:
         """The colours that the network sees."""

@@ -180,6 +180,7 @@ class SingleVoter(Voter):
         return super().to_arrays() | {
             "example_labels": self.example_labels,
             "rule": np.array([rule.temperature, rule.sharpness, rule.lapse]),
+            "rule_shares": np.stack([rule.shares, rule.shift]),
             "neighbours": np.array(self.neighbours),
         }
 
@@ -189,7 +190,10 @@ class SingleVoter(Voter):
         return cls(
             *_common(arrays),
             arrays["example_labels"].astype(np.intp),
-            VoteRule(*arrays["rule"].astype(np.float64).tolist()),
+            VoteRule(
+                *arrays["rule"].astype(np.float64).tolist(),
+                *arrays["rule_shares"].astype(np.float64),
+            ),
             int(arrays["neighbours"].astype(np.intp)),
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gingham.attributes.cutoffs import HeldOutAnswers
 from gingham.attributes.discriminant import Ridge
 from gingham.attributes.few_shot import (
     DoubtedRow,
@@ -103,6 +104,7 @@ class MultiLearner(Learner):
             self._means,
         )
         self.contradictions_ = self._contradictions(Y, examples)
+        self.checked_ = HeldOutAnswers.multi(self.held_out_truth_, self.held_out_probabilities_)
         return self
 
     def _assume(self, Y: Floats, n: int) -> Floats:

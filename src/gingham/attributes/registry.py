@@ -10,51 +10,31 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
 from gingham.attributes.colours import COLOURS, Colours, has_colours
+from gingham.attributes.cutoffs import EVERY, Floors, limits_of
+from gingham.attributes.predictions import Put, Tagged, rows, stamp_in, writing
 from gingham.attributes.taught import TaughtAttribute, stamp_of
+from gingham.cutoff import Cutoff
 from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.names import did_you_mean, folder_name, same
 from gingham.store.attached import Attached
-from gingham.store.columns import column
 from gingham.store.examples import Taught
-from gingham.store.features import ImageId
-from gingham.store.files import replacing
 from gingham.store.truth import Truth
 from gingham.turns import in_turn
 
 logger = logging.getLogger(__name__)
 
-_PREDICTIONS = pa.schema(
-    [
-        pa.field("id", pa.binary(32), nullable=False),
-        # Empty: unknown. Of kind `single` one value at most.
-        pa.field("values", pa.list_(pa.field("element", pa.string())), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
-    ]
-)
-
-Put = Callable[[Sequence[ImageId], Sequence[Sequence[str]], NDArray[np.floating]], None]
-"""Takes ids, the values of each image (none: unknown), and the (N,) confidences."""
-
 
 def _key(found: os.stat_result) -> tuple[int, int]:
     """Tell one version of a file from another."""
     return found.st_mtime_ns, found.st_ino
-
-
-def _stamp_in(file: pq.ParquetFile) -> str:
-    stamp: bytes = (file.schema_arrow.metadata or {}).get(b"stamp", b"")
-    return stamp.decode()
 
 
 def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
@@ -259,48 +239,34 @@ class Attributes:
         shutil.rmtree(self._path(name), ignore_errors=True)
 
     @contextlib.contextmanager
-    def writing_tags(self, attribute: Attribute) -> Iterator[Put]:
-        """Replace an attribute's tags by those that are put, unless an error comes between."""
-        schema = _PREDICTIONS.with_metadata({b"stamp": attribute.stamp.encode()})
-        with (
-            replacing(self._path(attribute.name) / "predictions.parquet") as path,
-            pq.ParquetWriter(path, schema, compression="zstd") as writer,
-        ):
-
-            def put(
-                ids: Sequence[ImageId],
-                values: Sequence[Sequence[str]],
-                confidence: NDArray[np.floating],
-            ) -> None:
-                columns: list[Sequence[Any] | NDArray[np.floating]] = [ids, values, confidence]
-                arrays = [column(c, f.type) for c, f in zip(columns, schema, strict=True)]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
+    def writing_tags(self, attribute: Attribute, limits: Floors = EVERY) -> Iterator[Put]:
+        """Replace an attribute's tags; see `gingham.attributes.predictions.writing`."""
+        with writing(self._predictions(attribute.name), attribute.stamp, limits) as put:
             yield put
         self._tags.pop(attribute.name, None)
 
     def predictions(
-        self, name: str, *, former: bool = False
-    ) -> Iterator[tuple[ImageId, list[str], float]]:
-        """Stream (id, values, confidence) of an attribute's tags; no value: unknown.
+        self, name: str, *, former: bool = False, cutoff: Cutoff | None = None
+    ) -> Iterator[Tagged]:
+        """Stream an attribute's tags.
 
         Parameters
         ----------
         former : also those of the attribute as it once was, if there are none as it is now.
+        cutoff : how sure they must be; None: as sure as they had to be when it was applied.
         """
         wanted = self.written(name) if former else self.tagged(name)
         if wanted is None:
             return
         try:
-            file = pq.ParquetFile(self._path(name) / "predictions.parquet")
+            file = pq.ParquetFile(self._predictions(name))
         except FileNotFoundError:  # another process has forgotten the attribute
             return
         with file:
             # Another process may have applied another attribute of the name meanwhile.
-            if _stamp_in(file) != wanted.rpartition(":")[0]:
+            if stamp_in(file) != wanted.rpartition(":")[0]:
                 return
-            for batch in file.iter_batches(columns=_PREDICTIONS.names):
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from rows(file, None if cutoff is None else limits_of(self.get(name), cutoff))
 
     def tagged(self, name: str) -> str | None:
         """Name the tags of an attribute; None if they are not of the attribute as it is now."""
@@ -315,12 +281,14 @@ class Attributes:
     @in_turn
     def _written(self, name: str) -> tuple[int, str]:
         """When an attribute's tags were written, and by which attribute; (0, "") if never."""
-        path = self._path(name) / "predictions.parquet"
+        path = self._predictions(name)
         known, stamp = self._tags.get(name, (None, ""))
         try:
             if _key(os.stat(path)) != known:
                 with path.open("rb") as raw, pq.ParquetFile(raw) as file:
-                    known, stamp = _key(os.fstat(raw.fileno())), _stamp_in(file)
+                    if (found := stamp_in(file)) is None:
+                        return 0, ""
+                    known, stamp = _key(os.fstat(raw.fileno())), found
         except (OSError, pa.ArrowException):
             return 0, ""
         assert known is not None  # or it would have been read
@@ -349,6 +317,9 @@ class Attributes:
             for example in taught.examples
             if example.id not in self._truth.features
         ]
+
+    def _predictions(self, name: str) -> Path:
+        return self._path(name) / "predictions.parquet"
 
     def _path(self, name: str) -> Path:
         return self._folder / folder_name(name)

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gingham.attributes.cutoffs import HeldOutAnswers
 from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.few_shot import (
     DoubtedRow,
@@ -20,6 +21,7 @@ from gingham.attributes.few_shot import (
 from gingham.attributes.fitted_voters import SingleVoter, unit_looks
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
+from gingham.attributes.prevalence import shifted, value_shift
 from gingham.attributes.relative_distance import LEAST, learn_background
 from gingham.attributes.space import Floats, Rows, check_blocks, unit
 from gingham.attributes.unknown import UnknownRule, relative_rule
@@ -121,7 +123,18 @@ class SingleLearner(Learner):
             rule,
             self.neighbours,
         )
+        if background is not None and len(background) >= LEAST:
+            self._expect_as_in(background)
+        voted = shifted(self.held_out_probabilities_, self.voter_.rule.shift)
+        self.checked_ = HeldOutAnswers.single(self.held_out_truth_, voted, self.voter_.rule.shift)
         return self
+
+    def _expect_as_in(self, background: NDArray[np.floating]) -> None:
+        """Expect the values as often as they seem to be among images of the catalogue."""
+        votes = self.voter_.vote(background, 1)
+        counts = np.bincount(self.voter_.example_labels, minlength=len(self.classes_))
+        shift = value_shift(votes.probabilities[votes.value >= 0], counts)
+        self.voter_ = replace(self.voter_, rule=replace(self.voter_.rule, shift=shift))
 
     def _unknown_rule(
         self, examples: Exemplars, labels: Rows, background: NDArray[np.floating] | None
@@ -201,6 +214,7 @@ class SingleLearner(Learner):
             else [self._hold_out(ridge, labels, examples, part) for part in parts]
         )
         rule = fit_vote_rule(alone, labels, n_values)
+        sure = replace(rule, lapse=0.0)
         self.held_out_rows_ = examples.rows[: examples.n]
         self.held_out_truth_ = labels[: examples.n]
         self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
@@ -211,7 +225,9 @@ class SingleLearner(Learner):
             self.held_out_probabilities_[part.rows] = found
             self._nearest[part.rows] = 1 - part.similarity[:, 0]
             best = found.argmax(axis=1)
-            doubted = (best != labels[part.rows]) & (found.max(axis=1) >= CONFIDENT)
+            # Wrong labels, of which this looks for some, are what the lapse allows for.
+            voted = sure.probabilities(labels[part.voters], part.similarity, n_values).max(axis=1)
+            doubted = (best != labels[part.rows]) & (voted >= CONFIDENT)
             for i in np.flatnonzero(doubted):
                 voters = part.voters[i]
                 against[int(part.rows[i])] = voters[labels[voters] == best[i]][:3]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.predictions import Tagged
 from gingham.attributes.registry import Attributes
+from gingham.cutoff import Cutoff
 from gingham.store.features import ImageId
 
 
@@ -19,35 +21,41 @@ class Column:
     Attributes
     ----------
     ids : (N,) of 32 bytes each, sorted.
-    codes : (N,) int32, the place of an image's values in `values`.
-    confidences : (N,) float32.
+    codes : (N,) int32, the place of an image's values (none: unknown) in `values`.
+    guesses : (N,) int32, the same of its best guess, where it is unknown.
+    confidences : (N,) float32, of the values or the guess.
     """
 
     ids: NDArray[np.bytes_]
     codes: NDArray[np.int32]
+    guesses: NDArray[np.int32]
     confidences: NDArray[np.float32]
     values: list[tuple[str, ...]]
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[ImageId, list[str], float]]) -> Column:
-        """Keep (id, values, confidence)."""
+    def of(cls, rows: Iterable[Tagged]) -> Column:
+        """Keep the tags of an attribute."""
         places: dict[tuple[str, ...], int] = {}
-        ids, codes, confidences = bytearray(), [], []
-        for image_id, values, confidence in rows:
+        ids, codes, guesses, confidences = bytearray(), [], [], []
+        for image_id, values, confidence, guess in rows:
             ids += image_id
             codes.append(places.setdefault(tuple(values), len(places)))
+            guesses.append(places.setdefault(tuple(guess), len(places)))
             confidences.append(confidence)
         keys = np.frombuffer(bytes(ids), "S32")
         order = np.argsort(keys)
         return cls(
             keys[order],
             np.array(codes, np.int32)[order],
+            np.array(guesses, np.int32)[order],
             np.array(confidences, np.float32)[order],
             list(places),
         )
 
-    def find(self, images: Sequence[ImageId]) -> list[tuple[tuple[str, ...], float] | None]:
-        """Give the values (none: unknown) and the confidence of images; None without a tag."""
+    def find(
+        self, images: Sequence[ImageId]
+    ) -> list[tuple[tuple[str, ...], float, tuple[str, ...]] | None]:
+        """Give the values of images, their confidence and the best guess; None without a tag."""
         if not len(self.ids):
             return [None] * len(images)
         keys = np.array(images, "S32")
@@ -55,51 +63,71 @@ class Column:
         # Bytes of numpy lose the zeros at their end, on both sides alike.
         there = self.ids[places] == keys
         return [
-            (self.values[code], confidence) if known else None
-            for known, code, confidence in zip(
+            (self.values[code], confidence, self.values[guess]) if known else None
+            for known, code, confidence, guess in zip(
                 there.tolist(),
                 self.codes[places].tolist(),
                 self.confidences[places].tolist(),
+                self.guesses[places].tolist(),
                 strict=True,
             )
         ]
 
 
+@dataclass(frozen=True)
+class ImageTags:
+    """The tags of an image, by attribute.
+
+    Attributes
+    ----------
+    attributes : value, list of values, or `unknown`.
+    confidence : of those that are not unknown.
+    best_guess : of those that are.
+    """
+
+    attributes: dict[str, str | list[str]] = field(default_factory=dict)
+    confidence: dict[str, float] = field(default_factory=dict)
+    best_guess: dict[str, str | list[str]] = field(default_factory=dict)
+
+
 @dataclass
 class TagReader:
-    """Looks tags up; an attribute's are read again once they have changed.
+    """Looks tags up; an attribute's are read again once they, or the cut-off, have changed.
 
     Threads that share one must take turns.
     """
 
     attributes: Attributes
-    _columns: dict[str, tuple[str, Column]] = field(default_factory=dict)
+    _columns: dict[tuple[str, bool], tuple[object, Column]] = field(default_factory=dict)
 
-    def of(
-        self, images: Sequence[ImageId]
-    ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
-        """Give, for each image, attribute -> value, values or `unknown`, and -> confidence."""
-        given: list[tuple[dict[str, str | list[str]], dict[str, float]]] = [
-            ({}, {}) for _ in images
-        ]
+    def of(self, images: Sequence[ImageId], cutoff: Cutoff | None = None) -> list[ImageTags]:
+        """Give the tags of images; see `Attributes.predictions` for the cut-off."""
+        given = [ImageTags() for _ in images]
         for name in self.attributes.answering():
-            column = self.column(name)
+            column = self.column(name, cutoff)
             if column is None:
                 continue
             multi = self.attributes.kind(name) == "multi"
-            for (shown, confidences), found in zip(given, column.find(images), strict=True):
-                if found is not None:
-                    values, confidences[name] = found
-                    some = list(values) or ["unknown"]
-                    shown[name] = some if multi else some[0]
+            for shown, found in zip(given, column.find(images), strict=True):
+                if found is None:
+                    continue
+                values, confidence, guess = found
+                some = list(values) or ["unknown"]
+                shown.attributes[name] = some if multi else some[0]
+                if values:
+                    shown.confidence[name] = confidence
+                elif guess:
+                    shown.best_guess[name] = list(guess) if multi else guess[0]
         return given
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str, cutoff: Cutoff | None = None) -> Column | None:
         """Give all tags of an attribute; None if there are none of it as it is now."""
-        stamp = self.attributes.tagged(name)
+        stamp, place = self.attributes.tagged(name), (name, cutoff is None)
         if stamp is None:
-            self._columns.pop(name, None)
+            self._columns.pop((name, True), None)
+            self._columns.pop((name, False), None)
             return None
-        if name not in self._columns or self._columns[name][0] != stamp:
-            self._columns[name] = (stamp, Column.of(self.attributes.predictions(name)))
-        return self._columns[name][1]
+        if place not in self._columns or self._columns[place][0] != (stamp, cutoff):
+            column = Column.of(self.attributes.predictions(name, cutoff=cutoff))
+            self._columns[place] = (stamp, cutoff), column
+        return self._columns[place][1]

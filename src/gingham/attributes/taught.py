@@ -15,17 +15,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.attribute import PROJECTION, Features, HeatMap, Picture
+from gingham.attributes.attribute import PROJECTION, Features, HeatMap, Picture, TagBatch
+from gingham.attributes.cutoffs import HeldOutAnswers, cut_off
 from gingham.attributes.fitted_voters import MultiVoter, MultiVotes, SingleVoter, Votes
 from gingham.attributes.influence import add_up, position_influence, value_direction
 from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import FOREGROUND, FeatureConfig
+from gingham.cutoff import Cutoff, CutoffResult
 from gingham.errors import CatalogueError, InputError
 from gingham.results import Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 6
+VERSION = 7
 """Recipe version; bump to force refitting."""
 
 
@@ -41,6 +43,7 @@ class TaughtAttribute:
     rows : the example behind each row that it was fitted on: (file, its values).
     count : images it was taught with.
     verdict : how good it is.
+    checked : what its held-out examples were answered.
     """
 
     name: str
@@ -50,6 +53,7 @@ class TaughtAttribute:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     count: int
     verdict: Verdict
+    checked: HeldOutAnswers
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -79,41 +83,50 @@ class TaughtAttribute:
         """Map layer -> (N, 2C) to the look `attribute:NAME`: (N, d) float32 unit rows."""
         return self.voter.look(self._columns(features)).astype(np.float32)
 
-    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.float64]]:
-        """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
+    def tags(self, features: Features) -> TagBatch:
+        """Answer for N images."""
         votes = self.voter.vote(self._columns(features), k_evidence=1)
-        return [answer or [] for answer in self._answers(votes)], votes.confidence
+        unknown, guesses = self._guesses(votes)
+        return TagBatch(
+            [[] if far else guess for guess, far in zip(guesses, unknown, strict=True)],
+            votes.confidence,
+            [guess if far else [] for guess, far in zip(guesses, unknown, strict=True)],
+        )
 
-    def _answers(self, votes: Votes | MultiVotes) -> list[list[str] | None]:
-        """List the values of each image; None where it is unknown."""
+    def _guesses(self, votes: Votes | MultiVotes) -> tuple[list[bool], list[list[str]]]:
+        """Say which images are unknown, and list the likeliest values of each."""
         names = self.values
         if isinstance(votes, Votes):
-            return [[names[v]] if v >= 0 else None for v in votes.value]
-        return [
-            None if unknown else [names[v] for v in np.flatnonzero(present)]
-            for present, unknown in zip(votes.present, votes.unknown, strict=True)
-        ]
+            best = votes.probabilities.argmax(axis=1).tolist()
+            return (votes.value < 0).tolist(), [[names[v]] for v in best]
+        present = [[names[v] for v in np.flatnonzero(row)] for row in votes.present]
+        return votes.unknown.tolist(), present
 
     def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
         """Answer for N images, with probabilities and the nearest examples."""
         votes = self.voter.vote(self._columns(features), k_evidence=evidence)
         multi = self.kind == "multi"
         predictions = []
-        for row, answer in enumerate(self._answers(votes)):
+        for row, (unknown, guess) in enumerate(zip(*self._guesses(votes), strict=True)):
             shown = []
             for example, distance in zip(votes.evidence[row], votes.distance[row], strict=True):
                 image, said = self.rows[example]
                 shown.append(Evidence(image, list(said) if multi else said[0], float(distance)))
             order = np.argsort(-votes.probabilities[row], kind="stable")
             predictions.append(
-                Prediction(
-                    answer if multi or answer is None else answer[0],
+                Prediction.of(
+                    guess if multi else guess[0],
                     float(votes.confidence[row]),
                     {self.values[v]: float(votes.probabilities[row, v]) for v in order},
                     tuple(shown),
+                    unknown=unknown,
                 )
             )
         return predictions
+
+    def cut_off(self, cutoff: Cutoff) -> CutoffResult:
+        """Say how sure its answers must be, by its held-out examples."""
+        return cut_off(self.name, self.kind, self.values, cutoff, self.checked)
 
     def mapped_layers(self) -> tuple[str, ...]:
         """The hidden layers of its projection: not those that only tell what is unknown."""
@@ -155,7 +168,7 @@ class TaughtAttribute:
             "count": self.count,
             "verdict": self.verdict.to_dict(),
         }
-        arrays = self.voter.to_arrays()
+        arrays = self.voter.to_arrays() | self.checked.to_arrays()
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
         with replacing(path) as temporary:
             with temporary.open("wb") as file:
@@ -187,6 +200,7 @@ class TaughtAttribute:
                 tuple((image, tuple(values)) for image, values in head["rows"]),
                 head["count"],
                 Verdict.from_dict(head["verdict"]),
+                HeldOutAnswers.from_arrays(arrays),
             )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CatalogueError(f"{path} is damaged ({error})") from None

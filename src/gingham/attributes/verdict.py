@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.cutoffs import chance
 from gingham.results import Confusion, ValueVerdict, Verdict
 
 PRECISION = 0.95
@@ -35,6 +35,7 @@ def judge(
     truth: Truth,
     probabilities: Probabilities,
     images: Sequence[str],
+    answered: float,
     first: Collection[int] = (),
 ) -> Verdict:
     """Judge an attribute of kind `single` by its held-out examples.
@@ -45,12 +46,8 @@ def judge(
     truth : (N,) int, the value of each example.
     probabilities : (N, V), what the others predict of it; nan where it was not held out.
     images : N file names.
+    answered : the share that can be answered at `PRECISION`, see `gingham.attributes.cutoffs`.
     first : rows of the examples that were taught first; empty where there are no others.
-
-    References
-    ----------
-    How much can be answered at a precision is the coverage of selective classification: El-Yaniv
-    and Wiener, *On the Foundations of Noise-free Selective Classification* (2010).
     """
     rows = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
     guess, said = probabilities[rows].argmax(axis=1), truth[rows]
@@ -69,13 +66,13 @@ def judge(
         )
         for (value, other), count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     )
-    chance = [(values[a], values[b]) for a, b in _told_by_chance(said, guess)]
+    by_chance = [(values[a], values[b]) for a, b in _told_by_chance(said, guess)]
     kept = np.isin(rows, list(first)) if first else np.zeros(len(rows), bool)
     return _verdict(
         counts,
         confused,
-        chance,
-        answered_at(probabilities[rows].max(axis=1), right, PRECISION),
+        by_chance,
+        answered,
         (int(right[kept].sum()), int(kept.sum())),
     )
 
@@ -85,6 +82,7 @@ def judge_multi(
     truth: Probabilities,
     probabilities: Probabilities,
     images: Sequence[str],
+    answered: float,
     first: Collection[int] = (),
 ) -> Verdict:
     """Judge an attribute of kind `multi`, each value of an example by itself; see `judge`.
@@ -108,31 +106,15 @@ def judge_multi(
                 shown = tuple(images[row] for row in wrong[:2])
                 confused.append(Confusion(*pair, len(wrong), shown))
     confused.sort(key=lambda one: -one.count)
-    confidence = np.maximum(probabilities, 1 - probabilities)[tested]
     kept = np.zeros(len(truth), bool)
     kept[list(first)] = True
     return _verdict(
         counts,
         tuple(confused),
         [],
-        answered_at(confidence, right[tested], PRECISION),
+        answered,
         (int(right[kept].sum()), int(tested[kept].sum())),
     )
-
-
-def answered_at(
-    confidence: NDArray[np.floating], right: NDArray[np.bool_], precision: float
-) -> float:
-    """Return the largest share that can be answered, surest first, with so many of them right.
-
-    Equal confidences are answered together. 0 where there is no such share.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    hits = np.cumsum(right[order])
-    answered = np.arange(1, len(order) + 1)
-    last_of_equal = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
-    enough = np.flatnonzero(last_of_equal & (hits >= precision * answered))
-    return float((enough[-1] + 1) / len(order)) if len(enough) else 0.0
 
 
 def _told_by_chance(said: Truth, guess: Truth) -> list[tuple[int, int]]:
@@ -146,25 +128,15 @@ def _told_by_chance(said: Truth, guess: Truth) -> list[tuple[int, int]]:
     for a, b in sorted(pair for pair in pairs if pair[0] != pair[1]):
         both = np.isin(said, (a, b)) & np.isin(guess, (a, b))
         n, k = int(both.sum()), int((said == guess)[both].sum())
-        if chance_of(k, n) > CHANCE:
+        if chance(k, n, 0.5) > CHANCE:
             found.append((n - k, a, b))
     return [(a, b) for _, a, b in sorted(found, key=lambda item: (-item[0], *item[1:]))]
-
-
-def chance_of(k: int, n: int) -> float:
-    """Return the probability that a coin thrown n times shows heads k times or more.
-
-    Beyond 500 throws by the normal distribution, half a throw taken off k.
-    """
-    if n <= 500:
-        return sum(math.comb(n, i) for i in range(k, n + 1)) / float(2**n)
-    return math.erfc((2 * k - 1 - n) / math.sqrt(2 * n)) / 2
 
 
 def _verdict(
     counts: Sequence[ValueVerdict],
     confused: tuple[Confusion, ...],
-    chance: Sequence[tuple[str, str]],
+    by_chance: Sequence[tuple[str, str]],
     answered: float,
     first: tuple[int, int],
 ) -> Verdict:
@@ -190,8 +162,8 @@ def _verdict(
     sentence = f"{grade}: {right} of {tested} held-out examples right"
     if grade == "weak":
         sentence += "; treat its answers as suggestions"
-    if chance:
-        pairs = ", ".join(f"{a} and {b}" for a, b in chance[:PAIRS])
+    if by_chance:
+        pairs = ", ".join(f"{a} and {b}" for a, b in by_chance[:PAIRS])
         sentence += f"; {pairs} are told apart by chance"
     return Verdict(
         grade=grade,
@@ -200,7 +172,7 @@ def _verdict(
         right=right,
         values=worst,
         confusions=confused,
-        by_chance=tuple(chance[:PAIRS]),
+        by_chance=tuple(by_chance[:PAIRS]),
         precision=PRECISION,
         answered=answered,
         advice=advice,

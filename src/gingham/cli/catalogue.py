@@ -23,7 +23,9 @@ from gingham.cli.console import (
     spinner,
     table,
 )
+from gingham.cli.cut_offs import cut_offs, print_cut_offs
 from gingham.cli.options import (
+    AtPrecisionOption,
     AttributeOption,
     BackboneOption,
     CatalogueArgument,
@@ -33,6 +35,7 @@ from gingham.cli.options import (
     JsonOption,
     KeyOption,
     MegapixelsOption,
+    MinConfidenceOption,
     ModelOption,
     SkipBadRowsOption,
     WaitOption,
@@ -155,6 +158,8 @@ def predict(
     images: ImagesArgument,
     attribute: AttributeOption = None,
     model: ModelOption = None,
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -169,7 +174,14 @@ def predict(
         open_catalogue(catalogue, key) as shop,
         reading("predict", as_json, max_megapixels) as options,
     ):
-        results = shop.predict(paths, attributes=attribute, model=opened(model), options=options)
+        results = shop.predict(
+            paths,
+            attributes=attribute,
+            model=opened(model),
+            min_confidence=min_confidence,
+            at_precision=at_precision,
+            options=options,
+        )
         for result in results:
             failed |= result.error is not None
             if as_json:
@@ -194,6 +206,8 @@ def tag(
         list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="All, if none is given.")
     ] = None,
     model: ModelOption = None,
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -201,17 +215,25 @@ def tag(
     """Predict attributes for every image of the catalogue.
 
     Taught attributes use the stored features; a trained model reads the image files again. With
-    --model the model is attached first.
+    --model the model is attached first. A cut-off holds wherever the tags are used, unless another
+    one is given there.
     """
     with open_catalogue(catalogue, key, wait) as shop, reading("tag", as_json) as options:
         if model is not None:
             attributes = list(shop.attach(model, attributes=attributes).attributes)
-        result = shop.tag(attributes, options=options)
+        result = shop.tag(
+            attributes,
+            min_confidence=min_confidence,
+            at_precision=at_precision,
+            options=options,
+        )
+        cutoffs = cut_offs(shop, result.attributes, min_confidence, at_precision)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({"cutoffs": cutoffs} if cutoffs else {}))
     else:
         print_counts(result.attributes)
         say(f"{result.images} images tagged in {result.seconds:.1f} s")
+        print_cut_offs(cutoffs)
         print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
 
@@ -248,6 +270,8 @@ def search(
             metavar="IMAGE", help="Image that results should not look like; repeat for more."
         ),
     ] = None,
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
     max_megapixels: MegapixelsOption = 100.0,
     key: KeyOption = None,
@@ -268,6 +292,8 @@ def search(
             where=where or [],
             unlike=unlike or [],
             n=number,
+            min_confidence=min_confidence,
+            at_precision=at_precision,
             options=ReadOptions(pixel_limit(max_megapixels)),
         )
     if as_json:
@@ -302,32 +328,41 @@ def sheet(
 def facets(
     catalogue: CatalogueArgument,
     where: WhereOption = None,
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count images per value, among those that match the filters."""
     with open_catalogue(catalogue, key) as shop:
-        result = shop.facets(where or [])
+        result = shop.facets(where or [], min_confidence=min_confidence, at_precision=at_precision)
+        cutoffs = cut_offs(shop, result.attributes, min_confidence, at_precision)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({"cutoffs": cutoffs} if cutoffs else {}))
     else:
         if result.attributes:
             print_counts(result.attributes)
         else:
             say("nothing is tagged yet: run gingham tag (after gingham teach or gingham attach)")
         say(f"{result.images} images")
+        print_cut_offs(cutoffs)
 
 
 @app.command()
 def export(
     catalogue: CatalogueArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE.parquet|FILE.csv")],
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a table of all files with their tags and confidences."""
+    """Write a table of all files with their tags and confidences.
+
+    What is unknown has no confidence; its likeliest value is in the column NAME_best_guess.
+    """
     with open_catalogue(catalogue, key) as shop:
-        rows = shop.export(file)
+        rows = shop.export(file, min_confidence=min_confidence, at_precision=at_precision)
         left_out = sum(map(len, shop.images().values())) - rows
     lines = [f"{rows} rows written to {file}"]
     if left_out:

@@ -140,6 +140,24 @@ WhereOption = Annotated[
         "several of its values.",
     ),
 ]
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        metavar="0..1",
+        help="The least confidence of an answer; what is less sure is unknown, with its value as "
+        "the best guess.",
+    ),
+]
+AtPrecisionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--at-precision",
+        metavar="0..1",
+        help="The share of answers that must be right: the least confidence of each value is "
+        "learned from held-out examples.",
+    ),
+]
 MegapixelsOption = Annotated[
     float,
     typer.Option(

@@ -11,7 +11,6 @@ import numpy as np
 from gingham.explaining.explanation import Explanation
 from gingham.labels import Labels
 from gingham.results import (
-    AttributeInfo,
     Contradiction,
     Evidence,
     Facets,
@@ -22,6 +21,7 @@ from gingham.results import (
     TeachResult,
     Verdict,
 )
+from gingham.upkeep_results import AttributeInfo
 
 Answer = Mapping[str, Any]
 
@@ -47,6 +47,7 @@ def prediction_of(said: Answer) -> Prediction:
         evidence=tuple(
             Evidence(one["image"], one["value"], one["distance"]) for one in said["evidence"]
         ),
+        best_guess=said["best_guess"],
     )
 
 

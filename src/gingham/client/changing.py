@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gingham.client.connection import Payload
+from gingham.client.cutting import cut_fields
 from gingham.client.given import is_id
 from gingham.client.sending import send_images
 from gingham.client.teaching import RemoteTeaching
@@ -70,14 +71,19 @@ class RemoteChanging(RemoteTeaching):
         )
 
     def tag(
-        self, attributes: Sequence[str] | None = None, *, options: ReadOptions = DEFAULTS
+        self,
+        attributes: Sequence[str] | None = None,
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+        options: ReadOptions = DEFAULTS,
     ) -> TagResult:
         """Apply attributes to every image; see `Catalogue.tag`. It is a job of the server.
 
         If the call is interrupted, the job is cancelled.
         """
         started = time.perf_counter()
-        asked: dict[str, Any] = {"kind": "tag"}
+        asked: dict[str, Any] = {"kind": "tag", **cut_fields(min_confidence, at_precision)}
         if attributes is not None:
             asked["attributes"] = list(attributes)
         job = self._ask("POST", "/v1/jobs", body=Payload(asked), changes=True, repeatable=False)

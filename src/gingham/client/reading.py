@@ -13,18 +13,16 @@ import numpy as np
 from gingham.attributes.attribute import Model
 from gingham.client import answers
 from gingham.client.connection import Connection, Part, Payload, Query, quoted
+from gingham.client.cutting import cut_fields, cut_query
 from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batches, read_given
+from gingham.cutoff import CutoffResult
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.images import ImageSource, open_image
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.results import (
-    Facets,
-    Hit,
-    ImagePredictions,
-    Info,
-)
+from gingham.results import Facets, Hit, ImagePredictions
 from gingham.review_results import RecordedChange, ReviewItem, ReviewOrder, ReviewResult
+from gingham.upkeep_results import Info
 
 T = TypeVar("T")
 
@@ -98,9 +96,9 @@ class RemoteReading:
         """Return the id of every image (64 hexadecimal digits) and its files on the server."""
         return {one["id"]: (one["image"], *one["copies"]) for one in self._listed()}
 
-    def _listed(self, where: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    def _listed(self, where: Sequence[str] = (), cutoff: Query = ()) -> Iterator[dict[str, Any]]:
         """List images in the order they were added; others may be added meanwhile."""
-        return self._pages("/v1/images", "images", _repeated("where", where))
+        return self._pages("/v1/images", "images", [*_repeated("where", where), *cutoff])
 
     def _pages(self, route: str, field: str, query: Query = ()) -> Iterator[dict[str, Any]]:
         """Give all that a route lists page by page, each id once."""
@@ -122,9 +120,27 @@ class RemoteReading:
             return None
         return found
 
-    def facets(self, where: Sequence[str] = ()) -> Facets:
+    def facets(
+        self,
+        where: Sequence[str] = (),
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> Facets:
         """Count images per value; see `Catalogue.facets`."""
-        return answers.facets_of(self._ask("GET", "/v1/facets", _repeated("where", where)))
+        query = [*_repeated("where", where), *cut_query(min_confidence, at_precision)]
+        return answers.facets_of(self._ask("GET", "/v1/facets", query))
+
+    def cutoff(
+        self,
+        attribute: str,
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> CutoffResult:
+        """Say how sure the answers of an attribute must be; see `Catalogue.cutoff`."""
+        query = cut_query(min_confidence, at_precision)
+        return CutoffResult(**self._ask("GET", f"/v1/attributes/{quoted(attribute)}/cutoff", query))
 
     def search(
         self,
@@ -136,6 +152,8 @@ class RemoteReading:
         unlike: Sequence[ImageSource] = (),
         n: int = 10,
         min_score: float | None = None,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> list[Hit]:
         """Find the images most similar to the given ones or of colours; see `Catalogue.search`.
@@ -156,6 +174,7 @@ class RemoteReading:
         said |= {} if looks is None else {"looks": dict(looks)}
         said |= {} if colours is None else {"colours": dict(colours)}
         said |= {} if min_score is None else {"min_score": min_score}
+        said |= cut_fields(min_confidence, at_precision)
         form = [*form_of("image", like), *form_of("unlike", others, ids="unlike")]
         try:
             page = self._ask("POST", "/v1/search", body=_body(form, said))
@@ -173,6 +192,8 @@ class RemoteReading:
         *,
         attributes: Sequence[str] | None = None,
         model: Model | None = None,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> Iterator[ImagePredictions]:
         """Predict the attributes of images; see `Catalogue.predict`.
@@ -180,15 +201,17 @@ class RemoteReading:
         Images that lie here are uploaded, a few at a time; the catalogue does not keep them.
         """
         self._refuse_model(model)
-        return _begun(self._predict(list(images), attributes, options))
+        said: dict[str, Any] = dict(cut_fields(min_confidence, at_precision))
+        said |= {} if attributes is None else {"attributes": list(attributes)}
+        return _begun(self._predict(list(images), said, options))
 
     def _predict(
-        self, images: Sequence[ImageSource], attributes: Sequence[str] | None, options: ReadOptions
+        self, images: Sequence[ImageSource], said: Mapping[str, Any], options: ReadOptions
     ) -> Iterator[ImagePredictions]:
         done = 0
         for batch in read_batches(images, options):
             usable = [one for one in batch if isinstance(one, GivenImage)]
-            found = iter(self._predict_some(usable, attributes) if usable else ())
+            found = iter(self._predict_some(usable, said) if usable else ())
             for one in batch:
                 if isinstance(one, Unread):
                     yield ImagePredictions(one.name, error=one.reason)
@@ -198,15 +221,14 @@ class RemoteReading:
                 options.progress("predict", done, len(images))
 
     def _predict_some(
-        self, images: Sequence[GivenImage], attributes: Sequence[str] | None
+        self, images: Sequence[GivenImage], said: Mapping[str, Any]
     ) -> list[ImagePredictions]:
-        said = {} if attributes is None else {"attributes": list(attributes)}
         body = _body(form_of("image", images), said)
         try:
             results = self._ask("POST", "/v1/predict", body=body)["results"]
         except (ImageError, InputError) as error:
             if len(images) > 1:  # one of them, or all: each fails by itself
-                return [one for image in images for one in self._predict_some([image], attributes)]
+                return [one for image in images for one in self._predict_some([image], said)]
             (image,) = images
             if isinstance(error, ImageError):
                 return [ImagePredictions(image.name, error=_renamed(str(error), images))]
@@ -217,8 +239,8 @@ class RemoteReading:
         order = [one for one in images if one.data is None]
         order += [one for one in images if one.data is not None]
         made = {
-            id(one): answers.predictions_of(one.name, said)
-            for one, said in zip(order, results, strict=True)
+            id(one): answers.predictions_of(one.name, found)
+            for one, found in zip(order, results, strict=True)
         }
         return [made[id(one)] for one in images]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from gingham.attributes.registry import chosen_names
 from gingham.client.connection import Connection
+from gingham.client.cutting import cut_query
 from gingham.client.reading import RemoteReading
 from gingham.errors import ImageError, InputError
 from gingham.index.filters import UNKNOWN
@@ -46,16 +47,23 @@ class RemoteImage:
 class RemoteWriting(RemoteReading):
     """The methods of `RemoteCatalogue` that write a file here."""
 
-    def export(self, file: str | os.PathLike[str]) -> int:
+    def export(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> int:
         """Write a table of all files to a file here; see `Catalogue.export`.
 
         Whether the files are there is not known: those that are missing are not left out.
         """
+        cutoff = cut_query(min_confidence, at_precision)
         there = self.info().attributes
         kinds = {x: one.kind for x, one in there.items() if one.tagged or not one.built_in}
         files = (
             ExportedFile(name, one["id"], _tags(one, kinds))
-            for one in self._listed()
+            for one in self._listed(cutoff=cutoff)
             for name in (one["image"], *one["copies"])
         )
         return write_export(Path(file), kinds, files)
@@ -82,9 +90,14 @@ class RemoteWriting(RemoteReading):
             about.kind,
             about.values,
             [
-                SheetTag(image, _values(one, attribute), confidence, taught.get(image, {}))
+                SheetTag(
+                    image,
+                    _values(one["attributes"][attribute]),
+                    one["confidence"].get(attribute, 0.0),
+                    taught.get(image, {}),
+                )
                 for image, one in there.items()
-                if (confidence := one["confidence"].get(attribute)) is not None
+                if attribute in one["attributes"]
             ],
             len(there),
             bool(where),
@@ -95,15 +108,20 @@ class RemoteWriting(RemoteReading):
         return sheet.write(Path(file), n)
 
 
-def _values(one: Mapping[str, Any], attribute: str) -> list[str]:
+def _values(value: str | list[str]) -> list[str]:
     """Give the values of a tag; none: unknown."""
-    value = one["attributes"][attribute]
     return [name for name in (value if isinstance(value, list) else [value]) if name != UNKNOWN]
 
 
-def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, tuple[list[str], float]]:
+def _tags(
+    one: Mapping[str, Any], kinds: Mapping[str, str]
+) -> dict[str, tuple[list[str], float | None, list[str]]]:
     return {
-        name: (value if isinstance(value, list) else [value], one["confidence"][name])
+        name: (
+            _values(value),
+            one["confidence"].get(name),
+            _values(one["best_guess"].get(name, UNKNOWN)),
+        )
         for name, value in one["attributes"].items()
         if name in kinds
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gingham.cutoff import Cutoff, CutoffResult
 from gingham.operations.correct import Corrections, correct
 from gingham.operations.history import history, recording, undo
 from gingham.operations.opening import asking, changing
@@ -41,6 +42,29 @@ class Correcting(Upkeep):
         """
         with recording(self._truth, "examples", attribute):
             return correct(self._truth, self._attributes, attribute, corrections, kind, options)
+
+    @asking
+    def cutoff(
+        self,
+        attribute: str,
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> CutoffResult:
+        """Say from which confidence on each value is answered, and how much is answered then.
+
+        Parameters
+        ----------
+        attribute : its name.
+        min_confidence, at_precision : see `gingham.cutoff.Cutoff`; without them all is answered.
+
+        Raises
+        ------
+        InputError
+            If the attribute is not there, or a number is out of range.
+        """
+        (one,) = self._attributes.attributes([attribute])
+        return one.cut_off(Cutoff(min_confidence, at_precision))
 
     @asking
     def review(

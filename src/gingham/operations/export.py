@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gingham.attributes.registry import Attributes
+from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.names import FILE_COLUMNS, SEPARATOR, tag_columns
@@ -24,20 +25,28 @@ _ROWS = 10_000
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A row of the table: a file, the id of its image, and attribute -> (values, confidence).
+    """A row of the table: a file, the id of its image, and its tags.
 
-    An image that is tagged and has no value is unknown.
+    Attributes
+    ----------
+    tags : attribute -> its values, their confidence, and the best guess where there is no value:
+        then it is unknown.
     """
 
     image: str
     id: str
-    tags: Mapping[str, tuple[Sequence[str], float]]
+    tags: Mapping[str, tuple[Sequence[str], float | None, Sequence[str]]]
 
 
-def export_table(file: Path, locations: Locations, attributes: Attributes) -> int:
-    """Write image, id, and value and confidence of each attribute; see `Catalogue.export`."""
-    tags: dict[str, dict[ImageId, tuple[list[str], float]]] = {
-        name: {i: (values, c) for i, values, c in attributes.predictions(name)}
+def export_table(
+    file: Path, locations: Locations, attributes: Attributes, cutoff: Cutoff | None = None
+) -> int:
+    """Write image, id, and what each attribute says of it; see `Catalogue.export`."""
+    tags: dict[str, dict[ImageId, tuple[list[str], float, list[str]]]] = {
+        name: {
+            i: (values, confidence, guess)
+            for i, values, confidence, guess in attributes.predictions(name, cutoff=cutoff)
+        }
         for name in attributes.used()
     }
     copies = {i: names for i, names in locations.image_files() if len(names) > 1}
@@ -75,14 +84,15 @@ def write_export(file: Path, kinds: Mapping[str, str], files: Iterable[ExportedF
         )
     columns: dict[str, pa.DataType] = dict.fromkeys(FILE_COLUMNS, pa.string())
     for name, kind in kinds.items():
-        value, confidence = tag_columns(name)
-        if hidden := {value, confidence} & columns.keys():
+        value, confidence, guess = tag_columns(name)
+        if hidden := {value, confidence, guess} & columns.keys():
             raise InputError(
                 f"export to {file}: attribute {name!r} needs a column {min(hidden)!r}, which is "
                 "there already; teach it under another name, and forget this one"
             )
         columns[value] = pa.list_(pa.string()) if kind == "multi" else pa.string()
         columns[confidence] = pa.float32()
+        columns[guess] = columns[value]
     written = 0
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -91,10 +101,20 @@ def write_export(file: Path, kinds: Mapping[str, str], files: Iterable[ExportedF
             # A name that is not UTF-8 cannot stand in a table of text as it is.
             name = one.image.encode(errors="surrogateescape").decode(errors="backslashreplace")
             row: dict[str, Any] = {"image": name, "id": one.id}
-            for attribute, (values, confidence) in one.tags.items():
+            for attribute, (values, confidence, guess) in one.tags.items():
                 multi = kinds[attribute] == "multi"
                 said = (list(values) or [UNKNOWN]) if multi else (*values, UNKNOWN)[0]
-                row |= dict(zip(tag_columns(attribute), (said, confidence), strict=True))
+                row |= dict(
+                    zip(
+                        tag_columns(attribute),
+                        (
+                            said,
+                            confidence if values else None,
+                            (list(guess) or None) if multi else next(iter(guess), None),
+                        ),
+                        strict=True,
+                    )
+                )
             written += 1
             yield row
 

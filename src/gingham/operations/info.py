@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
-from gingham.results import AttributeInfo, Info
 from gingham.store.truth import Truth
+from gingham.upkeep_results import AttributeInfo, Info
 
 DERIVED = ("attributes", "index", "maps", "places")
 """Folders of a catalogue besides its truth."""
@@ -72,4 +72,4 @@ def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeI
 
 def _tagged(truth: Truth, attributes: Attributes, name: str) -> int:
     live = truth.locations.images
-    return sum(image_id in live for image_id, _, _ in attributes.predictions(name))
+    return sum(image_id in live for image_id, *_ in attributes.predictions(name))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gingham.attributes.attribute_fitting import fit
+from gingham.attributes.predictions import Tagged
 from gingham.attributes.registry import Attributes
 from gingham.attributes.tags import Column
 from gingham.errors import InputError
 from gingham.operations.tag import stored_features
 from gingham.store.examples import Taught
-from gingham.store.features import ImageId
 from gingham.store.truth import Truth
 
 
@@ -55,9 +55,9 @@ def past_tags(
     check : called between two batches; what it raises ends the work.
     """
     once = fit(truth, attribute, taught, attributes.background).attribute
-    rows: list[tuple[ImageId, list[str], float]] = []
+    rows: list[Tagged] = []
     for ids, features in stored_features(truth, once.layers):
         check()
-        values, confidence = once.tags(features)
-        rows += zip(ids, values, confidence.tolist(), strict=True)
+        tags = once.tags(features)
+        rows += zip(ids, tags.values, tags.confidence.tolist(), tags.guesses, strict=True)
     return Column.of(rows)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from gingham.attributes.attribute import Attribute, Features, Read
+from gingham.attributes.cutoffs import limits_of
 from gingham.attributes.registry import Attributes
+from gingham.cutoff import Cutoff
 from gingham.errors import ImageError
 from gingham.images import ImageSource, in_memory
 from gingham.options import ReadOptions
@@ -97,6 +99,7 @@ def predict(
     *,
     evidence: int = 5,
     registry: Attributes | None = None,
+    cutoff: Cutoff | None = None,
 ) -> Iterator[ImagePredictions]:
     """Predict images one after another, with so many examples; see `Catalogue.predict`.
 
@@ -104,6 +107,7 @@ def predict(
     by another file of the same image if that one is missing.
     """
     known = registry.taught() if registry else {}
+    limits = {one.name: limits_of(one, cutoff) for one in attributes}
     ids = {
         attribute.name: {example.image: example.id for example in known[attribute.name].examples}
         for attribute in attributes
@@ -115,7 +119,7 @@ def predict(
         return truth.living(file, ids[name].get(file))
 
     def answer(attribute: Attribute, features: Features) -> Prediction:
-        found = attribute.answer(features, evidence=evidence)[0]
+        found = limits[attribute.name].cut(attribute.answer(features, evidence=evidence)[0])
         if attribute.name not in ids:
             return found
         shown = (replace(one, image=living(attribute.name, one.image)) for one in found.evidence)

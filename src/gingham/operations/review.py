@@ -174,17 +174,17 @@ class Reviewer:
         suspects = [
             one for one in suspects if one.id in self._truth.locations.images or one.example
         ]
+        said: list[tuple[str | list[str] | None, float | None, dict[str, float]]] = []
         if attribute.reader is None and suspects:
             features = self._truth.features.get([one.id for one in suspects], attribute.layers)
             answers = attribute.answer(features)
             said = [(one.value, one.confidence, one.values) for one in answers]
         else:
-            said = []
             tags = column.find([one.id for one in suspects])
             for one, tag in zip(suspects, tags, strict=True):
-                confidence = tag[1] if tag else 0.0
-                values = dict.fromkeys(_listed(one.value), confidence)
-                said.append((one.value, confidence, values))
+                sure = tag[1] if tag and tag[0] else None
+                values = {} if sure is None else dict.fromkeys(_listed(one.value), sure)
+                said.append((one.value, sure, values))
         items = []
         for one, (value, confidence, values) in zip(suspects, said, strict=True):
             if one.example or value is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from gingham.attributes.palette import toward
 from gingham.attributes.registry import Attributes
 from gingham.backbones.table import DESCRIPTORS
 from gingham.colours import check_colours
+from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.descriptor_looks import JOINED, descriptor_looks
 from gingham.index.filters import Where, parse_where
@@ -26,6 +27,7 @@ from gingham.index.looks import (
     direction,
 )
 from gingham.names import did_you_mean
+from gingham.operations.cut_tags import cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
@@ -97,6 +99,7 @@ class Searcher:
         n: int,
         min_score: float | None = None,
         colours: Mapping[str, float] | None = None,
+        cutoff: Cutoff | None = None,
     ) -> list[Hit]:
         """Find the images that look most like some and least like others, and have some colours.
 
@@ -108,6 +111,7 @@ class Searcher:
         n : how many to find.
         min_score : the lowest score of an answer; None for any.
         colours : colour -> weight; see `Catalogue.search`.
+        cutoff : how sure tags must be; see `Attributes.predictions`.
 
         Raises
         ------
@@ -146,23 +150,28 @@ class Searcher:
                     for look, vector, factor in slider.parts
                 ],
                 n,
-                self._where(index, where),
+                self._where(index, where, cutoff),
                 -np.inf if min_score is None else min_score - offset,
             )
         )
-        tagged = {name for match in matches for name in match.tags}
+        tags = [own_tags(match.tags, cutoff is not None) for match in matches]
+        tagged = {name for some in tags for name in some}
         multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
-        return [self._hit(match, sliders, offset, multi) for match in matches]
+        return [
+            self._hit(match, some, sliders, offset, multi)
+            for match, some in zip(matches, tags, strict=True)
+        ]
 
-    def facets(self, where: Sequence[str]) -> Facets:
+    def facets(self, where: Sequence[str], cutoff: Cutoff | None = None) -> Facets:
         """Count the images of each value among those that pass the filters."""
         index = self.synced.get()
-        return index.facets(self._where(index, where))
+        found = index.facets(self._where(index, where, cutoff))
+        return Facets(found.images, own_tags(found.attributes, cutoff is not None))
 
-    def matching(self, where: Sequence[str]) -> set[str]:
+    def matching(self, where: Sequence[str], cutoff: Cutoff | None = None) -> set[str]:
         """Give the ids of the images that pass the filters, in hexadecimal."""
         index = self.synced.get()
-        return set(index.ids(self._where(index, where)))
+        return set(index.ids(self._where(index, where, cutoff)))
 
     def verify(self) -> list[str]:
         """Say where the index and the truth differ; an index that is merely behind is sound."""
@@ -275,7 +284,12 @@ class Searcher:
         return example[name]
 
     def _hit(
-        self, match: Match, sliders: Sequence[_Slider], offset: float, multi: Container[str]
+        self,
+        match: Match,
+        tags: Mapping[str, Sequence[str]],
+        sliders: Sequence[_Slider],
+        offset: float,
+        multi: Container[str],
     ) -> Hit:
         compared = iter(match.compared)
         looks = {
@@ -290,13 +304,15 @@ class Searcher:
             score=match.score + offset,
             looks=looks,
             attributes={
-                name: list(values) if name in multi else values[0]
-                for name, values in match.tags.items()
+                name: list(values) if name in multi else values[0] for name, values in tags.items()
             },
             copies=files[1:],
         )
 
-    def _where(self, index: Index, where: Sequence[str]) -> Where:
+    def _where(self, index: Index, where: Sequence[str], cutoff: Cutoff | None) -> Where:
+        """Read filters; with a cut-off they ask for tags that are made for it first."""
+        if cutoff is not None:
+            self.synced.cut(index, cutoff)
         if not where:
             return Where()
         known = {n: set(self._attributes.values(n)) for n in self._attributes.answering()}
@@ -304,4 +320,9 @@ class Searcher:
         for name in known:
             if name not in tagged and any(text.startswith(name) for text in where):
                 raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
-        return parse_where(where, known)
+        found = parse_where(where, known)
+        if cutoff is None:
+            return found
+        return Where(
+            tuple(replace(one, attribute=cut_name(one.attribute)) for one in found.conditions)
+        )

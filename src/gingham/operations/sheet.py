@@ -55,8 +55,8 @@ def write_sheet(
         attributes.kind(name),
         attributes.values(name),
         [
-            SheetTag(image.hex(), values, confidence, taught.get(image, {}))
-            for image, values, confidence in attributes.predictions(name)
+            SheetTag(image.hex(), values, confidence if values else 0.0, taught.get(image, {}))
+            for image, values, confidence, _ in attributes.predictions(name)
             if image in live
         ],
         len(live),
@@ -92,7 +92,7 @@ class SheetTag:
     ----------
     image : its id, in hexadecimal.
     values : none: it is unknown.
-    confidence : of the tag.
+    confidence : of the tag; 0 if it is unknown.
     taught : value -> whether it was taught to have it.
     """
 

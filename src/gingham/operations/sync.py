@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
+from gingham.cutoff import Cutoff
 from gingham.index.descriptor_looks import typical_distance
 from gingham.index.filters import UNKNOWN
 from gingham.index.index import (
@@ -26,6 +27,7 @@ from gingham.index.index import (
     Upsert,
 )
 from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
+from gingham.operations.cut_tags import cut_name
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)
@@ -138,6 +140,28 @@ class SyncedIndex:
                 index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
 
+    def cut(self, index: Index, cutoff: Cutoff) -> None:
+        """Bring the tags that are held to a cut-off up to date; there is one at a time.
+
+        Parameters
+        ----------
+        index : what `get` gave.
+        """
+        state = self._known(index.state())
+        wanted = {"asked": [cutoff.min_confidence, cutoff.at_precision], "tags": state["tags"]}
+        wanted["images"] = state["images"]
+        if state.get("cut") == wanted:
+            return
+        with self._changing():
+            there = set(index.ids())
+            for name in {*state.get("cut", {"tags": {}})["tags"], *wanted["tags"]}:
+                index.apply([Untag(cut_name(name))])
+                if name in wanted["tags"]:
+                    tags = self._tags(name, cutoff)
+                    kept = {key: tags[key] for key in tags.keys() & there}
+                    index.apply([Tag(cut_name(name), kept)])
+            index.commit({**state, "cut": wanted})
+
     def _lasting_looks(self) -> list[str]:
         """Name the further looks that are worth keeping for others."""
         taught = self._attributes.names()
@@ -238,10 +262,10 @@ class SyncedIndex:
                 tags = self._tags(name)
                 yield Tag(name, {key: tags[key] for key in tags.keys() & added})
 
-    def _tags(self, attribute: str) -> dict[str, Sequence[str]]:
+    def _tags(self, attribute: str, cutoff: Cutoff | None = None) -> dict[str, Sequence[str]]:
         return {
             image_id.hex(): values or [UNKNOWN]
-            for image_id, values, _ in self._attributes.predictions(attribute)
+            for image_id, values, *_ in self._attributes.predictions(attribute, cutoff=cutoff)
             if image_id in self._locations.images
         }
 

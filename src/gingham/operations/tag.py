@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gingham.attributes.attribute import Attribute, Features
+from gingham.attributes.cutoffs import limits_of
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.registry import Attributes
+from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.options import ReadOptions
@@ -25,7 +27,11 @@ Batch = tuple[list[ImageId], Features]
 
 
 def tag(
-    truth: Truth, attributes: Attributes, names: Sequence[str] | None, options: ReadOptions
+    truth: Truth,
+    attributes: Attributes,
+    names: Sequence[str] | None,
+    options: ReadOptions,
+    cutoff: Cutoff | None = None,
 ) -> TagResult:
     """Tag every image with the named attributes, or all; see `Catalogue.tag`.
 
@@ -40,18 +46,24 @@ def tag(
     groups = [[one] for one in chosen if one.reader is None]
     readers = {id(one.reader): one.reader for one in chosen if one.reader is not None}
     groups += [[one for one in chosen if id(one.reader) == key] for key in readers]
+    limits = {one.name: limits_of(one, cutoff) for one in chosen}
     counts = {one.name: dict.fromkeys((*one.values, UNKNOWN), 0) for one in chosen}
     failures: list[Failure] = []
     total, done = len(groups) * len(truth.locations.images), 0
     for group in groups:
         with blas_threads(1), contextlib.ExitStack() as written:
-            puts = [(one, written.enter_context(attributes.writing_tags(one))) for one in group]
+            puts = [
+                (one, written.enter_context(attributes.writing_tags(one, limits[one.name])))
+                for one in group
+            ]
             for ids, features in _batches(truth, group, failures, options):
                 for one, put in puts:
-                    values, confidence = one.tags(features)
-                    put(ids, values, confidence)
-                    for answer in values:
-                        for value in answer or [UNKNOWN]:
+                    tags = one.tags(features)
+                    put(ids, tags)
+                    sure = zip(tags.values, tags.confidence.tolist(), strict=True)
+                    for answer, confidence in sure:
+                        kept = answer if limits[one.name].keep(answer, confidence) else []
+                        for value in kept or [UNKNOWN]:
                             counts[one.name][value] += 1
                 done += len(ids)
                 options.progress("tag", done, total)

@@ -11,8 +11,7 @@ from gingham.operations.opening import OpenCatalogue, asking, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
-from gingham.results import Info
-from gingham.upkeep_results import PruneResult, RelocateResult
+from gingham.upkeep_results import Info, PruneResult, RelocateResult
 
 
 class Upkeep(OpenCatalogue):

@@ -9,9 +9,11 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from gingham.results import AttributeInfo, Hit, ImagePredictions, TeachResult, Verdict
+from gingham.cutoff import Cutoff
+from gingham.results import Hit, ImagePredictions, TeachResult, Verdict
 from gingham.service.attribute_schemas import TeachAnswer
 from gingham.service.served import ServedCatalogue
+from gingham.upkeep_results import AttributeInfo
 
 
 def as_json(value: Mapping[str, Any], status: int = 200) -> Response:
@@ -20,13 +22,15 @@ def as_json(value: Mapping[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(value, allow_nan=False), status, media_type="application/json")
 
 
-def hits_of(catalogue: ServedCatalogue, hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    """Give hits with the confidence of their tags."""
-    tags = catalogue.tags_of([hit.id for hit in hits])
+def hits_of(
+    catalogue: ServedCatalogue, hits: Sequence[Hit], cutoff: Cutoff | None = None
+) -> list[dict[str, Any]]:
+    """Give hits with the confidence of their tags, and the best guesses."""
+    tags = catalogue.tags_of([hit.id for hit in hits], cutoff)
     # Nothing is copied: an answer is written as JSON at once.
     return [
-        vars(hit) | {"confidence": confidence}
-        for hit, (_, confidence) in zip(hits, tags, strict=True)
+        vars(hit) | {"confidence": one.confidence, "best_guess": one.best_guess}
+        for hit, one in zip(hits, tags, strict=True)
     ]
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.attributes.tags import Column, TagReader
+from gingham.attributes.tags import Column, ImageTags, TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.catalogue import Catalogue
+from gingham.cutoff import Cutoff
 from gingham.errors import ImageError, InputError
 from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
@@ -24,7 +25,7 @@ from gingham.operations.search import Example
 from gingham.options import DEFAULTS, Progress, ReadOptions
 from gingham.parts import Part
 from gingham.report.kit import small_jpeg
-from gingham.results import AttributeInfo, Hit, Info
+from gingham.results import Hit
 from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Ids, Listed, Listings, image_ids
@@ -35,6 +36,7 @@ from gingham.service.work import Task
 from gingham.store.examples import Example as TaughtExample
 from gingham.store.features import ImageId
 from gingham.store.truth import StoredImage
+from gingham.upkeep_results import AttributeInfo, Info
 
 UPLOADS = 32 << 20
 """Bytes of features of uploads and crops that are remembered: some thousands."""
@@ -256,17 +258,16 @@ class AskedCatalogue(Catalogue):
         n: int,
         min_score: float | None,
         colours: Mapping[str, float] | None = None,
+        cutoff: Cutoff | None = None,
     ) -> list[Hit]:
         """Search with examples; see `Catalogue.search`."""
         with self._searching:
-            return self._searcher.search(like, unlike, looks, where, n, min_score, colours)
+            return self._searcher.search(like, unlike, looks, where, n, min_score, colours, cutoff)
 
-    def tags_of(
-        self, images: Sequence[str]
-    ) -> list[tuple[dict[str, str | list[str]], dict[str, float]]]:
-        """Give, for each id, attribute -> value or values, and attribute -> confidence."""
+    def tags_of(self, images: Sequence[str], cutoff: Cutoff | None = None) -> list[ImageTags]:
+        """Give the tags of each id."""
         with self._searching:
-            return self._tags.of([bytes.fromhex(image) for image in images])
+            return self._tags.of([bytes.fromhex(image) for image in images], cutoff)
 
     def evidence_image(self, name: str) -> tuple[str, str | None]:
         """Name an example for a caller: its file and its id, or only the end of a foreign path."""
@@ -353,13 +354,18 @@ class AskedCatalogue(Catalogue):
             return info(self.folder, self._truth, self._attributes, looks, count)
 
     def browse(
-        self, where: Sequence[str], unsure_of: str | None, offset: int, n: int
+        self,
+        where: Sequence[str],
+        unsure_of: str | None,
+        offset: int,
+        n: int,
+        cutoff: Cutoff | None = None,
     ) -> tuple[int, list[Listed]]:
         """List a part of the images that match filters.
 
         Parameters
         ----------
-        where, unsure_of : see `Listings.ids`.
+        where, unsure_of, cutoff : see `Listings.ids`.
         offset, n : how many to pass over, and how many to give at most.
 
         Returns
@@ -372,15 +378,17 @@ class AskedCatalogue(Catalogue):
             See `Listings.ids`.
         """
         with self._searching:
-            ids = self._listings.ids(where, unsure_of)
-            return len(ids), self.listed(image_ids(ids[offset : offset + n]))
+            ids = self._listings.ids(where, unsure_of, cutoff)
+            return len(ids), self.listed(image_ids(ids[offset : offset + n]), cutoff)
 
-    def listed(self, ids: Sequence[ImageId]) -> list[Listed]:
+    def listed(self, ids: Sequence[ImageId], cutoff: Cutoff | None = None) -> list[Listed]:
         """Give the file and the tags of images; one that is not there any more is left out."""
         with self._searching:
             images = self._truth.locations.images
             there = [image_id for image_id in ids if image_id in images]
             return [
-                Listed(image_id.hex(), images[image_id][0], tuple(images[image_id][1:]), *tags)
-                for image_id, tags in zip(there, self._tags.of(there), strict=True)
+                Listed(
+                    image_id.hex(), images[image_id][0], tuple(images[image_id][1:]), **vars(tags)
+                )
+                for image_id, tags in zip(there, self._tags.of(there, cutoff), strict=True)
             ]

@@ -118,6 +118,30 @@ class TeachAnswer(BaseModel):
     )
 
 
+class CutoffAnswer(BaseModel):
+    """How sure the answers of an attribute must be, and what is answered then."""
+
+    model_config = example(
+        attribute="colour",
+        min_confidence=None,
+        at_precision=0.95,
+        least={"blue": 0.62, "red": 0.62, "pink": 0.81},
+        tested=60,
+        answered=0.88,
+        right=0.98,
+    )
+
+    attribute: str
+    min_confidence: float | None
+    at_precision: float | None
+    least: dict[str, float | None] = Field(
+        description="Value: the least confidence of an answer; null if it is never answered."
+    )
+    tested: int = Field(description="Held-out examples; 0 for a trained model.")
+    answered: float | None = Field(description="The share of them that is answered.")
+    right: float | None = Field(description="The share of the answers that is right.")
+
+
 class ReviewItem(BaseModel):
     """An image that somebody should look at."""
 
@@ -126,7 +150,9 @@ class ReviewItem(BaseModel):
     value: str | list[str] = Field(
         description="What it was taught as, if it is an example, or is predicted to be."
     )
-    confidence: float = Field(description="That the prediction is right, 0 to 1.")
+    confidence: float | None = Field(
+        description="That the prediction is right, 0 to 1; null if it is unknown."
+    )
     values: dict[str, float] = Field(description="Value: probability of it, highest first.")
     reason: str = Field(description="Why it should be looked at.")
     example: bool = Field(description="Whether the attribute was taught with it.")

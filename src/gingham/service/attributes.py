@@ -14,6 +14,7 @@ from gingham.service.answers import as_json, attributes_of, taught_of
 from gingham.service.attribute_schemas import (
     AttributeAnswer,
     AttributesAnswer,
+    CutoffAnswer,
     ExamplesAnswer,
     ReviewAnswer,
     TeachAnswer,
@@ -71,6 +72,11 @@ def router() -> APIRouter:
             304: {"description": "It is as it was."},
             **problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
         },
+    )  # fmt: skip
+    made.add_api_route(
+        "/{name:path}/cutoff", cutoff, operation_id="cutoff",
+        summary="How sure the answers must be, and how much is answered then.",
+        response_model=CutoffAnswer, responses=problems(BUSY, CONFLICT, INVALID, NOT_FOUND),
     )  # fmt: skip
     made.add_api_route(
         "/{name:path}/review", review, operation_id="review",
@@ -186,6 +192,24 @@ async def review(
         for one in found["items"]:
             one["image"] = catalogue.evidence_image(one["image"])[0]
         return found
+
+    return as_json(await service.work.ask(request, read))
+
+
+async def cutoff(
+    request: Request,
+    name: Name,
+    min_confidence: schemas.LeastConfidence = None,
+    at_precision: schemas.AtPrecision = None,
+) -> Response:
+    """Say from which confidence on each value is answered, and what held-out examples got then."""
+    service = service_of(request)
+
+    def read(task: Task) -> dict[str, Any]:
+        one = service.catalogue.check_attribute(name)
+        return service.catalogue.cutoff(
+            one, min_confidence=min_confidence, at_precision=at_precision
+        ).to_dict()
 
     return as_json(await service.work.ask(request, read))
 

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 import gingham
+from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.service import schemas
 from gingham.service.answers import as_json, attributes_of
@@ -121,6 +122,8 @@ async def images(
     n: PageSize = 100,
     order: Literal["added", "confidence"] = "added",
     attribute: OneName = None,
+    min_confidence: schemas.LeastConfidence = None,
+    at_precision: schemas.AtPrecision = None,
 ) -> Response:
     """List images in the order they were added, or the least sure of an attribute first.
 
@@ -131,7 +134,8 @@ async def images(
         raise InputError("order=confidence and attribute=NAME go together: give both or neither")
 
     def read(task: Task) -> dict[str, Any]:
-        total, found = service.catalogue.browse(where, attribute, offset, n)
+        cutoff = Cutoff.asked(min_confidence, at_precision)
+        total, found = service.catalogue.browse(where, attribute, offset, n, cutoff)
         return {"total": total, "offset": offset, "images": [vars(one) for one in found]}
 
     return as_json(await service.work.ask(request, read))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from numpy.typing import NDArray
 
+from gingham.cutoff import Cutoff
 from gingham.errors import ImageError
 from gingham.index.sliders import parse_looks
 from gingham.service import schemas
@@ -73,15 +74,20 @@ def router() -> APIRouter:
     return made
 
 
-async def image(request: Request, id: ImageId) -> Response:
+async def image(
+    request: Request,
+    id: ImageId,
+    min_confidence: schemas.LeastConfidence = None,
+    at_precision: schemas.AtPrecision = None,
+) -> Response:
     """Give the file of an image, copies of it, and its tags with their confidence."""
     service = service_of(request)
+    cutoff = Cutoff.asked(min_confidence, at_precision)
 
     def read(task: Task) -> dict[str, Any]:
         first, copies = service.catalogue.file_of(id)
-        ((attributes, confidence),) = service.catalogue.tags_of([id])
-        said = {"id": id, "image": first, "copies": copies}
-        return said | {"attributes": attributes, "confidence": confidence}
+        (tags,) = service.catalogue.tags_of([id], cutoff)
+        return {"id": id, "image": first, "copies": copies} | vars(tags)
 
     return as_json(await service.work.ask(request, read))
 

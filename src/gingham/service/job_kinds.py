@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from gingham.errors import InputError
 from gingham.options import ReadOptions
-from gingham.service.schemas import Name
+from gingham.service.schemas import AtPrecision, LeastConfidence, Name
 from gingham.service.served import ServedCatalogue
 
 
@@ -22,6 +22,8 @@ class TagJob(BaseModel):
     attributes: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = Field(
         None, description="Only these; by default all."
     )
+    min_confidence: LeastConfidence = None
+    at_precision: AtPrecision = None
 
     def check(self, catalogue: ServedCatalogue) -> None:
         """Refuse what cannot be done.
@@ -37,7 +39,12 @@ class TagJob(BaseModel):
         """Do it, an attribute at a time, so that changes get their turn in between."""
         said: dict[str, Any] = {"attributes": {}, "failed": []}
         for name in catalogue.check_attributes(self.attributes):
-            done = catalogue.tag([name], options=options)
+            done = catalogue.tag(
+                [name],
+                min_confidence=self.min_confidence,
+                at_precision=self.at_precision,
+                options=options,
+            )
             said["attributes"] |= done.attributes
             said["failed"] += [one.to_dict() for one in done.failures]
         return said

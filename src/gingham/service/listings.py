@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.registry import Attributes
 from gingham.attributes.tags import Column, TagReader
+from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.operations.search import Searcher
 from gingham.results import Result
@@ -32,7 +33,8 @@ class Listed(Result):
     ----------
     id, image, copies : the id, the file, and other files with the same bytes.
     attributes : attribute -> value, list of values, or `unknown`, of those that are tagged.
-    confidence : attribute -> that its value is right, 0 to 1.
+    confidence : attribute -> that its value is right, 0 to 1, of those that are not unknown.
+    best_guess : attribute -> what is likeliest, of those that are.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Listed(Result):
     copies: tuple[str, ...]
     attributes: dict[str, str | list[str]]
     confidence: dict[str, float]
+    best_guess: dict[str, str | list[str]]
 
 
 class Listings:
@@ -63,7 +66,7 @@ class Listings:
         self._kept: Recent[tuple[object, ...], Ids] = Recent(KEPT, lambda ids: ids.nbytes)
         self._counts: dict[str, tuple[object, int]] = {}
 
-    def ids(self, where: Sequence[str], unsure_of: str | None) -> Ids:
+    def ids(self, where: Sequence[str], unsure_of: str | None, cutoff: Cutoff | None = None) -> Ids:
         """List images.
 
         Parameters
@@ -71,6 +74,7 @@ class Listings:
         where : filters, see `Catalogue.search`.
         unsure_of : an attribute; the images of whose tag it is least sure come first, and those
             without a tag last. None: in the order they were added.
+        cutoff : how sure the tags must be that are filtered by; see `Attributes.predictions`.
 
         Returns
         -------
@@ -83,11 +87,11 @@ class Listings:
         """
         names = self._attributes.answering()
         stamps = tuple((name, self._attributes.tagged(name)) for name in names)
-        key = (tuple(where), unsure_of, self._truth.locations.version, stamps)
+        key = (tuple(where), unsure_of, cutoff, self._truth.locations.version, stamps)
         if (found := self._kept.get(key)) is None:
             found = self._added()
             if where:
-                wanted = self._searcher.matching(where)
+                wanted = self._searcher.matching(where, cutoff)
                 found = found[[one in wanted for one in hexadecimal(found)]]
             if unsure_of is not None:
                 confidences = _confidences(found, self._column(unsure_of))

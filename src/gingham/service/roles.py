@@ -37,6 +37,7 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "examples": "reader",
         "values": "reader",
         "review": "reader",
+        "cutoff": "reader",
         "map": "reader",
         "add": "editor",
         "history": "editor",

@@ -47,6 +47,17 @@ Colours = Annotated[
         "sum of theirs; their ratio says how much of the foreground each should have.",
     ),
 ]
+LeastConfidence = Annotated[
+    Annotated[float, Field(ge=0, le=1)] | None,
+    Field(description="The least confidence of an answer; what is less sure is `unknown`."),
+]
+AtPrecision = Annotated[
+    Annotated[float, Field(gt=0, lt=1)] | None,
+    Field(
+        description="The share of answers that must be right: each value has a least confidence, "
+        "learned from held-out examples."
+    ),
+]
 Number = Annotated[int, Field(ge=1, le=1000, description="How many results, or how many a page.")]
 
 
@@ -58,6 +69,12 @@ def listed(ids: str | list[str]) -> list[str]:
 def example(**values: Any) -> ConfigDict:
     """Make the configuration of a model that has an example."""
     return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+BestGuess = Annotated[
+    dict[str, str | list[str]],
+    Field(description="Attribute: what is likeliest, of those that are unknown."),
+]
 
 
 class ImageQuery(BaseModel):
@@ -89,6 +106,8 @@ class SearchQuery(ImageQuery):
     where: Where = []
     n: Number = 10
     min_score: Weight | None = Field(None, description="Leave out what scores less.")
+    min_confidence: LeastConfidence = None
+    at_precision: AtPrecision = None
     cursor: Annotated[str, Field(min_length=1, max_length=500_000)] | None = Field(
         None, description="Of the page before; it says everything else, which is left out."
     )
@@ -102,6 +121,8 @@ class PredictQuery(ImageQuery):
     attributes: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = Field(
         None, description="Only these; by default all."
     )
+    min_confidence: LeastConfidence = None
+    at_precision: AtPrecision = None
 
 
 class Hit(BaseModel):
@@ -114,7 +135,10 @@ class Hit(BaseModel):
     attributes: dict[str, str | list[str]] = Field(
         description="Attribute: value, list of values, or `unknown`."
     )
-    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+    confidence: dict[str, float] = Field(
+        description="Attribute: that its value is right, 0 to 1; not of what is unknown."
+    )
+    best_guess: BestGuess
     copies: list[str] = Field(description="Other files with the same bytes.")
 
 
@@ -125,6 +149,7 @@ _HIT = {
     "looks": {"colour": 0.98, "texture": 0.96},
     "attributes": {"category": "dress"},
     "confidence": {"category": 0.94},
+    "best_guess": {},
     "copies": [],
 }
 
@@ -163,7 +188,12 @@ class Prediction(BaseModel):
     """What an attribute predicts."""
 
     value: str | list[str] | None = Field(description="Null: unknown.")
-    confidence: float = Field(description="Calibrated probability that it is right, 0 to 1.")
+    confidence: float | None = Field(
+        description="Calibrated probability that it is right, 0 to 1; null if it is unknown."
+    )
+    best_guess: str | list[str] | None = Field(
+        description="Of what is unknown, what is likeliest; null where there is a value."
+    )
     values: dict[str, float] = Field(
         description="Value: calibrated probability, highest first; of the built-in `colours` its "
         "share of the foreground."
@@ -174,6 +204,7 @@ class Prediction(BaseModel):
 _PREDICTION = {
     "value": "red",
     "confidence": 0.97,
+    "best_guess": None,
     "values": {"red": 0.97, "blue": 0.02},
     "evidence": [{"image": "/photos/0001.jpg", "id": ID, "value": "red", "distance": 0.4}],
 }
@@ -201,6 +232,7 @@ _IMAGE = {
     "copies": [],
     "attributes": {"category": "dress"},
     "confidence": {"category": 0.94},
+    "best_guess": {},
 }
 
 
@@ -215,7 +247,10 @@ class ImageAnswer(BaseModel):
     attributes: dict[str, str | list[str]] = Field(
         description="Attribute: value, list of values, or `unknown`; of those that are tagged."
     )
-    confidence: dict[str, float] = Field(description="Attribute: that its value is right, 0 to 1.")
+    confidence: dict[str, float] = Field(
+        description="Attribute: that its value is right, 0 to 1; not of what is unknown."
+    )
+    best_guess: BestGuess
 
 
 class ImagesAnswer(BaseModel):

@@ -11,8 +11,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 
+from gingham.cutoff import Cutoff
 from gingham.errors import ImageError, InputError
 from gingham.parts import Part
+from gingham.results import Facets
 from gingham.service import schemas
 from gingham.service.answers import as_json, hits_of, predictions_of
 from gingham.service.given import Asked, Given, asked, request_body
@@ -113,6 +115,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
     )
     task.check()
     until = offset + query.n
+    cutoff = Cutoff.asked(query.min_confidence, query.at_precision)
     found = catalogue.search_examples(
         [example for _, example in like],
         [example for _, example in unlike],
@@ -121,6 +124,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         where=query.where,
         n=until + 1,
         min_score=query.min_score,
+        cutoff=cutoff,
     )
     images, others = ([name for name, _ in side] for side in (like, unlike))
     cursor = None
@@ -130,7 +134,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
     return {
         "images": images,
         "unlike": others,
-        "hits": hits_of(catalogue, found[offset:until]),
+        "hits": hits_of(catalogue, found[offset:until], cutoff),
         "cursor": cursor,
     }
 
@@ -171,7 +175,13 @@ def _predict(service: Service, given: Asked[PredictQuery], task: Task) -> dict[s
             left, top, right, bottom = query.crop
             whole = catalogue.stored(image) if isinstance(image, str) else image
             source = Part(whole, (left, top, right, bottom), task.options.max_pixels)
-        (found,) = catalogue.predict([source], attributes=query.attributes, options=task.options)
+        (found,) = catalogue.predict(
+            [source],
+            attributes=query.attributes,
+            min_confidence=query.min_confidence,
+            at_precision=query.at_precision,
+            options=task.options,
+        )
         results.append((name, found))
     reasons = [found.error for _, found in results if not found.predictions and found.error]
     if len(reasons) == len(results):
@@ -179,8 +189,19 @@ def _predict(service: Service, given: Asked[PredictQuery], task: Task) -> dict[s
     return {"results": [predictions_of(catalogue, name, found) for name, found in results]}
 
 
-async def facets(request: Request, where: Filters = []) -> Response:  # noqa: B006
+async def facets(
+    request: Request,
+    where: Filters = [],  # noqa: B006
+    min_confidence: schemas.LeastConfidence = None,
+    at_precision: schemas.AtPrecision = None,
+) -> Response:
     """Count the images of each value among those that match the filters."""
     service = service_of(request)
-    found = await service.work.ask(request, lambda task: service.catalogue.facets(where))
+
+    def count(task: Task) -> Facets:
+        return service.catalogue.facets(
+            where, min_confidence=min_confidence, at_precision=at_precision
+        )
+
+    found = await service.work.ask(request, count)
     return as_json(found.to_dict())

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gingham.attributes.attribute import GRAD_CAM, Features, HeatMap, Picture
+from gingham.attributes.attribute import GRAD_CAM, Features, HeatMap, Picture, TagBatch
+from gingham.attributes.cutoffs import cut_off
+from gingham.cutoff import Cutoff, CutoffResult
 from gingham.results import Prediction
 from gingham.training.gradcam import grad_cam, import_grad_cam
 from gingham.training.trained import OUTPUT
@@ -82,22 +83,35 @@ class TrainedAttribute:
             values = dict(zip(self.outputs.values, probabilities, strict=True))
             if self.outputs.kind == "binary":
                 values[NO] = 1 - values[YES]
-            has = self.outputs.answered(given)
+            has, values = self.outputs.answered(given), _sorted(values)
+            multi = self.kind == "multi"
             found.append(
-                Prediction(
-                    has if self.kind == "multi" else next(iter(has), None),
+                Prediction.of(
+                    has if multi else next(iter(has or values)),
                     float(confidence[row]),
-                    dict(sorted(values.items(), key=lambda item: -item[1])),
+                    values,
                     (),
+                    unknown=not multi and not has,
                 )
             )
         return found
 
-    def tags(self, features: Features) -> tuple[list[list[str]], NDArray[np.floating]]:
-        """Answer for N images: the values of each (none: unknown), and the (N,) confidences."""
+    def tags(self, features: Features) -> TagBatch:
+        """Answer for N images."""
         answers = self.model.calibration.answers(features[OUTPUT])
         values = [self.outputs.answered(given) for given in answers.given[:, self._columns]]
-        return values, answers.certainty(self.outputs.kind, self._columns).mean(1)
+        likeliest = answers.probabilities[:, self._columns].argmax(1).tolist()
+        guesses = [
+            [] if has or self.kind == "multi" else [self.outputs.values[best]]
+            for has, best in zip(values, likeliest, strict=True)
+        ]
+        return TagBatch(
+            values, answers.certainty(self.outputs.kind, self._columns).mean(1), guesses
+        )
+
+    def cut_off(self, cutoff: Cutoff) -> CutoffResult:
+        """Say how sure its answers must be: as sure as they say themselves."""
+        return cut_off(self.name, self.kind, self.values, cutoff, None)
 
     def mapped_layers(self) -> tuple[str, ...]:
         """None of the catalogue's: the model has a network of its own."""
@@ -128,3 +142,7 @@ class TrainedAttribute:
             HeatMap(value, float(sign * features[OUTPUT][0, output]), heat, {})
             for value, output, sign, heat in zip(values, outputs, signs, heats, strict=True)
         ]
+
+
+def _sorted(values: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(values.items(), key=lambda item: -item[1]))

@@ -1,0 +1,45 @@
+"""How often values are in a catalogue, from what examples say of its images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gingham.attributes.prevalence import HELD, shifted, value_shares, value_shift
+
+
+def told(labels: np.ndarray, sure: float, values: int) -> np.ndarray:
+    rows = np.full((len(labels), values), (1 - sure) / (values - 1))
+    rows[np.arange(len(labels)), labels] = sure
+    return rows
+
+
+def test_even_examples_learn_how_often_values_are() -> None:
+    labels = np.repeat([0, 1, 2], [4000, 900, 100])
+    shift = value_shift(told(labels, 0.98, 3), np.array([10, 10, 10]))
+    found = shift / 3
+    # The images added count for the examples' own frequencies.
+    wanted = (np.array([4000, 900, 100]) + HELD / 3) / (5000 + HELD)
+    np.testing.assert_allclose(found, wanted, atol=0.02)
+    assert found.sum() == pytest.approx(1)
+
+
+def test_what_the_examples_do_not_tell_apart_changes_nothing() -> None:
+    np.testing.assert_allclose(value_shift(np.full((500, 4), 0.25), np.full(4, 10)), 1)
+    np.testing.assert_allclose(value_shift(np.empty((0, 4)), np.full(4, 10)), 1)
+
+
+def test_examples_drawn_by_lot_keep_their_own_frequencies() -> None:
+    counts = np.array([97, 1, 1, 1])
+    unsure = told(np.zeros(300, np.intp), 0.7, 4)
+    even = value_shift(unsure, np.full(4, 25))
+    uneven = value_shift(unsure, counts)
+    assert even[0] > 2
+    assert abs(uneven[0] - 1) < 0.05
+
+
+def test_probabilities_follow_the_shift_and_sum_to_one() -> None:
+    found = shifted(np.array([[0.5, 0.3, 0.2]]), np.array([1.0, 2.0, 1.0]))
+    np.testing.assert_allclose(found, [[0.5 / 1.3, 0.6 / 1.3, 0.2 / 1.3]])
+    assert value_shares(np.array([9, 1, 0])).sum() == pytest.approx(1)
+    assert (value_shares(np.array([9, 0, 0])) > 0).all()

@@ -104,6 +104,7 @@ def test_what_is_added_and_tagged_later_is_listed(tmp_path: Path) -> None:
             "copies": [],
             "attributes": {},
             "confidence": {},
+            "best_guess": {},
         }
         # Without a tag nothing is known of it, so it comes last.
         assert listed(http, order="confidence", attribute="colour")[1][-1]["id"] == late

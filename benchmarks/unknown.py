@@ -36,11 +36,11 @@ def read(shop: Catalogue, images: list[Path]) -> Features:
 def scores(shop: Catalogue, features: Features) -> tuple[Scores, Scores, list[str]]:
     """Give how foreign each image is, whether (1 or 0) it is unknown, and its likeliest value."""
     taught = shop._attributes.taught_attribute("attribute")
-    X = taught._columns(features).astype(np.float32)
     assert isinstance(taught.voter, SingleVoter)
-    votes = taught.voter.vote(X, 1)
-    residual = taught.voter.projection.apply(X)[1]
-    given = X, residual, votes.distance[:, 0]
+    votes = taught.voter.vote(features, 1)
+    residual = taught.voter.projection.apply(features)[1]
+    whitened = [one.whiten(features) for one in taught.voter.unknown.relatives]
+    given = whitened, residual, votes.distance[:, 0]
     found = taught.voter.unknown.score(*given)
     unknown = (taught.voter.unknown.novelty(*given) > 1).astype(np.float64)
     return found, unknown, [taught.values[v] for v in votes.probabilities.argmax(axis=1)]

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import COLOURS, FakeRuntime, draw
+from gingham.attributes.attribute import Features, TagBatch
+from gingham.attributes.taught import TaughtAttribute
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueError, ImageError, InputError, StorageError
 from gingham.index.embedded.index import EmbeddedIndex
@@ -254,6 +256,52 @@ def test_images_indexed_later_are_not_tagged_yet(
     assert sum(shop.facets().attributes["colour"].values()) == 36
     assert shop.search(new, n=1)[0].attributes == {}
     assert sum(shop.tag().attributes["colour"].values()) == 37
+
+
+def test_only_images_without_a_tag_are_tagged(
+    shop: Catalogue,
+    examples: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered: list[int] = []
+    answer = TaughtAttribute.tags
+
+    def counted(one: TaughtAttribute, features: Features) -> TagBatch:
+        found = answer(one, features)
+        answered.append(len(found.values))
+        return found
+
+    monkeypatch.setattr(TaughtAttribute, "tags", counted)
+    shop.teach("colour", examples)
+    whole = shop.tag()
+    file = shop.folder / "attributes" / "colour" / "predictions.parquet"
+    written, state = file.stat().st_ino, shop._attributes.tagged("colour")
+    again = shop.tag()
+    # As it was: not even the index has anything to do.
+    assert (file.stat().st_ino, shop._attributes.tagged("colour")) == (written, state)
+    assert (again.attributes, again.images) == (whole.attributes, whole.images)
+    assert sum(answered) == 36
+    shop.index([draw(tmp_path / "late" / f"{n}.jpg", "red", 321 + n) for n in range(3)])
+    shop.remove([photos / "red0.jpg"])
+    partly = shop.tag()
+    assert sum(answered) == 39
+    tags = sorted(shop._attributes.predictions("colour"))
+    assert len(tags) == shop.info().attributes["colour"].tagged == 38
+    # A file that is damaged is made anew, of all images.
+    file.write_bytes(file.read_bytes()[:-50])
+    assert shop.tag().attributes == partly.attributes
+    assert sorted(shop._attributes.predictions("colour")) == tags
+    assert sum(answered) == 39 + 38
+    content = bytearray(file.read_bytes())
+    content[200] ^= 1
+    file.write_bytes(content)
+    assert shop.tag().attributes == partly.attributes
+    assert sum(answered) == 39 + 2 * 38
+    shop.teach("colour", {str(examples / "blue" / "100.jpg"): "red"})
+    shop.tag()
+    assert sum(answered) == 39 + 3 * 38
 
 
 def test_tags_come_back_with_an_image_that_comes_back(

@@ -260,7 +260,8 @@ class Catalogue(Writing):
         """Apply attributes to every image of the catalogue.
 
         Taught attributes answer from the stored features; for attached ones the files are read
-        again, once per model. Images indexed later have no tag until the next call. What is less
+        again, once per model. Images that have a tag of the attribute as it is now keep it. Images
+        indexed later have no tag until the next call. What is less
         sure than a cut-off (`min_confidence`, `at_precision`; see `gingham.cutoff.Cutoff`) is
         unknown wherever the tags are used, unless another cut-off is given there.
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from gingham.attributes.space import check_blocks, chunks, learn_space, unit
+from gingham.attributes.one_pass import OnePass, Product
+from gingham.attributes.space import check_blocks, chunks, learn_space, unit, widen
 from gingham.errors import InputError
 
 
@@ -63,3 +65,44 @@ def test_chunks_cover_every_row_once() -> None:
     covered = [i for rows in chunks(10, 4) for i in range(10)[rows]]
     assert covered == list(range(10))
     assert list(chunks(0)) == []
+
+
+def test_every_float16_is_widened_as_numpy_does() -> None:
+    numbers = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    for block in (
+        numbers[np.isfinite(numbers)],
+        numbers,
+        numbers[:0],
+        numbers.reshape(256, -1)[:, ::2],
+    ):
+        np.testing.assert_array_equal(
+            widen(block).view(np.uint32), block.astype(np.float32).view(np.uint32)
+        )
+    wide = np.ones(3)
+    assert widen(wide) is wide
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_one_pass_gives_what_each_space_gives_by_itself(dtype: type[np.floating]) -> None:
+    rng = np.random.default_rng(0)
+    X: NDArray[np.floating] = rng.normal(size=(1100, 9)).astype(dtype)
+    X[3] = 0
+    blocks = [("a", 0, 2), ("b", 2, 5), ("c", 6, 9)]
+    learned = X.astype(np.float64)
+    one = learn_space(learned, blocks, np.array([0.2, 0.3, 0.5]), rooted=["b"])
+    other = learn_space(learned, blocks[1:], np.array([0.5, 0.5]), rooted=["c"])
+    plain = learn_space(learned, blocks[:2], np.array([0.5, 0.5]))
+    parts = [
+        Product(one, rng.normal(size=(8, 3))),
+        Product(plain, rng.normal(size=(5, 2)), lengths=True),
+        Product(other, rng.normal(size=(6, 4))),
+    ]
+    found, squared = OnePass(parts)(X)
+    wide: NDArray[np.floating] = X.astype(np.float64 if dtype == np.float64 else np.float32)
+    near = 1e-12 if dtype == np.float64 else 1e-4
+    for part, got in zip(parts, found, strict=True):
+        np.testing.assert_allclose(got, part.space.apply(wide) @ part.matrix, atol=near)
+    np.testing.assert_allclose(squared, (plain.apply(wide) ** 2).sum(axis=1), atol=near)
+    by_layer, again = OnePass(parts)({name: X[:, first:end] for name, first, end in blocks})
+    for got, expected in zip([*by_layer, again], [*found, squared], strict=True):
+        np.testing.assert_array_equal(got, expected)

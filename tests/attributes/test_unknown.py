@@ -67,10 +67,10 @@ def test_wrong_answers_and_what_was_not_held_out_do_not_move_the_limit() -> None
 def test_without_a_background_the_limit_is_that_of_the_distance() -> None:
     logs = np.random.default_rng(0).normal(size=50)
     rule = distance_rule(logs, 3)
-    X, nearest = np.zeros((2, 1)), np.array([0.0, 2.0])
+    nearest = np.array([0.0, 2.0])
     inside = np.exp(np.full(2, logs.mean() + 2.9 * logs.std()))
-    assert (rule.novelty(X, inside, nearest) < 1).all()
-    assert (rule.novelty(X, inside * np.exp(0.2 * logs.std()), nearest) > 1).all()
+    assert (rule.novelty([], inside, nearest) < 1).all()
+    assert (rule.novelty([], inside * np.exp(0.2 * logs.std()), nearest) > 1).all()
     assert distance_rule(logs[:2], 3).limit() == np.inf
 
 
@@ -92,7 +92,8 @@ def test_a_background_finds_another_value_of_the_same_kind() -> None:
     found = (voter.vote(other).value < 0).mean()
     assert found > 0.5
     assert found > 2 * (plain.vote(other).value < 0).mean()
-    rule, one, same = voter.unknown, X[:2], np.full(2, -1e3)
+    rule, same = voter.unknown, np.full(2, -1e3)
+    one = [relative.whiten(X[:2]) for relative in rule.relatives]
     deviations = np.array([FAR - 0.1, FAR + 0.1])
     residual = np.exp(rule.centres[0] + deviations * rule.spreads[0])
     assert (rule.score(one, residual, same) < rule.limit()).all()

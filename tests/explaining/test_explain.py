@@ -234,7 +234,7 @@ def test_the_score_is_what_the_examples_vote_by(drawn: tuple[Path, Catalogue]) -
         [str(folder / "photos" / "0003.jpg")], attribute.layers, ReadOptions()
     )
     assert features is not None
-    coordinates, _ = attribute.voter.projection.apply(attribute._columns(features))
+    coordinates, _ = attribute.voter.projection.apply(features)
     voter = attribute.voter
     for explanation in result.explanations[:3]:
         means = [voter.example_looks[voter.example_labels == v].mean(0) for v in range(11)]  # type: ignore[union-attr]

@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from gingham.attributes.one_pass import OnePass, Product, Read
 from gingham.attributes.space import (
-    PROJECTED_ROWS,
     Block,
     Floats,
     Rows,
     Space,
     chunks,
     read_matrix,
-    signed_root,
-    unit,
 )
 
 
@@ -145,36 +143,15 @@ class Projection:
         """All blocks that it reads, in the order of their columns."""
         return tuple(sorted({*self.space.blocks, *self.kind.blocks}, key=lambda block: block[1]))
 
-    def apply(self, X: NDArray[np.floating]) -> tuple[Floats, Floats]:
-        """Return (N, d) coordinates, and (N,) squared distances from the examples' subspace.
+    @property
+    def parts(self) -> tuple[Product, Product]:
+        """What one pass reads of the features: the look, then the subspace."""
+        return Product(self.space, self.look), Product(self.kind, self.subspace, lengths=True)
 
-        Points of the joined spaces are never made: with u a block's unit row, m its mean and s its
-        scale, the product s (u - m) W is s (u W - m W), and its squared length
-        s^2 (|u|^2 - 2 u m + |m|^2). Read in chunks of bounded memory, in float32 where X is not
-        float64.
-        """
-        wide = np.float64 if X.dtype == np.float64 else np.float32
-        looks = np.zeros((len(X), self.look.shape[1]))
-        inside = np.zeros((len(X), self.subspace.shape[1]))
-        squared = np.zeros(len(X))
-        look, subspace = self.space.by_block(self.look), self.kind.by_block(self.subspace)
-        for block in self.blocks:
-            name, first, end = block
-            for rows in chunks(len(X), PROJECTED_ROWS):
-                columns: NDArray[np.floating] = X[rows, first:end].astype(wide)
-                points = unit(columns)
-                if block in subspace:
-                    scale, mean, weights = subspace[block]
-                    inside[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
-                    length = np.einsum("nd,nd->n", points, points)
-                    along = points @ mean.astype(wide)
-                    squared[rows] += scale**2 * (length - 2 * along + mean @ mean)
-                if name in self.space.rooted:
-                    points = unit(signed_root(columns))
-                if block in look:
-                    scale, mean, weights = look[block]
-                    looks[rows] += scale * (points @ weights.astype(wide) - mean @ weights)
-        return looks, np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
+    def apply(self, X: Read) -> tuple[Floats, Floats]:
+        """Return (N, d) coordinates, and (N,) squared distances from the examples' subspace."""
+        (looks, inside), squared = OnePass(self.parts)(X)
+        return looks, residuals(inside, squared)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything needed to rebuild it, without pickle."""
@@ -199,6 +176,12 @@ class Projection:
         space, kind = Space.from_arrays(arrays, "space"), Space.from_arrays(arrays, "kind")
         look = read_matrix(arrays, "look", space.width)
         return cls(space, look, kind, read_matrix(arrays, "subspace", kind.width))
+
+
+def residuals(inside: Floats, squared: Floats) -> Floats:
+    """Give squared distances from a subspace, of (N, r) coordinates in it and squared lengths."""
+    left: Floats = np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
+    return left
 
 
 def blas_threads(most: int | None) -> AbstractContextManager[object]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import Projection
+from gingham.attributes.discriminant import Projection, residuals
 from gingham.attributes.neighbour_vote import VoteRule, nearest
+from gingham.attributes.one_pass import OnePass, Read
 from gingham.attributes.space import Block, Floats, Rows, chunks, unit
 from gingham.attributes.unknown import UnknownRule
 
@@ -96,10 +98,19 @@ class Voter(ABC):
         return tuple(name for name, _, _ in self.blocks)
 
     @abstractmethod
-    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes | MultiVotes:
-        """Answer for (N, D) finite features, in chunks of bounded memory."""
+    def vote(self, X: Read, k_evidence: int = 5) -> Votes | MultiVotes:
+        """Answer for N images with finite features, in chunks of bounded memory."""
 
-    def look(self, X: NDArray[np.floating]) -> Floats:
+    @cached_property
+    def _pass(self) -> OnePass:
+        return OnePass([*self.projection.parts, *self.unknown.parts])
+
+    def _read(self, X: Read) -> tuple[Floats, Floats, list[Floats]]:
+        """Give coordinates, residuals, and what `UnknownRule` asks for."""
+        (coordinates, inside, *whitened), squared = self._pass(X)
+        return coordinates, residuals(inside, squared), whitened
+
+    def look(self, X: Read) -> Floats:
         """Return (N, d) unit rows, whose dot product is similarity."""
         return unit_looks(self.projection.apply(X)[0])
 
@@ -146,11 +157,11 @@ class SingleVoter(Voter):
     rule: VoteRule
     neighbours: int
 
-    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> Votes:
-        """Answer for (N, D) finite features, in chunks of bounded memory."""
-        coordinates, residual = self.projection.apply(X)
+    def vote(self, X: Read, k_evidence: int = 5) -> Votes:
+        """Answer for N images with finite features, in chunks of bounded memory."""
+        coordinates, residual, whitened = self._read(X)
         looks = unit_looks(coordinates)
-        n, n_values = len(X), len(self.classes)
+        n, n_values = len(looks), len(self.classes)
         k = min(k_evidence, len(self.example_labels))
         probabilities = np.empty((n, n_values))
         evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
@@ -163,7 +174,7 @@ class SingleVoter(Voter):
             )
             evidence[rows], distance[rows] = self._evidence(columns[:, :k], near[:, :k])
             nearest_one[rows] = 1 - near[:, 0]
-        novelty = self.unknown.novelty(X, residual, nearest_one)
+        novelty = self.unknown.novelty(whitened, residual, nearest_one)
         best = probabilities.argmax(axis=1)
         return Votes(
             value=np.where(novelty > 1, -1, best),
@@ -211,19 +222,19 @@ class MultiVoter(Voter):
     calibration: Floats
     means: Floats
 
-    def vote(self, X: NDArray[np.floating], k_evidence: int = 5) -> MultiVotes:
-        """Answer for (N, D) finite features, in chunks of bounded memory."""
-        coordinates, residual = self.projection.apply(X)
+    def vote(self, X: Read, k_evidence: int = 5) -> MultiVotes:
+        """Answer for N images with finite features, in chunks of bounded memory."""
+        coordinates, residual, whitened = self._read(X)
         looks = unit_looks(coordinates)
-        k = min(k_evidence, len(self.example_looks))
-        evidence, distance = np.empty((len(X), k), np.intp), np.empty((len(X), k))
-        for rows in _bounded(len(X), len(self.example_looks)):
+        n, k = len(looks), min(k_evidence, len(self.example_looks))
+        evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
+        for rows in _bounded(n, len(self.example_looks)):
             columns, near = nearest(looks[rows] @ self.example_looks.T, k)
             evidence[rows], distance[rows] = self._evidence(columns, near)
         # Points and targets are centred: a score of nought is the value's mean.
         probabilities = logistic(coordinates + self.means, self.calibration)
         # Of kind `multi` the rule is one of `distance_rule`, which does not ask for the nearest.
-        novelty = self.unknown.novelty(X, residual, np.zeros(len(X)))
+        novelty = self.unknown.novelty(whitened, residual, np.zeros(n))
         return MultiVotes(
             present=probabilities >= 0.5,
             probabilities=probabilities,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +16,11 @@ from numpy.typing import NDArray
 
 from gingham.attributes.attribute import TagBatch
 from gingham.attributes.cutoffs import EVERY, Floors
-from gingham.store.columns import column
-from gingham.store.features import ImageId
+from gingham.images import ImageId
+from gingham.store import ids as many
+from gingham.store.columns import column, numbers
 from gingham.store.files import replacing
+from gingham.store.ids import Ids
 
 _SCHEMA = pa.schema(
     [
@@ -29,53 +33,199 @@ _SCHEMA = pa.schema(
     ]
 )
 
-Put = Callable[[Sequence[ImageId], TagBatch], None]
-"""Takes ids, and what the attribute answers for each."""
+_GROUP = 2**16
+"""Rows that are written together."""
 
 Tagged = tuple[ImageId, list[str], float, list[str]]
 """An image, its values (none: unknown), the confidence of them or of the best guess, and that."""
 
+Version = tuple[int, int]
+"""Tells one version of a file from another: when it was written, and its number on the disk."""
 
-@contextlib.contextmanager
-def writing(path: Path, stamp: str, limits: Floors) -> Iterator[Put]:
-    """Replace a file by the tags that are put, unless an error comes between.
 
-    What is less sure than the limits is kept, but it is unknown wherever no others are given.
+@dataclass(frozen=True)
+class TagTable:
+    """The tags of N different images.
+
+    Attributes
+    ----------
+    table : their ids, values, confidences and guesses, held to no limits.
+    limits : those that they were written with.
     """
-    schema = _SCHEMA.with_metadata({b"stamp": stamp.encode(), b"limits": limits.to_json().encode()})
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
 
-        def put(ids: Sequence[ImageId], tags: TagBatch) -> None:
-            columns: list[Sequence[Any] | NDArray[np.floating]]
-            columns = [ids, tags.values, tags.confidence, tags.guesses]
-            arrays = [column(c, f.type) for c, f in zip(columns, schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    table: pa.Table
+    limits: Floors = EVERY
 
-        yield put
+    @classmethod
+    def of(cls, ids: Ids, tags: TagBatch) -> TagTable:
+        """Take ids, and what the attribute answers for each."""
+        keys = pa.Array.from_buffers(pa.binary(32), len(ids), [None, pa.py_buffer(ids.tobytes())])
+        lists = [column(x, _SCHEMA.field("values").type) for x in (tags.values, tags.guesses)]
+        confidence = numbers(np.asarray(tags.confidence, np.float32))
+        columns = [keys, lists[0], confidence, lists[1]]
+        return cls(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
+    @property
+    def ids(self) -> Ids:
+        """(N,) the ids."""
+        return many.from_column(self.table["id"])
 
-def stamp_in(file: pq.ParquetFile) -> str | None:
-    """Name the attribute that the tags are of; None in a file of an earlier version."""
-    if file.schema_arrow.names != _SCHEMA.names:
-        return None
-    stamp: bytes = (file.schema_arrow.metadata or {}).get(b"stamp", b"")
-    return stamp.decode()
+    @classmethod
+    def none(cls) -> TagTable:
+        """Begin without an image."""
+        return cls(_SCHEMA.empty_table())
 
+    def of_these(self, ids: Ids) -> NDArray[np.bool_]:
+        """Say which of M images are among these."""
+        return many.are_in(self.ids, ids)
 
-def rows(file: pq.ParquetFile, limits: Floors | None) -> Iterator[Tagged]:
-    """Stream tags, held to limits, or to those that they were written with."""
-    if limits is None:
-        limits = Floors.from_json(file.schema_arrow.metadata[b"limits"].decode())
-    for batch in file.iter_batches(columns=_SCHEMA.names):
-        found = zip(*(one.to_pylist() for one in batch.columns), strict=True)
+    def only(self, chosen: NDArray[np.bool_]) -> TagTable:
+        """Keep some images, (N,)."""
+        if chosen.all():
+            return self
+        return TagTable(self.table.take(pa.array(np.flatnonzero(chosen))), self.limits)
+
+    def counts(self, unknown: str, limits: Floors) -> dict[str, int]:
+        """Count the images of each value, and those that are unknown, held to limits."""
+        if limits != EVERY:
+            rows = self.rows(limits)
+            return Counter(value for _, values, *_ in rows for value in values or [unknown])
+        values = self.table["values"].combine_chunks()
+        counted = values.flatten().value_counts().to_pylist()
+        found = {one["values"]: one["counts"] for one in counted}
+        empty = int((np.diff(values.offsets.to_numpy()) == 0).sum())
+        return found | ({unknown: empty} if empty else {})
+
+    def rows(self, limits: Floors) -> Iterator[Tagged]:
+        """Give what each image is tagged, held to limits."""
+        found = zip(*(one.to_pylist() for one in self.table.columns), strict=True)
         if limits == EVERY:
             yield from found
-            continue
+            return
         for image_id, values, confidence, guess in found:
             if values and not limits.keep(values, confidence):
                 yield image_id, [], confidence, values
             else:
                 yield image_id, values, confidence, guess
+
+
+class PredictionsFile:
+    """The file; the attribute's stamp is in it.
+
+    Parameters
+    ----------
+    path : of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def version(self, known: tuple[Version, str] | None) -> tuple[Version, str] | None:
+        """Say which version the file is, and by which attribute; None if there is none.
+
+        Parameters
+        ----------
+        known : what it said before: a file is read only if it is another one by now.
+        """
+        try:
+            if known is not None and _key(os.stat(self._path)) == known[0]:
+                return known
+            with self._path.open("rb") as raw, pq.ParquetFile(raw) as file:
+                stamp = _stamp(file)
+                return None if stamp is None else (_key(os.fstat(raw.fileno())), stamp)
+        except (OSError, pa.ArrowException):
+            return None
+
+    def read(self, stamp: str) -> Iterator[TagTable]:
+        """Stream the tags, if they are still those of an attribute with this stamp."""
+        try:
+            file = pq.ParquetFile(self._path, pre_buffer=False)
+        except FileNotFoundError:  # another process has forgotten the attribute
+            return
+        with file:
+            # Another process may have applied another attribute of the name meanwhile.
+            if _stamp(file) == stamp:
+                limits = Floors.from_json(_head(file, b"limits"))
+                for batch in file.iter_batches(columns=_SCHEMA.names, use_threads=False):
+                    yield TagTable(pa.Table.from_batches([batch]), limits)
+
+    def read_all(self, stamp: str) -> TagTable | None:
+        """Read the tags at once; None if they are not those of this stamp, or are damaged."""
+        try:
+            with (
+                self._path.open("rb") as raw,
+                pq.ParquetFile(raw, page_checksum_verification=True, pre_buffer=False) as file,
+            ):
+                if _stamp(file) != stamp:
+                    return None
+                table = file.read(columns=_SCHEMA.names, use_threads=False).combine_chunks()
+                return TagTable(table, Floors.from_json(_head(file, b"limits")))
+        except (OSError, pa.ArrowException):
+            return None
+
+    def count(self, stamp: str, places: int) -> int | None:
+        """Count the images that were tagged when the log of locations had this version.
+
+        Returns
+        -------
+        None if they were tagged at another one: some may have been removed since.
+        """
+        with contextlib.suppress(OSError, pa.ArrowException), pq.ParquetFile(self._path) as file:
+            if (_stamp(file), _head(file, b"places")) == (stamp, str(places)):
+                return int(file.metadata.num_rows)
+        return None
+
+    @contextlib.contextmanager
+    def writing(self, stamp: str, limits: Floors, places: int) -> Iterator[TagWriter]:
+        """Replace the tags by those that are put, unless an error comes between.
+
+        Parameters
+        ----------
+        stamp : of the attribute.
+        limits : what is less sure is kept, but it is unknown wherever no others are given.
+        places : the version of the log of locations.
+        """
+        head = {"stamp": stamp, "limits": limits.to_json(), "places": str(places)}
+        schema = _SCHEMA.with_metadata(head)
+        with (
+            replacing(self._path) as path,
+            pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as file,
+        ):
+            writer = TagWriter(file, schema)
+            yield writer
+            writer.flush()
+
+
+class TagWriter:
+    """Writes tags, many together."""
+
+    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._file = file
+        self._schema = schema
+        self._waiting: list[pa.Table] = []
+
+    def put(self, tags: TagTable) -> None:
+        """Add the tags of further images."""
+        self._waiting.append(tags.table.cast(self._schema))
+        if sum(map(len, self._waiting)) >= _GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self._file.write_table(pa.concat_tables(self._waiting), row_group_size=_GROUP)
+            self._waiting.clear()
+
+
+def _key(found: os.stat_result) -> Version:
+    return found.st_mtime_ns, found.st_ino
+
+
+def _stamp(file: pq.ParquetFile) -> str | None:
+    """Name the attribute that the tags are of; None in a file of an earlier version."""
+    return _head(file, b"stamp") if file.schema_arrow.names == _SCHEMA.names else None
+
+
+def _head(file: pq.ParquetFile, name: bytes) -> str:
+    value: bytes = (file.schema_arrow.metadata or {}).get(name, b"")
+    return value.decode()

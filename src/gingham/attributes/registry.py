@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
 from gingham.attributes.colours import COLOURS, Colours, has_colours
 from gingham.attributes.cutoffs import EVERY, Floors, limits_of
-from gingham.attributes.predictions import Put, Tagged, rows, stamp_in, writing
+from gingham.attributes.predictions import PredictionsFile, Tagged, TagTable, TagWriter, Version
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.cutoff import Cutoff
 from gingham.errors import CatalogueError, InputError, StorageError
@@ -30,11 +26,6 @@ from gingham.store.truth import Truth
 from gingham.turns import in_turn
 
 logger = logging.getLogger(__name__)
-
-
-def _key(found: os.stat_result) -> tuple[int, int]:
-    """Tell one version of a file from another."""
-    return found.st_mtime_ns, found.st_ino
 
 
 def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
@@ -94,7 +85,7 @@ class Attributes:
         self._ready: dict[str, TaughtAttribute] = {}
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
-        self._tags: dict[str, tuple[tuple[int, int], str]] = {}
+        self._tags: dict[str, tuple[Version, str]] = {}
 
     @in_turn
     def taught(self) -> dict[str, Taught]:
@@ -239,10 +230,11 @@ class Attributes:
         shutil.rmtree(self._path(name), ignore_errors=True)
 
     @contextlib.contextmanager
-    def writing_tags(self, attribute: Attribute, limits: Floors = EVERY) -> Iterator[Put]:
-        """Replace an attribute's tags; see `gingham.attributes.predictions.writing`."""
-        with writing(self._predictions(attribute.name), attribute.stamp, limits) as put:
-            yield put
+    def writing_tags(self, attribute: Attribute, limits: Floors = EVERY) -> Iterator[TagWriter]:
+        """Replace an attribute's tags; see `gingham.attributes.predictions`."""
+        file, places = self._predictions(attribute.name), self._truth.locations.version
+        with file.writing(attribute.stamp, limits, places) as writer:
+            yield writer
         self._tags.pop(attribute.name, None)
 
     def predictions(
@@ -258,15 +250,28 @@ class Attributes:
         wanted = self.written(name) if former else self.tagged(name)
         if wanted is None:
             return
-        try:
-            file = pq.ParquetFile(self._predictions(name))
-        except FileNotFoundError:  # another process has forgotten the attribute
-            return
-        with file:
-            # Another process may have applied another attribute of the name meanwhile.
-            if stamp_in(file) != wanted.rpartition(":")[0]:
-                return
-            yield from rows(file, None if cutoff is None else limits_of(self.get(name), cutoff))
+        limits = None if cutoff is None else limits_of(self.get(name), cutoff)
+        for tags in self._predictions(name).read(wanted.rpartition(":")[0]):
+            yield from tags.rows(tags.limits if limits is None else limits)
+
+    def tags(self, name: str) -> TagTable | None:
+        """Read all tags of an attribute as it is now; None if there are none."""
+        wanted = self.tagged(name)
+        if wanted is None:
+            return None
+        return self._predictions(name).read_all(wanted.rpartition(":")[0])
+
+    def tagged_count(self, name: str) -> int:
+        """Count the images of the catalogue with a tag of an attribute as it is now."""
+        wanted = self.tagged(name)
+        if wanted is None:
+            return 0
+        locations, file = self._truth.locations, self._predictions(name)
+        stamp = wanted.rpartition(":")[0]
+        count = file.count(stamp, locations.version)
+        if count is None:
+            count = sum(int(locations.has(tags.ids).sum()) for tags in file.read(stamp))
+        return count
 
     def tagged(self, name: str) -> str | None:
         """Name the tags of an attribute; None if they are not of the attribute as it is now."""
@@ -281,19 +286,11 @@ class Attributes:
     @in_turn
     def _written(self, name: str) -> tuple[int, str]:
         """When an attribute's tags were written, and by which attribute; (0, "") if never."""
-        path = self._predictions(name)
-        known, stamp = self._tags.get(name, (None, ""))
-        try:
-            if _key(os.stat(path)) != known:
-                with path.open("rb") as raw, pq.ParquetFile(raw) as file:
-                    if (found := stamp_in(file)) is None:
-                        return 0, ""
-                    known, stamp = _key(os.fstat(raw.fileno())), found
-        except (OSError, pa.ArrowException):
+        found = self._predictions(name).version(self._tags.get(name))
+        if found is None:
             return 0, ""
-        assert known is not None  # or it would have been read
-        self._tags[name] = known, stamp
-        return known[0], stamp
+        self._tags[name] = found
+        return found[0][0], found[1]
 
     def rebuild(self) -> None:
         """Fit every taught attribute again from its examples; tags are kept."""
@@ -318,8 +315,8 @@ class Attributes:
             if example.id not in self._truth.features
         ]
 
-    def _predictions(self, name: str) -> Path:
-        return self._path(name) / "predictions.parquet"
+    def _predictions(self, name: str) -> PredictionsFile:
+        return PredictionsFile(self._path(name) / "predictions.parquet")
 
     def _path(self, name: str) -> Path:
         return self._folder / folder_name(name)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.novelty import principal_directions
+from gingham.attributes.one_pass import Read, project
 from gingham.attributes.space import (
     Block,
     Floats,
     Rows,
     Space,
     learn_space,
-    project,
     read_matrix,
 )
 
@@ -77,7 +77,7 @@ class RelativeDistance:
     means: Floats
     precision: Floats
 
-    def whiten(self, X: NDArray[np.floating]) -> Floats:
+    def whiten(self, X: Read) -> Floats:
         """Return (N, D) features in the (N, r) directions of the background."""
         return project(X, [(self.space, self.directions)])[0]
 

@@ -81,11 +81,11 @@ class TaughtAttribute:
 
     def project(self, features: Features) -> NDArray[np.float32]:
         """Map layer -> (N, 2C) to the look `attribute:NAME`: (N, d) float32 unit rows."""
-        return self.voter.look(self._columns(features)).astype(np.float32)
+        return self.voter.look(features).astype(np.float32)
 
     def tags(self, features: Features) -> TagBatch:
         """Answer for N images."""
-        votes = self.voter.vote(self._columns(features), k_evidence=1)
+        votes = self.voter.vote(features, k_evidence=1)
         unknown, guesses = self._guesses(votes)
         return TagBatch(
             [[] if far else guess for guess, far in zip(guesses, unknown, strict=True)],
@@ -104,7 +104,7 @@ class TaughtAttribute:
 
     def answer(self, features: Features, *, evidence: int = 5) -> list[Prediction]:
         """Answer for N images, with probabilities and the nearest examples."""
-        votes = self.voter.vote(self._columns(features), k_evidence=evidence)
+        votes = self.voter.vote(features, k_evidence=evidence)
         multi = self.kind == "multi"
         predictions = []
         for row, (unknown, guess) in enumerate(zip(*self._guesses(votes), strict=True)):
@@ -204,15 +204,6 @@ class TaughtAttribute:
             )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CatalogueError(f"{path} is damaged ({error})") from None
-
-    def _columns(self, features: Features) -> NDArray[np.floating]:
-        """Join the layers that the voter reads, each where it expects it."""
-        blocks = self.voter.blocks
-        first = features[blocks[0][0]]
-        joined = np.zeros((len(first), max(end for _, _, end in blocks)), first.dtype)
-        for layer, start, end in blocks:
-            joined[:, start:end] = features[layer]
-        return joined
 
 
 def stamp_of(config: FeatureConfig, taught: Taught) -> str:

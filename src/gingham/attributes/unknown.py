@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.one_pass import Product
 from gingham.attributes.relative_distance import RelativeDistance
-from gingham.attributes.space import Floats, project
+from gingham.attributes.space import Floats
 
 TAIL = 5
 """The largest fifth of the held-out scores is the tail that the limit is read from."""
@@ -71,20 +72,27 @@ class UnknownRule:
         beyond: float = self.count * (times ** (1 / self.count) - 1)
         return self.threshold + self.excess * beyond
 
-    def score(self, X: NDArray[np.floating], residual: Floats, nearest: Floats) -> Floats:
-        """Return the (N,) joined scores of (N, D) features.
+    @property
+    def parts(self) -> tuple[Product, ...]:
+        """What one pass reads of the features: `whitened` below."""
+        return tuple(Product(one.space, one.directions) for one in self.relatives)
 
-        `residual` (N,) is the squared distance from what the examples look like, `nearest` (N,)
-        that from the nearest example.
+    def score(self, whitened: Sequence[Floats], residual: Floats, nearest: Floats) -> Floats:
+        """Return the (N,) joined scores of N images.
+
+        Parameters
+        ----------
+        whitened : (N, r) for each relative distance; see `RelativeDistance.whiten`
+        residual : (N,) the squared distance from what the examples look like
+        nearest : (N,) that from the nearest example
         """
         scores = [np.log(residual)]
-        whitened = project(X, [(one.space, one.directions) for one in self.relatives])
         scores += [one.measure(z) for one, z in zip(self.relatives, whitened, strict=True)]
         return join_scores(np.stack([*scores, nearest]), self.centres, self.spreads)
 
-    def novelty(self, X: NDArray[np.floating], residual: Floats, nearest: Floats) -> Floats:
+    def novelty(self, whitened: Sequence[Floats], residual: Floats, nearest: Floats) -> Floats:
         """Return (N,) float64 of the same; above 1 is unknown."""
-        above = self.score(X, residual, nearest) - self.limit()
+        above = self.score(whitened, residual, nearest) - self.limit()
         if self.relatives:
             far = (np.log(residual) - self.centres[0]) / self.spreads[0] - FAR
             above = np.maximum(above, far)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
@@ -29,7 +28,7 @@ def info(
     ----------
     tagged : gives the number of images that an attribute has tagged; None: they are counted.
     """
-    tagged = tagged or partial(_tagged, truth, attributes)
+    tagged = tagged or attributes.tagged_count
     return Info(
         catalogue=str(folder),
         images=len(truth.locations.images),
@@ -68,8 +67,3 @@ def attribute_info(name: str, attributes: Attributes, tagged: int) -> AttributeI
         name in attributes.built_in,
         attributes.taught_attribute(name).verdict if taught and not attached else None,
     )
-
-
-def _tagged(truth: Truth, attributes: Attributes, name: str) -> int:
-    live = truth.locations.images
-    return sum(image_id in live for image_id, *_ in attributes.predictions(name))

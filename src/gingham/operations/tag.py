@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,17 +12,20 @@ import numpy as np
 from gingham.attributes.attribute import Attribute, Features
 from gingham.attributes.cutoffs import limits_of
 from gingham.attributes.discriminant import blas_threads
+from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.options import ReadOptions
 from gingham.results import Failure, TagResult
+from gingham.store import ids as many
 from gingham.store.features import ImageId
+from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 
 BATCH = 512
-"""Images whose files are read again that are answered together."""
+"""Images that are answered together."""
 
 Batch = tuple[list[ImageId], Features]
 
@@ -47,63 +51,101 @@ def tag(
     readers = {id(one.reader): one.reader for one in chosen if one.reader is not None}
     groups += [[one for one in chosen if id(one.reader) == key] for key in readers]
     limits = {one.name: limits_of(one, cutoff) for one in chosen}
-    counts = {one.name: dict.fromkeys((*one.values, UNKNOWN), 0) for one in chosen}
+    ids = truth.locations.ids()
+    counts = {one.name: Counter(dict.fromkeys((*one.values, UNKNOWN), 0)) for one in chosen}
     failures: list[Failure] = []
-    total, done = len(groups) * len(truth.locations.images), 0
+    total, done = len(groups) * len(ids), 0
     for group in groups:
+        before = {one.name: attributes.tags(one.name) or TagTable.none() for one in group}
+        # Where an attribute of the group has no tag, all answer again: the image is read once.
+        tagged = np.ones(len(ids), bool)
+        for tags in before.values():
+            tagged &= tags.of_these(ids)
+        kept = {
+            name: tags.only(many.are_in(ids[tagged], tags.ids)) for name, tags in before.items()
+        }
+        done += int(tagged.sum())
+        for name, tags in kept.items():
+            counts[name].update(tags.counts(UNKNOWN, limits[name]))
+        if tagged.all() and all(
+            (len(kept[name].ids), tags.limits) == (len(tags.ids), limits[name])
+            for name, tags in before.items()
+        ):
+            # Written again, they would have to be taken into the search index again.
+            continue
         with blas_threads(1), contextlib.ExitStack() as written:
-            puts = [
-                (one, written.enter_context(attributes.writing_tags(one, limits[one.name])))
+            writers = {
+                one.name: written.enter_context(attributes.writing_tags(one, limits[one.name]))
                 for one in group
-            ]
-            for ids, features in _batches(truth, group, failures, options):
-                for one, put in puts:
-                    tags = one.tags(features)
-                    put(ids, tags)
-                    sure = zip(tags.values, tags.confidence.tolist(), strict=True)
-                    for answer, confidence in sure:
-                        kept = answer if limits[one.name].keep(answer, confidence) else []
-                        for value in kept or [UNKNOWN]:
-                            counts[one.name][value] += 1
-                done += len(ids)
+            }
+            for name, tags in kept.items():
+                writers[name].put(tags)
+            for batch in _answers(truth, group, ids[~tagged], failures, options):
+                for name, tags in batch.items():
+                    writers[name].put(tags)
+                    counts[name].update(tags.counts(UNKNOWN, limits[name]))
+                done += len(batch[group[0].name].ids)
                 options.progress("tag", done, total)
-    images = len(truth.locations.images) - len({failure.image for failure in failures})
-    return TagResult(counts, images, time.perf_counter() - started, tuple(failures))
+    images = len(ids) - len({failure.image for failure in failures})
+    return TagResult(
+        {name: dict(found) for name, found in counts.items()},
+        images,
+        time.perf_counter() - started,
+        tuple(failures),
+    )
+
+
+def _answers(
+    truth: Truth,
+    group: Sequence[Attribute],
+    ids: Ids,
+    failures: list[Failure],
+    options: ReadOptions,
+) -> Iterator[dict[str, TagTable]]:
+    """Give the tags of images, attribute -> tags, a batch at a time."""
+
+    def answer(batch: Ids, features: Features) -> dict[str, TagTable]:
+        return {one.name: TagTable.of(batch, one.tags(features)) for one in group}
+
+    def answer_shard(batch: Ids, features: Features) -> list[dict[str, TagTable]]:
+        parts = [slice(start, start + BATCH) for start in range(0, len(batch), BATCH)]
+        return [answer(batch[x], {name: f[x] for name, f in features.items()}) for x in parts]
+
+    if group[0].reader is None:
+        # Many small products of matrices: two threads do twice as much as one.
+        for batches in truth.features.worked(answer_shard, group[0].layers, ids):
+            yield from batches
+        return
+    for batch, features in _read_again(truth, group[0], ids, failures, options):
+        yield answer(many.from_list(batch), features)
 
 
 def stored_features(truth: Truth, layers: Sequence[str]) -> Iterator[Batch]:
     """Give the ids and the features of the images that are in the catalogue, a batch at a time."""
-    for ids, features in truth.features.batches(layers):
-        live = [row for row, image_id in enumerate(ids) if image_id in truth.locations.images]
-        if len(live) == len(ids):
-            yield ids, features
-        elif live:
-            yield [ids[row] for row in live], {k: v[live] for k, v in features.items()}
+    for ids, features in truth.features.blocks(layers, truth.locations.ids()):
+        yield many.to_list(ids), features
 
 
-def _batches(
-    truth: Truth, group: Sequence[Attribute], failures: list[Failure], options: ReadOptions
+def _read_again(
+    truth: Truth, first: Attribute, ids: Ids, failures: list[Failure], options: ReadOptions
 ) -> Iterator[Batch]:
-    first = group[0]
-    if first.reader is None:
-        yield from stored_features(truth, first.layers)
-        return
-    images = [truth.stored(image_id) for image_id, _ in truth.locations.image_files()]
+    assert first.reader is not None  # or the features would do
+    images = [truth.stored(image_id) for image_id in many.to_list(ids)]
     read = first.reader.features_of(images, first.layers, options.quiet)
     before, found = len(failures), False
-    ids, rows = [], []
+    batch, rows = [], []
     for image, (_, row, reason) in zip(images, read, strict=True):
         if row is None:
             failures.append(Failure(image.files[0], reason or "cannot be read"))
         else:
-            ids.append(image.id)
+            batch.append(image.id)
             rows.append(row)
-        if len(ids) == BATCH:
-            yield ids, _stacked(rows)
-            ids, rows, found = [], [], True
-    if ids:
-        yield ids, _stacked(rows)
-    elif images and not found:
+        if len(batch) == BATCH:
+            yield batch, _stacked(rows)
+            batch, rows, found = [], [], True
+    if batch:
+        yield batch, _stacked(rows)
+    elif images and len(images) == len(truth.locations.images) and not found:
         why = [f": {one.image}: {one.reason}" for one in failures[before:][:1]]
         raise InputError(f"no image of the catalogue can be read{''.join(why)}")
 

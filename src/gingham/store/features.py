@@ -170,12 +170,27 @@ class FeatureStore:
     ) -> Iterator[tuple[Ids, Blocks]]:
         """Do as `batches`, with ids in arrays, and the next shard read meanwhile.
 
+        Parameters
+        ----------
+        wanted : only these images; None: all.
+        """
+        return self.worked(lambda ids, blocks: (ids, blocks), layers, wanted)
+
+    def worked(
+        self,
+        work: Callable[[Ids, Blocks], R],
+        layers: Sequence[str] | None = None,
+        wanted: Ids | None = None,
+    ) -> Iterator[R]:
+        """Give what becomes of each batch, in order; two threads read and work.
+
         What `gingham compact` does meanwhile changes nothing: the walk goes on where the images
         are now, without those that were dropped.
 
         Parameters
         ----------
-        wanted : only these images; None: all.
+        work : what is done with a batch.
+        layers, wanted : see `blocks`.
         """
         names = self.layers if layers is None else tuple(layers)
         places = self._places
@@ -187,17 +202,17 @@ class FeatureStore:
         order = sorted(range(len(places.shards)), key=places.shards.__getitem__)
         parts = {shard: places.of(shard, left) for shard in order}
 
-        def read(shard: int) -> Blocks:
-            return self._block(places, shard, names, parts[shard][1])
+        def read(shard: int) -> tuple[R]:
+            images, rows = parts[shard]
+            return (work(places.ids[images], self._block(places, shard, names, rows)),)
 
-        for shard, block in _ahead(read, [shard for shard in order if len(parts[shard][1])]):
-            if block is None:
+        for shard, done in _ahead(read, [shard for shard in order if len(parts[shard][1])]):
+            if done is None:
                 self.refresh()
-                yield from self.blocks(names, places.ids[left])
+                yield from self.worked(work, names, places.ids[left])
                 return
-            images = parts[shard][0]
-            left[images] = False
-            yield places.ids[images], block
+            left[parts[shard][0]] = False
+            yield done[0]
 
     def _block(
         self, places: Places, shard: int, names: Sequence[str], rows: NDArray[np.int32]

@@ -44,6 +44,11 @@ def find(known: Ids, ids: Ids) -> NDArray[np.int64]:
     return np.where(known[places] == ids, places, -1)
 
 
+def are_in(known: Ids, ids: Ids) -> NDArray[np.bool_]:
+    """Say which of M ids are among N others, in any order."""
+    return find(np.sort(known), ids) >= 0
+
+
 def find_one(known: Ids, image_id: object) -> int:
     """Look an id up among N sorted ones: its place, or -1."""
     if not isinstance(image_id, bytes) or len(image_id) != 32:

@@ -16,7 +16,7 @@ from gingham.curation.table import read_samples as read_curated
 from gingham.errors import ImageError, InputError
 from gingham.evaluation.study.examples import read_examples
 from gingham.images import read_file
-from gingham.labels import read_cell, read_labels
+from gingham.labels import label_images, read_cell, read_labels
 from gingham.names import UNKNOWN_WORDS
 from gingham.tables import columns, read_table
 from gingham.training.config import DataConfig
@@ -141,6 +141,21 @@ def test_other_words_mean_unknown_in_every_reader(tmp_path: Path, runtime: FakeR
             result = shop.teach("colour", examples, unknown_words=words)
         assert result.values == ("NA", "blue", "red")
         assert result.unlabelled == 4
+
+
+def test_several_values_of_kind_single_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "t.parquet"
+    cells = [["red"], ["red", "blue"], [], None]
+    pq.write_table(pa.table({"image": [f"{row}.jpg" for row in range(4)], "has": cells}), table)
+    with pytest.raises(InputError, match=r"row 3: several values \('red', 'blue'\).*kind multi"):
+        read_labels(table, kind="single", value_column="has")
+    read = read_labels(table, kind="single", value_column="has", skip_bad_rows=True)
+    assert [row.values for row in read.rows] == [{"red": True}]
+    assert ([one.row for one in read.bad_rows], read.unlabelled) == ([3], 2)
+    several = read_labels(table, kind="multi", value_column="has")
+    assert [set(row.values) for row in several.rows] == [{"red"}, {"red", "blue"}]
+    with pytest.raises(InputError, match=r"1\.jpg: several values"):
+        label_images({"1.jpg": ["red", "blue"]}, "single")
 
 
 def test_a_value_that_is_too_long_is_a_bad_row_in_every_reader(tmp_path: Path) -> None:

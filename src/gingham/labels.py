@@ -214,6 +214,11 @@ def _values(cell: Any, kind: str, unknown: frozenset[str]) -> dict[str, bool]:
     """Read the values of a cell; of kind multi `!value` says that it is absent."""
     found, _ = read_cell(cell, SEPARATOR if kind == "multi" else None, unknown)
     if kind != "multi":
+        if found and len(found) > 1:
+            raise InputError(
+                f"several values ({', '.join(map(shortened, found))}), where kind single has one: "
+                "give one, or kind multi"
+            )
         return dict.fromkeys(found or (), True)
     said = {part.removeprefix("!").strip(): not part.startswith("!") for part in found or ()}
     return {name: here for name, here in said.items() if name.lower() not in unknown}
@@ -231,8 +236,12 @@ def label_images(
     unknown = unknown_forms(unknown_words)
     rows, images = [], []
     for image, given in examples.items():
-        values = _values(given if isinstance(given, str) else list(given), kind, unknown)
+        one = in_memory(image)
+        try:
+            values = _values(given if isinstance(given, str) else list(given), kind, unknown)
+        except InputError as error:
+            raise InputError(f"{image_name(one)}: {error}") from None
         if values:
-            images.append(in_memory(image))
-            rows.append(Label(image_name(images[-1]), values))
+            images.append(one)
+            rows.append(Label(image_name(one), values))
     return Labels(rows, len(examples) - len(rows)), images

@@ -138,10 +138,10 @@ def read_examples(
             failures += labels.failures
             if not labels.rows:
                 raise InputError(f"attribute {attribute!r}: {path} has no labelled image")
-            if several := [row for row in labels.rows if _several(row.values)]:
+            if several := [row for row in labels.rows if "|" in next(iter(row.values))]:
                 raise InputError(
                     f"attribute {attribute!r}: {several[0].image} has several values "
-                    f"({'|'.join(several[0].values)}), and a study tells one from another: "
+                    f"({next(iter(several[0].values))}), and a study tells one from another: "
                     f"give one value an image, or leave such images out ({len(several)} in {path})"
                 )
             found[attribute] = Labelled(
@@ -165,10 +165,6 @@ def read_examples(
             + did_you_mean(missing[0], there)
         )
     return list(found.values()), failures
-
-
-def _several(values: Mapping[str, bool]) -> bool:
-    return len(values) > 1 or "|" in next(iter(values))
 
 
 def _split(given: str) -> tuple[str | None, Path]:

@@ -18,6 +18,12 @@ function weights(params, name) {
 
 const written = (found) => Object.entries(found).map(([name, weight]) => `${name}=${weight}`);
 
+/** How right answers must be, above 0 and below 1; null: as they were applied. */
+function precisionOf(params) {
+  const given = Number(params.get('precision'));
+  return given > 0 && given < 1 ? given : null;
+}
+
 /** Reads a search from an address. */
 export function readSearch(params) {
   const crop = params.get('crop')?.split(',').map(Number);
@@ -29,12 +35,13 @@ export function readSearch(params) {
     colours: weights(params, 'colour'),
     where: params.getAll('where'),
     least: params.has('least') ? Number(params.get('least')) : null,
+    precision: precisionOf(params),
     open: params.get('open'),
   };
 }
 
 /** Writes what `readSearch` reads. */
-export function searchAddress({ like, unlike, crop, looks, colours, where, least, open }) {
+export function searchAddress({ like, unlike, crop, looks, colours, where, least, precision, open }) {
   return `/${query({
     like,
     unlike,
@@ -43,6 +50,7 @@ export function searchAddress({ like, unlike, crop, looks, colours, where, least
     colour: written(colours),
     where,
     least,
+    precision,
     open,
   })}`;
 }
@@ -68,6 +76,7 @@ export async function search(state, allLooks, signal) {
   const fields = { where: state.where, n: N, looks };
   if (coloured) fields.colours = state.colours;
   if (state.least !== null) fields.min_score = state.least * (total(looks) + (coloured ?? 0));
+  if (state.precision !== null) fields.at_precision = state.precision;
   if (state.crop && state.like.length === 1) fields.crop = state.crop;
   const files = filesOf(state.like);
   const read = `${state.like} ${fields.crop ?? ''}`;

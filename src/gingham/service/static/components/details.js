@@ -5,7 +5,7 @@ import { Confirm, Dialog } from './dialog.js';
 import { Thumbnail } from './tile.js';
 
 /** hit: with scores, where it came from a search; step(by): the one before or after. */
-export function Details({ id, hit, close, like, unlike, step, removed }) {
+export function Details({ id, hit, precision = null, close, like, unlike, step, removed }) {
   const { can, fail } = useShop();
   const [one, setOne] = useState(hit ?? null);
   const [why, setWhy] = useState(null);
@@ -16,7 +16,7 @@ export function Details({ id, hit, close, like, unlike, step, removed }) {
     setOne(hit ?? null);
     setWhy(null);
     setShown(null);
-    api.image(id).then(
+    api.image(id, precision).then(
       (made) => left || setOne({ ...hit, ...made }),
       (problem) => {
         if (left) return;
@@ -27,7 +27,7 @@ export function Details({ id, hit, close, like, unlike, step, removed }) {
     return () => {
       left = true;
     };
-  }, [id]);
+  }, [id, precision]);
 
   const explain = async () => {
     setWhy('waiting');
@@ -86,7 +86,8 @@ function Attributes({ one }) {
   return html`<dl class="attributes">${names.map((name) => {
     const text = listed(one.attributes[name]).join(', ');
     const sure = text === 'unknown' ? null : one.confidence[name];
-    return html`<div key=${name}><dt>${name}</dt><dd class=${text === 'unknown' ? 'unknown' : ''}>${text}</dd>
+    const guess = text === 'unknown' && one.best_guess?.[name];
+    return html`<div key=${name}><dt>${name}</dt><dd class=${text === 'unknown' ? 'unknown' : ''}>${text}${guess && html` <small class="soft">likeliest: ${listed(guess).join(', ')}</small>`}</dd>
       <dd class="sure">${sure != null && html`<${Bar} share=${sure} label=${`confidence that ${name} is ${text}`} /> ${percent(sure)}`}</dd></div>`;
   })}</dl>`;
 }
@@ -108,7 +109,7 @@ function Why({ explanations, shown, show }) {
       ${explanations.map((one) => html`<button key=${one.attribute + one.value} type="button" aria-pressed=${one === shown} onClick=${() => show(one)}>${one.attribute}</button>`)}
       <button type="button" aria-pressed=${shown === null} onClick=${() => show(null)}>the picture alone</button>
     </div>
-    ${shown && html`<p class="small">Warm places are evidence for <b>${shown.value}</b> (${percent(shown.confidence)}), cool ones against it; grey ones are neither.
+    ${shown && html`<p class="small">Warm places are evidence for <b>${shown.value}</b>${shown.prediction.value === null ? ', the likeliest; it is unknown' : ` (${percent(shown.confidence)})`}, cool ones against it; grey ones are neither.
       ${shown.example && ' This picture was used for teaching, so its result looks better than for a new picture.'}</p>
       ${shown.prediction.evidence.length > 0 && html`<p class="soft small">The nearest examples, and their distance</p>
       <ul class="evidence">${shown.prediction.evidence.map((near, i) => html`<li key=${i}>

@@ -8,11 +8,11 @@ const FEW = 8;
 const attributeOf = (filter) => filter.slice(0, filter.search(/!?=/));
 
 /** Counts per value; within an attribute as if it were not filtered, so that one can choose more. */
-async function count(where, attributes) {
+async function count(where, precision, attributes) {
   const filtered = [...new Set(where.map(attributeOf))].filter((name) => attributes.includes(name));
   const [all, ...own] = await Promise.all([
-    api.facets(where),
-    ...filtered.map((name) => api.facets(where.filter((one) => attributeOf(one) !== name))),
+    api.facets(where, precision),
+    ...filtered.map((name) => api.facets(where.filter((one) => attributeOf(one) !== name), precision)),
   ]);
   const counts = { ...all.attributes };
   filtered.forEach((name, i) => {
@@ -21,14 +21,14 @@ async function count(where, attributes) {
   return { images: all.images, counts };
 }
 
-export function Facets({ where, change }) {
+export function Facets({ where, precision = null, change }) {
   const { catalogue, fail, version } = useShop();
   const [found, setFound] = useState(null);
   const names = Object.keys(catalogue.attributes);
-  const key = JSON.stringify(where);
+  const key = JSON.stringify([where, precision]);
   useEffect(() => {
     let left = false;
-    count(where, names).then((made) => left || setFound(made), (problem) => left || fail(problem));
+    count(where, precision, names).then((made) => left || setFound(made), (problem) => left || fail(problem));
     return () => {
       left = true;
     };

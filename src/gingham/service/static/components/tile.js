@@ -15,10 +15,10 @@ export function Thumbnail({ id, size = 256, alt = '' }) {
 }
 
 /** What a value is called, and how sure it is: no number beside unknown. */
-export function Value({ name, value, confidence, named }) {
+export function Value({ name, value, confidence, guess, named }) {
   const text = listed(value).join(', ');
   const unknown = text === 'unknown';
-  return html`<span class=${`value${unknown ? ' unknown' : ''}`} title=${`${name}: ${text}`}>
+  return html`<span class=${`value${unknown ? ' unknown' : ''}`} title=${`${name}: ${text}${unknown && guess ? `, likeliest ${listed(guess).join(', ')}` : ''}`}>
     <span>${text}</span>${named && html`<small>${name}</small>`}${!unknown && confidence != null && html`<small>${percent(confidence)}</small>`}
   </span>`;
 }
@@ -36,7 +36,7 @@ export function Tile({ one, place, attributes, looks = [], badge, selected, name
     ${attributes.length > 0 &&
     html`<div class="values">${attributes.map(
       (name) => one.attributes[name] !== undefined &&
-        html`<${Value} key=${name} name=${name} value=${one.attributes[name]} confidence=${one.confidence[name]} named=${named} />`,
+        html`<${Value} key=${name} name=${name} value=${one.attributes[name]} confidence=${one.confidence[name]} guess=${one.best_guess?.[name]} named=${named} />`,
     )}</div>`}
     ${looks.length > 0 &&
     html`<div class="looks">${looks.map(

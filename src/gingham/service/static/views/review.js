@@ -109,7 +109,7 @@ function Single({ review, info, attribute }) {
       <h1>${unknown ? html`Which ${attribute} is it?` : html`Is it <em>${listed(item.value).join(', ')}</em>?`}</h1>
       <p class="soft">${item.reason}</p>
       <ol class="answers">${values.map((value, i) => html`<li key=${value}><button type="button" aria-pressed=${multi ? chosen.includes(value) : undefined} class=${listed(item.value).includes(value) ? 'said' : ''} onClick=${() => pick(value)}>
-        <kbd>${i + 1}</kbd><span>${value}</span><i style=${{ '--share': `${100 * (item.values[value] ?? 0)}%` }}></i><small>${item.values[value] === undefined ? '' : percent(item.values[value])}</small></button></li>`)}</ol>
+        <kbd>${i + 1}</kbd><span>${value}</span><i style=${{ '--share': `${100 * (item.values[value] ?? 0)}%` }}></i><small>${unknown || item.values[value] === undefined ? '' : percent(item.values[value])}</small></button></li>`)}</ol>
       <form class="other" onSubmit=${(event) => { event.preventDefault(); const value = other.current.value.trim(); if (value) { other.current.value = ''; other.current.blur(); pick(value); } }}>
         <input ref=${other} list="values" aria-label="another value" placeholder="another value" autocomplete="off" /><datalist id="values">${info.values.map((value) => html`<option key=${value} value=${value}></option>`)}</datalist><kbd>O</kbd></form>
       <div class="actions">

@@ -6,6 +6,7 @@ import { go } from '../route.js';
 import { compared, nextPage, readSearch, search, searchAddress } from '../searching.js';
 import { pictureOf, upload } from '../uploads.js';
 import { Colours } from '../components/colours.js';
+import { Cutoff } from '../components/cutoff.js';
 import { Details } from '../components/details.js';
 import { Choose, DropAnywhere } from '../components/drop.js';
 import { Chips, Facets } from '../components/facets.js';
@@ -50,7 +51,8 @@ export function Search({ place }) {
       ${searching && html`<${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
       <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0}>
         <summary><h2>Filters</h2></summary>
-        <${Facets} where=${state.where} change=${(where) => change({ where })} />
+        <${Cutoff} precision=${state.precision} change=${(precision) => change({ precision }, { replace: true })} />
+        <${Facets} where=${state.where} precision=${state.precision} change=${(where) => change({ where })} />
       </details>
     </aside>
     <section class="results" data-scroll aria-label=${searching ? 'results' : 'images'}>
@@ -96,8 +98,8 @@ function Least({ least, change }) {
 function useHits(state) {
   const { catalogue, fail, version } = useShop();
   const [found, setFound] = useState({ hits: [], cursor: null, waiting: true });
-  const { like, unlike, crop, looks, colours, where, least } = state;
-  const key = JSON.stringify([like, unlike, crop, looks, colours, where, least, version]);
+  const { like, unlike, crop, looks, colours, where, least, precision } = state;
+  const key = JSON.stringify([like, unlike, crop, looks, colours, where, least, precision, version]);
   const kept = useRef({});
   kept.current = { state, fail, looks: catalogue.looks, key };
 
@@ -158,7 +160,7 @@ function Results({ state, change, like, also, unlike }) {
     <${Grid} label="results, most alike first" total=${hits.length} extra=${tileExtra(attributes.length, looks.length)} keyOf=${(i) => hits[i].id} moving
       want=${want} press=${press} open=${(index) => change({ open: hits[index].id })}
       tile=${(index, place) => html`<${Tile} one=${hits[index]} place=${place} attributes=${attributes} looks=${looks} />`} />
-    ${state.open && html`<${Details} id=${state.open} hit=${hits[open]} close=${() => change({ open: null }, { replace: true })}
+    ${state.open && html`<${Details} id=${state.open} precision=${state.precision} hit=${hits[open]} close=${() => change({ open: null }, { replace: true })}
       like=${like} unlike=${unlike} removed=${() => change({ open: null }, { replace: true })}
       step=${open < 0 ? null : (by) => hits[open + by] && change({ open: hits[open + by].id }, { replace: true })} />`}`;
 }
@@ -174,7 +176,7 @@ export function useShown() {
 function Browse({ state, change, like }) {
   const { reload } = useShop();
   const attributes = useShown();
-  const { total, at, want, waiting } = useImages({ where: state.where });
+  const { total, at, want, waiting } = useImages({ where: state.where, at_precision: state.precision });
   const [index, setIndex] = useState(null);
   const openAt = (i) => {
     if (!at(i)) return;
@@ -193,7 +195,7 @@ function Browse({ state, change, like }) {
     ${total === 0 && !waiting && html`<p class="nothing">No image matches: take a filter away.</p>`}
     <${Grid} label="images of the catalogue" total=${total ?? 0} extra=${tileExtra(attributes.length, 0)} want=${want} press=${press} open=${openAt}
       tile=${(i, place) => html`<${Tile} one=${at(i)} place=${place} attributes=${attributes} />`} />
-    ${state.open && html`<${Details} id=${state.open} close=${() => change({ open: null }, { replace: true })} like=${like}
+    ${state.open && html`<${Details} id=${state.open} precision=${state.precision} close=${() => change({ open: null }, { replace: true })} like=${like}
       removed=${() => { change({ open: null }, { replace: true }); reload(); }}
       step=${index === null ? null : (by) => openAt(index + by)} />`}`;
 }

@@ -34,7 +34,7 @@ class RecordedChange(Result):
     undone_by: int | None
 
 
-ReviewOrder = Literal["uncertain", "suspicious", "random"]
+ReviewOrder = Literal["useful", "uncertain", "suspicious", "random"]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_the_least_sure_tags_come_first(http: TestClient, shop: ServedCatalogue)
     for one in items:
         assert one["id"] not in taught
         assert not one["example"]
-        assert one["reason"].startswith("least sure: ")
+        assert one["reason"].startswith("unsure: ")
         assert set(one["values"]) == {"warm", "cold"}
         (found,) = shop.predict([one["id"]], attributes=["shade"])
         assert one["values"] == pytest.approx(found.predictions["shade"].values)
@@ -72,6 +72,18 @@ def test_any_part_of_a_value_is_given(http: TestClient) -> None:
     assert total == len(whole) >= 2
     assert part == whole[1:2]
     assert {one["value"] for one in whole} == {"cold"}
+
+
+def test_the_useful_ones_are_all_and_every_fourth_is_a_contradicted_example(
+    http: TestClient, shop: ServedCatalogue
+) -> None:
+    total, items = review(http, "useful")
+    _, unsure = review(http, "uncertain")
+    doubted = [place for place, one in enumerate(items) if one["example"]]
+    assert doubted == [3, 7]
+    assert total == len(items) == len(unsure) + 2
+    assert {one["id"] for one in items if not one["example"]} == {one["id"] for one in unsure}
+    assert http.get(f"{ADDRESS}/review").json()["items"] == items
 
 
 def test_contradictory_examples_come_until_they_are_confirmed(

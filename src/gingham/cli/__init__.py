@@ -22,6 +22,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     history,
     keys,
     retrieval,
+    review,
     serve,
     study,
     training,

@@ -314,7 +314,7 @@ class RemoteReading:
         self,
         attribute: str,
         *,
-        order: ReviewOrder = "uncertain",
+        order: ReviewOrder = "useful",
         value: str | None = None,
         n: int = 50,
         offset: int = 0,

@@ -15,7 +15,9 @@ from gingham.client.reading import RemoteReading
 from gingham.errors import ImageError, InputError
 from gingham.index.filters import UNKNOWN
 from gingham.operations.export import ExportedFile, write_export
+from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import Sheet, SheetTag, check_sheet, untagged
+from gingham.review_results import ReviewOrder, ReviewResult
 
 _TILE = 480
 """Pixels of the longer side of a picture that is asked for; a sheet shows half of it."""
@@ -106,6 +108,26 @@ class RemoteWriting(RemoteReading):
             ),
         )
         return sheet.write(Path(file), n)
+
+    def review_sheet(
+        self,
+        folder: str | os.PathLike[str],
+        attribute: str,
+        *,
+        order: ReviewOrder = "useful",
+        n: int = 20,
+    ) -> ReviewResult:
+        """Write what to label next to a folder here, by ids; see `Catalogue.review_sheet`."""
+        check_review_folder(Path(folder))
+        found = self.review(attribute, order=order, n=n)
+        write_review(
+            Path(folder),
+            attribute,
+            found,
+            lambda one: RemoteImage(self._server, one.id, (one.image,)),
+            by_id=True,
+        )
+        return found
 
 
 def _values(value: str | list[str]) -> list[str]:

@@ -71,7 +71,7 @@ class Correcting(Upkeep):
         self,
         attribute: str,
         *,
-        order: ReviewOrder = "uncertain",
+        order: ReviewOrder = "useful",
         value: str | None = None,
         n: int = 50,
         offset: int = 0,
@@ -81,9 +81,12 @@ class Correcting(Upkeep):
         Parameters
         ----------
         attribute : its name; it must have been applied (`tag`).
-        order : `uncertain`: tagged images that are no examples, the least sure first; `suspicious`:
-            examples that the others contradict, then images whose tag few of the images most like
-            them share; `random`: tagged images that are no examples, in an order that is fixed.
+        order : `useful`: tagged images that are no examples, first those that are typical of much
+            that is unsure and are like none before them; every fourth is an example that the
+            others contradict. `uncertain`: tagged images that are no examples, the least sure
+            first. `suspicious`: examples that the others contradict, then images whose tag few of
+            the images most like them share. `random`: tagged images that are no examples, in an
+            order that is fixed.
         value : only images that are taught or tagged so; `unknown` is a value.
         n, offset : how many to list at most, and how many to pass over.
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute_fitting import fit
+from gingham.attributes.next_labels import rank_next
 from gingham.attributes.registry import Attributes
 from gingham.attributes.tags import Column
+from gingham.attributes.taught import TaughtAttribute
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.operations.search import Searcher
@@ -22,6 +24,10 @@ from gingham.store.truth import Truth
 
 SAMPLE = 3000
 """Tags that are compared with each other: the least sure ones, and as many spread evenly."""
+UNSURE = 1500
+"""The least sure tags, of which those that teach most come first."""
+EVERY = 4
+"""So often comes an example that the others contradict."""
 NEIGHBOURS = 10
 AGREEMENT = 0.5
 """A tag that fewer of its neighbours share is suspicious."""
@@ -77,8 +83,8 @@ class Reviewer:
             *(self._truth.locations.version, self._truth.confirmed.version),
         )
         if self._kept.get((name, order), (None,))[0] != key:
-            make = self._suspicious if order == "suspicious" else self._untaught
-            self._kept[name, order] = key, make(name, order)
+            make = {"useful": self._useful, "suspicious": self._suspicious}
+            self._kept[name, order] = key, make.get(order, self._untaught)(name, order)
         found = self._kept[name, order][1]
         if value is not None:
             found = [one for one in found if value == one.value or value in _listed(one.value)]
@@ -101,6 +107,26 @@ class Reviewer:
             for row in rows.tolist()
             if ids[row] in live and ids[row] not in taught
         ]
+
+    def _useful(self, name: str, order: str) -> list[_Suspect]:
+        """List what teaches most; every fourth is an example that the others contradict.
+
+        The least sure are ranked against each other; the others follow by their confidence. An
+        attribute that reads the files themselves has no features to compare: the least sure first.
+        """
+        left = self._untaught(name, "uncertain")
+        attribute = self._attributes.get(name)
+        if isinstance(attribute, TaughtAttribute) and left:
+            first, left = left[:UNSURE], left[UNSURE:]
+            ids = [one.id for one in first]
+            found = self._column(name).find(ids)
+            doubt = np.array([1 - tag[1] if tag else 1.0 for tag in found])
+            looks = attribute.project(self._truth.features.get(ids, attribute.layers))
+            left = [first[row] for row in rank_next(doubt, looks).tolist()] + left
+        contradictory = self._contradictions(name)
+        for place, one in enumerate(contradictory):
+            left.insert(EVERY * (place + 1) - 1, one)
+        return left
 
     def _suspicious(self, name: str, order: str) -> list[_Suspect]:
         """List contradictory examples, then tags that few neighbours share."""
@@ -197,7 +223,7 @@ class Reviewer:
                     value=value,
                     confidence=confidence,
                     values=values,
-                    reason=one.reason or _unsure(values),
+                    reason=one.reason or _unsure(values, value == UNKNOWN),
                     example=one.example,
                 )
             )
@@ -253,6 +279,9 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _unsure(values: dict[str, float]) -> str:
-    best = [f"{100 * p:.0f} % {value}" for value, p in list(values.items())[:2]]
-    return f"least sure: {', '.join(best)}" if best else "least sure"
+def _unsure(values: dict[str, float], unknown: bool) -> str:
+    if unknown:
+        best = list(values)[:2]
+        return f"unlike the examples; most like {' or '.join(best)}" if best else "unknown"
+    said = [f"{100 * p:.0f} % {value}" for value, p in list(values.items())[:2]]
+    return f"unsure: {', '.join(said)}" if said else "unsure"

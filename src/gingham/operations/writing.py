@@ -10,7 +10,9 @@ from gingham.cutoff import Cutoff
 from gingham.operations.correcting import Correcting
 from gingham.operations.export import export_table
 from gingham.operations.opening import asking
+from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import write_sheet
+from gingham.review_results import ReviewOrder, ReviewResult
 
 
 class Writing(Correcting):
@@ -67,3 +69,39 @@ class Writing(Correcting):
         with self._searching:
             matching = self._searcher.matching(where) if where else None
         return write_sheet(Path(file), self._truth, self._attributes, attribute, matching, n)
+
+    @asking
+    def review_sheet(
+        self,
+        folder: str | os.PathLike[str],
+        attribute: str,
+        *,
+        order: ReviewOrder = "useful",
+        n: int = 20,
+    ) -> ReviewResult:
+        """Write what to label next to a folder: a page, and a table to fill in, for `teach`.
+
+        Parameters
+        ----------
+        folder : made if it is not there; `index.html` and `review.csv` are written to it.
+        attribute, order, n : see `review`.
+
+        Raises
+        ------
+        InputError
+            If there is a `review.csv` already, or nothing to look at; see also `review`.
+        """
+        check_review_folder(Path(folder))
+        found = self.review(attribute, order=order, n=n)
+        images = self._truth.locations.images
+        write_review(
+            Path(folder),
+            attribute,
+            found,
+            lambda one: (
+                self._truth.stored(bytes.fromhex(one.id))
+                if bytes.fromhex(one.id) in images
+                else None
+            ),
+        )
+        return found

@@ -172,14 +172,16 @@ async def values(request: Request, name: Name, at: At = None) -> Response:
 async def review(
     request: Request,
     name: Name,
-    order: ReviewOrder = "uncertain",
+    order: ReviewOrder = "useful",
     value: Annotated[schemas.Name | None, Query(description="Only images of this value.")] = None,
     n: PageSize = 50,
     offset: Offset = 0,
 ) -> Response:
     """List what to confirm or correct, with the reason.
 
-    `uncertain`: tags that are least sure; `suspicious`: examples that the others contradict, then
+    `useful`: what would teach most, as images typical of much that is unsure, none like another,
+    and now and then an example that the others contradict; `uncertain`: tags that are least sure;
+    `suspicious`: examples that the others contradict, then
     tags that few of the images most like them share; `random`: any. Examples and what was confirmed
     are not asked again, unless they are contradicted.
     """

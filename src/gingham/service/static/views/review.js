@@ -9,7 +9,7 @@ import { Spark } from '../components/spark.js';
 import { Tile } from '../components/tile.js';
 import { MayNot } from './teach.js';
 
-const ORDERS = [['uncertain', 'Least certain'], ['suspicious', 'Most suspicious'], ['random', 'Any']];
+const ORDERS = [['useful', 'Most useful'], ['uncertain', 'Least certain'], ['suspicious', 'Most suspicious'], ['random', 'Any']];
 const KEYS = 9;
 
 export function Review({ place }) {
@@ -18,7 +18,7 @@ export function Review({ place }) {
   const { params } = place;
   const state = {
     attribute: params.get('attribute') ?? taught[0],
-    order: params.get('order') ?? 'uncertain',
+    order: params.get('order') ?? 'useful',
     value: params.get('value') ?? '',
     mode: params.get('mode') ?? 'single',
   };

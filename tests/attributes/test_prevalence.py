@@ -38,6 +38,13 @@ def test_examples_drawn_by_lot_keep_their_own_frequencies() -> None:
     assert abs(uneven[0] - 1) < 0.05
 
 
+def test_a_catalogue_that_is_mostly_foreign_says_little() -> None:
+    labels = told(np.repeat([0, 1], [400, 40]), 0.95, 2)
+    whole, half = (value_shift(labels, np.array([10, 10]), share) for share in (1.0, 0.5))
+    assert whole[0] > 1.5
+    assert abs(half - 1).max() < 0.02
+
+
 def test_probabilities_follow_the_shift_and_sum_to_one() -> None:
     found = shifted(np.array([[0.5, 0.3, 0.2]]), np.array([1.0, 2.0, 1.0]))
     np.testing.assert_allclose(found, [[0.5 / 1.3, 0.6 / 1.3, 0.2 / 1.3]])

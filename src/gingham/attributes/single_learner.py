@@ -133,7 +133,8 @@ class SingleLearner(Learner):
         """Expect the values as often as they seem to be among images of the catalogue."""
         votes = self.voter_.vote(background, 1)
         counts = np.bincount(self.voter_.example_labels, minlength=len(self.classes_))
-        shift = value_shift(votes.probabilities[votes.value >= 0], counts)
+        there = votes.value >= 0
+        shift = value_shift(votes.probabilities[there], counts, float(there.mean()))
         self.voter_ = replace(self.voter_, rule=replace(self.voter_.rule, shift=shift))
 
     def _unknown_rule(

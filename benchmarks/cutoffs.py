@@ -97,7 +97,7 @@ def measure(shop: Catalogue, train: Labels, test: Labels) -> dict[str, float]:
             f"{precision}: promised": limits.answered or 0.0,
             f"{precision}: could be": _most(sure, right, precision),
             f"{precision}: values below": float(
-                np.mean([one < precision - 0.05 for one in own] or [0])
+                np.mean(np.array([*own, 1.0])[: len(own) or 1] < precision - 0.05)
             ),
         }
     shop.forget("attribute")

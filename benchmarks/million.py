@@ -148,7 +148,13 @@ def main(arguments: argparse.Namespace) -> None:
     show("tag it again: nothing is new", "tag", folder, "type")
     show("info, tagged", "info", folder)
     if arguments.all_examples:
-        show(f"teach {MORE:,} known examples", "teach", folder, "all", work / "many.csv")
+        show(
+            f"teach {MORE:,} known examples",
+            *("teach", folder, "all"),
+            work / "many.csv",
+            "--value-column",
+            "type",
+        )
     if arguments.build:
         show("build the search index", "rebuild", folder, index=True)
     if arguments.search:

@@ -25,7 +25,7 @@ from gingham.store.lease import CatalogueLock, Lease
 from helpers import run
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-KILLS = 20
+KILLS = int(os.environ.get("GINGHAM_KILLS", "20"))
 
 
 def start(code: str, *args: object) -> subprocess.Popen[str]:
@@ -318,15 +318,22 @@ import sys
 from pathlib import Path
 from conftest import FakeRuntime
 from gingham import Catalogue, extract
+from gingham.store import features
 extract.KEEP_VIEWS = 8
+features.SHARD_ROWS = 24
 what, folder, photos = sys.argv[1:]
 with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
     print("open", flush=True)
     if what == "index":
         shop.index([photos])
     elif what == "tag":
-        for _ in range(1000):
-            shop.tag()
+        for number in range(1000):
+            # Of the same limits they would stay as they are.
+            shop.tag(min_confidence=number % 2 / 1000)
+    elif what == "compact":
+        for path in sorted(Path(photos).iterdir()):
+            shop.index([path])
+            shop.compact()
     else:
         for _ in range(1000):
             shop.rebuild()
@@ -348,7 +355,7 @@ def test_twenty_kills_of_a_writer_beside_two_readers(
     sizes = []
     try:
         for number in range(KILLS):
-            what = ("index", "tag", "rebuild")[number % 3]
+            what = ("index", "tag", "compact", "rebuild")[number % 4]
             writer = start(WRITER, what, shop.folder, more)
             assert line_of(writer) == "open"
             time.sleep(rng.uniform(0.02, 0.6))
@@ -358,6 +365,7 @@ def test_twenty_kills_of_a_writer_beside_two_readers(
             sizes.append(len(shop))
         shop.index([more])
         shop.tag()
+        assert shop.compact().dropped == 0
         time.sleep(1)
     finally:
         said = ended(started, stop)

@@ -43,6 +43,26 @@ class PruneResult(Result):
 
 
 @dataclass(frozen=True)
+class CompactResult(Result):
+    """What `compact` did.
+
+    Attributes
+    ----------
+    shards_before, shards : files of features there were, and are now.
+    dropped : images whose features were deleted: they were neither in the catalogue nor examples.
+    uploads : files that the catalogue kept itself, of images no longer in it, that were deleted.
+    bytes_before, bytes : of the truth.
+    """
+
+    shards_before: int
+    shards: int
+    dropped: int
+    uploads: int
+    bytes_before: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class AttributeInfo(Result):
     """One attribute of a catalogue.
 

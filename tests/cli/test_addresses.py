@@ -65,7 +65,7 @@ def test_a_catalogue_is_made_useful_over_http(served: tuple[str, Path]) -> None:
     assert run("info", url)[0]["attributes"] == {}
 
 
-@pytest.mark.parametrize("command", ["verify", "rebuild", "prune"])
+@pytest.mark.parametrize("command", ["verify", "rebuild", "compact", "prune"])
 def test_what_needs_the_folder_says_so(served: tuple[str, Path], command: str) -> None:
     with pytest.raises(InputError, match=f"{command} works on a catalogue's folder"):
         run(command, served[0])

@@ -33,7 +33,7 @@ COMMANDS = (
         "explain",
         "study",
     ),
-    *("relocate", "prune"),
+    *("relocate", "prune", "compact"),
 )
 
 
@@ -106,6 +106,7 @@ def test_json_is_all_there_is_on_stdout_and_people_get_tables(shop: Path) -> Non
         ("export", shop, shop.parent / "out.csv"),
         ("sheet", shop, "--attribute", "colour", "--out", shop.parent / "sheet.html"),
         ("rebuild", shop),
+        ("compact", shop),
     ):
         done = run(*command, "--json")
         assert done.returncode == 0, done.stderr

@@ -292,6 +292,7 @@ def test_every_method_is_there_or_says_where_to_run_it(both: Both, tmp_path: Pat
             ), name
     refused: list[tuple[Callable[[RemoteCatalogue], Any], str]] = [
         (lambda shop: shop.attach("model"), "attach model where the catalogue's folder is"),
+        (lambda shop: shop.compact(), "compact works on a catalogue's folder"),
         (lambda shop: shop.missing(), "missing works on a catalogue's folder"),
         (lambda shop: shop.prune(), "prune works on a catalogue's folder"),
         (lambda shop: shop.rebuild(), "rebuild works on a catalogue's folder"),

@@ -16,6 +16,7 @@ from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.attributes.verdict import PRECISION, judge, judge_multi
 from gingham.backbones.table import FeatureConfig
+from gingham.errors import InputError
 from gingham.extract import View
 from gingham.results import Contradiction, Verdict
 from gingham.store.examples import Example, Taught
@@ -36,6 +37,10 @@ _CORNERS = (
 )
 
 
+ALL_VIEWS = _VIEWS + _CORNERS
+"""Every further view that examples may have."""
+
+
 def views_for(examples: int, values: int) -> tuple[View, ...]:
     """Say in which further views the pictures of examples are read.
 
@@ -43,7 +48,7 @@ def views_for(examples: int, values: int) -> tuple[View, ...]:
     docs/benchmarks.md says how much. Beyond 40 per value they only take time.
     """
     if examples <= 7 * values:
-        return _VIEWS + _CORNERS
+        return ALL_VIEWS
     return _VIEWS if examples <= 40 * values else ()
 
 
@@ -98,6 +103,12 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
         for view in views_for(len(rows), len(taught.values))
         if view_id(example.id, view) in truth.views
     ]
+    lost = [example for example in rows if example.id not in truth.features]
+    if lost:
+        raise InputError(
+            f"{len(lost)} examples of {name!r} have no features, the first is {lost[0].image}: "
+            "gingham compact deletes those of removed images that are no examples; teach them again"
+        )
     X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
     if views:
         X = np.concatenate([X, join(truth.views.get([key for _, key in views]), truth.layers)])

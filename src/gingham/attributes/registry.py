@@ -292,6 +292,23 @@ class Attributes:
         self._tags[name] = found
         return found[0][0], found[1]
 
+    @in_turn
+    def drop_removed(self) -> None:
+        """Delete what is derived of images that are no longer in the catalogue, but for examples.
+
+        That is their tags, and the sample of the catalogue, which is drawn again.
+        """
+        self.background.forget()
+        locations = self._truth.locations
+        for name in self.answering():
+            written, file = self.written(name), self._predictions(name)
+            stamp = (written or "").rpartition(":")[0]
+            tags = file.read_all(stamp) if written else None
+            if tags is not None and not (there := locations.has(tags.ids)).all():
+                with file.writing(stamp, tags.limits, locations.version) as writer:
+                    writer.put(tags.only(there))
+                self._tags.pop(name, None)
+
     def rebuild(self) -> None:
         """Fit every taught attribute again from its examples; tags are kept."""
         self._ready.clear()

@@ -1,4 +1,4 @@
-"""Commands that keep a catalogue in order: info, verify, rebuild, remove, relocate, prune."""
+"""Commands that keep a catalogue in order: info, verify, rebuild, compact, remove, ..."""
 
 from __future__ import annotations
 
@@ -68,6 +68,23 @@ def rebuild(catalogue: FolderArgument, wait: WaitOption = 0.0, as_json: JsonOpti
         shop.rebuild()
         images = len(shop)
     answer(as_json, {"images": images}, f"rebuilt: {images} images")
+
+
+@app.command()
+def compact(catalogue: FolderArgument, wait: WaitOption = 0.0, as_json: JsonOption = False) -> None:
+    """Write many small files of features as few, without removed images.
+
+    The features of images that were removed, and are no examples, are deleted for good.
+    """
+    with open_folder(catalogue, wait) as shop, spinner("compacting", as_json):
+        result = shop.compact()
+    answer(
+        as_json,
+        result.to_dict(),
+        f"{result.shards_before} files of features became {result.shards}; features of "
+        f"{result.dropped} removed images and {result.uploads} uploaded files deleted; "
+        f"{result.bytes_before / 1e6:.1f} MB became {result.bytes / 1e6:.1f} MB",
+    )
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from gingham.client.changing import RemoteChanging
 from gingham.errors import InputError
 from gingham.results import AttachResult
-from gingham.upkeep_results import PruneResult, RelocateResult
+from gingham.upkeep_results import CompactResult, PruneResult, RelocateResult
 
 
 class RemoteUpkeep(RemoteChanging):
@@ -38,6 +38,10 @@ class RemoteUpkeep(RemoteChanging):
         raise InputError(
             f"{self.url} takes no model: attach {os.fspath(model)} where the catalogue's folder is"
         )
+
+    def compact(self) -> CompactResult:
+        """Refuse; see `Catalogue.compact`."""
+        self._refuse("compact")
 
     def missing(self) -> list[str]:
         """Refuse; see `Catalogue.missing`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError, UndoError
+from gingham.images import ImageId
 from gingham.names import check_attribute
 from gingham.review_results import RecordedChange
 from gingham.store.changes import Begun, ChangeEntry
@@ -149,11 +150,21 @@ def undo(truth: Truth, attributes: Attributes, number: int) -> RecordedChange:
         if entry.attribute is None:
             removed = truth.locations.removed(entry.places_from, entry.places_to)
             known = truth.locations.files
+            _check_features(truth, removed.values(), number)
             truth.locations.append([one for one in removed.items() if one[0] not in known])
         else:
             _put_back(truth, attributes, entry.attribute, entry)
     entries = truth.changes.entries()
     return _recorded(entries, entries[-1], _undone(entries)[0])
+
+
+def _check_features(truth: Truth, ids: Iterable[ImageId], number: int) -> None:
+    gone = [image_id for image_id in ids if image_id not in truth.features]
+    if gone:
+        raise UndoError(
+            f"change {number} cannot be undone: gingham compact has deleted the features of "
+            f"{_counted(len(gone), 'image')}; index the files again"
+        )
 
 
 def _put_back(truth: Truth, attributes: Attributes, attribute: str, entry: ChangeEntry) -> None:

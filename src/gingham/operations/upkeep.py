@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from gingham.operations.compact import compact
 from gingham.operations.history import recording
 from gingham.operations.info import info
 from gingham.operations.opening import OpenCatalogue, asking, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
-from gingham.upkeep_results import Info, PruneResult, RelocateResult
+from gingham.upkeep_results import CompactResult, Info, PruneResult, RelocateResult
 
 
 class Upkeep(OpenCatalogue):
@@ -41,6 +42,26 @@ class Upkeep(OpenCatalogue):
         """Rebuild everything derived: the attributes from the examples, and the index."""
         self._attributes.rebuild()
         self._publish(anew=True)
+
+    @changing
+    def compact(self) -> CompactResult:
+        """Write many small files of features as few large ones, without those of removed images.
+
+        The features of images that are neither in the catalogue nor examples of an attribute are
+        deleted for good, with what is derived of them, and their files where they were uploaded:
+        they cannot be brought back by `undo`. Readers go on meanwhile; it may be killed at any
+        moment, and run again.
+
+        Raises
+        ------
+        CatalogueError
+            If a file of features is damaged; nothing of it is lost.
+        """
+        result = compact(self._truth, self._attributes)
+        if result.dropped:
+            # What an index leaves out is still in its files.
+            self._publish(anew=True)
+        return result
 
     @changing
     def remove(self, images: Iterable[str | os.PathLike[str]]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,11 +26,29 @@ from gingham.store.shards import MissingShardError, Shards
 
 R = TypeVar("R")
 
+SHARD_ROWS = 4096
+"""Images in a shard of those that `compact` writes, some 30 MB."""
+
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What `FeatureStore.compact` did.
+
+    Attributes
+    ----------
+    before, after : the number of shards.
+    dropped : images whose features were deleted.
+    """
+
+    before: int
+    after: int
+    dropped: int
 
 
 class FeatureStore:
@@ -123,6 +142,10 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(self._places.ids)
 
+    def ids(self) -> Ids:
+        """Give the ids of all images, sorted."""
+        return self._places.ids
+
     def has(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which of N images are in the store."""
         return many.find(self._places.ids, ids) >= 0
@@ -130,9 +153,8 @@ class FeatureStore:
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         with self._changing:
-            before = self._shards.names()
             new = self._shards.refresh()
-            if self._found is not None and before != self._shards.names():
+            if self._found is not None and {*self._found.shards} != {*self._shards.names()}:
                 self._found = self._find(self._found)
             return bool(new)
 
@@ -209,6 +231,8 @@ class FeatureStore:
         for shard, done in _ahead(read, [shard for shard in order if len(parts[shard][1])]):
             if done is None:
                 self.refresh()
+                if self._places is places:
+                    raise MissingShardError(f"{places.shards[shard]} is not there any more")
                 yield from self.worked(work, names, places.ids[left])
                 return
             left[parts[shard][0]] = False
@@ -281,6 +305,49 @@ class FeatureStore:
             self._last = last
         return last[3], np.searchsorted(last[2], rows)
 
+    def compact(self, wanted: Ids) -> Compacted:
+        """Write the features of some images in few shards, and delete those of all others.
+
+        One writer at a time; readers go on. The rows of some shards are written anew first, then
+        those are deleted, so every image that is wanted is there at every moment, as it was.
+
+        Parameters
+        ----------
+        wanted : the images to keep.
+        """
+        with self._changing:
+            self.refresh()
+            places = self._places
+            kept = np.zeros(len(places.ids), bool)
+            found = many.find(places.ids, wanted)
+            kept[found[found >= 0]] = True
+            before, dropped = len(places.shards), int((~kept).sum())
+            for group in _groups(places, kept):
+                self._rewrite(places, group, kept)
+            if dropped:
+                self._kept.forget()
+                self._known = 0
+            self.refresh()
+            return Compacted(before, len(self._shards.names()), dropped)
+
+    def _rewrite(self, places: Places, group: Sequence[int], kept: NDArray[np.bool_]) -> None:
+        tables: list[pa.Table] = []
+        for shard in group:
+            table = self._shards.table(places.shards[shard])
+            rows = places.of(shard, kept)[1]
+            if len(rows) < len(table):
+                table = table.take(pa.array(rows))
+            tables.append(table)
+            while (count := sum(map(len, tables))) >= SHARD_ROWS:
+                whole = pa.concat_tables(tables)
+                self._shards.append(whole.slice(0, SHARD_ROWS))
+                tables = [whole.slice(SHARD_ROWS)] if count > SHARD_ROWS else []
+        if sum(map(len, tables)):
+            self._shards.append(pa.concat_tables(tables))
+        # Of an image that is in several, that in the first counts to the end.
+        for name in sorted((places.shards[shard] for shard in group), reverse=True):
+            self._shards.delete(name)
+
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
         problems = self._shards.verify()
@@ -294,6 +361,28 @@ class FeatureStore:
                     for row in np.flatnonzero(~finite)
                 ]
         return problems
+
+
+def _groups(places: Places, kept: NDArray[np.bool_]) -> Iterator[list[int]]:
+    """Say which shards are worth writing anew, those together that one shard can hold."""
+    order = sorted(range(len(places.shards)), key=places.shards.__getitem__)
+    rows = {shard: len(places.of(shard, kept)[1]) for shard in order}
+    # What counts must not change while some of them are still there.
+    twice = [shard for shard in order if places.twice[shard]]
+    if twice:
+        yield twice
+    others = [shard for shard in order if not places.twice[shard]]
+    whole = {x for x in others if rows[x] == places.sizes[x] and 2 * rows[x] >= SHARD_ROWS}
+    small = [shard for shard in others if shard not in whole]
+    group: list[int] = []
+    for shard in small:
+        group.append(shard)
+        if sum(rows[one] for one in group) >= SHARD_ROWS:
+            yield group
+            group = []
+    # A last small shard by itself would only be copied.
+    if len(group) > 1 or (group and rows[group[0]] < places.sizes[group[0]]):
+        yield group
 
 
 def _ahead(read: Callable[[int], R], todo: Sequence[int]) -> Iterator[tuple[int, R | None]]:

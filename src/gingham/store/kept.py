@@ -63,6 +63,11 @@ class Kept:
             file.flush()
             os.fsync(file.fileno())
 
+    def forget(self) -> None:
+        """Delete the file."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
         with contextlib.ExitStack() as opened:

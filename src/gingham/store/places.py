@@ -89,6 +89,12 @@ class Places:
         mine = mine[np.argsort(self.row[mine])]
         return mine, self.row[mine]
 
+    @property
+    def twice(self) -> NDArray[np.bool_]:
+        """Say of each shard whether it holds an image that counts in another one."""
+        counts = np.bincount(self.shard, minlength=len(self.shards))
+        return counts < np.array(self.sizes, np.int64)
+
     @cached_property
     def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         counts = np.bincount(self.shard, minlength=len(self.shards))

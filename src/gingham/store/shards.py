@@ -108,6 +108,13 @@ class Shards:
     def _new_stem(self) -> str:
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
 
+    def delete(self, name: str) -> None:
+        """Delete a shard whose rows are in others."""
+        with self._changing:
+            names = self.names()
+            self._files.delete(name)
+            self._names = [one for one in names if one != name]
+
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after another, only the columns asked for.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from gingham.extract import absolute
@@ -36,7 +37,17 @@ class UploadedFiles:
         """
         name = f"{PREFIX}{image_id.hex()}{suffix}"
         self._files.put(name, lambda file: file.write(data))
+        return self._known_as(name)
+
+    def _known_as(self, name: str) -> str:
         return absolute(os.path.join(str(self._files), name))
+
+    def sweep(self, known: Container[str]) -> int:
+        """Delete the files that a catalogue does not know; return how many."""
+        names = [x for x in self._files.list(PREFIX) if self._known_as(x) not in known]
+        for name in names:
+            self._files.delete(name)
+        return len(names)
 
     def delete(self, name: str) -> None:
         """Delete a file by what `put` returned."""

@@ -1,0 +1,32 @@
+"""Few large shards of features in place of many small ones, without those of removed images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gingham.attributes.attribute_fitting import ALL_VIEWS, view_id
+from gingham.attributes.registry import Attributes
+from gingham.store import ids as many
+from gingham.store.truth import Truth
+from gingham.upkeep_results import CompactResult
+
+
+def compact(truth: Truth, attributes: Attributes) -> CompactResult:
+    """Compact the truth; see `Catalogue.compact`."""
+    before = truth.size
+    examples = [one.id for taught in truth.log.read().values() for one in taught.examples]
+    kept = np.concatenate([truth.locations.ids(), many.from_list(examples)])
+    views = [view_id(example, view) for example in examples for view in ALL_VIEWS]
+    # What is derived of removed images first: once their features are gone, all of it is.
+    if not many.are_in(kept, truth.features.ids()).all():
+        attributes.drop_removed()
+    features = truth.features.compact(kept)
+    viewed = truth.views.compact(many.from_list(views))
+    return CompactResult(
+        shards_before=features.before + viewed.before,
+        shards=features.after + viewed.after,
+        dropped=features.dropped,
+        uploads=truth.uploads.sweep(truth.locations.files),
+        bytes_before=before,
+        bytes=truth.size,
+    )

@@ -149,3 +149,23 @@ def test_the_command_line_says_so_too(shop: Catalogue, tmp_path: Path) -> None:
     done = run("tag", shop.folder, "--at-precision", "95")
     assert done.returncode == 2
     assert "at_precision must be above 0 and below 1, as in 0.95; got 95.0" in done.stderr
+
+
+def test_how_much_may_be_lost_to_unknown_is_kept(shop: Catalogue, examples: Path) -> None:
+    before = shop._attributes.taught_stamp("colour")
+    shop.teach("colour", examples, allowed_loss=0.05)
+    after = shop._attributes.taught_stamp("colour")
+    assert after != before
+    assert shop._attributes.taught()["colour"].allowed_loss == 0.05
+    # What is taught later keeps it.
+    shop.correct("colour", {min(shop.examples()["colour"]): None})
+    assert shop._attributes.taught()["colour"].allowed_loss == 0.05
+    shop.undo(shop.history()[0].number)
+    assert shop._attributes.taught_stamp("colour") == after
+    for wrong, says in ((0.0, "allowed_loss must be above 0"), (0.6, "at most 0.5")):
+        with pytest.raises(InputError, match=says):
+            shop.teach("colour", examples, allowed_loss=wrong)
+    with pytest.raises(InputError, match="allowed_loss goes with kind single"):
+        shop.teach(
+            "parts", {str(examples / "red" / "100.jpg"): ["red"]}, kind="multi", allowed_loss=0.02
+        )

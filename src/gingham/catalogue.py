@@ -103,6 +103,7 @@ class Catalogue(Writing):
         kind: str | None = None,
         layers: str | Sequence[str] = "auto",
         views: bool = True,
+        allowed_loss: float | None = None,
         trust_predictions: bool = False,
         skip_bad_rows: bool = False,
         merge_variants: bool = False,
@@ -123,6 +124,9 @@ class Catalogue(Writing):
             or `single`.
         layers : the hidden layers to use; `auto` weighs them by cross-validation.
         views : also learn from mirrored and cropped views where a value has few examples.
+        allowed_loss : the share of right answers that may become `unknown`, so that other values
+            are found, as in 0.02; by default what it has, or 0.002. It needs a catalogue of 300
+            images or more.
         trust_predictions : take a table of predictions (with a column `VALUE_confidence`), too.
         merge_variants : give values that differ only in case, spaces or Unicode form the name of
             the most frequent one, also in what was taught before.
@@ -145,6 +149,7 @@ class Catalogue(Writing):
                 kind=kind,
                 layers=layers,
                 views=views,
+                allowed_loss=allowed_loss,
                 trust_predictions=trust_predictions,
                 skip_bad_rows=skip_bad_rows,
                 merge_variants=merge_variants,

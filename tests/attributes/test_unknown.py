@@ -100,5 +100,8 @@ def test_a_background_finds_another_value_of_the_same_kind() -> None:
     assert (rule.novelty(one, residual, same) > 1).tolist() == [False, True]
     again = UnknownRule.from_arrays(voter.unknown.to_arrays())
     assert again.limit() == voter.unknown.limit()
+    loose = SingleLearner(blocks=blocks, allowed_loss=0.1).fit(X, y, background=background).voter_
+    assert (loose.vote(taught).novelty > voter.vote(taught).novelty).all()
+    assert UnknownRule.from_arrays(loose.unknown.to_arrays()).limit() == rule.limit(0.1)
     few = SingleLearner(blocks=blocks).fit(X, y, background=background[:200]).voter_
     assert few.unknown.relatives == ()

@@ -94,3 +94,18 @@ def test_an_attribute_with_no_value_left_is_not_known_and_may_be_taught_anew(
     for reader in (log, ExampleLog(LocalFiles(tmp_path))):
         assert reader.read()["colour"].kind == "multi"
         assert [e.id for e in reader.read()["colour"].examples] == [B]
+
+
+def test_the_allowed_loss_is_kept_until_all_is_forgotten(tmp_path: Path) -> None:
+    log = ExampleLog(LocalFiles(tmp_path))
+    log.append("colour", "single", "auto", [example(A, red=True)])
+    assert log.read()["colour"].allowed_loss is None
+    log.append("colour", "single", "auto", [example(B, blue=True)], allowed_loss=0.05)
+    log.append("colour", "single", "auto", [Example(C, "/c.jpg", {"0.05": True}, "g")])
+    log.forget("colour", "red")
+    taught = ExampleLog(LocalFiles(tmp_path)).read()["colour"]
+    assert (taught.allowed_loss, taught.values) == (0.05, ["0.05", "blue"])
+    log.append("colour", "single", "auto", taught.examples, replace=True, allowed_loss=0.02)
+    assert log.read()["colour"].allowed_loss == 0.02
+    log.append("colour", "single", "auto", taught.examples, replace=True)
+    assert log.read()["colour"].allowed_loss is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.multi_learner import MultiLearner
 from gingham.attributes.single_learner import SingleLearner
 from gingham.attributes.taught import TaughtAttribute, stamp_of
+from gingham.attributes.unknown import ALLOWED_LOSS
 from gingham.attributes.verdict import PRECISION, judge, judge_multi
 from gingham.backbones.table import FeatureConfig
 from gingham.errors import InputError
@@ -116,8 +118,13 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
     groups = [rows[number].group for number in numbers]
     is_view = np.arange(len(numbers)) >= len(rows)
     chosen = taught.layers if isinstance(taught.layers, str) else list(taught.layers)
-    make = MultiLearner if taught.kind == "multi" else SingleLearner
-    learner = make(blocks=blocks(truth.config, truth.layers), layers=chosen)
+    given: dict[str, Any] = {"blocks": blocks(truth.config, truth.layers), "layers": chosen}
+    learner: SingleLearner | MultiLearner
+    if taught.kind == "multi":
+        learner = MultiLearner(**given)
+    else:
+        allowed = ALLOWED_LOSS if taught.allowed_loss is None else taught.allowed_loss
+        learner = SingleLearner(**given, allowed_loss=allowed)
     with blas_threads(None if len(X) > SMALL else 1):
         if isinstance(learner, MultiLearner):
             values = taught.values

@@ -24,7 +24,7 @@ from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, 
 from gingham.attributes.prevalence import shifted, value_shift
 from gingham.attributes.relative_distance import LEAST, learn_background
 from gingham.attributes.space import Floats, Rows, check_blocks, unit
-from gingham.attributes.unknown import UnknownRule, relative_rule
+from gingham.attributes.unknown import ALLOWED_LOSS, UnknownRule, relative_rule
 from gingham.errors import InputError
 
 CONFIDENT = 0.9
@@ -58,6 +58,7 @@ class SingleLearner(Learner):
     """
 
     neighbours: int = 30
+    allowed_loss: float = ALLOWED_LOSS
 
     def fit(
         self,
@@ -164,7 +165,7 @@ class SingleLearner(Learner):
             relatives.append(one.learn(z, labels[some], len(self.classes_)))
         scores.append(self._nearest[some])
         right = self.held_out_probabilities_[some].argmax(axis=1) == labels[some]
-        return relative_rule(np.stack(scores), right, relatives)
+        return relative_rule(np.stack(scores), right, relatives, self.allowed_loss)
 
     def _targets(self, labels: Rows) -> Floats:
         indicator = np.eye(len(self.classes_))[labels]

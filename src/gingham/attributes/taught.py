@@ -212,5 +212,7 @@ def stamp_of(config: FeatureConfig, taught: Taught) -> str:
         (example.id.hex(), sorted(example.values.items()), example.group)
         for example in taught.examples
     ]
-    state = json.dumps([VERSION, config.fingerprint, taught.kind, taught.layers, said])
+    state = json.dumps(
+        [VERSION, config.fingerprint, taught.kind, taught.layers, taught.allowed_loss, said]
+    )
     return hashlib.sha256(state.encode()).hexdigest()[:16]

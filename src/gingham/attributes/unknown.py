@@ -46,6 +46,7 @@ class UnknownRule:
         last of the distance from the nearest example
     threshold, excess, share, count : of the tail of the held-out scores: the share and number of
         them above the threshold, and how far above it they are on average
+    allowed_loss : share of right answers that the joined score may make unknown
     """
 
     relatives: tuple[RelativeDistance, ...]
@@ -55,8 +56,9 @@ class UnknownRule:
     excess: float
     share: float
     count: int
+    allowed_loss: float = ALLOWED_LOSS
 
-    def limit(self, allowed_loss: float = ALLOWED_LOSS) -> float:
+    def limit(self, allowed_loss: float | None = None) -> float:
         """Say above which score an image is unknown, so that this share of right answers is lost.
 
         A hundred examples have no 99.5 % quantile, but they have a tail. Above a threshold t it is
@@ -68,7 +70,8 @@ class UnknownRule:
         Pickands, *Statistical Inference Using Extreme Order Statistics* (1975), with shape 0;
         Geisser, *Predictive Inference* (1993), for the exponential seen k times.
         """
-        times = max(self.share / allowed_loss, 1.0)
+        allowed = self.allowed_loss if allowed_loss is None else allowed_loss
+        times = max(self.share / allowed, 1.0)
         beyond: float = self.count * (times ** (1 / self.count) - 1)
         return self.threshold + self.excess * beyond
 
@@ -103,7 +106,9 @@ class UnknownRule:
         """Return everything as arrays, without pickle."""
         arrays: dict[str, NDArray[np.generic]] = {
             "unknown_scores": np.stack([self.centres, self.spreads]),
-            "unknown_tail": np.array([self.threshold, self.excess, self.share, self.count]),
+            "unknown_tail": np.array(
+                [self.threshold, self.excess, self.share, self.count, self.allowed_loss]
+            ),
         }
         for number, one in enumerate(self.relatives):
             arrays |= one.to_arrays(f"relative{number}")
@@ -125,8 +130,10 @@ class UnknownRule:
             RelativeDistance.from_arrays(arrays, f"relative{number}")
             for number in range(len(centres) - 2)
         )
-        threshold, excess, share, count = arrays["unknown_tail"].astype(np.float64).tolist()
-        return cls(relatives, centres, spreads, threshold, excess, share, int(count))
+        threshold, excess, share, count, allowed = (
+            arrays["unknown_tail"].astype(np.float64).tolist()
+        )
+        return cls(relatives, centres, spreads, threshold, excess, share, int(count), allowed)
 
 
 def join_scores(scores: Floats, centres: Floats, spreads: Floats) -> Floats:
@@ -150,7 +157,10 @@ def distance_rule(logs: Floats, sigmas: float) -> UnknownRule:
 
 
 def relative_rule(
-    scores: Floats, right: NDArray[np.bool_], relatives: Sequence[RelativeDistance]
+    scores: Floats,
+    right: NDArray[np.bool_],
+    relatives: Sequence[RelativeDistance],
+    allowed_loss: float = ALLOWED_LOSS,
 ) -> UnknownRule | None:
     """Judge by all scores, with a limit from the examples that were answered rightly.
 
@@ -160,6 +170,7 @@ def relative_rule(
         where one was not held out
     right : (n,) bool, whether its answer was right
     relatives : what measured all scores but the first and the last
+    allowed_loss : share of right answers that may become unknown
 
     Returns
     -------
@@ -174,4 +185,13 @@ def relative_rule(
     above = count // TAIL
     threshold = float(joined[-above - 1])
     excess = float((joined[-above:] - threshold).mean())
-    return UnknownRule(tuple(relatives), centres, spreads, threshold, excess, above / count, above)
+    return UnknownRule(
+        tuple(relatives),
+        centres,
+        spreads,
+        threshold,
+        excess,
+        above / count,
+        above,
+        allowed_loss,
+    )

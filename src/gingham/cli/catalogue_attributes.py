@@ -63,6 +63,14 @@ def teach(
         bool,
         typer.Option(help="If there are few examples, also learn from mirrored and cropped views."),
     ] = True,
+    allowed_loss: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of right answers that may become unknown, so that values that are not "
+            "taught are found more often.  [default: 0.002, or as taught before]",
+        ),
+    ] = None,
     trust_predictions: TrustPredictionsOption = False,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
@@ -104,6 +112,7 @@ def teach(
             kind=kind,
             layers=layers if layers == "auto" else [x.strip() for x in layers.split(",")],
             views=views,
+            allowed_loss=allowed_loss,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             unknown_words=unknown_list(unknown_words),

@@ -44,6 +44,7 @@ class RemoteTeaching(RemoteWriting):
         kind: str | None = None,
         layers: str | Sequence[str] = "auto",
         views: bool = True,
+        allowed_loss: float | None = None,
         trust_predictions: bool = False,
         skip_bad_rows: bool = False,
         merge_variants: bool = False,
@@ -57,14 +58,15 @@ class RemoteTeaching(RemoteWriting):
         Raises
         ------
         InputError
-            Also for `group_column`, `layers`, `views` and `merge_variants`, which a server does not
-            take.
+            Also for `group_column`, `layers`, `views`, `allowed_loss` and `merge_variants`, which
+            a server does not take.
         """
         started = time.perf_counter()
-        if group_column is not None or layers != "auto" or not views or merge_variants:
+        plain = layers == "auto" and views and allowed_loss is None and not merge_variants
+        if group_column is not None or not plain:
             raise InputError(
-                f"{self.url} takes no group column, layers, views or merged variants: leave them "
-                "out, or teach where the catalogue's folder is"
+                f"{self.url} takes no group column, layers, views, allowed loss or merged "
+                "variants: leave them out, or teach where the catalogue's folder is"
             )
         kind = self._kind(attribute, kind)
         labels, images = read_teachable(

@@ -175,7 +175,14 @@ def _put_back(truth: Truth, attributes: Attributes, attribute: str, entry: Chang
         attributes.forget(attribute)
         return
     with attributes.keeping(fit(truth, attribute, before, attributes.background).attribute):
-        truth.log.append(attribute, before.kind, before.layers, before.examples, replace=True)
+        truth.log.append(
+            attribute,
+            before.kind,
+            before.layers,
+            before.examples,
+            replace=True,
+            allowed_loss=before.allowed_loss,
+        )
     old = {one.id: one.values for one in before.examples}
     said = truth.log.read_until(entry.examples_to).get(attribute)
     again = [one.id for one in said.examples if old.get(one.id) == one.values] if said else []

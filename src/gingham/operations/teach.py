@@ -59,6 +59,7 @@ def teach(
     kind: str | None,
     layers: str | Sequence[str],
     views: bool,
+    allowed_loss: float | None = None,
     trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     merge_variants: bool = False,
@@ -81,6 +82,7 @@ def teach(
         )
     before = None if replace else attributes.taught().get(attribute)
     kind = _kind(before, attribute, kind)
+    _check_loss(allowed_loss, kind)
     chosen: str | tuple[str, ...] = layers if isinstance(layers, str) else tuple(layers)
     if chosen != "auto":
         chosen = (chosen,) if isinstance(chosen, str) else chosen
@@ -115,7 +117,7 @@ def teach(
     if before is not None and without:
         left = [example for example in before.examples if example.id not in without]
         before = dataclasses.replace(before, examples=left)
-    taught = add_examples(before, kind, chosen, fresh)
+    taught = add_examples(before, kind, chosen, fresh, allowed_loss)
     alike = _variants(taught)
     if merge_variants and alike:
         taught = _merged(taught, {one.value: one.like for one in alike})
@@ -131,7 +133,9 @@ def teach(
         raise InputError(f"{error}{Failure.told(failures)}") from error
     # The examples are truth only where what is derived of them has found its place.
     with attributes.keeping(fitted.attribute):
-        truth.log.append(attribute, kind, chosen, fresh, replace=replace)
+        truth.log.append(
+            attribute, kind, chosen, fresh, replace=replace, allowed_loss=taught.allowed_loss
+        )
     scores = fitted.learner
     return TeachResult(
         attribute=attribute,
@@ -222,6 +226,20 @@ def _merged(taught: Taught, likes: Mapping[str, str]) -> Taught:
             values[name] = present or values.get(name, False)
         examples.append(dataclasses.replace(example, values=values))
     return dataclasses.replace(taught, examples=examples)
+
+
+def _check_loss(allowed_loss: float | None, kind: str) -> None:
+    if allowed_loss is None:
+        return
+    if kind != "single":
+        raise InputError(
+            "allowed_loss goes with kind single: of kind multi it is not known what other values "
+            "look like; leave it out"
+        )
+    if not 0 < allowed_loss <= 0.5:
+        raise InputError(
+            f"allowed_loss must be above 0 and at most 0.5, as in 0.02; got {allowed_loss}"
+        )
 
 
 def _kind(before: Taught | None, attribute: str, kind: str | None) -> str:

@@ -32,6 +32,11 @@ class Teaching(BaseModel):
         None, description="The hidden layers to read; by default those that separate best."
     )
     views: bool = Field(True, description="Of few examples, learn mirrored and cropped views, too.")
+    allowed_loss: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
+        None,
+        description="The share of right answers that may become `unknown`; by default 0.002. Only "
+        "of kind `single`.",
+    )
     apply: bool = Field(True, description="Then tag every image of the catalogue with it.")
 
 

@@ -235,6 +235,7 @@ async def put(request: Request, name: Name) -> Response:
             kind=teaching.kind,
             layers=teaching.layers,
             views=teaching.views,
+            allowed_loss=teaching.allowed_loss,
             options=task.options,
         )
         said = taught_of(catalogue, result)

@@ -97,6 +97,7 @@ class ServedCatalogue(AskedCatalogue):
         kind: str,
         layers: Sequence[str] | None,
         views: bool,
+        allowed_loss: float | None = None,
         options: ReadOptions,
     ) -> TeachResult:
         """Teach an attribute by ids of the catalogue, in place of all that it was taught before.
@@ -119,6 +120,7 @@ class ServedCatalogue(AskedCatalogue):
                 kind=kind,
                 layers="auto" if layers is None else layers,
                 views=views,
+                allowed_loss=allowed_loss,
                 options=options,
                 replace=True,
             )

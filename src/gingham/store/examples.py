@@ -20,7 +20,7 @@ _SCHEMA = pa.schema(
     [
         pa.field("attribute", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
-        # Null values and ids mean: forget them all.
+        # Null values and ids mean: forget them all; but see `_allowing`.
         pa.field("value", pa.string()),
         pa.field("id", pa.binary(32)),
         pa.field("present", pa.bool_()),
@@ -30,6 +30,9 @@ _SCHEMA = pa.schema(
         pa.field("time", pa.float64(), nullable=False),
     ]
 )
+
+_ALLOWED = "allowed_loss"
+"""In place of a kind: the row says nothing of an example."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ class Taught:
     layers : those asked for when it was last taught, or `auto`.
     examples : in the order they were added.
     first : ids of those that were taught first, also where they are examples no more.
+    allowed_loss : share of right answers that may become unknown; None: the default.
     """
 
     kind: str
     layers: tuple[str, ...] | str
     examples: list[Example]
     first: frozenset[ImageId] = frozenset()
+    allowed_loss: float | None = None
 
     @property
     def values(self) -> list[str]:
@@ -120,6 +125,7 @@ class ExampleLog:
         examples: Sequence[Example],
         *,
         replace: bool = False,
+        allowed_loss: float | None = None,
     ) -> None:
         """Add examples of one attribute, or put them in place of all that it has.
 
@@ -142,7 +148,8 @@ class ExampleLog:
         ]
         # What a table forgets is forgotten before its examples are added.
         forgotten = [_forgetting(attribute, None)] if replace else []
-        self._log.append(table([*forgotten, *rows], _SCHEMA))
+        allowed = [] if allowed_loss is None else [_allowing(attribute, allowed_loss)]
+        self._log.append(table([*forgotten, *allowed, *rows], _SCHEMA))
 
     def forget(self, attribute: str, value: str | None) -> None:
         """Remove every example of a value, or of the whole attribute."""
@@ -157,8 +164,11 @@ def _replayed(known: dict[str, Taught], rows: list[dict[str, Any]]) -> dict[str,
     """Apply one shard of the log to what was known before it."""
     attributes = dict(known)
     calls: dict[str, list[dict[str, Any]]] = {}
+    losses: dict[str, float] = {}
     for row in rows:
-        if row["id"] is None:
+        if row["kind"] == _ALLOWED:
+            losses[row["attribute"]] = float(row["value"])
+        elif row["id"] is None:
             _forget(attributes, row["attribute"], row["value"])
         else:
             calls.setdefault(row["attribute"], []).append(row)
@@ -177,6 +187,7 @@ def _replayed(known: dict[str, Taught], rows: list[dict[str, Any]]) -> dict[str,
                 )
                 for row in said
             ],
+            losses.get(name),
         )
         if name in known:  # what is forgotten and taught in one entry is changed
             attributes[name] = replace(attributes[name], first=known[name].first)
@@ -188,6 +199,7 @@ def add_examples(
     kind: str,
     layers: tuple[str, ...] | str,
     examples: Sequence[Example],
+    allowed_loss: float | None = None,
 ) -> Taught:
     """Apply one call of `teach` to what is known.
 
@@ -204,7 +216,14 @@ def add_examples(
         old = known[image_id].values if image_id in known and kind == "multi" else {}
         known[image_id] = replace(example, values={**old, **example.values})
     first = taught.first if taught else frozenset(fresh)
-    return Taught(kind, layers, list(known.values()), first)
+    if allowed_loss is None and taught:
+        allowed_loss = taught.allowed_loss
+    return Taught(kind, layers, list(known.values()), first, allowed_loss)
+
+
+def _allowing(attribute: str, loss: float) -> dict[str, Any]:
+    """Make the row that says how much may be lost; to earlier versions it forgets what is not."""
+    return _forgetting(attribute, repr(loss)) | {"kind": _ALLOWED}
 
 
 def _forgetting(attribute: str, value: str | None) -> dict[str, Any]:

@@ -428,6 +428,18 @@ def test_what_cannot_be_printed_is_one_sentence(shop: Path, command: tuple[str, 
     assert done.returncode == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_error_that_cannot_be_printed_keeps_its_status(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*CLI, "info", str(tmp_path), *options], stdout=full, stderr=full, timeout=60
+        )
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
 def test_streams_may_be_closed_as_cron_and_services_leave_them(
     shop: Path, tmp_path: Path, closed: str

@@ -143,12 +143,15 @@ def _fail(message: str, error: Exception) -> None:
     """Say what is wrong and exit: on stderr, or with `--json` as JSON on stdout."""
     # The arguments as they were given: they may be what is wrong.
     printable = not isinstance(error, OSError) or error.filename is not None
-    if printable and "--json" in takewhile("--".__ne__, sys.argv[1:]):
-        kind = "UsageError" if isinstance(error, typer.TyperException) else type(error).__name__
-        about = getattr(error, "path", None) or getattr(error, "filename", None)
-        print_json(
-            {"error": {"type": kind, "message": message} | ({"path": about} if about else {})}
-        )
-    else:
-        say(f"error: {message}", error=True)
+    try:
+        if printable and "--json" in takewhile("--".__ne__, sys.argv[1:]):
+            kind = "UsageError" if isinstance(error, typer.TyperException) else type(error).__name__
+            about = getattr(error, "path", None) or getattr(error, "filename", None)
+            print_json(
+                {"error": {"type": kind, "message": message} | ({"path": about} if about else {})}
+            )
+        else:
+            say(f"error: {message}", error=True)
+    except OSError:  # the status is all that can be given
+        _drop_output()
     sys.exit(2)

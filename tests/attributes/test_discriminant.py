@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import cho_solve, eigh
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from gingham.attributes.discriminant import Projection, Ridge, cholesky_solve, optimal_scoring
+from gingham.attributes.discriminant import Factor, Projection, Ridge, optimal_scoring
 from gingham.attributes.space import Floats, Rows, learn_space, unit
 from gingham.errors import ShapeError
 
@@ -65,10 +65,10 @@ def test_leaving_rows_out_equals_fitting_without_them(width: int, dtype: type[np
 def test_the_blockwise_solution_is_that_of_scipy(width: int) -> None:
     rng = np.random.default_rng(width)
     points, right = rng.normal(size=(width, width)), rng.normal(size=(width, 7))
-    factor = np.linalg.cholesky(points @ points.T / width + 0.3 * np.eye(width))
+    matrix = points @ points.T / width + 0.3 * np.eye(width)
     given_right = right.copy()
-    solved = cholesky_solve(factor, right)
-    np.testing.assert_allclose(solved, cho_solve((factor, True), right), rtol=1e-9, atol=1e-12)
+    solved = Factor(matrix).solve(right)
+    np.testing.assert_allclose(solved, cho_solve((np.linalg.cholesky(matrix), True), right), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(right, given_right)
 
 

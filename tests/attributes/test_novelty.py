@@ -1,8 +1,14 @@
 """What counts as unlike all examples."""
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
-from gingham.attributes.novelty import held_out_residuals, principal_directions
+from gingham.attributes.novelty import (
+    held_out_residuals,
+    largest_eigenvectors,
+    principal_directions,
+)
 
 
 def test_principal_directions_are_those_of_the_svd() -> None:
@@ -26,3 +32,22 @@ def test_residuals_are_measured_by_the_others() -> None:
         apart = points[row] - rest.mean(axis=0)
         outside = apart - directions @ (directions.T @ apart)
         assert np.isclose(np.exp(logs[row]), outside @ outside)
+
+
+@pytest.mark.parametrize("spectrum", ["falling", "even", "few", "one"])
+def test_the_largest_eigenvectors_are_those_of_all(spectrum: str) -> None:
+    rng = np.random.default_rng(1)
+    n, count = 300, 20
+    values: dict[str, NDArray[np.float64]] = {
+        "falling": 1 / np.arange(1.0, n + 1),
+        "even": np.linspace(1, 2, n),
+        "few": np.where(np.arange(n) < 30, 1 / np.arange(1.0, n + 1), 0),
+        "one": np.where(np.arange(n) < 1, 1.0, 0),
+    }
+    turn = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    matrix = (turn * values[spectrum]) @ turn.T
+    matrix = (matrix + matrix.T) / 2
+    value, vector = largest_eigenvectors(matrix, count)
+    np.testing.assert_allclose(value, np.sort(values[spectrum])[-count:], atol=1e-8)
+    np.testing.assert_allclose(matrix @ vector, vector * value, atol=1e-8)
+    np.testing.assert_allclose(vector.T @ vector, np.eye(count), atol=1e-8)

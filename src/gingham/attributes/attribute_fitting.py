@@ -99,10 +99,11 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
     """Fit an attribute on its examples' features, and on their views where there are any."""
     rows = [example for example in taught.examples for _ in _said(example, taught.kind)]
     labels = [value for example in taught.examples for value in _said(example, taught.kind)]
+    read = views_for(len(rows), len(taught.values))
     views = [
         (number, view_id(example.id, view))
         for number, example in enumerate(rows)
-        for view in views_for(len(rows), len(taught.values))
+        for view in read
         if view_id(example.id, view) in truth.views
     ]
     lost = [example for example in rows if example.id not in truth.features]

@@ -50,8 +50,8 @@ class Ridge:
             self.alpha = self._inverse @ T
         else:
             scatter = (X.T @ X).astype(np.float64) + penalty * np.eye(X.shape[1])
-            self._factor = np.linalg.cholesky(scatter)
-            self.coef = cholesky_solve(self._factor, (X.T @ T.astype(X.dtype)).astype(np.float64))
+            self._factor = Factor(scatter)
+            self.coef = self._factor.solve((X.T @ T.astype(X.dtype)).astype(np.float64))
             self.alpha = (T - X @ self.coef) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
@@ -62,34 +62,41 @@ class Ridge:
         coef: Floats = (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
         return coef
 
-    def _columns(self, rows: Rows) -> Floats:
-        if self.dual:
-            return self._inverse[:, rows]
-        solved = cholesky_solve(self._factor, self.X[rows].T.astype(np.float64))
-        columns: Floats = -(self.X @ solved.astype(self.X.dtype)).astype(np.float64)
-        columns[rows, np.arange(len(rows))] += 1
-        return columns / self.penalty
-
     def without(self, rows: Rows) -> Floats:
         """Return the (N, V) scores of every row when `rows` were not there to learn from."""
-        columns = self._columns(rows)
-        change = np.linalg.solve(columns[rows], self.alpha[rows])
-        scores: Floats = self.fitted + self.penalty * (columns @ change)
-        scores[rows] -= change
-        return scores
+        if self.dual:
+            columns = self._inverse[:, rows]
+            change = np.linalg.solve(columns[rows], self.alpha[rows])
+            scores: Floats = self.fitted + self.penalty * (columns @ change)
+            scores[rows] -= change
+            return scores
+        # L G = I - X S^-1 X' with S the scatter: of its columns only those of `rows` are needed in
+        # `rows`, and elsewhere only their sum, so no (N, number of rows) array is made.
+        some = self.X[rows].astype(np.float64)
+        solved = self._factor.solve(some.T)
+        inside = (np.eye(len(rows)) - some @ solved) / self.penalty
+        change = np.linalg.solve(inside, self.alpha[rows])
+        lost = (self.X @ (solved @ change).astype(self.X.dtype)).astype(np.float64)
+        return self.fitted - lost
 
 
-def cholesky_solve(factor: NDArray[np.floating], right: Floats) -> Floats:
-    """Solve L L' x = right, block by block; L is (D, D) lower triangular, right (D, k)."""
-    solved = right.copy()
-    blocks = list(chunks(len(factor), 64))
-    for b in blocks:
-        known = factor[b, : b.start] @ solved[: b.start]
-        solved[b] = np.linalg.solve(factor[b, b], solved[b] - known)
-    for b in reversed(blocks):
-        known = factor[b.stop :, b].T @ solved[b.stop :]
-        solved[b] = np.linalg.solve(factor[b, b].T, solved[b] - known)
-    return solved
+class Factor:
+    """The Cholesky factor L of a positive (D, D) matrix, for solving with it again and again."""
+
+    def __init__(self, matrix: Floats) -> None:
+        self._lower = np.linalg.cholesky(matrix)
+        self._blocks = list(chunks(len(matrix), 64))
+        self._inverses = [np.linalg.inv(self._lower[b, b]) for b in self._blocks]
+
+    def solve(self, right: Floats) -> Floats:
+        """Solve L L' x = right, (D, k), block by block."""
+        lower, solved = self._lower, right.copy()
+        blocks = list(zip(self._blocks, self._inverses, strict=True))
+        for b, inverse in blocks:
+            solved[b] = inverse @ (solved[b] - lower[b, : b.start] @ solved[: b.start])
+        for b, inverse in reversed(blocks):
+            solved[b] = inverse.T @ (solved[b] - lower[b.stop :, b].T @ solved[b.stop :])
+        return solved
 
 
 def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:

@@ -123,11 +123,14 @@ class Space:
 
     def apply(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return (N, D) features as (N, width) points, whose mean squared length is about 1."""
-        parts = [
-            (unit_rows(X, block, self.rooted) - mean.astype(X.dtype)) * X.dtype.type(scale)
-            for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True)
-        ]
-        return np.concatenate(parts, axis=1)
+        points = np.empty((len(X), self.width), X.dtype)
+        start = 0
+        for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True):
+            rows = unit_rows(X, block, self.rooted)
+            rows -= mean.astype(X.dtype)
+            np.multiply(rows, X.dtype.type(scale), out=points[:, start : start + rows.shape[1]])
+            start += rows.shape[1]
+        return points
 
     def by_block(self, matrix: Floats) -> dict[Block, tuple[float, Floats, Floats]]:
         """Give each block its scale, its mean, and its rows of a (width, k) matrix."""

@@ -68,7 +68,9 @@ def test_the_blockwise_solution_is_that_of_scipy(width: int) -> None:
     matrix = points @ points.T / width + 0.3 * np.eye(width)
     given_right = right.copy()
     solved = Factor(matrix).solve(right)
-    np.testing.assert_allclose(solved, cho_solve((np.linalg.cholesky(matrix), True), right), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        solved, cho_solve((np.linalg.cholesky(matrix), True), right), rtol=1e-9, atol=1e-12
+    )
     np.testing.assert_array_equal(right, given_right)
 
 

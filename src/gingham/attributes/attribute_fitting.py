@@ -112,9 +112,13 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
             f"{len(lost)} examples of {name!r} have no features, the first is {lost[0].image}: "
             "gingham compact deletes those of removed images that are no examples; teach them again"
         )
-    X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
-    if views:
-        X = np.concatenate([X, join(truth.views.get([key for _, key in views]), truth.layers)])
+
+    def features() -> NDArray[np.float32]:
+        X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
+        if not views:
+            return X
+        return np.concatenate([X, join(truth.views.get([key for _, key in views]), truth.layers)])
+
     numbers = [*range(len(rows)), *(number for number, _ in views)]
     groups = [rows[number].group for number in numbers]
     is_view = np.arange(len(numbers)) >= len(rows)
@@ -126,14 +130,17 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
     else:
         allowed = ALLOWED_LOSS if taught.allowed_loss is None else taught.allowed_loss
         learner = SingleLearner(**given, allowed_loss=allowed)
-    with blas_threads(None if len(X) > SMALL else 1):
+    # The learner orders the features, and lets go of them as they came: none are kept here.
+    with blas_threads(None if len(numbers) > SMALL else 1):
         if isinstance(learner, MultiLearner):
             values = taught.values
             table = [[_said_of(rows[number], value) for value in values] for number in numbers]
-            learner.fit(X, np.array(table, float), classes=values, groups=groups, views=is_view)
+            said = np.array(table, float)
+            learner.fit(features(), said, classes=values, groups=groups, views=is_view)
         else:
             y = np.array([labels[number] for number in numbers], dtype=np.str_)
-            learner.fit(X, y, groups=groups, views=is_view, background=background.features())
+            known = background.features()
+            learner.fit(features(), y, groups=groups, views=is_view, background=known)
     attribute = TaughtAttribute(
         name,
         taught.kind,

@@ -49,7 +49,8 @@ class Ridge:
             self._inverse = np.asarray(np.linalg.inv(gram), np.float64)
             self.alpha = self._inverse @ T
         else:
-            scatter = (X.T @ X).astype(np.float64) + penalty * np.eye(X.shape[1])
+            scatter = (X.T @ X).astype(np.float64)
+            scatter[np.diag_indices(len(scatter))] += penalty
             self._factor = Factor(scatter)
             self.coef = self._factor.solve((X.T @ T.astype(X.dtype)).astype(np.float64))
             self.alpha = (T - X @ self.coef) / penalty

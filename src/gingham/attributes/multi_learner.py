@@ -77,6 +77,7 @@ class MultiLearner(Learner):
         if len(names) != Y.shape[1]:
             raise ShapeError("classes", expected=f"({Y.shape[1]},)", got=(len(names),))
         examples = exemplars(X, Y, groups, views)
+        del X
         n = examples.n
         if n < 2:
             raise InputError(f"need at least two examples, got {n}: add examples")

@@ -95,6 +95,8 @@ class SingleLearner(Learner):
         if self.neighbours < 1:
             raise InputError(f"expected neighbours >= 1, got {self.neighbours}")
         examples = exemplars(X, y, groups, views)
+        # Of many examples it is a third of the memory.
+        del X
         given = y[examples.rows]
         n = examples.n
         self.classes_ = np.unique(given[:n])

@@ -210,7 +210,8 @@ def learn_space(
     for block, weight in zip(blocks, weights, strict=True):
         rows = unit_rows(X, block, rooted)
         mean = rows.mean(axis=0, dtype=np.float64)
-        spread = float(((rows - mean) ** 2).sum(axis=1).mean())
+        squared = [((rows[some] - mean) ** 2).sum(axis=1) for some in chunks(len(rows))]
+        spread = float(np.concatenate(squared).mean())
         means.append(mean)
         scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)
     used = tuple(name for name, _, _ in blocks if name in rooted)

@@ -52,8 +52,11 @@ class Ridge:
             scatter = (X.T @ X).astype(np.float64)
             scatter[np.diag_indices(len(scatter))] += penalty
             self._factor = Factor(scatter)
+            del scatter
             self.coef = self._factor.solve((X.T @ T.astype(X.dtype)).astype(np.float64))
-            self.alpha = (T - X @ self.coef) / penalty
+            # Each product would make all of X float64.
+            parts = [X[rows] @ self.coef for rows in chunks(len(X))]
+            self.alpha = (T - np.concatenate(parts)) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
     def coefficients(self) -> Floats:

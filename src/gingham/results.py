@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,33 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_dict` gave, from JSON; what has no field here is left out.
+
+        Raises
+        ------
+        ValueError
+            If something is missing or of another type.
+        """
+        from pydantic import ValidationError
+
+        kind: type = cls
+        try:
+            made: Self = _reader(kind).validate_python(said)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, (cls.__name__, *first["loc"])))
+            raise ValueError(f"{where}: {first['msg']}") from None
+        return made
+
+
+@cache
+def _reader(kind: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 @dataclass(frozen=True)
@@ -178,21 +206,6 @@ class Verdict(Result):
     advice: str | None
     first_tested: int
     first_right: int
-
-    @classmethod
-    def from_dict(cls, said: dict[str, Any]) -> Verdict:
-        """Rebuild what `to_dict` gave, from JSON."""
-        return cls(
-            **{
-                **said,
-                "values": tuple(ValueVerdict(**one) for one in said["values"]),
-                "confusions": tuple(
-                    Confusion(**{**one, "images": tuple(one["images"])})
-                    for one in said["confusions"]
-                ),
-                "by_chance": tuple((a, b) for a, b in said["by_chance"]),
-            }
-        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,10 @@ def test_it_counts_what_is_right_and_names_what_is_confused() -> None:
     assert verdict.advice.startswith("more examples of plaid would help most")
     assert verdict.by_chance == ()
     assert Verdict.from_dict(verdict.to_dict()) == verdict
+    said = json.loads(json.dumps(verdict.to_dict()))
+    assert Verdict.from_dict({**said, "newer": 1}) == verdict
+    with pytest.raises(ValueError, match=r"^Verdict\.tested: "):
+        Verdict.from_dict({**said, "tested": "many"})
 
 
 @pytest.mark.parametrize(

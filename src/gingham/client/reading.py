@@ -21,7 +21,7 @@ from gingham.explaining.explanation import ImageExplanations
 from gingham.images import ImageSource, open_image
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Facets, Hit, ImagePredictions
-from gingham.review_results import RecordedChange, ReviewItem, ReviewOrder, ReviewResult
+from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
 from gingham.upkeep_results import Info
 
 T = TypeVar("T")
@@ -77,20 +77,7 @@ class RemoteReading:
 
     def info(self) -> Info:
         """Say what the catalogue holds; of an attached model only the folder's name is known."""
-        said = self._described()
-        return Info(
-            catalogue=self.url,
-            images=said["images"],
-            files=said["files"],
-            backbone=said["backbone"],
-            fingerprint=said["fingerprint"],
-            layers=said["layers"],
-            looks=tuple(said["looks"]),
-            attributes={
-                name: answers.attribute_of(one) for name, one in said["attributes"].items()
-            },
-            bytes=said["bytes"],
-        )
+        return Info.from_dict({**self._described(), "catalogue": self.url})
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files on the server."""
@@ -129,7 +116,7 @@ class RemoteReading:
     ) -> Facets:
         """Count images per value; see `Catalogue.facets`."""
         query = [*_repeated("where", where), *cut_query(min_confidence, at_precision)]
-        return answers.facets_of(self._ask("GET", "/v1/facets", query))
+        return Facets.from_dict(self._ask("GET", "/v1/facets", query))
 
     def cutoff(
         self,
@@ -178,10 +165,10 @@ class RemoteReading:
         form = [*form_of("image", like), *form_of("unlike", others, ids="unlike")]
         try:
             page = self._ask("POST", "/v1/search", body=_body(form, said))
-            found = [answers.hit_of(one) for one in page["hits"]]
+            found = [Hit.from_dict(one) for one in page["hits"]]
             while len(found) < n and page["cursor"] is not None:
                 page = self._ask("POST", "/v1/search", body=Payload({"cursor": page["cursor"]}))
-                found += [answers.hit_of(one) for one in page["hits"]]
+                found += [Hit.from_dict(one) for one in page["hits"]]
         except ImageError as error:
             raise ImageError(_renamed(str(error), [*like, *others])) from None
         return found[:n]
@@ -308,7 +295,7 @@ class RemoteReading:
         """List what was changed, the newest first; see `Catalogue.history`."""
         query = [("n", str(n)), *([] if before is None else [("before", str(before))])]
         said = self._ask("GET", "/v1/history", query)
-        return [RecordedChange(**one) for one in said["changes"]]
+        return [RecordedChange.from_dict(one) for one in said["changes"]]
 
     def review(
         self,
@@ -323,7 +310,7 @@ class RemoteReading:
         query = [("order", order), ("n", str(n)), ("offset", str(offset))]
         query += [] if value is None else [("value", value)]
         said = self._ask("GET", f"/v1/attributes/{quoted(attribute)}/review", query)
-        return ReviewResult(said["total"], tuple(ReviewItem(**one) for one in said["items"]))
+        return ReviewResult.from_dict(said)
 
     def _refuse_model(self, model: Model | None) -> None:
         if model is not None:

@@ -26,6 +26,9 @@ class MemoryFiles:
     def list(self, prefix: str = "") -> Sequence[str]:
         return sorted(name for name in self._content if name.startswith(prefix))
 
+    def stamp(self, folder: str) -> object | None:
+        return None
+
     def open(self, name: str) -> BinaryIO:
         try:
             return io.BytesIO(self._content[check_name(name)])
@@ -89,6 +92,9 @@ class FailingFiles:
 
     def list(self, prefix: str = "") -> Sequence[str]:
         return self._files.list(prefix)
+
+    def stamp(self, folder: str) -> object | None:
+        return self._files.stamp(folder)
 
     def open(self, name: str) -> BinaryIO:
         return self._files.open(name)

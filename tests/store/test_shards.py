@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -91,6 +93,42 @@ def test_a_reader_notices_new_shards(kind: type[Shards]) -> None:
     assert numbers(reader) == [1, 2]
     assert [one["n"].to_pylist() for one in under_way] in ([[1]], [[1], [2]])
     assert reader.refresh() == []
+
+
+def test_a_folder_that_has_not_changed_is_not_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+
+    class Counting(LocalFiles):
+        def list(self, prefix: str = "") -> Sequence[str]:
+            listed.append(prefix)
+            return super().list(prefix)
+
+    writer, reader = (
+        Shards(Counting(tmp_path), "s/", SCHEMA),
+        Shards(Counting(tmp_path), "s/", SCHEMA),
+    )
+    writer.append(table(1))
+    assert reader.refresh() == writer.names()
+    # As fresh as it is another shard could come within the same tick.
+    before = len(listed)
+    assert reader.refresh() == []
+    assert len(listed) > before
+    monkeypatch.setattr("gingham.store.files._TICK", 0)
+    reader.refresh()
+    before = len(listed)
+    for _ in range(3):
+        assert reader.refresh() == []
+        assert numbers(reader) == [1]
+    assert len(listed) == before
+    os.utime(tmp_path / "s", ns=(0, 10**9))
+    writer.append(table(2))
+    assert reader.refresh() == writer.names()[1:]
+    (tmp_path / writer.names()[0]).unlink()
+    os.utime(tmp_path / "s", ns=(0, 2 * 10**9))
+    reader.refresh()
+    assert numbers(reader) == [2]
 
 
 def test_numbered_shards_of_old_catalogues_come_first() -> None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
@@ -18,6 +19,10 @@ from gingham.errors import CatalogueError, InputError, StorageError
 
 TEMPORARY_PREFIX = ".tmp-"
 """Of the last part of the names of unfinished files."""
+
+
+_TICK = 3_000_000_000
+"""Nanoseconds: no file system's clock is coarser than two seconds."""
 
 
 class Files(Protocol):
@@ -31,6 +36,13 @@ class Files(Protocol):
 
     def list(self, prefix: str = "") -> Sequence[str]:
         """Give the names that begin with `prefix`, sorted; unfinished files are not listed."""
+        ...
+
+    def stamp(self, folder: str) -> object | None:
+        """Give what differs once a name directly below a folder has come or gone.
+
+        None where that cannot be told: then whoever wants to know lists the names.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -83,6 +95,17 @@ class LocalFiles:
     def list(self, prefix: str = "") -> Sequence[str]:
         """See `Files.list`."""
         return sorted(x for x in self._walk(prefix) if x.startswith(prefix) and _is_name(x))
+
+    def stamp(self, folder: str) -> object | None:
+        """See `Files.stamp`."""
+        try:
+            found = os.stat(self._root / folder)
+        except OSError:
+            return None
+        # A folder that changes twice within a tick of its clock looks as if it had changed once.
+        if time.time_ns() - found.st_mtime_ns < _TICK:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_dev
 
     def open(self, name: str) -> BinaryIO:
         """See `Files.open`."""

@@ -50,6 +50,7 @@ class Shards:
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
+        self._stamp: object | None = None
         self._changing = threading.RLock()
 
     def names(self) -> list[str]:
@@ -70,9 +71,13 @@ class Shards:
         # Names that come and go while a folder is listed may be missing from the list, of both
         # what is compacted and what it becomes. Two lists that agree miss nothing: whatever is
         # deleted was written anew before.
+        stamp = self._files.stamp(self._prefix)
+        if stamp is not None and stamp == self._stamp and self._names is not None:
+            return self._names
         listed = self._list_once()
         while (again := self._list_once()) != listed:
             listed = again
+        self._stamp = stamp
         return listed
 
     def _list_once(self) -> list[str]:
@@ -102,7 +107,7 @@ class Shards:
                 if_absent=True,
             )
             # A new list: whoever is reading goes through the old one.
-            self._names = sorted([*names, name])
+            self._names, self._stamp = sorted([*names, name]), None
             return name
 
     def _new_stem(self) -> str:
@@ -113,7 +118,7 @@ class Shards:
         with self._changing:
             names = self.names()
             self._files.delete(name)
-            self._names = [one for one in names if one != name]
+            self._names, self._stamp = [one for one in names if one != name], None
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after another, only the columns asked for.

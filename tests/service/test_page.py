@@ -139,6 +139,30 @@ def test_search_by_an_upload_a_box_sliders_and_not_like_this(tab: Tab, tmp_path:
     page.get_by_role("heading", name="Not like").wait_for()
 
 
+def test_a_slider_says_how_right_answers_must_be(tab: Tab, shop: ServedCatalogue) -> None:
+    page = tab.open("/")
+    tiles(page).first.wait_for()
+    slider = page.get_by_role("slider", name="right at least")
+    assert page.locator(".cutoff output").inner_text() == "any"
+    slider.fill("0.9")
+    page.wait_for_url("**precision=0.9**")
+    page.get_by_text("of the held-out examples are answered").wait_for()
+    assert page.locator(".cutoff output").inner_text() == "90 %"
+    # What cannot be promised by so few is unknown, without a number, in filters and tiles alike.
+    with page.expect_response("**/v1/images?*at_precision=0.99*") as answer:
+        slider.fill("0.99")
+    counts = shop.facets(at_precision=0.99).attributes["colour"]
+    given = [one["attributes"]["colour"] for one in answer.value.json()["images"]]
+    assert {value: given.count(value) for value in given} == counts
+    assert counts == {"unknown": 36}
+    page.get_by_text("18 held-out examples are too few").wait_for()
+    unknown = page.locator(".value.unknown")
+    unknown.first.wait_for()
+    assert unknown.first.inner_text() == "unknown"
+    slider.fill("0.5")
+    page.wait_for_url(lambda url: "precision" not in url)
+
+
 def test_a_picture_is_pasted_and_dropped(tab: Tab, tmp_path: Path) -> None:
     page = tab.open("/")
     data = draw(tmp_path / "new.jpg", "blue", 78).read_bytes()

@@ -160,6 +160,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         lines.append(
             f"{verdict.answered:.2f} of them can be answered if {verdict.precision:.2f} of the "
             "answers must be right"
+            if verdict.answered
+            else f"too few are right to promise that of any answers {verdict.precision:.2f} are"
         )
     if verdict.first_tested:
         lines.append(

@@ -26,6 +26,9 @@ SAMPLE = 3000
 """Tags that are compared with each other: the least sure ones, and as many spread evenly."""
 UNSURE = 1500
 """The least sure tags, of which those that teach most come first."""
+STRANGE = 0.25
+"""How much what is unknown is worth: most of it may be pictures of another kind, which have no
+value, as in a catalogue of clothes and photos of anything."""
 EVERY = 4
 """So often comes an example that the others contradict."""
 NEIGHBOURS = 10
@@ -120,7 +123,9 @@ class Reviewer:
             first, left = left[:UNSURE], left[UNSURE:]
             ids = [one.id for one in first]
             found = self._column(name).find(ids)
-            doubt = np.array([1 - tag[1] if tag else 1.0 for tag in found])
+            doubt = np.array(
+                [(1 - tag[1]) * (1 if tag[0] else STRANGE) if tag else 1.0 for tag in found]
+            )
             looks = attribute.project(self._truth.features.get(ids, attribute.layers))
             left = [first[row] for row in rank_next(doubt, looks).tolist()] + left
         contradictory = self._contradictions(name)

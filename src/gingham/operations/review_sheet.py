@@ -10,7 +10,7 @@ from gingham.errors import InputError
 from gingham.names import SEPARATOR, tag_columns
 from gingham.operations.sheet import Stored
 from gingham.report.kit import short
-from gingham.report.sheet import Section, Tile, write_contact_sheet
+from gingham.report.sheet import Section, Tile, Tone, write_contact_sheet
 from gingham.results import shown
 from gingham.review_results import ReviewItem, ReviewResult
 from gingham.store.files import replace_file
@@ -92,7 +92,8 @@ def _tile(number: int, one: ReviewItem, source: Stored | None) -> Tile:
     lines = [one.reason]
     if one.confidence is not None:
         lines.insert(0, f"{'taught' if one.example else 'tagged'} as {shown(one.value)}")
-    return Tile(one.image, f"{number}. {short(one.image)}", lines, "query", source)
+    tone: Tone = "unknown" if one.confidence is None else "plain"
+    return Tile(one.image, f"{number}. {short(one.image)}", lines, tone, source)
 
 
 def _image(one: ReviewItem) -> str:

@@ -41,6 +41,6 @@ export function Cutoff({ precision, change }) {
 
 function said({ answered, right, tested }) {
   if (answered === null) return 'each answer must be as sure as that; no held-out examples say how much is answered.';
-  if (right === null) return `nothing is answered: its ${tested} held-out examples are not right so often.`;
+  if (right === null) return `nothing is answered: ${tested} held-out examples are too few to promise that, or not right so often.`;
   return `${percent(answered)} of the held-out examples are answered, ${percent(right)} of them right.`;
 }

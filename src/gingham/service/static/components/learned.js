@@ -35,7 +35,7 @@ function Verdict({ verdict }) {
   const { grade, tested, right, by_chance: byChance, precision, answered, advice } = verdict;
   return html`<div class="verdict" data-grade=${grade}>
     <p><b>${GRADES[grade]}</b>: ${right} of ${counted(tested, 'held-out example')} right${grade === 'weak' ? '; treat its answers as suggestions' : ''}.
-      ${grade !== 'untested' && ` ${percent(answered)} of them can be answered if ${percent(precision)} of the answers must be right.`}</p>
+      ${grade !== 'untested' && (answered ? ` ${percent(answered)} of them can be answered if ${percent(precision)} of the answers must be right.` : ` Too few of them are right to promise that of any answers ${percent(precision)} are.`)}</p>
     ${byChance.map(([a, b]) => html`<p key=${`${a}/${b}`}><b>${a}</b> and <b>${b}</b> are told apart by chance.</p>`)}
     ${verdict.first_tested > 0 && html`<p>Of the examples taught first, ${verdict.first_right} of ${verdict.first_tested} are right. Hard examples that came later lower the figures of all.</p>`}
     ${advice && html`<p>${advice[0].toUpperCase() + advice.slice(1)}.</p>`}

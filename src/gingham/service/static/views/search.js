@@ -49,7 +49,7 @@ export function Search({ place }) {
       ${pictured && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />`}
       <${Colours} colours=${state.colours} change=${(colours, options) => change({ colours, open: null }, options)} />
       ${searching && html`<${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
-      <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0}>
+      <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0 || state.precision !== null}>
         <summary><h2>Filters</h2></summary>
         <${Cutoff} precision=${state.precision} change=${(precision) => change({ precision }, { replace: true })} />
         <${Facets} where=${state.where} precision=${state.precision} change=${(where) => change({ where })} />

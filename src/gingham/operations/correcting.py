@@ -82,7 +82,7 @@ class Correcting(Upkeep):
         ----------
         attribute : its name; it must have been applied (`tag`).
         order : `useful`: tagged images that are no examples, first those that are typical of much
-            that is unsure and are like none before them; every fourth is an example that the
+            that is unsure and are like none before them; every tenth is an example that the
             others contradict. `uncertain`: tagged images that are no examples, the least sure
             first. `suspicious`: examples that the others contradict, then images whose tag few of
             the images most like them share. `random`: tagged images that are no examples, in an

@@ -17,6 +17,7 @@ from gingham.attributes.taught import TaughtAttribute
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
 from gingham.operations.search import Searcher
+from gingham.results import Prediction
 from gingham.review_results import ReviewItem, ReviewOrder, ReviewResult
 from gingham.store.examples import Example
 from gingham.store.features import ImageId
@@ -29,7 +30,7 @@ UNSURE = 1500
 STRANGE = 0.25
 """How much what is unknown is worth: most of it may be pictures of another kind, which have no
 value, as in a catalogue of clothes and photos of anything."""
-EVERY = 4
+EVERY = 10
 """So often comes an example that the others contradict."""
 NEIGHBOURS = 10
 AGREEMENT = 0.5
@@ -112,7 +113,7 @@ class Reviewer:
         ]
 
     def _useful(self, name: str, order: str) -> list[_Suspect]:
-        """List what teaches most; every fourth is an example that the others contradict.
+        """List what teaches most; every tenth is an example that the others contradict.
 
         The least sure are ranked against each other; the others follow by their confidence. An
         attribute that reads the files themselves has no features to compare: the least sure first.
@@ -122,11 +123,9 @@ class Reviewer:
         if isinstance(attribute, TaughtAttribute) and left:
             first, left = left[:UNSURE], left[UNSURE:]
             ids = [one.id for one in first]
-            found = self._column(name).find(ids)
-            doubt = np.array(
-                [(1 - tag[1]) * (1 if tag[0] else STRANGE) if tag else 1.0 for tag in found]
-            )
-            looks = attribute.project(self._truth.features.get(ids, attribute.layers))
+            features = self._truth.features.get(ids, attribute.layers)
+            doubt = np.array([_doubt(one) for one in attribute.answer(features, evidence=1)])
+            looks = attribute.project(features)
             left = [first[row] for row in rank_next(doubt, looks).tolist()] + left
         contradictory = self._contradictions(name)
         for place, one in enumerate(contradictory):
@@ -250,6 +249,14 @@ class Reviewer:
             rows = self._attributes.predictions(name, former=True)
             self._columns[name] = written, Column.of(rows)
         return self._columns[name][1]
+
+
+def _doubt(answer: Prediction) -> float:
+    """Say how unsure an answer is: how near its second value comes to the first, 0 to 1."""
+    if isinstance(answer.value, list):
+        return 1 - (answer.confidence or 0.0)
+    first, second = [*answer.values.values(), 0.0, 0.0][:2]
+    return (1 - first + second) * (STRANGE if answer.value is None else 1)
 
 
 def _agreement(vectors: NDArray[np.float32], codes: NDArray[np.int32]) -> NDArray[np.float32]:

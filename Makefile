@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 LIBRARIES := src/gingham/service/static/lib
 
-.PHONY: setup page page-where-npm-is wheel demo test test-harsh check format
+.PHONY: setup page page-where-npm-is wheel demo test test-harsh test-harsh-all check format
 
 setup: .venv/.core page-where-npm-is
 
@@ -55,6 +55,10 @@ check: .venv/.dev page-where-npm-is
 # As another user than root, with LC_ALL=C, no home, no cache, and a tree to read only.
 test-harsh: .venv/.dev
 	tests/harsh.sh
+
+# The same with the rooms that take longest: as long as the suite.
+test-harsh-all: .venv/.dev
+	tests/harsh.sh all
 
 format: .venv/.dev
 	$(BIN)/ruff format .

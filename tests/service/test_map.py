@@ -30,6 +30,10 @@ from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, client, make, shared_http, shared_shop, wait
 
+needs_umap = pytest.mark.skipif(
+    find_spec("umap") is None, reason="umap-learn comes with the extra `study`"
+)
+
 shop = shared_shop()
 http = shared_http
 
@@ -134,8 +138,8 @@ def test_a_projection_is_made_again_when_the_catalogue_has_grown_by_much(tmp_pat
         assert fitted == 5
 
 
+@needs_umap
 def test_a_job_arranges_a_map_by_neighbours(tmp_path: Path) -> None:
-    pytest.importorskip("umap", reason="the extra study is not installed")
     with make(tmp_path, each=8) as shop, client(shop) as http:
         head, *_ = read(http.get("/v1/map?look=colour").content)
         assert (head["method"], head["better"]) == ("pca", True)
@@ -156,10 +160,10 @@ def test_a_job_arranges_a_map_by_neighbours(tmp_path: Path) -> None:
         assert head["values"][nearest] == "red"
 
 
+@needs_umap
 def test_a_map_job_is_cancelled_while_it_arranges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("umap", reason="the extra study is not installed")
     monkeypatch.setattr(arranging, "_arrange", _never)
     with make(tmp_path, each=8) as shop, client(shop) as http:
         number = http.post("/v1/jobs", json={"kind": "map", "look": "colour"}).json()["id"]

@@ -66,7 +66,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         assert f" {command} " in done.stdout
     code = (
         "import sys, gingham, gingham.cli\n"
-        "heavy = {'torch', 'timm', 'openvino', 'sklearn', 'numpy', 'pyarrow', 'qdrant_edge'}\n"
+        "heavy = {'torch', 'timm', 'openvino', 'sklearn', 'numpy', 'pyarrow', 'usearch'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What is particular to the index in a folder: its graph, its files, its lock, and being killed."""
+"""What is particular to the index in a folder: codes, graphs, files, its lock, being killed."""
 
 import hashlib
 import os
@@ -12,14 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from conftest import MAY_SKIP
-from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
-from gingham.index.embedded import building
-from gingham.index.embedded.graph import Graph
-from gingham.index.embedded.holes import Holes
+from gingham.errors import CatalogueBusyError, CatalogueError
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.filters import parse_where
 from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
@@ -40,25 +35,32 @@ SHAPE[2900:] = 0
 COLOURS = ["rare" if i % 100 == 0 else ("red", "green", "unknown")[i % 3] for i in range(BIG)]
 
 
-@pytest.fixture(scope="module", params=[BIG, 0], ids=["scanned", "graph"])
+@pytest.fixture(scope="module", params=["scanned", "graphs"])
 def large(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedIndex]:
-    """Three thousand images of 1,920 numbers: enough for a graph."""
-    index = EmbeddedIndex(tmp_path_factory.mktemp("large"), most_scanned=request.param)
-    index.reset({"near": 1000, "far": 920})
-    index.apply(
-        [
-            Upsert(KEYS[:BIG], {"near": LARGE[:, :1000], "far": LARGE[:, 1000:]}),
-            Tag("colour", dict(zip(KEYS[:BIG], COLOURS, strict=True))),
-            Fill("shape", "dot", KEYS[:1500], SHAPE[:1500]),
-            Fill("shape", "dot", KEYS[2899:1499:-1], SHAPE[2899:1499:-1]),
-            Fill("rgb", "l1", KEYS[:BIG], SHAPE),
-        ]
-    )
-    index.commit({})
-    yield index
-    index.close()
+    """Three thousand images of 1,920 numbers, scanned; or in graphs, and the last of them after."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "graphs":
+            patched.setattr("gingham.index.embedded.vectors._COST", 0)
+        most = 1000 if request.param == "graphs" else BIG
+        index = EmbeddedIndex(tmp_path_factory.mktemp("large"), most_scanned=most)
+        index.reset({"near": 1000, "far": 920})
+        for some in (slice(0, 2600), slice(2600, BIG)):
+            upserted = {"near": LARGE[some, :1000], "far": LARGE[some, 1000:]}
+            index.apply([Upsert(KEYS[:BIG][some], upserted)])
+            index.commit({})
+        index.apply(
+            [
+                Tag("colour", dict(zip(KEYS[:BIG], COLOURS, strict=True))),
+                Fill("shape", "dot", KEYS[:1500], SHAPE[:1500]),
+                Fill("shape", "dot", KEYS[2899:1499:-1], SHAPE[2899:1499:-1]),
+                Fill("rgb", "l1", KEYS[:BIG], SHAPE),
+            ]
+        )
+        index.commit({})
+        yield index
+        index.close()
 
 
 def terms(vector: NDArray[np.float32], weight: float = 1) -> list[Term]:
@@ -88,7 +90,10 @@ def test_query_equals_a_full_scan(
         ]
         expected = scan(scores, 10, keep)
         found = large.query(Query(asked, 10, filters))
-        np.testing.assert_allclose([m.score for m in found], [s for _, s in expected], rtol=1e-4)
+        # Vectors are rounded to 16 bits; their squared norms are about 14,000.
+        within = 0.3 * built_in + 1e-4 * (shape + rgb)
+        wanted = [score for _, score in expected]
+        np.testing.assert_allclose([m.score for m in found], wanted, rtol=1e-4, atol=within)
         assert {match.id for match in found} == {key for key, _ in expected}
         for match in found:
             row = KEYS.index(match.id)
@@ -98,7 +103,8 @@ def test_query_equals_a_full_scan(
                 SHAPE[row] @ SHAPE[seed],
                 apart[row],
             )
-            np.testing.assert_allclose(match.compared, parts, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(match.compared[:2], parts[:2], rtol=1e-4, atol=0.3)
+            np.testing.assert_allclose(match.compared[2:], parts[2:], rtol=1e-4, atol=1e-4)
 
 
 def names(found: list[Match]) -> list[str]:
@@ -120,7 +126,7 @@ def test_fewer_matches_than_asked_for(large: EmbeddedIndex) -> None:
 
 def test_vectors_come_back(large: EmbeddedIndex) -> None:
     found = large.vectors([KEYS[5], KEYS[2950], KEYS[5]], ["far", "shape"])
-    np.testing.assert_array_equal(found["far"], LARGE[[5, 2950, 5], 1000:])
+    np.testing.assert_allclose(found["far"], LARGE[[5, 2950, 5], 1000:], atol=1e-3)
     np.testing.assert_array_equal(found["shape"], SHAPE[[5, 2950, 5]])
     assert large.vectors([], ["near"])["near"].shape == (0, 1000)
 
@@ -159,14 +165,14 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     EmbeddedIndex(tmp_path).close()
 
 
-@pytest.mark.parametrize("damage", ["table.npz", "graph", "scan"])
+@pytest.mark.parametrize("damage", ["table.npz", "vectors", "codes", "graphs", "directions.npz"])
 def test_a_damaged_index_warns_and_is_empty(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filled(tmp_path, 9, 0 if damage == "graph" else 9).close()
-    if damage == "table.npz":
+    filled(tmp_path, 1500, 0).close()
+    if damage.endswith(".npz"):
         (tmp_path / damage).write_bytes(b"PK\x03\x04")
-    for file in (tmp_path / damage).rglob("*.*"):
+    for file in (tmp_path / damage).glob("*"):
         file.write_bytes(b"{")
     index = EmbeddedIndex(tmp_path)
     assert "cannot be read" in caplog.text
@@ -263,7 +269,7 @@ def test_kill_at_any_moment(tmp_path: Path, most_scanned: int) -> None:
         assert index.ids() == sorted(KEYS[i] for i in expected)
         if done:
             found = index.vectors([KEYS[i] for i in expected], ["look", "shape"])
-            np.testing.assert_array_equal(found["look"], stored[expected])
+            np.testing.assert_allclose(found["look"], stored[expected], atol=2e-4)
             np.testing.assert_array_equal(found["shape"], stored[expected, :2])
             assert index.facets().attributes == {"colour": {"red": len(expected)}}
         index.reset({"look": 256})
@@ -272,111 +278,3 @@ def test_kill_at_any_moment(tmp_path: Path, most_scanned: int) -> None:
         assert names(index.query(Query([Term("look", stored[7], 1)], 1))) == [KEYS[7]]
         index.close()
     assert False in outcomes
-
-
-def test_vectors_are_written_only_where_space_is_reserved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that writes to a mapped file for which there is no space left is killed."""
-    reserved: dict[Path, int] = {}
-    steps: list[int] = []
-
-    def check() -> int:
-        made = 0
-        for path in (*tmp_path.rglob("*.dat"), *tmp_path.rglob("*.mmap")):
-            blocks = path.stat().st_blocks
-            made += path not in reserved and path.suffix == ".mmap"
-            # What the file system notes of a file counts, too.
-            assert blocks <= reserved.setdefault(path, blocks) + 16, path
-        return made
-
-    class Watched(Holes):
-        def fill(self, points: int, vector_bytes: int) -> int:
-            made = check()
-            assert not made or steps[-1] == 1  # only one vector is the first of a file
-            steps.append(super().fill(points, vector_bytes))
-            for path in reserved:
-                reserved[path] = path.stat().st_blocks
-            return steps[-1]
-
-    monkeypatch.setattr("gingham.index.embedded.graph.Holes", Watched)
-    graph = Graph.create(tmp_path / "graph", 8192)
-    check()
-    many = vectors(1100, 8192)
-    graph.put(np.arange(1100), many)
-    graph.put(np.arange(1100, 2200), many)
-    graph.close()
-    check()
-    assert sum(path.suffix == ".mmap" for path in reserved) == 3
-    assert max(steps) > 1
-
-
-TAKEN = """
-import subprocess, time
-import gingham.store.files
-
-def reserve(folder, size):
-    subprocess.Popen(["sh", "-c", "sleep 0.2; cat /dev/zero > $0/fill", str(folder.parent.parent)])
-
-gingham.store.files.reserve = reserve
-"""
-
-
-def test_room_that_is_taken_while_the_graph_is_built_kills_only_who_builds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    disk, taken = tmp_path / "disk", tmp_path / "taken"
-    disk.mkdir()
-    taken.mkdir()
-    (taken / "sitecustomize.py").write_text(TAKEN)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip(MAY_SKIP[3])
-    try:
-        index = EmbeddedIndex(disk / "index", most_scanned=0)
-        index.reset({"look": 1920})
-        index.apply([Upsert(KEYS[:BIG], {"look": LARGE})])
-        monkeypatch.syspath_prepend(taken)
-        with pytest.raises(StorageError, match=r"index/graph cannot be written \(No space left"):
-            index.commit({"done": 1})
-        index.close()
-        monkeypatch.undo()
-        (disk / "fill").unlink()
-        index = EmbeddedIndex(disk / "index", most_scanned=0)
-        assert dict(index.state()) == {}
-        index.close()
-        filled(disk / "index", 9, 0).close()
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-ENDS = {
-    "print(28, flush=True); os._exit(3)": (StorageError, "No space left on device"),
-    "print('Exception: odd', flush=True); os._exit(1)": (RuntimeError, "Exception: odd"),
-    "os._exit(1)": (RuntimeError, "status 1 of the process"),
-    "os.kill(os.getpid(), 9)": (StorageError, "Cannot allocate memory.*close other programs"),
-    "os.kill(os.getpid(), 11)": (StorageError, "SIGSEGV ended the process"),
-}
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_what_becomes_of_the_process_that_builds_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text(f"import os\n{end}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    kind, said = ENDS[end]
-    with pytest.raises(kind, match=said):
-        building.build_apart(tmp_path / "graph")
-
-
-def test_an_index_whose_graph_is_still_built_is_busy(tmp_path: Path) -> None:
-    filled(tmp_path, 9).close()
-    with (
-        FileLock(tmp_path / building.LOCK),
-        pytest.raises(CatalogueBusyError, match="still builds"),
-    ):
-        EmbeddedIndex(tmp_path)
-    index = EmbeddedIndex(tmp_path)
-    assert dict(index.state()) == {"count": 9}
-    index.close()

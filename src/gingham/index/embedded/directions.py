@@ -1,0 +1,149 @@
+"""Vectors as a few small integers: close where the vectors are, in whatever mixture of looks.
+
+To rotate a look and subtract its mean changes no distance, and then a few directions carry nearly
+all of it (Jolliffe, *Principal Component Analysis*, 2002, chapter 6); their numbers are rounded to
+int8. What is asked for is a dot product. It is turned into a distance by one more number a look,
+the root of what the squared norm lacks to the largest (Bachrach et al., *Speeding Up the Xbox
+Recommender System Using a Euclidean Transformation for Inner-Product Spaces*, RecSys 2014): for
+vectors of one norm it is 0. Distances lose less than dot products by what is left out: of the ten
+best of 15,882 products, at the worst of six mixtures 0.9997 are among the first 100 by distance,
+and 0.996 by product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.store.files import replace_file
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int8]
+
+_FEWEST, _MOST = 64, 160  # directions of a look: between the two a quarter of its width
+_LARGEST = 127
+_WITHIN = 99.99  # per cent of a sample's numbers that are not cut to the largest
+
+
+class Directions:
+    """The directions of each look along which a sample varies most.
+
+    Parameters
+    ----------
+    looks : the columns of each look.
+    means : (width,), of all looks.
+    axes : of each look, (width of the look, d).
+    radii : of each look, the largest norm.
+    steps : of each look, what the integer 1 stands for.
+    count : how many vectors there were when they were learned.
+    """
+
+    def __init__(
+        self,
+        looks: Sequence[slice],
+        means: Floats,
+        axes: Sequence[Floats],
+        radii: Floats,
+        steps: Floats,
+        count: int,
+    ) -> None:
+        self.count = count
+        self._looks = list(looks)
+        self._means, self._axes, self._radii, self._steps = means, list(axes), radii, steps
+        ends = np.cumsum([part.shape[1] + 1 for part in axes]).tolist()
+        starts = [0, *ends[:-1]]
+        self.columns = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        self.width: int = ends[-1]
+
+    @classmethod
+    def learn(cls, sample: Floats, looks: Sequence[slice], count: int) -> Self:
+        """Find the directions of a sample, (N, width), of `count` vectors."""
+        means = sample.mean(axis=0)
+        axes, radii, steps = [], [], []
+        for look in looks:
+            part = sample[:, look]
+            centred = part - means[look]
+            _, vectors = np.linalg.eigh(centred.T @ centred)  # in rising order
+            kept = min(max(len(vectors) // 4, _FEWEST), _MOST)
+            leading = np.ascontiguousarray(vectors[:, : -kept - 1 : -1])
+            norms = np.linalg.norm(part, axis=1)
+            axes.append(leading)
+            radii.append(norms.max())
+            numbers = np.column_stack([centred @ leading, _lacking(norms, norms.max())])
+            steps.append(max(np.percentile(np.abs(numbers), _WITHIN) / _LARGEST, 1e-30))
+        sizes = np.array([radii, steps], np.float32)
+        return cls(looks, means, axes, sizes[0], sizes[1], count)
+
+    def encode(self, vectors: Floats) -> Codes:
+        """Give the codes of (N, width) vectors, (N, `width`)."""
+        codes = np.empty((len(vectors), self.width), np.int8)
+        for k, (look, columns) in enumerate(zip(self._looks, self.columns, strict=True)):
+            part = vectors[:, look]
+            codes[:, columns] = self._rounded(k, part, _lacking(_norms(part), self._radii[k]))
+        return codes
+
+    def aims(self, vector: Floats) -> list[tuple[int, Codes, float]]:
+        """Turn a (width,) vector to multiply with into points to be near to.
+
+        Returns
+        -------
+        Of each look in which the vector is not 0: its number, a code (d,), and a factor. The sum
+        of ``factor * squared distance to the code`` over looks is, up to a constant and rounding,
+        the dot product.
+        """
+        found = []
+        for k, look in enumerate(self._looks):
+            part = vector[None, look]
+            norm = float(_norms(part)[0])
+            if norm > 0 and self._radii[k] > 0:
+                scale = norm / float(self._radii[k])
+                code = self._rounded(k, part / np.float32(scale), np.zeros(1, np.float32))
+                found.append((k, code[0], -scale * float(self._steps[k]) ** 2 / 2))
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write them; `path` holds the old ones or these."""
+        arrays = {f"axes{k}": axes for k, axes in enumerate(self._axes)}
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    allow_pickle=False,
+                    means=self._means,
+                    radii=self._radii,
+                    steps=self._steps,
+                    count=self.count,
+                    **arrays,
+                )
+
+        replace_file(path, write)
+
+    @classmethod
+    def load(cls, path: Path, looks: Sequence[slice]) -> Self:
+        """Read what `save` wrote; whatever is wrong with the file comes as it is."""
+        with path.open("rb") as raw, np.load(raw) as file:
+            axes = [file[f"axes{k}"] for k in range(len(looks))]
+            numbers = (file["means"], axes, file["radii"], file["steps"])
+            return cls(looks, *numbers, int(file["count"]))
+
+    def _rounded(self, k: int, part: Floats, lacking: Floats) -> Codes:
+        numbers = np.column_stack([(part - self._means[self._looks[k]]) @ self._axes[k], lacking])
+        rounded: Codes = np.rint(numbers / self._steps[k]).clip(-_LARGEST, _LARGEST).astype(np.int8)
+        return rounded
+
+
+def _norms(rows: Floats) -> Floats:
+    norms: Floats = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return norms
+
+
+def _lacking(norms: Floats, radius: np.float32) -> Floats:
+    rest = radius**2 - norms**2
+    # Norms that differ by rounding alone are equal.
+    lacking: Floats = np.sqrt(np.where(rest > 1e-5 * radius**2, rest, 0)).astype(np.float32)
+    return lacking

@@ -1,0 +1,244 @@
+"""The vectors of the built-in looks, joined: as they are on disk, and as codes in memory.
+
+Codes give candidates, by a scan of all, or from some ten thousand images on by a graph a look and a
+scan of what came after the graph was made. The candidates are scored by the vectors as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gingham.index.embedded.directions import Codes, Directions
+from gingham.index.embedded.graphs import Graphs
+from gingham.index.embedded.row_file import RowFile, Rows
+from gingham.store.files import refusals
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Aims = Sequence[tuple[int, Codes, float]]
+
+_FEW = 1_000  # so many images or fewer are scored one by one, as they are
+_SAMPLE = 4_000  # vectors from which the directions are learned
+_NEAREST = 3  # times as many rows as are scored are asked of a graph
+_COST = 40  # rows are scanned in the time that a graph takes to find one
+
+
+class Vectors:
+    """Numbered vectors in a folder; the caller must hold the lock.
+
+    A vector takes two bytes a number: integers that are multiplied with a power of two, its own.
+
+    Parameters
+    ----------
+    folder : made if it is not there.
+    looks : the columns of each look.
+    most_scanned : rows up to which `optimise` makes no graph.
+    """
+
+    def __init__(self, folder: Path, looks: Sequence[slice], most_scanned: int) -> None:
+        self._folder = folder
+        self._looks = list(looks)
+        self._most_scanned = most_scanned
+        self._stored = RowFile(folder / "vectors", looks[-1].stop + 1, np.int16)
+        self._directions: Directions | None = None  # until there are more than a few
+        self._codes: Codes = np.zeros((0, 0), np.int8)  # in memory, with room for more
+        self._coded: RowFile | None = None
+        self._graphs: Graphs | None = None
+        if self._directions_path.is_file():
+            self._directions = Directions.load(self._directions_path, looks)
+            self._coded = RowFile(folder / "codes", self._directions.width, np.int8)
+            parts = [np.zeros((0, self._directions.width), np.int8), *self._coded.chunks()]
+            self._codes = np.concatenate(parts)
+        if (folder / "graphs").is_dir():
+            self._graphs = Graphs(folder / "graphs")
+
+    @property
+    def _directions_path(self) -> Path:
+        return self._folder / "directions.npz"
+
+    def check(self, rows: int) -> None:
+        """Check that all vectors are there.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        self._stored.check(rows)
+        if self._coded is not None:
+            self._coded.check(rows)
+
+    def put(self, rows: Rows, vectors: Floats) -> None:
+        """Add or replace (N, width) vectors; a row is new only if all before it are there."""
+        before = len(self._stored)
+        self._stored.put(rows, _packed(vectors))
+        if self._directions is None or self._coded is None:
+            return
+        codes = self._directions.encode(vectors)
+        self._coded.put(rows, codes)
+        if len(self._coded) > len(self._codes):
+            more = np.zeros((len(self._coded) * 9 // 8 + 64, codes.shape[1]), np.int8)
+            more[:before] = self._codes[:before]
+            self._codes = more
+        self._codes[rows] = codes
+        if self._graphs is not None and (rows < self._graphs.rows).any():
+            # What is replaced would be found where it was.
+            self._drop_graphs()
+
+    def vectors(self, rows: Rows) -> Floats:
+        """Give the (N, width) vectors of rows that are there."""
+        return _unpacked(self._stored.get(rows))
+
+    def optimise(self, *, graphs: bool = True) -> None:
+        """Learn directions once there are many more images, and make or extend graphs."""
+        rows = len(self._stored)
+        learned_of = self._directions.count if self._directions else 0
+        if self._graphs is None and rows > _FEW and rows >= 2 * learned_of:
+            self._learn()
+        if not graphs or self._directions is None or rows <= self._most_scanned:
+            return
+        done = self._graphs.rows if self._graphs is not None else 0
+        if rows - done > self._most_scanned // 2:
+            self._graphs = None  # its files are no longer read
+            self._graphs = Graphs.build(
+                self._folder / "graphs", self._codes[:rows], self._directions.columns
+            )
+
+    def flush(self) -> None:
+        """Make all changes durable."""
+        self._stored.flush()
+        if self._coded is not None:
+            self._coded.flush()
+
+    def best(self, vector: Floats, extra: Floats, mask: Mask, n: int) -> tuple[Rows, Floats]:
+        """Give rows of `mask`, the n of the largest ``vector @ stored + extra`` among them.
+
+        Codes are a little off. So there are enough candidates once the n-th best is above what the
+        next one could have, judging by how far the last candidates were off (three deviations).
+
+        Parameters
+        ----------
+        vector : (width,), not 0.
+        extra, mask : (rows,); at least n rows match, n >= 1.
+
+        Returns
+        -------
+        Rows, and the scores of each; those that equal the n-th best are all there.
+        """
+        matching = np.flatnonzero(mask)
+        width = 4 * n + 100
+        aims = [] if self._directions is None else self._directions.aims(vector)
+        while aims and len(matching) > max(_FEW, 2 * width):
+            rows, roughly = self._candidates(aims, extra, mask, matching, width)
+            order = _highest(roughly, width + 1)
+            chosen = order[:width]
+            scores = self._score(vector, rows[chosen]) + extra[rows[chosen]]
+            off = (scores - roughly[chosen])[len(chosen) // 2 :]
+            limit = roughly[order[-1]] + off.mean() + 3 * off.std()
+            if np.partition(scores, -n)[-n] > limit:
+                return rows[chosen], scores
+            width *= 4
+        return matching, self._score(vector, matching) + extra[matching]
+
+    def _candidates(
+        self, aims: Aims, extra: Floats, mask: Mask, matching: Rows, width: int
+    ) -> tuple[Rows, Floats]:
+        """Give rows of `mask`, more than `width` or all that there are, and their rough scores."""
+        count = len(mask)
+        wanted = _NEAREST * width * count // len(matching)
+        if self._graphs is None or _COST * wanted * len(aims) > len(matching):
+            if 2 * len(matching) < count:
+                codes = np.take(self._codes, matching, axis=0)
+                return matching, self._roughly(aims, codes) + extra[matching]
+            roughly = self._roughly(aims, self._codes[:count]) + extra
+            return (matching, roughly) if len(matching) == count else (matching, roughly[matching])
+        found = [self._graphs.nearest(look, code, wanted) for look, code, _ in aims]
+        if extra.any():
+            found.append(matching[_highest(extra[matching], width)])
+        rows = np.unique(np.concatenate(found))
+        rows = rows[rows < self._graphs.rows]
+        done = self._graphs.rows
+        roughly = np.append(
+            self._roughly(aims, self._codes[rows]), self._roughly(aims, self._codes[done:count])
+        )
+        rows = np.append(rows, np.arange(done, count))
+        kept = mask[rows]
+        return rows[kept], roughly[kept] + extra[rows[kept]]
+
+    def _roughly(self, aims: Aims, codes: Codes) -> Floats:
+        """Give the rough scores of (N, width) codes, up to a constant."""
+        from numkong import cdist  # loads in a seventh of a second
+
+        assert self._directions is not None
+        total = np.zeros(len(codes), np.float32)
+        if not len(codes):  # which cdist refuses
+            return total
+        apart = np.empty((1, len(codes)), np.float32)
+        for look, code, factor in aims:
+            columns = codes[:, self._directions.columns[look]]
+            cdist(code[None], columns, "sqeuclidean", out=apart)
+            total += np.float32(factor) * apart[0]
+        return total
+
+    def _score(self, vector: Floats, rows: Rows) -> Floats:
+        if 8 * len(rows) < len(self._stored):
+            return _products(self._stored.get(rows), vector)
+        scores = [_products(chunk, vector) for chunk in self._stored.chunks()]
+        return np.concatenate([np.zeros(0, np.float32), *scores])[rows]
+
+    def _learn(self) -> None:
+        rows = len(self._stored)
+        chosen = np.unique(np.linspace(0, rows - 1, _SAMPLE).astype(np.int64))
+        self._directions = Directions.learn(self.vectors(chosen), self._looks, rows)
+        folder = self._folder / "codes"
+        with refusals(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._coded = RowFile(folder, self._directions.width, np.int8)
+        self._codes = np.empty((rows, self._directions.width), np.int8)
+        done = 0
+        for chunk in self._stored.chunks():
+            codes = self._directions.encode(_unpacked(chunk))
+            self._codes[done : done + len(codes)] = codes
+            self._coded.put(np.arange(done, done + len(codes)), codes)
+            done += len(codes)
+        self._directions.save(self._directions_path)
+
+    def _drop_graphs(self) -> None:
+        self._graphs = None
+        shutil.rmtree(self._folder / "graphs")
+
+
+def _highest(scores: Floats, count: int) -> NDArray[np.int64]:
+    """Give the places of the `count` highest scores, or of all, highest first."""
+    places = np.argpartition(-scores, count)[:count] if len(scores) > count else slice(None)
+    some = np.arange(len(scores))[places]
+    ordered: NDArray[np.int64] = some[np.argsort(-scores[some], kind="stable")]
+    return ordered
+
+
+def _packed(vectors: Floats) -> NDArray[np.int16]:
+    """Write (N, width) vectors as integers of 16 bits, with the exponent of each first."""
+    _, exponents = np.frexp(np.abs(vectors).max(axis=1, initial=0))
+    scaled = np.rint(np.ldexp(vectors, 15 - exponents[:, None]))
+    packed = np.column_stack([exponents - 15, np.minimum(scaled, 32767)])
+    return packed.astype(np.int16)
+
+
+def _unpacked(packed: NDArray[np.int16]) -> Floats:
+    unpacked: Floats = np.ldexp(packed[:, 1:].astype(np.float32), packed[:, :1].astype(np.int32))
+    return unpacked
+
+
+def _products(packed: NDArray[np.int16], vector: Floats) -> Floats:
+    """Give (N,) dot products, of equal rows equal ones; BLAS rounds them by their place.
+
+    And its threads would cost more than they save.
+    """
+    products = np.einsum("ij,j->i", packed[:, 1:].astype(np.float32), vector)
+    scaled: Floats = np.ldexp(products, packed[:, 0].astype(np.int32))
+    return scaled

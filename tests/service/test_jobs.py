@@ -41,10 +41,10 @@ class Slow:
         self.go_on = threading.Event()
         tag = shop.tag
 
-        def slowly(names: Any = None, *, options: Any) -> TagResult:
+        def slowly(names: Any = None, **more: Any) -> TagResult:
             self.begun.set()
             assert self.go_on.wait(30)
-            return tag(names, options=options)
+            return tag(names, **more)
 
         monkeypatch.setattr(shop, "tag", slowly)
 

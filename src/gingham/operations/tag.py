@@ -72,6 +72,7 @@ def tag(
             for name, tags in before.items()
         ):
             # Written again, they would have to be taken into the search index again.
+            options.progress("tag", done, total)
             continue
         with blas_threads(1), contextlib.ExitStack() as written:
             writers = {

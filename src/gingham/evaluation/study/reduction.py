@@ -23,7 +23,6 @@ from gingham.temporary import TemporaryFolder
 METHODS = ("none", "umap on all", "umap in fold", "pca", "taught")
 """What `reduced_accuracy` compares; `umap on all` is the paper's."""
 
-BYTES_A_NUMBER = 2  # float16, as features are stored
 GALLERY, QUERIES = 10_000, 200
 
 

@@ -152,16 +152,20 @@ class RowFile:
         return start, sys.maxsize if last else self._starts[at + 1]
 
     def _join(self) -> None:
-        """Make one file of all."""
-        joined = self._folder / "joined"
+        """Make one of the last files, from the first that is not far larger than all after it."""
+        at = len(self._starts) - 1
+        while at and self._starts[at] - self._starts[at - 1] < 2 * (self._rows - self._starts[at]):
+            at -= 1
+        first, joined = self._starts[at], self._folder / "joined"
         with refusals(joined):
             with joined.open("wb") as file:
-                for chunk in self.chunks():
+                for chunk in self.chunks(first):
                     file.write(chunk.data)
-            for start in self._starts[1:]:
+            for start in self._starts[at + 1 :]:
                 self._path(start).unlink()
-            joined.replace(self._path(0))
-        self._starts, self._own = [0], {0}
+            joined.replace(self._path(first))
+        self._own = {start for start in self._own if start < first} | {first}
+        self._starts = self._starts[: at + 1]
 
     def _path(self, start: int) -> Path:
         return self._folder / f"{start:012d}{self.SUFFIX}"
@@ -170,5 +174,5 @@ class RowFile:
 def _runs(keys: NDArray[np.int64], values: Rows) -> tuple[list[int], list[list[int]]]:
     """Group values by their key; keys are sorted."""
     first = np.flatnonzero(np.diff(keys, prepend=-1))
-    groups = np.split(values, first[1:])
+    groups = np.split(values, first[1:]) if len(values) else []
     return keys[first].tolist(), [group.tolist() for group in groups]

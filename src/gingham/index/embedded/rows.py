@@ -15,14 +15,18 @@ from gingham.errors import InputError
 from gingham.index.embedded.tags import Tags
 from gingham.index.filters import Where
 from gingham.store.files import replace_file
+from gingham.store.ids import KIND, Ids, find, find_one, from_list, to_list
 
 Rows = NDArray[np.int64]
 
 _VERSION = 4
+_FEW = 1_000  # ids that are looked up one by one
 
 
 class RowTable:
     """Images by row number; a row is given once and never again, so that others may count on it.
+
+    Ids lie in arrays, and what has changed since they were sorted in a dict.
 
     Parameters
     ----------
@@ -30,8 +34,7 @@ class RowTable:
 
     Attributes
     ----------
-    rows : image -> row, of the images that are there.
-    tags : their tags.
+    tags : the tags of images.
     further, state : JSON that is saved with the rest.
     """
 
@@ -39,10 +42,12 @@ class RowTable:
         self.looks = dict(looks)
         self.further: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
-        self.rows: dict[str, int] = {}
         self.tags = Tags()
-        self._ids: list[str] = []
+        self._ids: Ids = np.empty(0, KIND)  # by row
         self._live = np.zeros(0, bool)
+        self._sorted: Ids = np.empty(0, KIND)
+        self._sorted_rows: Rows = np.zeros(0, np.int64)
+        self._changed: dict[bytes, int] = {}  # id -> row, -1 for one that was removed
 
     @staticmethod
     def state_of(path: Path) -> dict[str, Any]:
@@ -62,18 +67,18 @@ class RowTable:
             head = json.loads(file["head"].tobytes())
             if head.get("version") != _VERSION:
                 raise ValueError("another version of gingham wrote it")
+            table = cls(head["looks"])
             codes = [file[f"codes{i}"] for i in range(len(head["attributes"]))]
-            hexed, live = file["ids"].tobytes().hex(), file["live"]
-        table = cls(head["looks"])
+            table._ids = np.frombuffer(file["ids"], KIND)
+            table._live, table._sorted_rows = file["live"], file["sorted"].astype(np.int64)
+        table._sorted = table._ids[table._sorted_rows]
         table.further, table.state = head["further"], head["state"]
-        table._ids = [hexed[i : i + 64] for i in range(0, len(hexed), 64)]
-        table._live = live
-        table.rows = {table._ids[row]: row for row in np.flatnonzero(live).tolist()}
-        table.tags = Tags.load(len(live), head["attributes"], codes)
+        table.tags = Tags.load(len(table._live), head["attributes"], codes)
         return table
 
     def save(self, path: Path) -> None:
         """Write everything; `path` holds the old state or the new, even after a power cut."""
+        self._sort()
         attributes, codes = self.tags.dump()
         head = {
             "version": _VERSION,
@@ -84,8 +89,9 @@ class RowTable:
         }
         arrays = {
             "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
-            "ids": np.frombuffer(bytes.fromhex("".join(self._ids)), np.uint8),
+            "ids": self._ids.view(np.uint8),
             "live": self._live,
+            "sorted": self._sorted_rows.astype(np.uint32),
         } | {f"codes{i}": column for i, column in enumerate(codes)}
 
         def write(temporary: Path) -> None:
@@ -107,20 +113,29 @@ class RowTable:
             If an id is no SHA-256.
         """
         for key in ids:
-            if len(key) != 64 or key.strip("0123456789abcdef"):
+            if not _is_id(key):
                 raise InputError(f"an id must be 64 lower-case hex characters, got {key!r}")
-        new = [key for key in dict.fromkeys(ids) if key not in self.rows]
-        self.rows.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-        self._ids += new
+        there = self._find(ids)
+        new = dict.fromkeys(
+            bytes.fromhex(key) for key, row in zip(ids, there.tolist(), strict=True) if row < 0
+        )
+        self._changed.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        self._ids = np.concatenate([self._ids, from_list(new)])
         self._live = np.concatenate([self._live, np.ones(len(new), bool)])
         self.tags.grow(len(self))
 
-    def remove(self, ids: Iterable[str]) -> list[int]:
-        """Take images out; gives the rows of those that were there."""
-        rows = [self.rows.pop(key) for key in dict.fromkeys(ids) if key in self.rows]
+    def remove(self, ids: Iterable[str]) -> None:
+        """Take images out, those of them that are there."""
+        keys = list(dict.fromkeys(ids))
+        rows = self._find(keys)
+        self._changed.update(
+            (bytes.fromhex(key), -1)
+            for key, row in zip(keys, rows.tolist(), strict=True)
+            if row >= 0
+        )
+        rows = rows[rows >= 0]
         self._live[rows] = False
         self.tags.erase(rows)
-        return rows
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Look up rows.
@@ -130,15 +145,44 @@ class RowTable:
         InputError
             If an image is not there.
         """
-        try:
-            return np.fromiter((self.rows[key] for key in ids), np.int64, len(ids))
-        except KeyError as missing:
-            raise InputError(f"image {missing} is not in the index") from None
+        rows = self._find(ids)
+        if (rows < 0).any():
+            raise InputError(f"image {ids[int(np.argmin(rows))]!r} is not in the index")
+        return rows
 
     def ids_of(self, rows: Rows) -> list[str]:
         """Name the images of rows."""
-        return [self._ids[row] for row in rows.tolist()]
+        return [image_id.hex() for image_id in to_list(self._ids[rows])]
 
     def mask(self, where: Where) -> NDArray[np.bool_]:
         """Say of each row whether its image is there and satisfies `where`."""
         return self._live & self.tags.mask(where)
+
+    def _find(self, ids: Sequence[str]) -> Rows:
+        """Look up rows, -1 for images that are not there."""
+        keys = [bytes.fromhex(key) if _is_id(key) else b"" for key in ids]
+        if len(keys) < _FEW or not all(map(len, keys)):
+            places = np.array([find_one(self._sorted, key) for key in keys], np.int64)
+        else:
+            places = find(self._sorted, from_list(keys))
+        rows = np.full(len(keys), -1)
+        rows[places >= 0] = self._sorted_rows[places[places >= 0]]
+        if self._changed:
+            for i, key in enumerate(keys):
+                rows[i] = self._changed.get(key, rows[i])
+        return rows
+
+    def _sort(self) -> None:
+        """Take what has changed into the sorted arrays."""
+        if self._changed:
+            added = [row for row in self._changed.values() if row >= 0]
+            rows = np.append(self._sorted_rows, np.array(added, np.int64))
+            rows = rows[self._live[rows]]
+            # Two runs, one of them sorted: a merge.
+            self._sorted_rows = rows[np.argsort(self._ids[rows], kind="stable")]
+            self._sorted = self._ids[self._sorted_rows]
+            self._changed = {}
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 64 and not text.strip("0123456789abcdef")

@@ -84,10 +84,10 @@ class Tags:
         self._codes.pop(attribute, None)
         self._sets.pop(attribute, None)
 
-    def erase(self, rows: Sequence[int]) -> None:
+    def erase(self, rows: NDArray[np.int64]) -> None:
         """Clear all tags of some rows."""
         for column in self._codes.values():
-            column[list(rows)] = 0
+            column[rows] = 0
 
     def of(self, row: int) -> dict[str, tuple[str, ...]]:
         """Give the tags of one row."""

@@ -131,7 +131,7 @@ class Vectors:
         Rows, and the scores of each; those that equal the n-th best are all there.
         """
         matching = np.flatnonzero(mask)
-        width = 4 * n + 100
+        width = 3 * n + 70
         aims = [] if self._directions is None else self._directions.aims(vector)
         while aims and len(matching) > max(_FEW, 2 * width):
             rows, roughly = self._candidates(aims, extra, mask, matching, width)

@@ -217,8 +217,7 @@ class LookSpace:
         ----------
         others : further looks, which are kept elsewhere.
         weights : look -> weight, 0 to `MAX_WEIGHT`, of these looks and of taught ones
-            (``attribute:NAME``). To ask for what is unlike, give a negative example: below zero
-            the graph of the index, which leads to what is alike, would miss answers.
+            (``attribute:NAME``). To ask for what is unlike, give a negative example.
 
         Raises
         ------

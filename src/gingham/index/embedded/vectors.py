@@ -135,6 +135,9 @@ class Vectors:
         aims = [] if self._directions is None else self._directions.aims(vector)
         while aims and len(matching) > max(_FEW, 2 * width):
             rows, roughly = self._candidates(aims, extra, mask, matching, width)
+            if len(rows) <= n:  # a graph led to few of those that match
+                width *= 4
+                continue
             order = _highest(roughly, width + 1)
             chosen = order[:width]
             scores = self._score(vector, rows[chosen]) + extra[rows[chosen]]

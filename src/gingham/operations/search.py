@@ -316,11 +316,10 @@ class Searcher:
         if not where:
             return Where()
         known = {n: set(self._attributes.values(n)) for n in self._attributes.answering()}
-        tagged = index.facets().attributes
-        for name in known:
-            if name not in tagged and any(text.startswith(name) for text in where):
-                raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
         found = parse_where(where, known)
+        for name in {one.attribute for one in found.conditions}:
+            if self._attributes.tagged(name) is None:
+                raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
         if cutoff is None:
             return found
         return Where(

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from gingham.errors import CatalogueError, ImageError, InputError, StorageError
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.index import Change, Tag, Untag, Upsert
 from gingham.options import ReadOptions
+from gingham.store.features import FeatureStore
 from gingham.store.header import FORMAT
 
 
@@ -331,13 +333,22 @@ def test_an_image_more_changes_the_index_for_itself_alone(
             changes.append(change)
             apply(index, [change])
 
+    read: list[int] = []
+    block = FeatureStore._block
+
+    def counted(store: FeatureStore, *where: Any) -> Any:
+        read.append(len(where[-1]))
+        return block(store, *where)
+
     monkeypatch.setattr(EmbeddedIndex, "apply", noted)
+    monkeypatch.setattr(FeatureStore, "_block", counted)
     draw(photos / "new.jpg", "blue", 99)
     shop.index([photos / "new.jpg", photos / "red0.jpg"])
     assert shop.facets().attributes["colour"]["red"] == 12
     assert sum(len(change.ids) for change in changes if isinstance(change, Upsert)) == 2
     assert [set(change.tags) for change in changes if isinstance(change, Tag)] == [{back}]
     assert not any(isinstance(change, Untag) for change in changes)
+    assert set(read) == {1}
 
 
 def test_contradictions_are_reported(shop: Catalogue, examples: Path) -> None:

@@ -28,6 +28,7 @@ from gingham.index.index import (
 )
 from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
 from gingham.operations.cut_tags import cut_name
+from gingham.store import ids as many
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)
@@ -272,10 +273,7 @@ class SyncedIndex:
     def _live(
         self, layers: Sequence[str], wanted: set[str]
     ) -> Iterator[tuple[list[str], Mapping[str, NDArray[np.floating]]]]:
-        """Read the features of images, each once."""
-        for ids, features in self._features.batches(layers):
-            names = [image_id.hex() for image_id in ids]
-            chosen = [row for row, name in enumerate(names) if name in wanted]
-            if chosen:
-                rows = {layer: block[chosen] for layer, block in features.items()}
-                yield [names[row] for row in chosen], rows
+        """Read the features of images, each once; shards without any of them are not read."""
+        ids = many.from_list(map(bytes.fromhex, wanted))
+        for found, features in self._features.blocks(layers, ids):
+            yield [image_id.hex() for image_id in many.to_list(found)], features

@@ -1,1 +1,1 @@
-"""The index in a folder: a graph by Qdrant Edge, with tags and taught looks beside it."""
+"""The index in a folder: vectors, their codes and graphs, tags and further looks."""

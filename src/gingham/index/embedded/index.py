@@ -140,14 +140,15 @@ class EmbeddedIndex:
         self._check(query)
         mask = self._table.mask(query.where)
         vector = np.zeros(self._width, np.float32)
-        extra = np.zeros(len(mask), np.float32)
+        extra: Floats | None = None
         scanned: dict[int, Floats] = {}
         for i, term in enumerate(query.terms):
             if term.look in self._blocks:
                 vector[self._blocks[term.look]] += np.float32(term.weight) * term.vector
             elif term.weight:
                 scanned[i] = self._further.compare(term.look, term.vector, len(mask))
-                extra += np.float32(term.weight) * scanned[i]
+                more = np.float32(term.weight) * scanned[i]
+                extra = more if extra is None else extra + more
         rows, scores = self._best(vector, extra, mask, query.n)
         kept = scores >= np.float64(query.min_score)  # in float32 it might be rounded to 0
         rows, scores = rows[kept], scores[kept]
@@ -212,13 +213,14 @@ class EmbeddedIndex:
                 raise InputError(f"the weight of {term.look!r} must be finite, got {term.weight}")
 
     def _best(
-        self, vector: Floats, extra: Floats, mask: NDArray[np.bool_], n: int
+        self, vector: Floats, extra: Floats | None, mask: NDArray[np.bool_], n: int
     ) -> tuple[Rows, Floats]:
         """Give the n rows of `mask` of the largest ``vector @ stored + extra``, best first."""
         n = min(n, int(mask.sum()))
         if not n or not vector.any() or self._stored is None:
             matching = np.flatnonzero(mask)
-            return self._first(matching, extra[matching], n)
+            scores = np.zeros(len(matching), np.float32) if extra is None else extra[matching]
+            return self._first(matching, scores, n)
         return self._first(*self._stored.best(vector, extra, mask, n), n)
 
     def _first(self, rows: Rows, scores: Floats, n: int) -> tuple[Rows, Floats]:

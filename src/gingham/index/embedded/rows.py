@@ -155,8 +155,8 @@ class RowTable:
         return [image_id.hex() for image_id in to_list(self._ids[rows])]
 
     def mask(self, where: Where) -> NDArray[np.bool_]:
-        """Say of each row whether its image is there and satisfies `where`."""
-        return self._live & self.tags.mask(where)
+        """Say of each row whether its image is there and satisfies `where`; to read only."""
+        return self._live & self.tags.mask(where) if where.conditions else self._live
 
     def _find(self, ids: Sequence[str]) -> Rows:
         """Look up rows, -1 for images that are not there."""

@@ -115,7 +115,7 @@ class Vectors:
         if self._coded is not None:
             self._coded.flush()
 
-    def best(self, vector: Floats, extra: Floats, mask: Mask, n: int) -> tuple[Rows, Floats]:
+    def best(self, vector: Floats, extra: Floats | None, mask: Mask, n: int) -> tuple[Rows, Floats]:
         """Give rows of `mask`, the n of the largest ``vector @ stored + extra`` among them.
 
         Codes are a little off. So there are enough candidates once the n-th best is above what the
@@ -124,45 +124,53 @@ class Vectors:
         Parameters
         ----------
         vector : (width,), not 0.
-        extra, mask : (rows,); at least n rows match, n >= 1.
+        extra : (rows,), None for 0.
+        mask : (rows,); at least n rows match, n >= 1.
 
         Returns
         -------
         Rows, and the scores of each; those that equal the n-th best are all there.
         """
-        matching = np.flatnonzero(mask)
+        matching = int(np.count_nonzero(mask))
         width = 3 * n + 70
         aims = [] if self._directions is None else self._directions.aims(vector)
-        while aims and len(matching) > max(_FEW, 2 * width):
+        while aims and matching > max(_FEW, 2 * width):
             rows, roughly = self._candidates(aims, extra, mask, matching, width)
             if len(rows) <= n:  # a graph led to few of those that match
                 width *= 4
                 continue
             order = _highest(roughly, width + 1)
             chosen = order[:width]
-            scores = self._score(vector, rows[chosen]) + extra[rows[chosen]]
+            scores = _plus(self._score(vector, rows[chosen]), extra, rows[chosen])
             off = (scores - roughly[chosen])[len(chosen) // 2 :]
             limit = roughly[order[-1]] + off.mean() + 3 * off.std()
             if np.partition(scores, -n)[-n] > limit:
                 return rows[chosen], scores
             width *= 4
-        return matching, self._score(vector, matching) + extra[matching]
+        rows = np.flatnonzero(mask)
+        return rows, _plus(self._score(vector, rows), extra, rows)
 
     def _candidates(
-        self, aims: Aims, extra: Floats, mask: Mask, matching: Rows, width: int
+        self, aims: Aims, extra: Floats | None, mask: Mask, matching: int, width: int
     ) -> tuple[Rows, Floats]:
-        """Give rows of `mask`, more than `width` or all that there are, and their rough scores."""
+        """Give rows of `mask` and their rough scores.
+
+        By graphs those that are near in some look, and all that came later; else the `matching`
+        that there are.
+        """
         count = len(mask)
-        wanted = _NEAREST * width * count // len(matching)
-        if self._graphs is None or _COST * wanted * len(aims) > len(matching):
-            if 2 * len(matching) < count:
-                codes = np.take(self._codes, matching, axis=0)
-                return matching, self._roughly(aims, codes) + extra[matching]
-            roughly = self._roughly(aims, self._codes[:count]) + extra
-            return (matching, roughly) if len(matching) == count else (matching, roughly[matching])
+        wanted = _NEAREST * width * count // matching
+        if self._graphs is None or _COST * wanted * len(aims) > matching:
+            rows = np.flatnonzero(mask)
+            if 2 * matching < count:
+                roughly = self._roughly(aims, np.take(self._codes, rows, axis=0))
+            else:
+                roughly = self._roughly(aims, self._codes[:count])[rows]
+            return rows, _plus(roughly, extra, rows)
         found = [self._graphs.nearest(look, code, wanted) for look, code, _ in aims]
-        if extra.any():
-            found.append(matching[_highest(extra[matching], width)])
+        if extra is not None:
+            rows = np.flatnonzero(mask)
+            found.append(rows[_highest(extra[rows], width)])
         rows = np.unique(np.concatenate(found))
         rows = rows[rows < self._graphs.rows]
         done = self._graphs.rows
@@ -171,7 +179,7 @@ class Vectors:
         )
         rows = np.append(rows, np.arange(done, count))
         kept = mask[rows]
-        return rows[kept], roughly[kept] + extra[rows[kept]]
+        return rows[kept], _plus(roughly[kept], extra, rows[kept])
 
     def _roughly(self, aims: Aims, codes: Codes) -> Floats:
         """Give the rough scores of (N, width) codes, up to a constant."""
@@ -222,6 +230,10 @@ def _highest(scores: Floats, count: int) -> NDArray[np.int64]:
     some = np.arange(len(scores))[places]
     ordered: NDArray[np.int64] = some[np.argsort(-scores[some], kind="stable")]
     return ordered
+
+
+def _plus(scores: Floats, extra: Floats | None, rows: Rows) -> Floats:
+    return scores if extra is None else scores + extra[rows]
 
 
 def _packed(vectors: Floats) -> NDArray[np.int16]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import shutil
 import subprocess
@@ -154,8 +155,8 @@ def teach_tag_export_forget(shop: Catalogue, given: dict[str, str], chosen: list
             shop.export(shop.folder.parent / f"out.{suffix}")
         with (shop.folder.parent / "out.csv").open(newline="", encoding="utf-8") as file:
             row = next(csv.DictReader(file))
-        pairs = [(name, f"{name}_confidence") for name in taught]
-        assert list(row) == ["image", "id", *(column for pair in pairs for column in pair)]
+        columns = [(name, f"{name}_confidence", f"{name}_best_guess") for name in taught]
+        assert list(row) == ["image", "id", *itertools.chain.from_iterable(columns)]
         assert pq.read_schema(shop.folder.parent / "out.parquet").names == list(row)
         assert shop.facets([f"{taught[0]}!=unknown"]).attributes.keys() >= {taught[0]}
         look = f"attribute:{taught[0]}"

@@ -318,9 +318,9 @@ import sys
 from pathlib import Path
 from conftest import FakeRuntime
 from gingham import Catalogue, extract
-from gingham.store import features
+from gingham.store import compacting
 extract.KEEP_VIEWS = 8
-features.SHARD_ROWS = 24
+compacting.SHARD_ROWS = 24
 what, folder, photos = sys.argv[1:]
 with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
     print("open", flush=True)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from conftest import FakeRuntime
 from gingham.store import ids as many
-from gingham.store.features import Compacted, FeatureStore
+from gingham.store.compacting import Compacted
+from gingham.store.features import FeatureStore
 from gingham.store.files import Files
 from gingham.store.shards import Shards
 from memory_files import MemoryFiles
@@ -76,7 +77,7 @@ def same(one: Plain, other: Plain) -> bool:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gingham.store.features.SHARD_ROWS", 4)
+    monkeypatch.setattr("gingham.store.compacting.SHARD_ROWS", 4)
 
 
 writes = st.lists(st.sets(st.integers(0, 11), min_size=1, max_size=5), min_size=1, max_size=7)

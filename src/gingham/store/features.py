@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from gingham.extract import in_order
 from gingham.images import ImageId as ImageId
 from gingham.store import ids as many
 from gingham.store.columns import column, vectors
+from gingham.store.compacting import Compacted, groups, rewrite
 from gingham.store.files import Files
 from gingham.store.ids import Ids
 from gingham.store.kept import Kept
@@ -26,29 +26,11 @@ from gingham.store.shards import MissingShardError, Shards
 
 R = TypeVar("R")
 
-SHARD_ROWS = 4096
-"""Images in a shard of those that `compact` writes, some 30 MB."""
-
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
-
-
-@dataclass(frozen=True)
-class Compacted:
-    """What `FeatureStore.compact` did.
-
-    Attributes
-    ----------
-    before, after : the number of shards.
-    dropped : images whose features were deleted.
-    """
-
-    before: int
-    after: int
-    dropped: int
 
 
 class FeatureStore:
@@ -322,31 +304,13 @@ class FeatureStore:
             found = many.find(places.ids, wanted)
             kept[found[found >= 0]] = True
             before, dropped = len(places.shards), int((~kept).sum())
-            for group in _groups(places, kept):
-                self._rewrite(places, group, kept)
+            for group in groups(places, kept):
+                rewrite(self._shards, places, group, kept)
             if dropped:
                 self._kept.forget()
                 self._known = 0
             self.refresh()
             return Compacted(before, len(self._shards.names()), dropped)
-
-    def _rewrite(self, places: Places, group: Sequence[int], kept: NDArray[np.bool_]) -> None:
-        tables: list[pa.Table] = []
-        for shard in group:
-            table = self._shards.table(places.shards[shard])
-            rows = places.of(shard, kept)[1]
-            if len(rows) < len(table):
-                table = table.take(pa.array(rows))
-            tables.append(table)
-            while (count := sum(map(len, tables))) >= SHARD_ROWS:
-                whole = pa.concat_tables(tables)
-                self._shards.append(whole.slice(0, SHARD_ROWS))
-                tables = [whole.slice(SHARD_ROWS)] if count > SHARD_ROWS else []
-        if sum(map(len, tables)):
-            self._shards.append(pa.concat_tables(tables))
-        # Of an image that is in several, that in the first counts to the end.
-        for name in sorted((places.shards[shard] for shard in group), reverse=True):
-            self._shards.delete(name)
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
@@ -361,28 +325,6 @@ class FeatureStore:
                     for row in np.flatnonzero(~finite)
                 ]
         return problems
-
-
-def _groups(places: Places, kept: NDArray[np.bool_]) -> Iterator[list[int]]:
-    """Say which shards are worth writing anew, those together that one shard can hold."""
-    order = sorted(range(len(places.shards)), key=places.shards.__getitem__)
-    rows = {shard: len(places.of(shard, kept)[1]) for shard in order}
-    # What counts must not change while some of them are still there.
-    twice = [shard for shard in order if places.twice[shard]]
-    if twice:
-        yield twice
-    others = [shard for shard in order if not places.twice[shard]]
-    whole = {x for x in others if rows[x] == places.sizes[x] and 2 * rows[x] >= SHARD_ROWS}
-    small = [shard for shard in others if shard not in whole]
-    group: list[int] = []
-    for shard in small:
-        group.append(shard)
-        if sum(rows[one] for one in group) >= SHARD_ROWS:
-            yield group
-            group = []
-    # A last small shard by itself would only be copied.
-    if len(group) > 1 or (group and rows[group[0]] < places.sizes[group[0]]):
-        yield group
 
 
 def _ahead(read: Callable[[int], R], todo: Sequence[int]) -> Iterator[tuple[int, R | None]]:

@@ -115,13 +115,14 @@ def test_what_a_killed_holder_left_is_not_believed(tmp_path: Path) -> None:
 def test_the_lease_is_waited_for(shop: Catalogue) -> None:
     command = [sys.executable, "-c", HOLDER, str(shop.folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdin is not None
         assert line_of(one) == "held"
         with Catalogue.open(shop.folder, runtime=FakeRuntime(), wait=0.2) as impatient:
             started = time.monotonic()
             with pytest.raises(CatalogueBusyError):
                 impatient.tag()
             assert time.monotonic() - started >= 0.2
-        threading.Timer(0.5, lambda: one.communicate("\n")).start()
+        threading.Timer(0.5, one.stdin.close).start()
         with Catalogue.open(shop.folder, runtime=FakeRuntime(), wait=60) as patient:
             patient.tag()
     assert run("forget", shop.folder, "colour", "--wait", "5").returncode == 0

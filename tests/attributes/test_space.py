@@ -69,17 +69,21 @@ def test_chunks_cover_every_row_once() -> None:
 
 def test_every_float16_is_widened_as_numpy_does() -> None:
     numbers = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    many = np.tile(numbers, 4)
     for block in (
         numbers[np.isfinite(numbers)],
         numbers,
         numbers[:0],
         numbers.reshape(256, -1)[:, ::2],
+        many[np.isfinite(many)],
+        many.reshape(256, -1)[:, ::2],
     ):
-        np.testing.assert_array_equal(
-            widen(block).view(np.uint32), block.astype(np.float32).view(np.uint32)
-        )
-    wide = np.ones(3)
-    assert widen(wide) is wide
+        wide, expected = widen(block), block.astype(np.float32)
+        np.testing.assert_array_equal(wide, expected)
+        number = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(wide[number]), np.signbit(expected[number]))
+    ones = np.ones(3)
+    assert widen(ones) is ones
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -40,26 +41,39 @@ class Product:
 
 @dataclass(frozen=True)
 class _Step:
-    part: int
+    """What the parts that read a block alike do with it.
+
+    Attributes
+    ----------
+    rooted : whether its features are rooted first.
+    weights : (D_b, k), those of the parts side by side, times their scales.
+    columns : of each part, in all the products side by side, and in these.
+    mean : (D_b,), of the part that asks for lengths, with its scale; None if it does not read it.
+    """
+
     rooted: bool
-    scale: float
     weights: NDArray[np.floating]
-    offset: Floats
-    mean: Floats | None
+    columns: Sequence[tuple[slice, slice]]
+    mean: tuple[float, NDArray[np.floating]] | None
 
 
 class OnePass:
     """What the parts have to do for each block, made once.
 
-    Points of the joined spaces are never made: with u a block's unit row, m its mean and s its
-    scale, the product s (u - m) W is s (u W - m W), and its squared length
-    s^2 (|u|^2 - 2 u m + |m|^2). Read in chunks of bounded memory, in float32 where the features are
-    not float64.
+    Points of the joined spaces are never made: with x a block's row, m the mean of unit rows and s
+    the scale, the product s (x / |x| - m) W is (x s W) / |x| - s m W, and its squared length
+    s^2 (1 - 2 x m / |x| + |m|^2). Read in chunks of bounded memory, in float32 where the features
+    are not float64.
     """
 
     def __init__(self, parts: Sequence[Product]) -> None:
-        self._widths = [part.matrix.shape[1] for part in parts]
         self._parts = parts
+        self._columns = _side_by_side(part.matrix for part in parts)
+        self._width = self._columns[-1].stop
+        self._constant = np.zeros(self._width)
+        for part, columns in zip(parts, self._columns, strict=True):
+            for scale, mean, weights in part.space.by_block(part.matrix).values():
+                self._constant[columns] += scale * (mean @ weights)
         self._made: dict[DTypeLike, dict[Block, list[_Step]]] = {}
 
     def __call__(self, X: Read) -> tuple[list[Floats], Floats]:
@@ -72,38 +86,77 @@ class OnePass:
         """
         first = next(iter(X.values())) if isinstance(X, Mapping) else X
         n, wide = len(first), np.float64 if first.dtype == np.float64 else np.float32
-        found = [np.zeros((n, width)) for width in self._widths]
-        squared = np.zeros(n)
-        for (name, start, end), steps in self._steps(wide).items():
-            for rows in chunks(n, PROJECTED_ROWS):
-                read = X[name][rows] if isinstance(X, Mapping) else X[rows, start:end]
-                columns: NDArray[np.floating] = widen(read).astype(wide, copy=False)
-                units: dict[bool, NDArray[np.floating]] = {}
-                for step in steps:
-                    if step.rooted not in units:
-                        units[step.rooted] = unit(signed_root(columns) if step.rooted else columns)
-                    points = units[step.rooted]
-                    found[step.part][rows] += step.scale * (points @ step.weights - step.offset)
-                    if step.mean is not None:
-                        length = np.einsum("nd,nd->n", points, points)
-                        along = points @ step.mean.astype(wide)
-                        squared[rows] += step.scale**2 * (
-                            length - 2 * along + step.mean @ step.mean
-                        )
-        return found, squared
+        found, squared = np.zeros((n, self._width)), np.zeros(n)
+        steps = self._steps(wide)
+        for rows in chunks(n, PROJECTED_ROWS):
+            some = {
+                block: X[block[0]][rows] if isinstance(X, Mapping) else X[rows, block[1] : block[2]]
+                for block in steps
+            }
+            found[rows], squared[rows] = self._read(some, steps, wide)
+        return [found[:, columns] for columns in self._columns], squared
+
+    def _read(
+        self,
+        blocks: Mapping[Block, NDArray[np.floating]],
+        steps: Mapping[Block, Sequence[_Step]],
+        wide: DTypeLike,
+    ) -> tuple[Floats, Floats]:
+        n = len(next(iter(blocks.values())))
+        total, squared = np.zeros((n, self._width), wide), np.zeros(n)
+        for block, read in blocks.items():
+            plain: NDArray[np.floating] = widen(read).astype(wide, copy=False)
+            if read.dtype != np.float16:
+                # Squares of float16 are in the range of float32; those of others may not be.
+                plain = unit(plain)
+            for step in steps[block]:
+                x = signed_root(plain) if step.rooted else plain
+                length = np.sqrt(np.einsum("nd,nd->n", x, x))
+                there = length > 0
+                inverse = np.divide(1, length, out=np.zeros_like(length), where=there)[:, None]
+                products = x @ step.weights
+                products *= inverse
+                for to, own in step.columns:
+                    total[:, to] += products[:, own]
+                if step.mean is not None:
+                    scale, mean = step.mean
+                    along = (x @ mean) * inverse[:, 0]
+                    squared += scale**2 * (there - 2 * along + mean @ mean)
+        return total - self._constant, squared
 
     def _steps(self, wide: DTypeLike) -> dict[Block, list[_Step]]:
         if wide not in self._made:
-            made: dict[Block, list[_Step]] = {}
+            joined: dict[Block, dict[bool, list[int]]] = {}
+            read = [part.space.by_block(part.matrix) for part in self._parts]
             for number, part in enumerate(self._parts):
-                for block, (scale, mean, weights) in part.space.by_block(part.matrix).items():
+                for block in read[number]:
                     rooted = block[0] in part.space.rooted and not part.lengths
-                    own = mean if part.lengths else None
-                    step = _Step(number, rooted, scale, weights.astype(wide), mean @ weights, own)
-                    made.setdefault(block, []).append(step)
-            order = sorted(made, key=lambda block: block[1])
-            self._made[wide] = {block: made[block] for block in order}
+                    joined.setdefault(block, {}).setdefault(rooted, []).append(number)
+            self._made[wide] = {
+                block: [
+                    self._step(rooted, {one: read[one][block] for one in numbers}, wide)
+                    for rooted, numbers in joined[block].items()
+                ]
+                for block in sorted(joined, key=lambda block: block[1])
+            }
         return self._made[wide]
+
+    def _step(
+        self, rooted: bool, read: Mapping[int, tuple[float, Floats, Floats]], wide: DTypeLike
+    ) -> _Step:
+        mean = None
+        for number, (scale, own, _) in read.items():
+            if self._parts[number].lengths:
+                mean = (scale, own.astype(wide))
+        weights = [scale * part for scale, _, part in read.values()]
+        columns = zip([self._columns[x] for x in read], _side_by_side(weights), strict=True)
+        return _Step(rooted, np.concatenate(weights, axis=1).astype(wide), list(columns), mean)
+
+
+def _side_by_side(matrices: Iterable[Floats]) -> list[slice]:
+    """Say which columns of matrices side by side are those of each."""
+    ends = accumulate((matrix.shape[1] for matrix in matrices), initial=0)
+    return [slice(*some) for some in pairwise(ends)]
 
 
 def project(X: Read, parts: Sequence[tuple[Space, Floats]]) -> list[Floats]:

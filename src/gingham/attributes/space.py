@@ -17,8 +17,7 @@ Rows: TypeAlias = NDArray[np.intp]
 Block: TypeAlias = tuple[str, int, int]
 
 CHUNK = 4096
-_BITS = np.array([0x8FFFE000], np.uint32).view(np.int32)[0]
-_INFINITE = np.float32(2.0 ** (16 - 112))
+_FEW = 100_000  # numbers that NumPy converts before another library is loaded
 PROJECTED_ROWS = 512
 
 
@@ -60,19 +59,17 @@ def unit(block: NDArray[np.floating]) -> NDArray[np.floating]:
 def widen(block: NDArray[np.floating]) -> NDArray[np.floating]:
     """Turn float16 numbers into float32; others are returned as they are.
 
-    The same numbers as `astype` gives, in a fifth of the time: NumPy converts them one by one.
+    The same numbers as `astype` gives, of many in a twentieth of the time: NumPy converts them one
+    by one.
     """
     if block.dtype != np.float16:
         return block
-    # The bits of exponent and mantissa, moved to where float32 has them; the exponents of the two
-    # differ by 112, and the product is exact, also of what float16 has below its exponents.
-    bits = block.view(np.int16).astype(np.int32)
-    bits <<= 13
-    bits &= _BITS
-    wide = bits.view(np.float32)
-    if wide.size and max(wide.max(), -wide.min()) >= _INFINITE:
+    if block.size < _FEW:
         return block.astype(np.float32)
-    wide *= np.float32(2.0**112)
+    from numkong import astype  # loads in a seventh of a second
+
+    wide = np.empty(block.shape, np.float32)
+    astype(block, "float32", out=wide)
     return wide
 
 

@@ -106,7 +106,7 @@ def build(path: Path, folder: Path, images: int) -> str:
         ids = [name(row) for row in range(start, start + len(rows))]
         index.apply([Upsert(ids, split(rows))])
     told = dict(zip(map(name, range(images)), tags(images).tolist(), strict=True))
-    index.apply([Tag("share", told)])
+    index.apply([Tag.of("share", told)])
     index.commit({})
     took, spent = time.perf_counter() - started, time.process_time() - spent
     index.close()

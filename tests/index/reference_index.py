@@ -23,6 +23,7 @@ from gingham.index.index import (
     Upsert,
 )
 from gingham.results import Facets
+from gingham.store.ids import Ids, from_list
 
 
 class ReferenceIndex(Index):
@@ -54,10 +55,11 @@ class ReferenceIndex(Index):
                         self._tags.pop(key, None)
                         for there in self._vectors.values():
                             there.pop(key, None)
-                case Tag(attribute, tags):
-                    for key, value in tags.items():
-                        values = {value} if isinstance(value, str) else set(value)
-                        self._tags[key][attribute] = tuple(sorted(values))
+                case Tag(attribute, ids, values, which):
+                    for key, number in zip(ids, which, strict=True):
+                        value = values[number]
+                        members = {value} if isinstance(value, str) else set(value)
+                        self._tags[key][attribute] = tuple(sorted(members))
                 case Untag(attribute):
                     for tags in self._tags.values():
                         tags.pop(attribute, None)
@@ -90,6 +92,9 @@ class ReferenceIndex(Index):
 
     def ids(self, where: Where = EVERYWHERE) -> list[str]:
         return sorted(key for key in self._tags if _satisfies(self._tags[key], where))
+
+    def held(self) -> Ids:
+        return from_list(map(bytes.fromhex, self.ids()))
 
     def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
         return {look: np.array([self._vector(look, key) for key in ids]) for look in looks}

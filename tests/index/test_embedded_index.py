@@ -52,7 +52,7 @@ def large(
             index.commit({})
         index.apply(
             [
-                Tag("colour", dict(zip(KEYS[:BIG], COLOURS, strict=True))),
+                Tag.of("colour", dict(zip(KEYS[:BIG], COLOURS, strict=True))),
                 Fill("shape", "dot", KEYS[:1500], SHAPE[:1500]),
                 Fill("shape", "dot", KEYS[2899:1499:-1], SHAPE[2899:1499:-1]),
                 Fill("rgb", "l1", KEYS[:BIG], SHAPE),
@@ -142,7 +142,7 @@ def filled(folder: Path, count: int, most_scanned: int = BIG) -> EmbeddedIndex:
 
 def test_thousands_of_values(tmp_path: Path) -> None:
     index = filled(tmp_path, 4000)
-    index.apply([Tag("sku", {k: f"v{i % 3000}" for i, k in enumerate(KEYS[:4000])})])
+    index.apply([Tag.of("sku", {k: f"v{i % 3000}" for i, k in enumerate(KEYS[:4000])})])
     facets = index.facets().attributes["sku"]
     index.close()
     assert len(facets) == 3000
@@ -235,7 +235,7 @@ for start in range(0, 6000, 100):
     batch = slice(start, start + 100)
     index.apply([
         Upsert(KEYS[batch], {"look": stored[batch]}),
-        Tag("colour", dict.fromkeys(KEYS[batch], "red")),
+        Tag.of("colour", dict.fromkeys(KEYS[batch], "red")),
         Fill("shape", "dot", KEYS[batch], stored[batch, :2]),
         Delete(KEYS[start : start + 5]),
     ])

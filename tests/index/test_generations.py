@@ -34,7 +34,7 @@ def add(folder: Path, first: int, last: int, *, most_scanned: int = 30_000) -> s
             [
                 Upsert(keys, {"look": VECTORS[first:last]}),
                 Fill("more", "dot", keys, VECTORS[first:last, :2]),
-                Tag("colour", dict.fromkeys(keys, "red")),
+                Tag.of("colour", dict.fromkeys(keys, "red")),
             ]
         )
         index.commit({"last": last})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +71,10 @@ class TagTable:
         return many.from_column(self.table["id"])
 
     @classmethod
-    def none(cls) -> TagTable:
-        """Begin without an image."""
-        return cls(_SCHEMA.empty_table())
+    def joined(cls, parts: Iterable[TagTable]) -> TagTable:
+        """Take the images of some tables, held to the same limits."""
+        some = [cls(_SCHEMA.empty_table()), *parts]
+        return cls(pa.concat_tables([one.table for one in some]), some[-1].limits)
 
     def of_these(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which of M images are among these."""
@@ -87,14 +88,35 @@ class TagTable:
 
     def counts(self, unknown: str, limits: Floors) -> dict[str, int]:
         """Count the images of each value, and those that are unknown, held to limits."""
-        if limits != EVERY:
-            rows = self.rows(limits)
-            return Counter(value for _, values, *_ in rows for value in values or [unknown])
+        sets, which = self.coded(unknown, limits)
+        found: Counter[str] = Counter()
+        for values, count in zip(sets, np.bincount(which, minlength=len(sets)), strict=True):
+            found.update(dict.fromkeys(values, int(count)))
+        return +found
+
+    def coded(self, unknown: str, limits: Floors) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
+        """Say what the images are tagged, held to limits.
+
+        Returns
+        -------
+        Different sets of values, that of what is `unknown` first, and which of them each of the N
+        images has.
+        """
         values = self.table["values"].combine_chunks()
-        counted = values.flatten().value_counts().to_pylist()
-        found = {one["values"]: one["counts"] for one in counted}
-        empty = int((np.diff(values.offsets.to_numpy()) == 0).sum())
-        return found | ({unknown: empty} if empty else {})
+        counts = np.diff(values.offsets.to_numpy())
+        which = np.zeros(len(self.table), np.intp)
+        if counts.max(initial=0) > 1:
+            codes: dict[tuple[str, ...], int] = {(unknown,): 0}
+            for row, (_, found, *_) in enumerate(self.rows(limits)):
+                which[row] = codes.setdefault(tuple(found) or (unknown,), len(codes))
+            return list(codes), which
+        encoded = values.flatten().dictionary_encode()
+        names, own = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        least = np.array([limits.least.get(name, limits.others) for name in names])
+        tagged = np.flatnonzero(counts)
+        confidence = self.table["confidence"].to_numpy()[tagged].astype(np.float64)
+        which[tagged] = np.where(confidence >= least[own], own + 1, 0)
+        return [(unknown,), *((name,) for name in names)], which
 
     def rows(self, limits: Floors) -> Iterator[Tagged]:
         """Give what each image is tagged, held to limits."""

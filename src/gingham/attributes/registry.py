@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
@@ -22,6 +25,7 @@ from gingham.errors import CatalogueError, InputError, StorageError
 from gingham.names import did_you_mean, folder_name, same
 from gingham.store.attached import Attached
 from gingham.store.examples import Taught
+from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 from gingham.turns import in_turn
 
@@ -253,6 +257,15 @@ class Attributes:
         limits = None if cutoff is None else limits_of(self.get(name), cutoff)
         for tags in self._predictions(name).read(wanted.rpartition(":")[0]):
             yield from tags.rows(tags.limits if limits is None else limits)
+
+    def coded_tags(
+        self, name: str, unknown: str, cutoff: Cutoff | None
+    ) -> tuple[Ids, list[tuple[str, ...]], NDArray[np.intp]]:
+        """Give the ids of what is tagged, and the tags; see `predictions` and `TagTable.coded`."""
+        stamp = (self.tagged(name) or "").rpartition(":")[0]
+        tags = TagTable.joined(self._predictions(name).read(stamp))
+        limits = tags.limits if cutoff is None else limits_of(self.get(name), cutoff)
+        return tags.ids, *tags.coded(unknown, limits)
 
     def tags(self, name: str) -> TagTable | None:
         """Read all tags of an attribute as it is now; None if there are none."""

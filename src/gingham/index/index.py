@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.results import Facets
+from gingham.store.ids import Ids
 
 Floats = NDArray[np.float32]
 State = Mapping[str, Any]
 """What an index holds, in the words of whoever fills it: JSON; empty for an index made from nothing
 or lost."""
 TagValue = str | Collection[str]
+Keys = Sequence[str] | Ids
+"""SHA-256 of images: 64 lower-case hex characters each, or in an array."""
 Metric = Literal["dot", "l1"]
 """How a look compares: by dot product, or by minus the mean absolute difference per dimension."""
 
@@ -32,11 +35,11 @@ class Upsert:
 
     Attributes
     ----------
-    ids : SHA-256 of each image, 64 lower-case hex characters, all different.
+    ids : of N images, all different.
     vectors : each built-in look -> (N, width) array, finite.
     """
 
-    ids: Sequence[str]
+    ids: Keys
     vectors: Mapping[str, Floats]
 
 
@@ -44,7 +47,7 @@ class Upsert:
 class Delete:
     """Remove images with all that is known of them; ids that are not there are passed over."""
 
-    ids: Sequence[str]
+    ids: Keys
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,20 @@ class Tag:
 
     Attributes
     ----------
-    tags : id of an image that is there -> a value, several values, or none at all (which clears).
+    ids : of N images that are there.
+    values : V different ones: a value, several values, or none at all (which clears).
+    which : (N,) int, of `values`.
     """
 
     attribute: str
-    tags: Mapping[str, TagValue]
+    ids: Keys
+    values: Sequence[TagValue]
+    which: NDArray[np.integer]
+
+    @classmethod
+    def of(cls, attribute: str, tags: Mapping[str, TagValue]) -> Tag:
+        """Take id -> value, several values, or none."""
+        return cls(attribute, list(tags), list(tags.values()), np.arange(len(tags)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Fill:
 
     look: str
     metric: Metric
-    ids: Sequence[str]
+    ids: Keys
     vectors: Floats
 
 
@@ -206,6 +218,10 @@ class Index(Protocol):
 
     def ids(self, where: Where = EVERYWHERE) -> list[str]:
         """List the images that satisfy `where`, sorted."""
+        ...
+
+    def held(self) -> Ids:
+        """Give the ids of all images in an array, sorted."""
         ...
 
     def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:

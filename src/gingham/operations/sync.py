@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
@@ -29,6 +28,7 @@ from gingham.index.index import (
 from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
 from gingham.operations.cut_tags import cut_name
 from gingham.store import ids as many
+from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class SyncedIndex:
         if note.get("stamp") != self._stamp(look):
             with self._changing():
                 index.apply([Drop(look)])
-                index.apply(self._filling(look, set(index.ids())))
+                index.apply(self._filling(look, index.held()))
                 note = {"stamp": self._stamp(look)} | self._typical(index, look)
                 index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
@@ -154,13 +154,10 @@ class SyncedIndex:
         if state.get("cut") == wanted:
             return
         with self._changing():
-            there = set(index.ids())
             for name in {*state.get("cut", {"tags": {}})["tags"], *wanted["tags"]}:
                 index.apply([Untag(cut_name(name))])
                 if name in wanted["tags"]:
-                    tags = self._tags(name, cutoff)
-                    kept = {key: tags[key] for key in tags.keys() & there}
-                    index.apply([Tag(cut_name(name), kept)])
+                    index.apply([self._tag(cut_name(name), name, index.held(), cutoff)])
             index.commit({**state, "cut": wanted})
 
     def _lasting_looks(self) -> list[str]:
@@ -181,37 +178,41 @@ class SyncedIndex:
         name = look.removeprefix(TAUGHT_PREFIX)
         return self._attributes.taught_stamp(name) if name in self._attributes.names() else None
 
-    def _filling(self, look: str, wanted: set[str]) -> Iterator[Fill]:
+    def _filling(self, look: str, wanted: Ids) -> Iterator[Fill]:
         """Give the vectors of images in a further look."""
         if look.startswith(TAUGHT_PREFIX):
             attribute = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX))
-            for ids, features in self._live(attribute.layers, wanted):
+            for ids, features in self._features.blocks(attribute.layers, wanted):
                 rows = attribute.project(features) * np.float32(TAUGHT_SCALE)
                 yield Fill(look, "dot", ids, rows)
             return
         if look == COLOURS_LOOK:
-            for ids, features in self._live(LAYERS, wanted):
+            for ids, features in self._features.blocks(LAYERS, wanted):
                 yield Fill(look, "dot", ids, closeness(unmix(features)))
             return
-        for ids, features in self._live([look], wanted):
+        for ids, features in self._features.blocks([look], wanted):
             yield Fill(look, "l1", ids, features[look].astype(np.float32))
 
     def _typical(self, index: Index, look: str) -> dict[str, Any]:
         if look.startswith(TAUGHT_PREFIX) or look == COLOURS_LOOK:
             return {}
-        ids = index.ids()
+        ids = index.held()
         found = typical_distance(
-            len(ids), lambda rows: index.vectors([ids[row] for row in rows], [look])[look]
+            len(ids), lambda rows: index.vectors(_texts(ids[rows]), [look])[look]
         )
         return {"typical": found}
 
-    def missing(self) -> tuple[set[str], set[str]]:
+    def missing(self) -> tuple[list[str], list[str]]:
         """Name images that should be in the index and are not, and the other way round."""
         if not self._open().state():
-            return set(), set()
-        there = set(self.get().ids())
-        live = {image_id.hex() for image_id, _ in self._locations.image_files()}
-        return live - there, there - live
+            return [], []
+        added, gone = self._differences(self.get())
+        return _texts(added), _texts(gone)
+
+    def _differences(self, index: Index) -> tuple[Ids, Ids]:
+        """Give what an index lacks, and what it should not hold; both sorted."""
+        there, live = index.held(), np.sort(self._locations.ids())
+        return live[many.find(there, live) < 0], there[many.find(live, there) < 0]
 
     def _open(self) -> Index:
         if self._index is None:
@@ -240,15 +241,13 @@ class SyncedIndex:
 
     def _changes(self, index: Index, old: State, new: dict[str, Any]) -> Iterator[Change]:
         yield from (Drop(look) for look in old["looks"].keys() - new["looks"].keys())
-        added: set[str] = set()
+        added = many.from_list(())
         if old["images"] != new["images"]:
-            there = set(index.ids())
-            live = {image_id.hex() for image_id, _ in self._locations.image_files()}
-            added = live - there
-            yield Delete(sorted(there - live))
+            added, gone = self._differences(index)
+            yield Delete(gone)
             layers = {layer for look in self._space.looks for layer in look.layers}
-            if added:
-                for ids, features in self._live(sorted(layers), added):
+            if len(added):
+                for ids, features in self._features.blocks(sorted(layers), added):
                     yield Upsert(ids, self._space.embed(features))
                 for look in new["looks"]:
                     yield from self._filling(look, added)
@@ -258,22 +257,16 @@ class SyncedIndex:
         for name, stamp in new["tags"].items():
             if old["tags"].get(name) != stamp:
                 yield Untag(name)
-                yield Tag(name, self._tags(name))
-            elif added:
-                tags = self._tags(name)
-                yield Tag(name, {key: tags[key] for key in tags.keys() & added})
+                yield self._tag(name, name, index.held())
+            elif len(added):
+                yield self._tag(name, name, added)
 
-    def _tags(self, attribute: str, cutoff: Cutoff | None = None) -> dict[str, Sequence[str]]:
-        return {
-            image_id.hex(): values or [UNKNOWN]
-            for image_id, values, *_ in self._attributes.predictions(attribute, cutoff=cutoff)
-            if image_id in self._locations.images
-        }
+    def _tag(self, name: str, attribute: str, wanted: Ids, cutoff: Cutoff | None = None) -> Tag:
+        """Give the tags of an attribute, under a name; only those of some images, sorted."""
+        ids, values, which = self._attributes.coded_tags(attribute, UNKNOWN, cutoff)
+        kept = many.find(wanted, ids) >= 0
+        return Tag(name, ids[kept], values, which[kept])
 
-    def _live(
-        self, layers: Sequence[str], wanted: set[str]
-    ) -> Iterator[tuple[list[str], Mapping[str, NDArray[np.floating]]]]:
-        """Read the features of images, each once; shards without any of them are not read."""
-        ids = many.from_list(map(bytes.fromhex, wanted))
-        for found, features in self._features.blocks(layers, ids):
-            yield [image_id.hex() for image_id in many.to_list(found)], features
+
+def _texts(ids: Ids) -> list[str]:
+    return [image_id.hex() for image_id in many.to_list(ids)]

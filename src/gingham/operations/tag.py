@@ -56,7 +56,7 @@ def tag(
     failures: list[Failure] = []
     total, done = len(groups) * len(ids), 0
     for group in groups:
-        before = {one.name: attributes.tags(one.name) or TagTable.none() for one in group}
+        before = {one.name: attributes.tags(one.name) or TagTable.joined(()) for one in group}
         # Where an attribute of the group has no tag, all answer again: the image is read once.
         tagged = np.ones(len(ids), bool)
         for tags in before.values():

@@ -28,6 +28,7 @@ from gingham.index.index import (
     Delete,
     Drop,
     Fill,
+    Keys,
     Match,
     Metric,
     Query,
@@ -39,6 +40,7 @@ from gingham.index.index import (
 )
 from gingham.results import Facets
 from gingham.store.files import make_folder, refusals
+from gingham.store.ids import Ids
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +111,9 @@ class EmbeddedIndex:
                     self._upsert(ids, vectors)
                 case Delete(ids):
                     self._delete(ids)
-                case Tag(attribute, tags):
-                    rows = self._table.rows_of(list(tags))
-                    self._table.tags.put(attribute, rows, list(tags.values()))
+                case Tag(attribute, ids, values, which):
+                    rows = self._table.rows_of(ids)
+                    self._table.tags.put(attribute, rows, values, which)
                 case Untag(attribute):
                     self._table.tags.clear(attribute)
                 case Fill(look, metric, ids, vectors):
@@ -163,6 +165,10 @@ class EmbeddedIndex:
         """List images, sorted."""
         return sorted(self._table.ids_of(np.flatnonzero(self._table.mask(where))))
 
+    def held(self) -> Ids:
+        """Give the ids of all images, see `Index.held`."""
+        return self._table.held()
+
     def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
         """Give stored vectors, see `Index.vectors`."""
         return self._vectors(self._table.rows_of(ids), looks)
@@ -175,23 +181,23 @@ class EmbeddedIndex:
     def _width(self) -> int:
         return sum(self._table.looks.values())
 
-    def _upsert(self, ids: Sequence[str], vectors: Mapping[str, Floats]) -> None:
+    def _upsert(self, ids: Keys, vectors: Mapping[str, Floats]) -> None:
         if vectors.keys() != self._blocks.keys() or self._stored is None:
             raise InputError(f"vectors must be of {list(self._blocks)}, got {list(vectors)}")
         for look, width in self._table.looks.items():
             _check_array(vectors[look], f"vectors[{look!r}]", (len(ids), width))
-        if len(set(ids)) < len(ids):
-            raise InputError(f"ids must be different, {len(ids) - len(set(ids))} are repeated")
+        if different := len(ids) - len(np.unique(ids)):
+            raise InputError(f"ids must be different, {different} are repeated")
         self._touch()
         self._table.add(ids)
         joined = np.concatenate([vectors[look] for look in self._blocks], axis=1)
         self._stored.put(self._table.rows_of(ids), joined)
 
-    def _delete(self, ids: Sequence[str]) -> None:
+    def _delete(self, ids: Keys) -> None:
         self._touch()
         self._table.remove(ids)
 
-    def _fill(self, look: str, metric: Metric, ids: Sequence[str], vectors: Floats) -> None:
+    def _fill(self, look: str, metric: Metric, ids: Keys, vectors: Floats) -> None:
         if look in self._blocks:
             raise InputError(f"the look {look!r} is built in: its vectors come with the images")
         check_text("a look", look)

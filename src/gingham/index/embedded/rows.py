@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from gingham.errors import InputError
 from gingham.index.embedded.tags import Tags
 from gingham.index.filters import Where
+from gingham.index.index import Keys
 from gingham.store.files import replace_file
-from gingham.store.ids import KIND, Ids, find, find_one, from_list, to_list
+from gingham.store.ids import KIND, Ids, find, from_list, to_list
 
 Rows = NDArray[np.int64]
 
 _VERSION = 4
-_FEW = 1_000  # ids that are looked up one by one
+_NONE = b"no image has it".ljust(32)
 
 
 class RowTable:
@@ -104,7 +105,7 @@ class RowTable:
         """Count all rows, those of removed images too."""
         return len(self._ids)
 
-    def add(self, ids: Sequence[str]) -> None:
+    def add(self, ids: Keys) -> None:
         """Give each image that is not there a row.
 
         Raises
@@ -112,32 +113,27 @@ class RowTable:
         InputError
             If an id is no SHA-256.
         """
-        for key in ids:
-            if not _is_id(key):
-                raise InputError(f"an id must be 64 lower-case hex characters, got {key!r}")
-        there = self._find(ids)
-        new = dict.fromkeys(
-            bytes.fromhex(key) for key, row in zip(ids, there.tolist(), strict=True) if row < 0
-        )
-        self._changed.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-        self._ids = np.concatenate([self._ids, from_list(new)])
+        if not isinstance(ids, np.ndarray):
+            for key in ids:
+                if not _is_id(key):
+                    raise InputError(f"an id must be 64 lower-case hex characters, got {key!r}")
+        keys = _to_array(ids)
+        new = keys[self._find(keys) < 0]
+        rows = range(len(self), len(self) + len(new))
+        self._changed.update(zip(to_list(new), rows, strict=True))
+        self._ids = np.concatenate([self._ids, new])
         self._live = np.concatenate([self._live, np.ones(len(new), bool)])
         self.tags.grow(len(self))
 
-    def remove(self, ids: Iterable[str]) -> None:
+    def remove(self, ids: Keys) -> None:
         """Take images out, those of them that are there."""
-        keys = list(dict.fromkeys(ids))
-        rows = self._find(keys)
-        self._changed.update(
-            (bytes.fromhex(key), -1)
-            for key, row in zip(keys, rows.tolist(), strict=True)
-            if row >= 0
-        )
+        rows = self._find(_to_array(ids))
         rows = rows[rows >= 0]
+        self._changed.update((image_id, -1) for image_id in to_list(self._ids[rows]))
         self._live[rows] = False
         self.tags.erase(rows)
 
-    def rows_of(self, ids: Sequence[str]) -> Rows:
+    def rows_of(self, ids: Keys) -> Rows:
         """Look up rows.
 
         Raises
@@ -145,10 +141,17 @@ class RowTable:
         InputError
             If an image is not there.
         """
-        rows = self._find(ids)
+        rows = self._find(_to_array(ids))
         if (rows < 0).any():
-            raise InputError(f"image {ids[int(np.argmin(rows))]!r} is not in the index")
+            missing = ids[int(np.argmin(rows))]
+            name = missing.ljust(32, b"\0").hex() if isinstance(missing, bytes) else missing
+            raise InputError(f"image {name!r} is not in the index")
         return rows
+
+    def held(self) -> Ids:
+        """Give the ids of all images, sorted."""
+        self._sort()
+        return self._sorted[self._live[self._sorted_rows]]
 
     def ids_of(self, rows: Rows) -> list[str]:
         """Name the images of rows."""
@@ -158,18 +161,14 @@ class RowTable:
         """Say of each row whether its image is there and satisfies `where`; to read only."""
         return self._live & self.tags.mask(where) if where.conditions else self._live
 
-    def _find(self, ids: Sequence[str]) -> Rows:
+    def _find(self, ids: Ids) -> Rows:
         """Look up rows, -1 for images that are not there."""
-        keys = [bytes.fromhex(key) if _is_id(key) else b"" for key in ids]
-        if len(keys) < _FEW or not all(map(len, keys)):
-            places = np.array([find_one(self._sorted, key) for key in keys], np.int64)
-        else:
-            places = find(self._sorted, from_list(keys))
-        rows = np.full(len(keys), -1)
+        places = find(self._sorted, ids)
+        rows = np.full(len(ids), -1)
         rows[places >= 0] = self._sorted_rows[places[places >= 0]]
         if self._changed:
-            for i, key in enumerate(keys):
-                rows[i] = self._changed.get(key, rows[i])
+            for i, image_id in enumerate(to_list(ids)):
+                rows[i] = self._changed.get(image_id, rows[i])
         return rows
 
     def _sort(self) -> None:
@@ -182,6 +181,13 @@ class RowTable:
             self._sorted_rows = rows[np.argsort(self._ids[rows], kind="stable")]
             self._sorted = self._ids[self._sorted_rows]
             self._changed = {}
+
+
+def _to_array(ids: Keys) -> Ids:
+    """Put ids into an array; one that is no SHA-256 becomes one that no image has."""
+    if isinstance(ids, np.ndarray):
+        return ids
+    return from_list(bytes.fromhex(key) if _is_id(key) else _NONE for key in ids)
 
 
 def _is_id(text: str) -> bool:

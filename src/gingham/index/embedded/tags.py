@@ -53,8 +53,14 @@ class Tags:
             self._codes[attribute] = np.concatenate([column, added])
         self._length = length
 
-    def put(self, attribute: str, rows: NDArray[np.int64], values: Sequence[TagValue]) -> None:
-        """Set what each of the rows has; no value at all clears.
+    def put(
+        self,
+        attribute: str,
+        rows: NDArray[np.int64],
+        values: Sequence[TagValue],
+        which: NDArray[np.integer],
+    ) -> None:
+        """Set which of some values each of the rows has; no value at all clears.
 
         Raises
         ------
@@ -63,21 +69,15 @@ class Tags:
         """
         check_text("an attribute", attribute)
         sets = dict(self._sets.get(attribute, {(): 0}))
-        new = np.empty(len(rows), np.int32)
-        # Thousands of images share a value: what is checked and sorted once is looked up after.
-        seen: dict[TagValue, int] = {}
+        codes = np.zeros(len(values), np.int32)
         for i, value in enumerate(values):
-            key = value if isinstance(value, str) else frozenset(value)
-            code = seen.get(key)
-            if code is None:
-                members = (value,) if isinstance(value, str) else tuple(sorted(set(value)))
-                for member in members:
-                    check_text(f"a value of {attribute!r}", member)
-                code = seen[key] = sets.setdefault(members, len(sets))
-            new[i] = code
+            members = (value,) if isinstance(value, str) else tuple(sorted(set(value)))
+            for member in members:
+                check_text(f"a value of {attribute!r}", member)
+            codes[i] = sets.setdefault(members, len(sets))
         self._sets[attribute] = sets
         column = self._codes.setdefault(attribute, np.zeros(self._length, np.int32))
-        column[rows] = new
+        column[rows] = codes[which]
 
     def clear(self, attribute: str) -> None:
         """Forget an attribute."""

@@ -1,0 +1,47 @@
+"""The tags of many images in a table: what is counted and coded is what its rows say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gingham.attributes.attribute import TagBatch
+from gingham.attributes.cutoffs import EVERY, NEVER, Floors
+from gingham.attributes.predictions import TagTable
+from gingham.store.ids import from_list
+
+names = st.sampled_from(("red", "navy blue", "ü"))
+sure = st.sampled_from((0.0, 0.25, 0.5, 0.75, 1.0))
+limits = st.just(EVERY) | st.builds(
+    Floors, st.dictionaries(names, sure | st.just(NEVER), max_size=3), sure
+)
+
+
+def table(rows: list[tuple[list[str], float]]) -> TagTable:
+    ids = from_list(hashlib.sha256(str(i).encode()).digest() for i in range(len(rows)))
+    values = [value for value, _ in rows]
+    confidence = np.array([confidence for _, confidence in rows], np.float64)
+    return TagTable.of(ids, TagBatch(values, confidence, [[] for _ in rows]))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(names, max_size=1), sure))
+    | st.lists(st.tuples(st.lists(names, max_size=3, unique=True), sure)),
+    limits,
+    st.integers(0, 3),
+)
+def test_codes_and_counts_are_those_of_the_rows(
+    rows: list[tuple[list[str], float]], limits: Floors, cut: int
+) -> None:
+    one = TagTable.joined([table(rows[:cut]), table(rows[cut:])] if rows else [])
+    expected = [tuple(values) or ("unknown",) for _, values, *_ in one.rows(limits)]
+    sets, which = one.coded("unknown", limits)
+    assert [sets[code] for code in which] == expected
+    assert sets[0] == ("unknown",)
+    assert len(set(sets)) == len(sets)
+    assert one.counts("unknown", limits) == Counter(x for values in expected for x in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gingham.attributes.attribute import TagBatch
 from gingham.attributes.cutoffs import EVERY, NEVER, Floors
-from gingham.attributes.predictions import TagTable
+from gingham.attributes.predictions import PredictionsFile, TagTable
 from gingham.store.ids import from_list
 
 names = st.sampled_from(("red", "navy blue", "ü"))
@@ -25,7 +26,8 @@ def table(rows: list[tuple[list[str], float]]) -> TagTable:
     ids = from_list(hashlib.sha256(str(i).encode()).digest() for i in range(len(rows)))
     values = [value for value, _ in rows]
     confidence = np.array([confidence for _, confidence in rows], np.float64)
-    return TagTable.of(ids, TagBatch(values, confidence, [[] for _ in rows]))
+    looks = np.arange(2.0 * len(rows)).reshape(-1, 2)
+    return TagTable.of(ids, TagBatch(values, confidence, [[] for _ in rows], looks))
 
 
 @settings(deadline=None)
@@ -45,3 +47,18 @@ def test_codes_and_counts_are_those_of_the_rows(
     assert sets[0] == ("unknown",)
     assert len(set(sets)) == len(sets)
     assert one.counts("unknown", limits) == Counter(x for values in expected for x in values)
+
+
+def test_looks_come_back_where_they_are_asked_for(tmp_path: Path) -> None:
+    file, one = PredictionsFile(tmp_path / "tags.parquet"), table([(["red"], 1.0)] * 5)
+    with file.writing("stamp", EVERY, 1) as writer:
+        writer.put(one.only(np.arange(5) != 1))
+        writer.put(table([]))
+    (tags,) = file.read("stamp", looks=True)
+    assert tags.looks is not None
+    assert tags.looks.tolist() == [[0, 1], [4, 5], [6, 7], [8, 9]]
+    (without,) = file.read("stamp")
+    assert "look" not in without.table.column_names
+    assert list(without.rows(EVERY)) == list(tags.rows(EVERY))
+    no_looks = TagTable.of(tags.ids, TagBatch([["red"]] * 4, np.ones(4), [[]] * 4))
+    assert no_looks.looks is None

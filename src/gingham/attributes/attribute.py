@@ -59,11 +59,13 @@ class TagBatch:
     values : of each image; none: unknown.
     confidence : (N,), that the values, or those guessed, are right.
     guesses : the best guess for an image that is unknown; none where there is a value.
+    looks : (N, d), where they lie in the look of the attribute; None if it has none.
     """
 
     values: list[list[str]]
     confidence: NDArray[np.floating]
     guesses: list[list[str]]
+    looks: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

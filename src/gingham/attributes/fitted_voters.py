@@ -33,6 +33,7 @@ class Votes:
     evidence : (N, k) int, the nearest examples as rows of `fit`'s X
     distance : (N, k) float in [0, 2], one minus the cosine to each
     novelty : (N,) float, how far from what the examples look like; above 1 is unknown
+    looks : (N, d) float64 unit rows, whose dot product is similarity
     """
 
     value: Rows
@@ -41,6 +42,7 @@ class Votes:
     evidence: Rows
     distance: Floats
     novelty: Floats
+    looks: Floats
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class MultiVotes:
     evidence : (N, k) int, the nearest examples as rows of `fit`'s X
     distance : (N, k) float in [0, 2], one minus the cosine to each
     novelty : (N,) float, how far from what the examples look like; above 1 is unknown
+    looks : (N, d) float64 unit rows, whose dot product is similarity
     """
 
     present: NDArray[np.bool_]
@@ -65,6 +68,7 @@ class MultiVotes:
     evidence: Rows
     distance: Floats
     novelty: Floats
+    looks: Floats
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ class SingleVoter(Voter):
             evidence=evidence,
             distance=distance,
             novelty=novelty,
+            looks=looks,
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -243,6 +248,7 @@ class MultiVoter(Voter):
             evidence=evidence,
             distance=distance,
             novelty=novelty,
+            looks=looks,
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:

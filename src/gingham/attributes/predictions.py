@@ -18,7 +18,7 @@ from gingham.attributes.attribute import TagBatch
 from gingham.attributes.cutoffs import EVERY, Floors
 from gingham.images import ImageId
 from gingham.store import ids as many
-from gingham.store.columns import column, numbers
+from gingham.store.columns import column, numbers, vectors
 from gingham.store.files import replacing
 from gingham.store.ids import Ids
 
@@ -30,8 +30,12 @@ _SCHEMA = pa.schema(
         pa.field("confidence", pa.float32(), nullable=False),
         # Of what is unknown.
         pa.field("guess", pa.list_(pa.field("element", pa.string())), nullable=False),
+        # In the look of the attribute; empty where it has none.
+        pa.field("look", pa.list_(pa.field("element", pa.float32())), nullable=False),
     ]
 )
+
+_TAGS = _SCHEMA.names[:4]
 
 _GROUP = 2**16
 """Rows that are written together."""
@@ -49,7 +53,8 @@ class TagTable:
 
     Attributes
     ----------
-    table : their ids, values, confidences and guesses, held to no limits.
+    table : their ids, values, confidences and guesses, held to no limits; the look where it was
+        asked for.
     limits : those that they were written with.
     """
 
@@ -62,7 +67,9 @@ class TagTable:
         keys = pa.Array.from_buffers(pa.binary(32), len(ids), [None, pa.py_buffer(ids.tobytes())])
         lists = [column(x, _SCHEMA.field("values").type) for x in (tags.values, tags.guesses)]
         confidence = numbers(np.asarray(tags.confidence, np.float32))
-        columns = [keys, lists[0], confidence, lists[1]]
+        looks = np.empty((len(ids), 0)) if tags.looks is None else tags.looks
+        look = vectors(looks.astype(np.float32), _SCHEMA.field("look").type)
+        columns = [keys, lists[0], confidence, lists[1], look]
         return cls(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
     @property
@@ -73,12 +80,19 @@ class TagTable:
     @classmethod
     def joined(cls, parts: Iterable[TagTable]) -> TagTable:
         """Take the images of some tables, held to the same limits."""
-        some = [cls(_SCHEMA.empty_table()), *parts]
-        return cls(pa.concat_tables([one.table for one in some]), some[-1].limits)
+        some = [cls(_SCHEMA.empty_table().select(_TAGS)), *parts]
+        return cls(pa.concat_tables([one.table.select(_TAGS) for one in some]), some[-1].limits)
 
     def of_these(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which of M images are among these."""
         return many.are_in(self.ids, ids)
+
+    @property
+    def looks(self) -> NDArray[np.float32] | None:
+        """(N, d), where the images lie in the look of the attribute; None if it has none."""
+        column = self.table["look"].combine_chunks()
+        values: NDArray[np.float32] = column.flatten().to_numpy()
+        return values.reshape(len(self.table), -1) if len(values) else None
 
     def only(self, chosen: NDArray[np.bool_]) -> TagTable:
         """Keep some images, (N,)."""
@@ -120,7 +134,7 @@ class TagTable:
 
     def rows(self, limits: Floors) -> Iterator[Tagged]:
         """Give what each image is tagged, held to limits."""
-        found = zip(*(one.to_pylist() for one in self.table.columns), strict=True)
+        found = zip(*(self.table[name].to_pylist() for name in _TAGS), strict=True)
         if limits == EVERY:
             yield from found
             return
@@ -158,8 +172,14 @@ class PredictionsFile:
         except (OSError, pa.ArrowException):
             return None
 
-    def read(self, stamp: str) -> Iterator[TagTable]:
-        """Stream the tags, if they are still those of an attribute with this stamp."""
+    def read(self, stamp: str, *, looks: bool = False) -> Iterator[TagTable]:
+        """Stream the tags, if they are still those of an attribute with this stamp.
+
+        Parameters
+        ----------
+        looks : with where the images lie in its look.
+        """
+        names = _SCHEMA.names if looks else _TAGS
         try:
             file = pq.ParquetFile(self._path, pre_buffer=False)
         except FileNotFoundError:  # another process has forgotten the attribute
@@ -168,11 +188,11 @@ class PredictionsFile:
             # Another process may have applied another attribute of the name meanwhile.
             if _stamp(file) == stamp:
                 limits = Floors.from_json(_head(file, b"limits"))
-                for batch in file.iter_batches(columns=_SCHEMA.names, use_threads=False):
+                for batch in file.iter_batches(columns=names, use_threads=False):
                     yield TagTable(pa.Table.from_batches([batch]), limits)
 
     def read_all(self, stamp: str) -> TagTable | None:
-        """Read the tags at once; None if they are not those of this stamp, or are damaged."""
+        """Read the tags at once, no looks; None if not those of this stamp, or damaged."""
         try:
             with (
                 self._path.open("rb") as raw,
@@ -180,7 +200,7 @@ class PredictionsFile:
             ):
                 if _stamp(file) != stamp:
                     return None
-                table = file.read(columns=_SCHEMA.names, use_threads=False).combine_chunks()
+                table = file.read(columns=_TAGS, use_threads=False).combine_chunks()
                 return TagTable(table, Floors.from_json(_head(file, b"limits")))
         except (OSError, pa.ArrowException):
             return None

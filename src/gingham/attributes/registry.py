@@ -262,13 +262,17 @@ class Attributes:
         self, name: str, unknown: str, cutoff: Cutoff | None
     ) -> tuple[Ids, list[tuple[str, ...]], NDArray[np.intp]]:
         """Give the ids of what is tagged, and the tags; see `predictions` and `TagTable.coded`."""
-        stamp = (self.tagged(name) or "").rpartition(":")[0]
+        stamp = self._tagged_stamp(name)
         tags = TagTable.joined(self._predictions(name).read(stamp))
         limits = tags.limits if cutoff is None else limits_of(self.get(name), cutoff)
         return tags.ids, *tags.coded(unknown, limits)
 
+    def read_tags(self, name: str) -> Iterator[TagTable]:
+        """Stream the tags of an attribute as it is now, with looks."""
+        yield from self._predictions(name).read(self._tagged_stamp(name), looks=True)
+
     def tags(self, name: str) -> TagTable | None:
-        """Read all tags of an attribute as it is now; None if there are none."""
+        """Read all tags of an attribute as it is now, without looks; None if there are none."""
         wanted = self.tagged(name)
         if wanted is None:
             return None
@@ -290,6 +294,9 @@ class Attributes:
         """Name the tags of an attribute; None if they are not of the attribute as it is now."""
         written, stamp = self._written(name)
         return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
+
+    def _tagged_stamp(self, name: str) -> str:
+        return (self.tagged(name) or "").rpartition(":")[0]
 
     def written(self, name: str) -> str | None:
         """Name the tags of an attribute, also as it once was; None if there are none."""
@@ -317,9 +324,10 @@ class Attributes:
             written, file = self.written(name), self._predictions(name)
             stamp = (written or "").rpartition(":")[0]
             tags = file.read_all(stamp) if written else None
-            if tags is not None and not (there := locations.has(tags.ids)).all():
+            if tags is not None and not locations.has(tags.ids).all():
                 with file.writing(stamp, tags.limits, locations.version) as writer:
-                    writer.put(tags.only(there))
+                    for part in file.read(stamp, looks=True):
+                        writer.put(part.only(locations.has(part.ids)))
                 self._tags.pop(name, None)
 
     def rebuild(self) -> None:

@@ -91,6 +91,7 @@ class TaughtAttribute:
             [[] if far else guess for guess, far in zip(guesses, unknown, strict=True)],
             votes.confidence,
             [guess if far else [] for guess, far in zip(guesses, unknown, strict=True)],
+            votes.looks,
         )
 
     def _guesses(self, votes: Votes | MultiVotes) -> tuple[list[bool], list[list[str]]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
@@ -181,10 +182,8 @@ class SyncedIndex:
     def _filling(self, look: str, wanted: Ids) -> Iterator[Fill]:
         """Give the vectors of images in a further look."""
         if look.startswith(TAUGHT_PREFIX):
-            attribute = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX))
-            for ids, features in self._features.blocks(attribute.layers, wanted):
-                rows = attribute.project(features) * np.float32(TAUGHT_SCALE)
-                yield Fill(look, "dot", ids, rows)
+            for ids, rows in self._taught_rows(look.removeprefix(TAUGHT_PREFIX), wanted):
+                yield Fill(look, "dot", ids, rows * np.float32(TAUGHT_SCALE))
             return
         if look == COLOURS_LOOK:
             for ids, features in self._features.blocks(LAYERS, wanted):
@@ -192,6 +191,21 @@ class SyncedIndex:
             return
         for ids, features in self._features.blocks([look], wanted):
             yield Fill(look, "l1", ids, features[look].astype(np.float32))
+
+    def _taught_rows(self, name: str, wanted: Ids) -> Iterator[tuple[Ids, NDArray[np.float32]]]:
+        """Give where images lie in the look of a taught attribute."""
+        left = np.ones(len(wanted), bool)
+        if name not in self._attributes.attached:
+            for tags in self._attributes.read_tags(name):
+                found = many.find(wanted, tags.ids)
+                if (looks := tags.looks) is not None:
+                    left[found[found >= 0]] = False
+                    yield tags.ids[found >= 0], looks[found >= 0]
+        if left.any():
+            one = self._attributes.taught_attribute(name)
+            yield from self._features.worked(
+                lambda ids, features: (ids, one.project(features)), one.layers, wanted[left]
+            )
 
     def _typical(self, index: Index, look: str) -> dict[str, Any]:
         if look.startswith(TAUGHT_PREFIX) or look == COLOURS_LOOK:

@@ -61,9 +61,8 @@ def tag(
         tagged = np.ones(len(ids), bool)
         for tags in before.values():
             tagged &= tags.of_these(ids)
-        kept = {
-            name: tags.only(many.are_in(ids[tagged], tags.ids)) for name, tags in before.items()
-        }
+        known = np.sort(ids[tagged])
+        kept = {name: tags.only(many.find(known, tags.ids) >= 0) for name, tags in before.items()}
         done += int(tagged.sum())
         for name, tags in kept.items():
             counts[name].update(tags.counts(UNKNOWN, limits[name]))
@@ -79,8 +78,9 @@ def tag(
                 one.name: written.enter_context(attributes.writing_tags(one, limits[one.name]))
                 for one in group
             }
-            for name, tags in kept.items():
-                writers[name].put(tags)
+            for name in writers if len(known) else ():
+                for tags in attributes.read_tags(name):
+                    writers[name].put(tags.only(many.find(known, tags.ids) >= 0))
             for batch in _answers(truth, group, ids[~tagged], failures, options):
                 for name, tags in batch.items():
                     writers[name].put(tags)

@@ -51,9 +51,10 @@ def numbers(values: NDArray[np.floating]) -> pa.Array:
 
 
 def vectors(values: NDArray[np.floating], kind: pa.DataType) -> pa.Array:
-    """Make a column of vectors of one length of (N, D) numbers; they are not copied."""
+    """Make a column of vectors, lists of one length, of (N, D) numbers; they are not copied."""
     flat = numbers(values.reshape(-1))
-    return pa.Array.from_buffers(kind, len(values), [None], children=[flat])
+    ends = [_ends([values.shape[1]] * len(values))] if pa.types.is_list(kind) else []
+    return pa.Array.from_buffers(kind, len(values), [None, *ends], children=[flat])
 
 
 def table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -215,6 +215,17 @@ def test_cells_are_read_alike() -> None:
     assert read_cell("True| FALSE|yes") == (("true", "false", "yes"), [])
     with pytest.raises(InputError, match="is not printable text: take"):
         read_cell("a\x07")
+    for cell in ({"x": 1}, [["a"]]):
+        with pytest.raises(InputError, match="a structure is no value"):
+            read_cell(cell)
+
+
+def test_a_column_of_images_holds_no_values(tmp_path: Path) -> None:
+    images = [{"bytes": b"\x89PNG", "path": f"{n}.png"} for n in range(3)]
+    pq.write_table(pa.table({"image": images, "also": [b"\0"] * 3}), tmp_path / "t.parquet")
+    for name in ("image", "also"):
+        with pytest.raises(InputError, match="3 bad rows .* row 2: an image is no value"):
+            read_labels(tmp_path / "t.parquet", kind="single", value_column=name)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -260,3 +271,17 @@ def test_every_reader_refuses_predictions_unless_they_are_trusted(
     for reader in readers:
         with pytest.raises(InputError, match=r"'colour_confidence'.*--trust-predictions"):
             reader()
+
+
+def test_best_guesses_are_predictions_and_the_case_of_a_column_hides_nothing(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image,Colour,colour_best_guess\na.jpg,,red\nb.jpg,blue,\n")
+    with pytest.raises(InputError, match="'colour_best_guess' are predictions"):
+        read_labels(table, kind="single", value_column="colour_best_guess")
+    # As `review` writes it, to be filled in.
+    assert len(read_labels(table, kind="single", value_column="Colour").rows) == 1
+    table.write_text("image,Colour,COLOUR_Confidence\na.jpg,red,1\nb.jpg,blue,1\n")
+    with pytest.raises(InputError, match="'COLOUR_Confidence': the values of 'Colour' are pred"):
+        read_labels(table, kind="single", value_column="Colour")

@@ -43,6 +43,8 @@ def test_types_of_parquet_are_the_text_of_a_spreadsheet(tmp_path: Path) -> None:
         "gaps": (pa.array([2011.0, float("nan"), 2012.0]), ["2011", "2012"]),
         "halves": (pa.array([36.0, 36.5, None], pa.float32()), ["36", "36.5"]),
         "tenths": (pa.array([0.1, None, -0.0], pa.float32()), ["0.1", "0"]),
+        "short": (pa.array(np.array([0.1, 36.6, np.nan], np.float16)), ["0.1", "36.6"]),
+        "long": (pa.array([2.0**53, 1e15, None]), ["9007199254740992", "1000000000000000"]),
         "ints": (pa.array([1, 2, 3], pa.int8()), ["1", "2", "3"]),
         "truths": (pa.array([True, None, False]), ["true", "false"]),
         "days": (pa.array([datetime.date(2024, 5, 1), None, None]), ["2024-05-01"]),

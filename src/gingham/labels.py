@@ -13,14 +13,16 @@ from gingham.images import image_name, in_memory
 from gingham.names import (
     SEPARATOR,
     UNKNOWN_WORDS,
+    attribute_of,
     check_value,
+    same,
     shortened,
     tag_columns,
     too_long,
 )
 from gingham.results import BadRow, Failure
 from gingham.sources import find_images
-from gingham.tables import Table, heading, plain, read_table
+from gingham.tables import ImageInside, Table, heading, plain, read_table
 
 
 def unknown_forms(words: Iterable[str]) -> frozenset[str]:
@@ -117,18 +119,20 @@ def read_labels(
 
 
 def refuse_predictions(table: Table, attributes: Iterable[str]) -> None:
-    """Refuse a table that holds a confidence beside a value: it was predicted, not seen.
+    """Refuse columns of predictions: a confidence is beside them, or they are best guesses.
 
     Raises
     ------
     InputError
-        If the table has both columns of one of the attributes.
+        If the table has such a column of one of the attributes.
     """
-    for name in attributes:
-        value, confidence, _ = tag_columns(heading(name))
-        if value in table.names and confidence in table.names:
+    there = {same(name): name for name in table.names}
+    for name in map(heading, attributes):
+        beside = there.get(same(tag_columns(name)[1]))
+        of = there.get(same(attribute_of(name) or ""))
+        if name in table.names and (beside or of):
             raise InputError(
-                f"table {table.path} has a column {confidence!r}: the values of {value!r} are "
+                f"table {table.path} has a column {beside or name!r}: the values of {name!r} are "
                 "predictions, and what learns from its own guesses only looks more accurate; "
                 "correct them and leave the column out, or take them as they are with "
                 "--trust-predictions",
@@ -169,8 +173,9 @@ def read_cell(
         cell = cell.split(separator)
     found, words = [], []
     for part in cell if isinstance(cell, list) else [cell]:
-        if not isinstance(part, str | None):
-            raise InputError(f"a {type(part).__name__} is no value: give text, or a list of texts")
+        if not isinstance(part, str | None) or isinstance(part, ImageInside):
+            what = "an image" if isinstance(part, ImageInside) else "a structure"
+            raise InputError(f"{what} is no value: give text, or a list of texts")
         part = (part or "").strip()
         part = part.lower() if part.lower() in ("true", "false") else part
         if part.lower() in unknown:

@@ -62,7 +62,7 @@ def check_attribute(name: str, there: Iterable[str] = ()) -> str:
         raise InputError(
             f"{cannot}: it is {len(name.encode())} bytes long, the most is {LONGEST_NAME}"
         )
-    if same(name) in FILE_COLUMNS or same(name).endswith((_CONFIDENCE, _BEST_GUESS)):
+    if same(name) in FILE_COLUMNS or attribute_of(name) is not None:
         raise InputError(
             f"{cannot}: tables of tags have columns {', '.join(FILE_COLUMNS)}, "
             f"NAME{_CONFIDENCE} and NAME{_BEST_GUESS} of their own; give another name"
@@ -145,6 +145,14 @@ def folder_name(name: str) -> str:
 def tag_columns(attribute: str) -> tuple[str, str, str]:
     """Name the columns of an attribute in a table of tags: value, confidence, best guess."""
     return attribute, attribute + _CONFIDENCE, attribute + _BEST_GUESS
+
+
+def attribute_of(column: str) -> str | None:
+    """Name the attribute whose confidence or best guess is in a column of a table of tags."""
+    for end in (_CONFIDENCE, _BEST_GUESS):
+        if same(column).endswith(end):
+            return same(column).removesuffix(end)
+    return None
 
 
 def one_line(text: str) -> str:

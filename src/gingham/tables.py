@@ -25,7 +25,12 @@ MOST_LISTED = 20
 """So many bad rows are named in one message."""
 
 _LONGEST_PATH = 4096
+_EXACT = 2**53  # no whole number below it is rounded as it becomes a float
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?(?:\r\n?|\n)', re.IGNORECASE)
+
+
+class ImageInside(str):
+    """Says where an image inside a table is: `TABLE.parquet#COLUMN/ROW`."""
 
 
 @dataclass(frozen=True)
@@ -268,20 +273,21 @@ def _values(column: Any) -> list[Any]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     values: list[Any] = column.to_pylist()
-    if pa.types.is_float32(column.type):
+    if pa.types.is_floating(column.type) and column.type != pa.float64():
         import numpy as np
 
         # The shortest number that means the same, as 0.1.
-        return [None if value is None else float(str(np.float32(value))) for value in values]
+        kind = np.dtype(column.type.to_pandas_dtype()).type
+        return [None if value is None else float(str(kind(value))) for value in values]
     return values
 
 
 def _cell(cell: Any, reference: str) -> Any:
     """Put a reference in the place of an image; a path may be bytes, too, but holds no zero."""
     if isinstance(cell, dict) and cell.keys() == {"bytes", "path"}:
-        return cell["path"] if cell["bytes"] is None else reference
+        return cell["path"] if cell["bytes"] is None else ImageInside(reference)
     if isinstance(cell, bytes) and (len(cell) > _LONGEST_PATH or b"\0" in cell):
-        return reference
+        return ImageInside(reference)
     return plain(cell)
 
 
@@ -299,7 +305,7 @@ def plain(cell: Any) -> Any:
         return "true" if cell else "false"
     if cell != cell:
         return None
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) <= _EXACT:
         return str(int(cell))
     if isinstance(cell, datetime.datetime):
         return cell.isoformat(" ").removesuffix(" 00:00:00")

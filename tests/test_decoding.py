@@ -38,12 +38,12 @@ def noise(width: int = 80, height: int = 64, mode: str = "RGB") -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
-def tiff(channels: int, bits: int, sample_format: int) -> bytes:
+def tiff(channels: int, bits: int, sample_format: int, colours: int | None = None) -> bytes:
     """Write a TIFF of 4 x 4 zeros that Pillow itself would not write."""
     size = 16 * channels * bits // 8
     tags = (
-        (256, 4), (257, 4), (258, bits), (259, 1), (262, 2 if channels == 3 else 1), (273, 8),
-        (277, channels), (278, 4), (279, size), (339, sample_format),
+        (256, 4), (257, 4), (258, bits), (259, 1), (273, 8),
+        (262, colours or (2 if channels == 3 else 1)), (277, channels), (278, 4), (279, size), (339, sample_format),
     )  # fmt: skip
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     head = b"II*\0" + struct.pack("<I", 8 + size)
@@ -89,7 +89,24 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "AVI": (b"RIFF\0\0\0\0AVI LIST", "a video"),
     "MPEG": (b"\0\0\x01\xba!" + bytes(20), "a video"),
     "ZIP": (b"PK\x03\x04" + bytes(30), "an archive"),
-    "gzip": (b"\x1f\x8b\x08", "gzip"),
+    "gzip": (b"\x1f\x8b\x08", "compressed, not an image: unpack it"),
+    "xz": (b"\xfd7zXZ\0", "compressed, not an image: unpack it"),
+    "tar": (b"a.jpg" + bytes(252) + b"ustar\0" + bytes(300), "an archive, not an image"),
+    "git-annex pointer": (b"/annex/objects/SHA256E-s1--0.jpg\n", "git annex get"),
+    "Base64": (b"data:image/jpeg;base64,/9j/4AAQ", "Base64 text, not the image itself"),
+    "OpenEXR": (b"v/1\x01\2\0\0\0", "floating-point pixels"),
+    "Radiance": (b"#?RADIANCE\n", "floating-point pixels"),
+    "JPEG XR": (b"II\xbc\x01" + bytes(30), "JPEG XR cannot be read"),
+    "PSB": (b"8BPS\0\2" + bytes(30), "PSB"),
+    "macOS": (b"\0\x05\x16\x07\0\2\0\0Mac OS X", "what macOS keeps beside a file"),
+    "Canon raw of today": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw file"),
+    "Panasonic raw": (b"IIU\0\x18\0\0\0", "raw file"),
+    "preview in a raw file": (
+        encode(noise(), "TIFF", tiffinfo={254: 1, 330: 9999}),
+        "a camera's raw file",
+    ),
+    "sensor": (tiff(1, 16, 1, 32803), "a camera's raw file"),
+    "DNG": (encode(noise(), "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "a camera's raw file"),
     "Canon raw": (b"II*\0\x10\0\0\0CR\2\0" + bytes(90), "raw file"),
     "DICOM": (bytes(128) + b"DICM" + bytes(9), "DICOM"),
     "WMF": (b"\xd7\xcd\xc6\x9a" + bytes(40), "WMF is a drawing"),

@@ -16,7 +16,16 @@ from PIL import Image, ImageFile, _imaging
 from gingham.decoding import jpeg2000
 from gingham.decoding.pixels import IGNORED_PROFILE, to_srgb, upright
 from gingham.decoding.png import pixels_only
-from gingham.decoding.signatures import HEAD, HEIC, LARGE, check_head, decoders, why_unreadable
+from gingham.decoding.signatures import (
+    HEAD,
+    HEIC,
+    LARGE,
+    RAW,
+    check_head,
+    decoders,
+    is_preview,
+    why_unreadable,
+)
 from gingham.errors import ImageError
 from gingham.options import MAX_PIXELS
 
@@ -131,7 +140,10 @@ def _identify(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
             if name == "TIFF":
                 _silence_libtiff()
             if name != "PNG":
-                return Image.OPEN[name][0](file, "")
+                opened = Image.OPEN[name][0](file, "")
+                if is_preview(opened):
+                    raise ImageError(RAW)
+                return opened
             pixels, profile = pixels_only(file)
             opened = Image.OPEN[name][0](pixels, "")
             opened.info[_PROFILE] = profile

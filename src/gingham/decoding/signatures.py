@@ -57,7 +57,13 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _CONTAINER_BRANDS = {b"mif1", b"msf1", b"miaf"}
 _VIDEO = "a video, not an image: give single frames of it as pictures"
-_RAW = "a camera's raw file: export it to JPEG"
+RAW = "a camera's raw file: export it to JPEG"
+_POSTSCRIPT = "PostScript is a program, not pixels: render it to PNG"
+_JPEG_XL = "JPEG XL cannot be read: save it as JPEG or PNG"
+_ARCHIVE = "an archive, not an image: unpack it"
+_COMPRESSED = "compressed, not an image: unpack it"
+_FLOATS = "floating-point pixels have no defined range: save it with 8 or 16 bits"
+_TEXT = "Base64 text, not the image itself: decode it"
 _PAGE = "an HTML page, not an image: the download went wrong, fetch it again"
 _ERROR = "an error message of a server, not an image: the download went wrong, fetch it again"
 
@@ -68,12 +74,22 @@ _SVG = re.compile(
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the image itself: run git lfs pull"),
-    (b"%!ps", "PostScript is a program, not pixels: render it to PNG"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript is a program, not pixels: render it to PNG"),
+    (b"/annex/objects/", "a git-annex pointer, not the image itself: run git annex get"),
+    (b"%!ps", _POSTSCRIPT),
+    (b"\x04%!ps", _POSTSCRIPT),
+    (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
     (b"%pdf", "a PDF, not an image: render its pages to PNG"),
-    (b"\xff\x0a", "JPEG XL cannot be read: save it as JPEG or PNG"),
-    (b"\0\0\0\x0cjxl \r\n\x87\n", "JPEG XL cannot be read: save it as JPEG or PNG"),
-    (b"\x1aE\xdf\xa3".lower(), _VIDEO),
+    (b"at&tform", "a DjVu document, not an image: render its pages to PNG"),
+    (b"\xff\x0a", _JPEG_XL),
+    (b"\0\0\0\x0cjxl \r\n\x87\n", _JPEG_XL),
+    (b"II\xbc", "JPEG XR cannot be read: save it as JPEG or PNG"),
+    (b"v/1\x01", _FLOATS),
+    (b"#?radiance", _FLOATS),
+    (b"IIU\0", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"MMOR", RAW),
+    (b"\x1aE\xdf\xa3", _VIDEO),
     (b"\0\0\x01\xba", _VIDEO),
     (b"\0\0\x01\xb3", _VIDEO),
     (b"oggs", _VIDEO),
@@ -82,13 +98,19 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"gimp xcf", "a GIMP project, not an image: export it to PNG"),
     (b"\xd7\xcd\xc6\x9a", "WMF is a drawing, not pixels: render it to PNG"),
     (b"\x01\0\0\0\x6c\0\0\0", "EMF is a drawing, not pixels: render it to PNG"),
-    (b"8bps\0\x02", "a large Photoshop document (PSB): export it to PNG"),
     (b"<!doctype html", _PAGE),
     (b"<html", _PAGE),
+    (b"data:image/", _TEXT),
+    (b"/9j/", _TEXT),
+    (b"iVBORw0KGgo", _TEXT),
     (b"pk\x03\x04", "an archive (or an office document), not an image: unpack it"),
-    (b"\x1f\x8b", "compressed with gzip, not an image: unpack it"),
-    (b"rar!", "an archive, not an image: unpack it"),
-    (b"7z\xbc\xaf\x27\x1c", "an archive, not an image: unpack it"),
+    (b"rar!", _ARCHIVE),
+    (b"7z\xbc\xaf\x27\x1c", _ARCHIVE),
+    (b"\x1f\x8b", _COMPRESSED),
+    (b"BZh", _COMPRESSED),
+    (b"\xfd7zXZ\0", _COMPRESSED),
+    (b"\x28\xb5\x2f\xfd", _COMPRESSED),
+    (b"\0\x05\x16\x07", "what macOS keeps beside a file, not the image itself: leave it out"),
 )
 
 
@@ -113,8 +135,11 @@ def why_not(head: bytes) -> str | None:
     ----------
     head : the first `HEAD` bytes, or fewer of a smaller file.
     """
+    # Two that a decoder would try.
     if head[8:10] == b"CR" or head[:15] == b"FUJIFILMCCD-RAW":
-        return _RAW
+        return RAW
+    if head[:6] == b"8BPS\0\x02":
+        return "a large Photoshop document (PSB): export it to PNG"
     if decoders(head):
         return None
     lower = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -123,6 +148,8 @@ def why_not(head: bytes) -> str | None:
             return reason
     if _brands(head) & _HEIC_BRANDS or (_brands(head) & _CONTAINER_BRANDS):
         return f"{MissingExtraError('pillow-heif', extra='heif', purpose='HEIC')}"
+    if b"crx " in _brands(head):
+        return RAW
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or (
         head[:4] == b"RIFF" and head[8:12] == b"AVI "
     ):
@@ -134,7 +161,9 @@ def why_not(head: bytes) -> str | None:
             return _PAGE
         return _ERROR if b"<error" in lower else "an XML document, not an image: give image files"
     if lower.startswith((b'{"', b"{\n", b"{ ", b'[{"')):
-        return f"JSON, not an image ({_ERROR.partition(': ')[2]})"
+        return "JSON, not an image: the download went wrong, fetch it again"
+    if head[257:262] == b"ustar":
+        return _ARCHIVE
     if head[128:132] == b"DICM":
         return "DICOM cannot be read: export it to PNG"
     if not head.strip(b"\0"):
@@ -211,6 +240,12 @@ def why_unreadable(data: bytes) -> str | None:
     return None
 
 
+def is_preview(image: Image.Image) -> bool:
+    """Say whether what Pillow shows of a TIFF is the preview of a camera's raw file (DNG, NEF)."""
+    tags = getattr(image, "tag_v2", {})
+    return 50706 in tags or (330 in tags and bool(tags.get(254, 0) & 1))
+
+
 def _jpeg_frame(data: bytes) -> tuple[int, int] | None:
     """Give the frame marker (0xC0 to 0xCF) of a JPEG and its bits a channel; None without one."""
     place = 2
@@ -233,11 +268,14 @@ def _tiff_variant(data: bytes) -> str | None:
         directory.load(file)
         kinds = directory.get(339, (1,))
         bits = directory.get(258, (1,))
+        colours = directory.get(262)
     except Exception:
         # Damaged so early that nothing can be said of its kind.
         return None
+    if colours in (32803, 34892):  # of a sensor
+        return RAW
     if 3 in (kinds if isinstance(kinds, tuple) else (kinds,)):
-        return "floating-point pixels have no defined range: save it with 8 or 16 bits"
+        return _FLOATS
     depth = max(bits if isinstance(bits, tuple) else (bits,))
     if depth not in (1, 8):
         return f"TIFF of {depth} bits a channel and this layout cannot be read: save it as PNG"

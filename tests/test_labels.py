@@ -224,7 +224,7 @@ def test_a_column_of_images_holds_no_values(tmp_path: Path) -> None:
     images = [{"bytes": b"\x89PNG", "path": f"{n}.png"} for n in range(3)]
     pq.write_table(pa.table({"image": images, "also": [b"\0"] * 3}), tmp_path / "t.parquet")
     for name in ("image", "also"):
-        with pytest.raises(InputError, match="3 bad rows .* row 2: an image is no value"):
+        with pytest.raises(InputError, match=r"3 bad rows .* row 2: an image is no value"):
             read_labels(tmp_path / "t.parquet", kind="single", value_column=name)
 
 

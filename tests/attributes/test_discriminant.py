@@ -5,7 +5,13 @@ import pytest
 from scipy.linalg import cho_solve, eigh
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from gingham.attributes.discriminant import Factor, Projection, Ridge, optimal_scoring
+from gingham.attributes.discriminant import (
+    Factor,
+    Projection,
+    Ridge,
+    lower_scatter,
+    optimal_scoring,
+)
 from gingham.attributes.space import Floats, Rows, learn_space, unit
 from gingham.errors import ShapeError
 
@@ -67,11 +73,18 @@ def test_the_blockwise_solution_is_that_of_scipy(width: int) -> None:
     points, right = rng.normal(size=(width, width)), rng.normal(size=(width, 7))
     matrix = points @ points.T / width + 0.3 * np.eye(width)
     given_right = right.copy()
-    solved = Factor(matrix).solve(right)
+    solved = Factor(np.tril(matrix)).solve(right)
     np.testing.assert_allclose(
         solved, cho_solve((np.linalg.cholesky(matrix), True), right), rtol=1e-9, atol=1e-12
     )
     np.testing.assert_array_equal(right, given_right)
+
+
+@pytest.mark.parametrize("width", [3, 512, 1030])
+def test_the_scatter_is_that_of_one_product(width: int) -> None:
+    X = np.random.default_rng(0).normal(size=(20, width)).astype(np.float32)
+    expected = np.tril(X.astype(np.float64).T @ X)
+    np.testing.assert_allclose(np.tril(lower_scatter(X)), expected, atol=1e-4)
 
 
 def test_a_value_without_rows_gets_no_say() -> None:

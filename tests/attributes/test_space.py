@@ -31,6 +31,15 @@ def test_the_joined_space_matches_a_plain_loop() -> None:
     assert (points**2).sum(axis=1).mean() == pytest.approx(1)
 
 
+def test_float16_gives_the_space_and_the_points_of_the_same_numbers_in_float32() -> None:
+    X = np.random.default_rng(0).normal(size=(5000, 5)).astype(np.float16)
+    blocks, weights = [("a", 0, 2), ("b", 2, 5)], np.array([0.25, 0.75])
+    one, other = (learn_space(x, blocks, weights, ["b"]) for x in (X, X.astype(np.float32)))
+    points = one.apply(X)
+    assert points.dtype == np.float32
+    np.testing.assert_array_equal(points, other.apply(X.astype(np.float32)))
+
+
 def test_a_layer_that_never_changes_adds_nothing() -> None:
     X = np.concatenate([np.ones((6, 2)), np.random.default_rng(0).normal(size=(6, 3))], axis=1)
     points = learn_space(X, [("flat", 0, 2), ("b", 2, 5)], np.array([0.5, 0.5])).apply(X)

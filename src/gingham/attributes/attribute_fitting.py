@@ -61,9 +61,9 @@ def view_id(image_id: ImageId, view: View) -> ImageId:
 
 def join(
     features: Mapping[str, NDArray[np.floating]], layers: Sequence[str]
-) -> NDArray[np.float32]:
-    """Join layers side by side: (N, sum of 2C) float32."""
-    return np.concatenate([features[layer] for layer in layers], axis=1, dtype=np.float32)
+) -> NDArray[np.floating]:
+    """Join layers side by side: (N, sum of 2C)."""
+    return np.concatenate([features[layer] for layer in layers], axis=1)
 
 
 def blocks(config: FeatureConfig, layers: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
@@ -73,10 +73,6 @@ def blocks(config: FeatureConfig, layers: Sequence[str]) -> tuple[tuple[str, int
     return tuple(
         (layer, int(end) - widths[layer], int(end)) for layer, end in zip(layers, ends, strict=True)
     )
-
-
-SMALL = 2000
-"""Rows up to which one thread fits an attribute."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
             "gingham compact deletes those of removed images that are no examples; teach them again"
         )
 
-    def features() -> NDArray[np.float32]:
+    def features() -> NDArray[np.floating]:
         X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
         if not views:
             return X
@@ -131,7 +127,7 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
         allowed = ALLOWED_LOSS if taught.allowed_loss is None else taught.allowed_loss
         learner = SingleLearner(**given, allowed_loss=allowed)
     # The learner orders the features, and lets go of them as they came: none are kept here.
-    with blas_threads(None if len(numbers) > SMALL else 1):
+    with blas_threads(1):
         if isinstance(learner, MultiLearner):
             values = taught.values
             table = [[_said_of(rows[number], value) for value in values] for number in numbers]

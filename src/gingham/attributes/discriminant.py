@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,12 @@ from gingham.attributes.space import (
     chunks,
     read_matrix,
 )
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_COLUMNS = 512  # of X, or rows, of which products are made at once
+_BLOCK = 128  # columns of a Cholesky factor that are made, and solved with, at once
 
 
 class Ridge:
@@ -49,13 +57,12 @@ class Ridge:
             self._inverse = np.asarray(np.linalg.inv(gram), np.float64)
             self.alpha = self._inverse @ T
         else:
-            scatter = (X.T @ X).astype(np.float64)
+            scatter = lower_scatter(X)
             scatter[np.diag_indices(len(scatter))] += penalty
             self._factor = Factor(scatter)
-            del scatter
             self.coef = self._factor.solve((X.T @ T.astype(X.dtype)).astype(np.float64))
             # Each product would make all of X float64.
-            parts = [X[rows] @ self.coef for rows in chunks(len(X))]
+            parts = [X[rows] @ self.coef for rows in chunks(len(X), _COLUMNS)]
             self.alpha = (T - np.concatenate(parts)) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
@@ -84,13 +91,34 @@ class Ridge:
         return self.fitted - lost
 
 
+def lower_scatter(X: NDArray[np.floating]) -> Floats:
+    """Return X' X, (D, D) float64, of which only the lower triangle is right; in two threads."""
+    scatter = np.zeros((X.shape[1], X.shape[1]))
+    columns = list(chunks(X.shape[1], _COLUMNS))
+
+    def fill(one: slice, other: slice) -> None:
+        scatter[one, other] = X[:, one].T @ X[:, other]
+
+    pairs = [(one, other) for one in columns for other in columns if other.start <= one.start]
+    in_two_threads(lambda pair: fill(*pair), pairs)
+    return scatter
+
+
 class Factor:
-    """The Cholesky factor L of a positive (D, D) matrix, for solving with it again and again."""
+    """The Cholesky factor L of a positive (D, D) matrix, for solving with it again and again.
+
+    Only its lower triangle is read; L is written over it, so that large ones are there once.
+    """
 
     def __init__(self, matrix: Floats) -> None:
-        self._lower = np.linalg.cholesky(matrix)
-        self._blocks = list(chunks(len(matrix), 64))
-        self._inverses = [np.linalg.inv(self._lower[b, b]) for b in self._blocks]
+        self._lower = lower = matrix
+        self._blocks = list(chunks(len(matrix), _BLOCK))
+        self._inverses = []
+        for b in self._blocks:
+            lower[b.start :, b] -= lower[b.start :, : b.start] @ lower[b, : b.start].T
+            lower[b, b] = np.linalg.cholesky(lower[b, b])
+            self._inverses.append(np.linalg.inv(lower[b, b]))
+            lower[b.stop :, b] = lower[b.stop :, b] @ self._inverses[-1].T
 
     def solve(self, right: Floats) -> Floats:
         """Solve L L' x = right, (D, k), block by block."""
@@ -193,6 +221,14 @@ def residuals(inside: Floats, squared: Floats) -> Floats:
     """Give squared distances from a subspace, of (N, r) coordinates in it and squared lengths."""
     left: Floats = np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
     return left
+
+
+def in_two_threads(work: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Map in two threads, beside which matrix products need none of their own."""
+    if len(items) < 2:
+        return [work(one) for one in items]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, items))
 
 
 def blas_threads(most: int | None) -> AbstractContextManager[object]:

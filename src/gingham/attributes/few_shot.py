@@ -11,10 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import Projection
+from gingham.attributes.discriminant import Projection, in_two_threads
 from gingham.attributes.measures import grouped_folds
 from gingham.attributes.novelty import held_out_residuals, principal_directions
-from gingham.attributes.space import Block, Floats, Rows, check_blocks, learn_space, rooted_layers
+from gingham.attributes.space import (
+    Block,
+    Floats,
+    Rows,
+    check_blocks,
+    chunks,
+    learn_space,
+    rooted_layers,
+    widen,
+)
 from gingham.attributes.unknown import UnknownRule, distance_rule
 from gingham.errors import InputError, ShapeError
 from gingham.names import did_you_mean
@@ -63,12 +72,14 @@ class Exemplars:
     group : (N,) int, what is held out together
     n : the first n rows are examples, the others views
     rows : (N,) the rows as given
+    digests : (N,) of the features
     """
 
     X: NDArray[Any]
     group: Rows
     n: int
     rows: Rows
+    digests: Sequence[bytes]
 
     def with_group_of(self, some: Rows) -> Rows:
         """Return all rows that share a group with `some`."""
@@ -105,19 +116,23 @@ def exemplars(
     # Groups are numbered in this order too, so that the folds do not depend on their names.
     first = {name: number for number, name in enumerate(dict.fromkeys(named[kept].tolist()))}
     group = np.array([first[name] for name in named[kept].tolist()], dtype=np.intp)
-    return Exemplars(X[kept], group, count, kept)
+    return Exemplars(X[kept], group, count, kept, [digests[row] for row in kept])
 
 
 def fingerprints(X: NDArray[Any]) -> list[bytes]:
-    """Return a digest of each row's bytes."""
-    return [hashlib.blake2b(row.tobytes(), digest_size=12).digest() for row in X]
+    """Return a digest of each row's bytes; of float16 those of the same numbers in float32."""
+    return [
+        hashlib.blake2b(row.tobytes(), digest_size=12).digest()
+        for some in chunks(len(X))
+        for row in widen(X[some])
+    ]
 
 
 def same_image(examples: Exemplars) -> list[Rows]:
     """Return the sets of two or more examples that share a group, or every feature."""
     n = examples.n
     sets: dict[Any, list[int]] = {}
-    for row, digest in enumerate(fingerprints(examples.X[:n])):
+    for row, digest in enumerate(examples.digests[:n]):
         sets.setdefault(digest, []).append(row)
         sets.setdefault(int(examples.group[row]), []).append(row)
     return [np.array(rows) for rows in sets.values() if len(rows) > 1]
@@ -215,15 +230,23 @@ class Learner(ABC):
         if self.layers == "auto" and len(blocks) > 1:
             views = np.arange(examples.n, len(examples.X))[: CHOICE_ROWS - len(some)]
             rows = np.concatenate([some, views])
-            part = Exemplars(examples.X[rows], examples.group[rows], len(some), examples.rows[rows])
+            part = Exemplars(
+                examples.X[rows],
+                examples.group[rows],
+                len(some),
+                examples.rows[rows],
+                [examples.digests[row] for row in rows],
+            )
             folds = self._split(strata[some], part.group[: part.n], self.folds)
-            errors = []
-            for block in blocks if folds else ():
+
+            def measure(block: Block) -> tuple[float, float]:
                 points = learn_space(part.X, [block], np.ones(1), rooted).apply(part.X)
-                accuracy, error = self._error(points, labels[rows], part, folds)
-                self.layer_accuracy_[block[0]] = accuracy
-                errors.append(error)
-            if errors:
+                return self._error(points, labels[rows], part, folds)
+
+            if folds:
+                accuracies, errors = zip(*in_two_threads(measure, blocks), strict=True)
+                names = [name for name, _, _ in blocks]
+                self.layer_accuracy_ = dict(zip(names, accuracies, strict=True))
                 weights = layer_weights(np.array(errors))
         used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
         space = learn_space(examples.X, used, weights[weights > 0], rooted)

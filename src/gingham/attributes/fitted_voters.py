@@ -6,7 +6,7 @@ Separate from the learners, which tagging and predicting do not need.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import Projection, residuals
-from gingham.attributes.neighbour_vote import VoteRule, nearest
+from gingham.attributes.neighbour_vote import VoteRule, neighbours
 from gingham.attributes.one_pass import OnePass, Read
-from gingham.attributes.space import Block, Floats, Rows, chunks, unit
+from gingham.attributes.space import Block, Floats, Rows, unit
 from gingham.attributes.unknown import UnknownRule
 
 
@@ -167,18 +167,11 @@ class SingleVoter(Voter):
         looks = unit_looks(coordinates)
         n, n_values = len(looks), len(self.classes)
         k = min(k_evidence, len(self.example_labels))
-        probabilities = np.empty((n, n_values))
-        evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
-        nearest_one = np.empty(n)
-        for rows in _bounded(n, len(self.example_labels)):
-            columns, near = nearest(looks[rows] @ self.example_looks.T, max(k, self.neighbours))
-            voters = self.example_labels[columns[:, : self.neighbours]]
-            probabilities[rows] = self.rule.probabilities(
-                voters, near[:, : self.neighbours], n_values
-            )
-            evidence[rows], distance[rows] = self._evidence(columns[:, :k], near[:, :k])
-            nearest_one[rows] = 1 - near[:, 0]
-        novelty = self.unknown.novelty(whitened, residual, nearest_one)
+        columns, near = neighbours(looks, self.example_looks, max(k, self.neighbours))
+        voters = self.example_labels[columns[:, : self.neighbours]]
+        probabilities = self.rule.probabilities(voters, near[:, : self.neighbours], n_values)
+        evidence, distance = self._evidence(columns[:, :k], near[:, :k])
+        novelty = self.unknown.novelty(whitened, residual, 1 - near[:, 0])
         best = probabilities.argmax(axis=1)
         return Votes(
             value=np.where(novelty > 1, -1, best),
@@ -232,10 +225,7 @@ class MultiVoter(Voter):
         coordinates, residual, whitened = self._read(X)
         looks = unit_looks(coordinates)
         n, k = len(looks), min(k_evidence, len(self.example_looks))
-        evidence, distance = np.empty((n, k), np.intp), np.empty((n, k))
-        for rows in _bounded(n, len(self.example_looks)):
-            columns, near = nearest(looks[rows] @ self.example_looks.T, k)
-            evidence[rows], distance[rows] = self._evidence(columns, near)
+        evidence, distance = self._evidence(*neighbours(looks, self.example_looks, k))
         # Points and targets are centred: a score of nought is the value's mean.
         probabilities = logistic(coordinates + self.means, self.calibration)
         # Of kind `multi` the rule is one of `distance_rule`, which does not ask for the nearest.
@@ -288,7 +278,3 @@ def unit_looks(coordinates: Floats) -> Floats:
     """Turn (N, d) coordinates into the look: unit rows."""
     looks: Floats = unit(coordinates).astype(np.float64, copy=False)
     return looks
-
-
-def _bounded(n: int, examples: int) -> Iterator[slice]:
-    return chunks(n, max(1, 16_000_000 // examples))

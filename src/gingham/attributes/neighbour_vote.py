@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gingham.attributes.prevalence import shifted, value_shares
-from gingham.attributes.space import Floats, Rows
+from gingham.attributes.space import Floats, Rows, chunks
 
 TEMPERATURES = (0.05, 0.1, 0.2)
 SHARPNESS = np.geomspace(0.03, 4, 30)
 LAPSES = np.array([0, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3])
+
+_PRODUCTS = 1_000_000  # that are made at once
 
 
 def nearest(similarity: Floats, count: int) -> tuple[Rows, Floats]:
@@ -22,6 +24,18 @@ def nearest(similarity: Floats, count: int) -> tuple[Rows, Floats]:
     values = np.take_along_axis(similarity, columns, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     return np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def neighbours(looks: Floats, others: Floats, count: int) -> tuple[Rows, Floats]:
+    """Find the `count` nearest of (M, d) unit rows to each of N, by dot product.
+
+    Returns
+    -------
+    (N, count) their rows, best first, and the products.
+    """
+    parts = chunks(len(looks), max(1, _PRODUCTS // len(others)))
+    found = [nearest(looks[rows] @ others.T, count) for rows in parts]
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([near for _, near in found])
 
 
 def log_shares(labels: Rows, similarity: Floats, n_values: int, temperature: float) -> Floats:

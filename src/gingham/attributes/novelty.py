@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.discriminant import in_two_threads
 from gingham.attributes.space import Floats, Rows
 
 DIRECTIONS = 64
@@ -22,15 +23,20 @@ EXACT = 1e-9
 
 def principal_directions(points: NDArray[np.floating], most: int = DIRECTIONS) -> Floats:
     """Return the (D, r) leading principal directions of (N, D) centred points, r <= N / 2."""
-    n = len(points)
-    count = min(most, n // 2, points.shape[1] - 1)
-    if count < 1:
-        return np.zeros((points.shape[1], 0))
-    gram = (points @ points.T).astype(np.float64)
-    value, vector = largest_eigenvectors(gram, count)
-    good = value > 1e-9 * max(float(value[-1]), 1e-12)
-    directions: Floats = (points.T @ (vector[:, good] / np.sqrt(value[good]))).astype(np.float64)
+    value, vector = _principal((points @ points.T).astype(np.float64), most, points.shape[1])
+    directions: Floats = (points.T @ (vector / np.sqrt(value))).astype(np.float64)
     return directions
+
+
+def _principal(products: Floats, most: int, width: int) -> tuple[Floats, Floats]:
+    """Return the leading eigenvalues of the (N, N) products of points, and their vectors."""
+    n = len(products)
+    count = min(most, n // 2, width - 1)
+    if count < 1:
+        return np.ones(0), np.zeros((n, 0))
+    value, vector = largest_eigenvectors(products, count)
+    good = value > 1e-9 * max(float(value[-1]), 1e-12)
+    return value[good], vector[:, good]
 
 
 def largest_eigenvectors(matrix: Floats, count: int) -> tuple[Floats, Floats]:
@@ -86,13 +92,22 @@ def held_out_residuals(points: NDArray[np.floating], groups: Rows, folds: Sequen
     Jackson, Mudholkar, *Control Procedures for Residuals...*, Technometrics 21 (1979).
     """
     logs = np.full(len(points), np.nan)
-    for fold in folds:
-        rest = points[~np.isin(groups, groups[fold])]
-        if len(rest) < 2:
-            continue
-        mean = rest.mean(axis=0)
-        directions = principal_directions(rest - mean).astype(points.dtype)
-        test = points[fold] - mean
-        squared = (test**2).sum(axis=1) - ((test @ directions) ** 2).sum(axis=1)
-        logs[fold] = np.log(np.maximum(squared, 1e-12))
+    # Of the products of all points, made once, those of each fold and of its others are parts.
+    products = (points @ points.T).astype(np.float64)
+
+    def measure(fold: Rows) -> Floats:
+        rest = np.flatnonzero(~np.isin(groups, groups[fold]))
+        inner, across = products[np.ix_(rest, rest)], products[np.ix_(fold, rest)]
+        means, mean, to_mean = inner.mean(axis=0), inner.mean(), across.mean(axis=1)
+        value, vector = _principal(
+            inner - means - means[:, None] + mean, DIRECTIONS, points.shape[1]
+        )
+        inside = (across - means - to_mean[:, None] + mean) @ (vector / np.sqrt(value))
+        squared = products[fold, fold] - 2 * to_mean + mean - (inside**2).sum(axis=1)
+        found: Floats = np.log(np.maximum(squared, 1e-12))
+        return found
+
+    there = [fold for fold in folds if (~np.isin(groups, groups[fold])).sum() >= 2]
+    for fold, found in zip(there, in_two_threads(measure, there), strict=True):
+        logs[fold] = found
     return logs

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.cutoffs import HeldOutAnswers
-from gingham.attributes.discriminant import Ridge, optimal_scoring
+from gingham.attributes.discriminant import Ridge, in_two_threads, optimal_scoring
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -20,10 +20,16 @@ from gingham.attributes.few_shot import (
 )
 from gingham.attributes.fitted_voters import SingleVoter, unit_looks
 from gingham.attributes.measures import macro_f1
-from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
+from gingham.attributes.neighbour_vote import (
+    HeldOut,
+    VoteRule,
+    fit_vote_rule,
+    log_shares,
+    neighbours,
+)
 from gingham.attributes.prevalence import shifted, value_shift
 from gingham.attributes.relative_distance import LEAST, learn_background
-from gingham.attributes.space import Floats, Rows, check_blocks, unit
+from gingham.attributes.space import Floats, Rows, check_blocks
 from gingham.attributes.unknown import ALLOWED_LOSS, UnknownRule, relative_rule
 from gingham.errors import InputError
 
@@ -115,6 +121,7 @@ class SingleLearner(Learner):
         look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
         projection = replace(self._projection, look=look)
         rule = self._cross_validate(ridge, labels, examples)
+        del points, ridge  # of many examples they are most of the memory
         unknown = self._unknown_rule(examples, labels, background) or self._distance_rule()
         self.voter_ = SingleVoter(
             projection,
@@ -185,13 +192,13 @@ class SingleLearner(Learner):
         out = examples.with_group_of(fold)
         scores = ridge.without(out)
         kept = np.setdiff1d(np.arange(len(labels)), out)
-        looks = unit(scores @ self._to_coordinates(ridge, scores, labels, kept))
+        looks = unit_looks(scores @ self._to_coordinates(ridge, scores, labels, kept))
         voters = kept[kept < examples.n]
         # A value all of whose examples are held out together cannot be found again.
         fold = fold[np.isin(labels[fold], labels[voters])]
         if not len(fold):
             return HeldOut(fold, np.empty((0, 1), np.intp), np.empty((0, 1)))
-        columns, similarity = nearest(looks[fold] @ looks[voters].T, self.neighbours)
+        columns, similarity = neighbours(looks[fold], looks[voters], self.neighbours)
         return HeldOut(fold, voters[columns], similarity)
 
     def _error(
@@ -211,12 +218,12 @@ class SingleLearner(Learner):
         """Measure the examples' answers to each other, and calibrate the vote by them."""
         n_values = len(self.classes_)
         folds, parts = self._held_out_parts(labels[: examples.n], examples)
-        held = [self._hold_out(ridge, labels, examples, fold) for fold in folds]
-        alone = (
-            held
-            if parts is folds
-            else [self._hold_out(ridge, labels, examples, part) for part in parts]
-        )
+
+        def hold_out(rows: Rows) -> HeldOut:
+            return self._hold_out(ridge, labels, examples, rows)
+
+        held = in_two_threads(hold_out, folds)
+        alone = held if parts is folds else in_two_threads(hold_out, parts)
         rule = fit_vote_rule(alone, labels, n_values)
         sure = replace(rule, lapse=0.0)
         self.held_out_rows_ = examples.rows[: examples.n]

@@ -120,13 +120,16 @@ class Space:
 
     def apply(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return (N, D) features as (N, width) points, whose mean squared length is about 1."""
-        points = np.empty((len(X), self.width), X.dtype)
-        start = 0
-        for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True):
-            rows = unit_rows(X, block, self.rooted)
-            rows -= mean.astype(X.dtype)
-            np.multiply(rows, X.dtype.type(scale), out=points[:, start : start + rows.shape[1]])
-            start += rows.shape[1]
+        wide = np.dtype(np.float32) if X.dtype == np.float16 else X.dtype
+        points = np.empty((len(X), self.width), wide)
+        for some in chunks(len(X), PROJECTED_ROWS):
+            start = 0
+            for block, mean, scale in zip(self.blocks, self.means, self.scales, strict=True):
+                rows = unit_rows(X[some], block, self.rooted)
+                rows -= mean.astype(wide)
+                end = start + rows.shape[1]
+                np.multiply(rows, wide.type(scale), out=points[some, start:end])
+                start = end
         return points
 
     def by_block(self, matrix: Floats) -> dict[Block, tuple[float, Floats, Floats]]:
@@ -195,7 +198,7 @@ def read_matrix(
 def unit_rows(X: NDArray[np.floating], block: Block, rooted: Sequence[str]) -> NDArray[np.floating]:
     """Take a block's columns of (N, D) features, rooted if it is among those, at unit length."""
     name, first, end = block
-    columns = X[:, first:end]
+    columns = widen(X[:, first:end])
     return unit(signed_root(columns) if name in rooted else columns)
 
 
@@ -205,9 +208,10 @@ def learn_space(
     """Learn the joined space of (N, D) features; weights (B,) are each block's share of it."""
     means, scales = [], []
     for block, weight in zip(blocks, weights, strict=True):
-        rows = unit_rows(X, block, rooted)
-        mean = rows.mean(axis=0, dtype=np.float64)
-        squared = [((rows[some] - mean) ** 2).sum(axis=1) for some in chunks(len(rows))]
+        parts = list(chunks(len(X), PROJECTED_ROWS))
+        sums = [unit_rows(X[some], block, rooted).sum(axis=0, dtype=np.float64) for some in parts]
+        mean = np.sum(sums, axis=0) / len(X)
+        squared = [((unit_rows(X[some], block, rooted) - mean) ** 2).sum(axis=1) for some in parts]
         spread = float(np.concatenate(squared).mean())
         means.append(mean)
         scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)

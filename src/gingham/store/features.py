@@ -273,6 +273,8 @@ class FeatureStore:
             asked, blocks, rows = block
             for name in names:
                 out[name][asked] = blocks[name][rows]
+        # Of many images, Arrow would keep a hundred MB for what it reads next.
+        pa.default_memory_pool().release_unused()
         return out
 
     def _rows(

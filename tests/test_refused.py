@@ -11,16 +11,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import COLOURS, MAY_SKIP, FakeRuntime, draw
 from gingham import Catalogue
 from gingham.errors import InputError, StorageError
 from gingham.index.embedded.row_file import RowFile, Rows
-from gingham.training import maps
+from gingham.options import ReadOptions
+from gingham.training.maps import MapStore, store_maps, views_of
 from helpers import CLI, run
 
 CANNOT_MOUNT = MAY_SKIP[3]
@@ -209,17 +212,36 @@ with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_what_is_mapped_to_be_written_has_its_room_first(
+def test_maps_have_their_room_first_and_a_file_cut_short_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrays = maps._arrays(tmp_path, ["stem"], [(8, 64)], (2, 100), fresh=True)
-    assert (tmp_path / "stem.npy").stat().st_blocks * 512 >= arrays[0].nbytes
-    assert arrays[0].shape == (2, 100, 8, 64)
-    assert not arrays[0].any()
+    runtime, photo = FakeRuntime(), str(draw(tmp_path / "a.jpg", "red", 0))
+    shapes = [(runtime.config.widths[layer.name],) for layer in runtime.config.layers]
+
+    def store(folder: Path) -> MapStore:
+        return store_maps(
+            folder,
+            [photo] * 3,
+            runtime,
+            shapes,
+            views=partial(views_of, mirror=True, further=0, crop=0.5),
+            stamp="x",
+            options=ReadOptions(10**6),
+        )
+
+    maps = store(tmp_path / "maps")
+    whole = maps.read([0, 2, 1], [0, 1, 1])
+    path = maps.path(next(iter(maps.shapes)))
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(StorageError, match=rf"{path} cannot be used \(it was cut short\)"):
+        maps.read([0, 2], [0, 1])
+    # It is not taken for what was there.
+    for one, other in zip(store(tmp_path / "maps").read([0, 2, 1], [0, 1, 1]), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
     (tmp_path / "more").mkdir()
     Fault(monkeypatch).at = 0
-    with pytest.raises(StorageError, match=r"more/stem\.npy cannot be written \(No space left"):
-        maps._arrays(tmp_path / "more", ["stem"], [(8, 64)], (2, 100), fresh=True)
+    with pytest.raises(StorageError, match=r"more/.*\.maps cannot be written \(No space left"):
+        store(tmp_path / "more")
 
 
 class Fault:

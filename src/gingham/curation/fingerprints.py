@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -134,13 +135,16 @@ def _gather(
     known: dict[ImageId, tuple[str, int]],
     cache: Path,
 ) -> Fingerprints:
-    """Lay the stored measures out by row; the thumbnails in a file, which the system pages."""
+    """Lay the stored measures out by row; the thumbnails in a file, which the system pages.
+
+    The file has all its room, and no name by which another could make it shorter: whoever uses
+    what is mapped would be killed.
+    """
     n = len(ids)
-    file = cache / "thumbnails.raw"
     shape = (max(n, 1), SIDE, SIDE, 3)
-    with refusals(file), file.open("wb") as raw:
+    with refusals(cache), tempfile.TemporaryFile(dir=cache) as raw:
         allocate(raw, math.prod(shape))
-    thumbnails = np.memmap(file, np.uint8, "r+", shape=shape)[:n]
+        thumbnails = np.memmap(raw, np.uint8, "r+", shape=shape)[:n]
     size = np.zeros((n, 2), np.int64)
     # numpy's bytes end at the last that is not zero, as do both sides of every comparison.
     pixels = np.zeros(n, "S16")

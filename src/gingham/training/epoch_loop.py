@@ -48,19 +48,14 @@ class MapData(Dataset[Batch]):
     def __init__(self, store: MapStore, targets: NDArray[np.float32]) -> None:
         self.store = store
         self.targets = targets
-        self._arrays: list[NDArray[np.float16]] | None = None
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Read several rows at once."""
-        if self._arrays is None:
-            self._arrays = self.store.open()
-        rows = np.array([row for row, _ in keys])
-        views = np.array([max(number, 0) % self.store.views for _, number in keys])
-        maps = [torch.from_numpy(array[views, rows].astype(np.float32)) for array in self._arrays]
+        rows = [row for row, _ in keys]
+        views = [max(number, 0) % self.store.views for _, number in keys]
+        found = self.store.read(rows, views)
+        maps = [torch.from_numpy(array.astype(np.float32)) for array in found]
         return maps, torch.from_numpy(self.targets[rows])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_arrays": None}
 
 
 @dataclass

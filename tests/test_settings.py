@@ -130,6 +130,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"folds": 1}, "folds must be at least 2, got 1"),
         ({"level": 1.0}, "level must be more than 0.0 and less than 1.0, got 1.0"),
         ({"margin": -0.1}, "margin must be at least 0.0, got -0.1"),
+        ({"max_images": -1}, "max_images must be at least 0, got -1"),
         ({"neighbors": 3}, "unknown key 'neighbors', did you mean 'neighbours'?"),
         ({"looks": {"colour": "much"}}, "looks.colour must be a number, got 'much'"),
     ],

@@ -104,6 +104,25 @@ def test_ranking_measures_equal_a_plain_count(data: st.DataObject, images: int) 
         )
 
 
+def test_of_many_images_some_are_queries_and_all_are_answers(
+    photos: Path, labels: Path, tmp_path: Path
+) -> None:
+    whole = run(photos, labels, tmp_path / "out", descriptors=["fc"])
+    assert (whole.queries, whole.possible) == (36, 36)
+    for most in (7, 36, 0):
+        some = run(photos, labels, tmp_path / "out", descriptors=["fc"], max_queries=most)
+        assert (some.queries, some.possible, len(some.images)) == (most or 36, 36, 36)
+        if most != 7:
+            assert some.methods == whole.methods
+    page = (tmp_path / "out" / "retrieval.html").read_text(encoding="utf-8")
+    assert "36 queries;" in page
+    some = run(photos, labels, tmp_path / "out", descriptors=["fc"], max_queries=7)
+    page = (tmp_path / "out" / "retrieval.html").read_text(encoding="utf-8")
+    assert "7 queries, drawn at random of 36;" in page
+    with pytest.raises(InputError, match="max_queries must be 0"):
+        run(photos, labels, tmp_path / "out", max_queries=-1)
+
+
 def test_ranking_refuses_what_cannot_be_judged() -> None:
     yes, no = np.ones((1, 2), bool), np.zeros((1, 2), bool)
     with pytest.raises(InputError, match="each query needs"):

@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import gingham.cli
@@ -29,7 +32,13 @@ from gingham.evaluation.study import (
     neighbours_per_second,
     study,
 )
-from gingham.evaluation.study.examples import Labelled, join_groups, read_examples, settle
+from gingham.evaluation.study.examples import (
+    Labelled,
+    join_groups,
+    read_examples,
+    sample,
+    settle,
+)
 from gingham.evaluation.study.experiments import joint_attribute
 from gingham.evaluation.study.ledger import Ledger
 from gingham.evaluation.study.reading import POOLINGS
@@ -65,6 +74,42 @@ def tables(tmp_path: Path) -> tuple[Path, Path]:
             writer.writerow(["image", file.stem, "product"])
             writer.writerows((row[0], row[column], row[3]) for row in rows)
     return files
+
+
+@given(
+    values=st.lists(st.sampled_from("aaaaaaaabbbc"), min_size=1, max_size=60),
+    most=st.integers(0, 70),
+    seed=st.integers(0, 3),
+)
+def test_a_sample_keeps_what_is_rare_and_the_same_images_of_every_attribute(
+    values: list[str], most: int, seed: int
+) -> None:
+    images = tuple(f"{i}.jpg" for i in range(len(values)))
+    whole = Labelled("letter", Path("t.csv"), images, tuple(values), None, 0)
+    drawn = sample(whole, most, seed=seed)
+    if not 0 < most < len(values):
+        assert drawn is whole
+        return
+    assert (len(drawn.images), drawn.given) == (most, len(values))
+    own = dict(zip(images, values, strict=True))
+    assert [own[image] for image in drawn.images] == list(drawn.values)
+    assert sorted(drawn.images, key=images.index) == list(drawn.images)
+    for value in set(values):
+        share = most // (2 * len(set(values)))
+        assert drawn.values.count(value) >= min(values.count(value), share)
+    # Of those that no value claims, an attribute of one value draws the first that this one does.
+    one = sample(replace(whole, values=("a",) * len(values)), most, seed=seed)
+    assert len(set(values)) > 1 or one.images == drawn.images
+
+
+def test_a_study_of_some_of_the_images_says_so(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    loader, out = Loader(), tmp_path / "out"
+    setting = Setting(folds=3, max_images=21)
+    result = study(tables[:1], out, groups="product", setting=setting, load=loader)
+    one = result.attributes["colour"]
+    assert (one.images, one.given, result.images, loader.read) == (21, 36, 21, 21)
+    said = "colour: 21 of 36 images are studied, drawn at random (--max-images)"
+    assert said in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -367,7 +412,7 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
     assert names(f"shade={colour}", groups="product") == ["shade"]
     assert names(f"product={colour}") == ["product"]
     moved = colour.rename(colour.with_name("x.csv"))
-    for given, options, said in (
+    for written, options, said in (
         ([moved], {}, "which column is the attribute"),
         ([f"shade={moved}"], {}, "no column 'shade'"),
         ([pattern, f"pattern={examples}"], {}, "defined twice"),
@@ -379,7 +424,7 @@ def test_examples_name_their_attributes(tables: tuple[Path, Path], examples: Pat
         ([], {}, "no examples are given"),
     ):
         with pytest.raises(InputError, match=said):
-            names(*given, **options)
+            names(*written, **options)
 
 
 def test_a_missing_path_is_told_before_anything_slow_is_imported(

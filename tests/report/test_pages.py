@@ -97,7 +97,7 @@ def pages(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[
     classes = tuple(one.parent.name for one in photos)
     searches = (Shown(0, found), Shown(7, found))
     result = RetrievalResult(
-        "fake", names, classes, 18, 16, 3, 0, methods, searches, 0, 0, 0, (), 1.0
+        "fake", names, classes, 18, 18, 16, 3, 0, methods, searches, 0, 0, 0, (), 1.0
     )
     write_report(out, result)
 

@@ -67,6 +67,9 @@ def retrieval(
     ] = None,
     bins: Annotated[int, typer.Option(help="Bins of the histograms of red, green and blue.")] = 16,
     seed: Annotated[int, typer.Option(help="Random seed for the drawn queries.")] = 0,
+    max_queries: Annotated[
+        int, typer.Option(help="Of more images, search with so many; 0: all.")
+    ] = 5_000,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
@@ -78,12 +81,12 @@ def retrieval(
 ) -> None:
     """Measure how often search finds the same class and colours.
 
-    Every labelled image is used as a query.
+    Every labelled image is used as a query; of more than --max-queries, so many drawn at random.
 
     Writes retrieval.html, retrieval.csv and retrieval.json.
     """
     from gingham.evaluation.retrieval import evaluate_retrieval
-    from gingham.evaluation.retrieval.report import against_base
+    from gingham.evaluation.retrieval.report import against_base, queries_of
 
     with reading("index", as_json, max_megapixels) as options:
         result = evaluate_retrieval(
@@ -97,6 +100,7 @@ def retrieval(
             group_column=group_column,
             bins=bins,
             seed=seed,
+            max_queries=max_queries,
             backbone=backbone,
             weights=weights,
             device=device,
@@ -122,7 +126,7 @@ def retrieval(
                 *(change[number] for change in changes.values()),
             )
         print_table(found)
-        say(f"{result.queries} queries, {len(result.images)} images; {out / 'retrieval.html'}")
+        say(f"{queries_of(result)}, {len(result.images)} images; {out / 'retrieval.html'}")
         if result.unlabelled:
             say(f"{result.unlabelled} rows without a class skipped")
         if result.copies:

@@ -47,6 +47,8 @@ def print_study(result: StudyResult) -> None:
     for name, one in result.attributes.items():
         taught = ", ".join(f"{b} {value:.3f}" for b, value in one.taught_accuracy.items())
         say(f"{name}: {one.images} images of {len(one.values)} values")
+        if one.given:
+            say(f"  drawn at random of {one.given:,}; --max-images 0 studies all")
         say(f"  recommended: {one.backbone} {one.layer}, accuracy {one.accuracy:.3f}")
         say(f"  best: {one.best_backbone} {one.best_layer}, accuracy {one.best_accuracy:.3f}")
         say(f"  taught on all layers: {taught}")

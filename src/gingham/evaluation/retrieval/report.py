@@ -59,6 +59,13 @@ def against_base(result: RetrievalResult) -> dict[str, list[str]]:
     return found
 
 
+def queries_of(result: RetrievalResult) -> str:
+    """Say how many queries there were, and of how many they were drawn."""
+    if result.queries == result.possible:
+        return f"{result.queries:,} queries"
+    return f"{result.queries:,} queries, drawn at random of {result.possible:,}"
+
+
 def _page(result: RetrievalResult) -> dict[str, Any]:
     """Prepare what the template shows; thumbnails are there once each."""
     shown = sorted(
@@ -75,7 +82,7 @@ def _page(result: RetrievalResult) -> dict[str, Any]:
         "winner": _winner(result),
         "sizes": f"{counted(len(result.images), 'image')} of "
         f"{len(set(result.classes))} classes, "
-        f"{result.queries:,} queries; {result.backbone}; {result.bins} bins per colour",
+        f"{queries_of(result)}; {result.backbone}; {result.bins} bins per colour",
         "heads": ["method", *heads],
         "rows": list(zip(names, *columns, strict=True)),
         "more_heads": ["method", *more_heads, *(f"{one} @10 against {BASE}" for one in changes)],

@@ -57,7 +57,9 @@ class RetrievalResult(Walked):
     Attributes
     ----------
     images, classes : compared, and their classes, row by row.
-    queries : how many images have another one of their class outside their group.
+    queries : how many images were searched with.
+    possible : how many have another one of their class outside their group; where there are more
+        than `max_queries`, the queries are drawn of them.
     bins : of each of the three histograms of an image.
     drawn : queries for each of the draws of `colour_drawn`.
     searches : the first draw, to look at.
@@ -72,6 +74,7 @@ class RetrievalResult(Walked):
     images: tuple[str, ...]
     classes: tuple[str, ...]
     queries: int
+    possible: int
     bins: int
     drawn: int
     seed: int

@@ -42,6 +42,8 @@ class Setting:
     level : significance level of the tests whether a layer is worse than the best.
     margin : how much accuracy a cheaper layer may lose against the best and still be chosen.
     looks : the weights of colour and texture in a search by both.
+    max_images : of an attribute with more, so many are studied; 0: all. Time and memory of the
+        maps and clusters grow faster than the images.
     """
 
     folds: int = Field(default=5, ge=2)
@@ -50,6 +52,7 @@ class Setting:
     level: float = Field(default=0.05, gt=0.0, lt=1.0)
     margin: float = Field(default=0.03, ge=0.0)
     looks: Mapping[str, float] = Field(default={"colour": 1.0, "texture": 1.0})
+    max_images: int = Field(default=5_000, ge=0)
 
     @property
     def searches(self) -> dict[str, dict[str, float]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ class Labelled:
     unlabelled : rows that say nothing.
     listed : what a walk through folders left out or followed; see `gingham.sources.Walk`.
     bad_rows : rows of the table that were left out.
+    given : images before `sample` drew some.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Labelled:
     unlabelled: int
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class StudyAttribute:
     groups : the N groups; None where no groups were given.
     left_out : value -> its number of images (groups), too few for the folds.
     copies : files that are copies of another one, byte for byte, and do not count.
+    given : images before `sample` drew some; 0 where it did not.
     """
 
     name: str
@@ -65,6 +69,7 @@ class StudyAttribute:
     groups: tuple[str, ...] | None
     left_out: dict[str, int]
     copies: int
+    given: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -221,6 +226,41 @@ def _attributes(
     return {key: column for key, column in chosen.items() if not wanted or heading(key) in wanted}
 
 
+def sample(labelled: Labelled, most: int, *, seed: int) -> Labelled:
+    """Draw images of an attribute where it has more than `most`; 0 draws all.
+
+    The same images are drawn for every attribute that has them. A rare value keeps all its images,
+    up to half of an even share; beyond that, values keep their shares.
+
+    Parameters
+    ----------
+    labelled : as it was given.
+    most : how many to draw.
+    seed : other images are drawn with another one.
+    """
+    if not 0 < most < len(labelled.images):
+        return labelled
+    draw = [
+        hashlib.sha256(f"{seed} {image}".encode(errors="surrogateescape")).digest()
+        for image in labelled.images
+    ]
+    kept = most // (2 * len(set(labelled.values)))
+    seen: Counter[str] = Counter()
+    first: list[int] = []
+    others: list[int] = []
+    for row in sorted(range(len(draw)), key=draw.__getitem__):
+        (first if seen[labelled.values[row]] < kept else others).append(row)
+        seen[labelled.values[row]] += 1
+    rows = sorted([*first, *others][:most])
+    return replace(
+        labelled,
+        images=tuple(labelled.images[row] for row in rows),
+        values=tuple(labelled.values[row] for row in rows),
+        groups=labelled.groups and tuple(labelled.groups[row] for row in rows),
+        given=len(labelled.images),
+    )
+
+
 def join_groups(labelled: Sequence[Labelled], rows: Mapping[str, int]) -> list[int]:
     """Number the groups of the study's images.
 
@@ -306,6 +346,7 @@ def settle(
         None if labelled.groups is None else tuple(group for _, group in chosen.values()),
         few,
         sum(image in rows for image in set(labelled.images)) - len(kept),
+        labelled.given,
     )
 
 

@@ -87,6 +87,7 @@ def run_experiments(
                 "counts": one.counts,
                 "left_out": one.left_out,
                 "copies": one.copies,
+                "given": one.given,
                 "grouped": one.groups is not None,
             }
             for one in attributes

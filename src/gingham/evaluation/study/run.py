@@ -19,6 +19,7 @@ from gingham.evaluation.study.examples import (
     contradictions,
     join_groups,
     read_examples,
+    sample,
     settle,
 )
 from gingham.evaluation.study.experiments import run_experiments
@@ -52,6 +53,7 @@ class AttributeSummary(Result):
     Attributes
     ----------
     images : studied.
+    given : images that some were drawn of; 0 where all are studied. See `Setting.max_images`.
     values : value -> its number of images.
     left_out : value -> its number of images (groups), too few for the folds.
     backbone, layer : the choice; see `gingham.evaluation.study.choose_layer`.
@@ -61,6 +63,7 @@ class AttributeSummary(Result):
     """
 
     images: int
+    given: int
     values: dict[str, int]
     left_out: dict[str, int]
     backbone: str
@@ -171,6 +174,7 @@ def study(
         skip_bad_rows=skip_bad_rows,
         unknown_words=unknown_words,
     )
+    labelled = [sample(one, setting.max_images, seed=setting.seed) for one in labelled]
     paths = list(dict.fromkeys(image for one in labelled for image in one.images))
     # What is too few, however well all images can be read, is told before any is.
     as_given = {path: row for row, path in enumerate(paths)}
@@ -305,6 +309,7 @@ def _summary(
 ) -> AttributeSummary:
     return AttributeSummary(
         images=len(attribute.rows),
+        given=attribute.given,
         values=attribute.counts,
         left_out=attribute.left_out,
         backbone=choice["backbone"],

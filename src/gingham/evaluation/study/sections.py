@@ -85,6 +85,11 @@ class Sections:
                 f"{name}: {value!r} has only {counted(n, unit)}, fewer than folds, and is left out"
                 for value, n in about["left_out"].items()
             ]
+            if about["given"]:
+                said.append(
+                    f"{name}: {len(about['rows']):,} of {about['given']:,} images are studied, "
+                    "drawn at random (--max-images)"
+                )
             if about["copies"]:
                 said.append(f"{name}: exact copies of other files, counted once: {about['copies']}")
         said += [f"{one['image']}: {one['reason']}" for one in self.found["failures"]]

@@ -198,6 +198,10 @@ def test_a_quoted_pattern_is_expanded_and_leaves_clutter_out(tmp_path: Path) -> 
     walk = find_images([f"{tmp_path}/s/**/c.*", f"{tmp_path}/s/[dT]*"])
     assert walk.images == [str(tmp_path / "s/deep/c.jpg")] * 2
     assert walk.ignored == [str(tmp_path / "s/Thumbs.db")]
+    touch(tmp_path / "s/@eaDir/c.jpg")
+    walk = find_images([f"{tmp_path}/s/*/c.jpg", f"{tmp_path}/s/@eaDir/*.jpg"])
+    assert walk.images == [str(tmp_path / "s" / name / "c.jpg") for name in ("deep", "@eaDir")]
+    assert walk.ignored == [str(tmp_path / "s/@eaDir/c.jpg")]
     with pytest.raises(InputError, match=r"s/\*\.png does not exist, and as a pattern it matches"):
         find_images([f"{tmp_path}/s/*.png"])
 

@@ -86,8 +86,9 @@ def find_images(
     left_out = None if exclude is None else os.path.realpath(exclude)
     for source in sources:
         if is_pattern(source):
+            asked = Path(source).parts
             for name in sorted(glob.glob(os.fspath(source), recursive=True)):  # noqa: PTH207
-                if _is_clutter(Path(name).name):
+                if any(_is_clutter(part) for part in Path(name).parts if part not in asked):
                     walk.ignored.append(name)
                 else:
                     _add(walk, name, left_out, skip_bad_rows)

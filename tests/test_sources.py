@@ -214,6 +214,16 @@ def test_names_may_be_any_bytes(tmp_path: Path) -> None:
     assert [os.fsencode(Path(image).name) for image in walk.images] == names
 
 
+def test_a_row_without_an_image_is_listed(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("image,x\na.jpg,1\n,2\n  ,3\n")
+    walk = find_images([tmp_path / "t.csv"])
+    assert walk.images == [str(tmp_path / "a.jpg")]
+    assert walk.failures == [
+        Failure(f"{tmp_path / 't.csv'}, row {row}", "no image is named") for row in (3, 4)
+    ]
+
+
 def test_tables_and_files(tmp_path: Path) -> None:
     touch(tmp_path / "t/a.jpg")
     (tmp_path / "t/list.csv").write_text("﻿image,x\na.jpg,1\nb.jpg,2\n", encoding="utf-8")

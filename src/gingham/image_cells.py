@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 from gingham.errors import ImageError, InputError
 
@@ -20,6 +20,13 @@ class Unfound(str):
     """A path in a table that leads to no file; `reason` says where it was looked for."""
 
     reason: str
+
+    @classmethod
+    def of(cls, name: str, reason: str) -> Self:
+        """Make one."""
+        made = cls(name)
+        made.reason = reason
+        return made
 
 
 def resolve(image: Any, folder: Path) -> str:
@@ -34,21 +41,27 @@ def resolve(image: Any, folder: Path) -> str:
     """
     if not isinstance(image, str):
         raise InputError(f"the image is {type(image).__name__}, not a path")
+    if not image.strip():
+        return Unfound.of("", "no image is named")
     tried = []
     for name in dict.fromkeys((image, image.strip())):
         tried = [os.path.join(folder, name), name]
         for path in tried:
             if os.path.lexists(path):
                 return path
-    foreign = _foreign(name)
-    unfound = Unfound(name if foreign else os.path.abspath(tried[0]))
-    unfound.reason = foreign or "no such file: " + (
-        f"{name}: check the path"
-        if Path(name).is_absolute()
-        else f"{os.path.abspath(tried[0])} (relative to the table), nor {os.path.abspath(name)} "
-        "(relative to the working folder)"
+    if foreign := _foreign(name):
+        return Unfound.of(name, foreign)
+    beside = os.path.abspath(tried[0])
+    return Unfound.of(
+        beside,
+        "no such file: "
+        + (
+            f"{name}: check the path"
+            if Path(name).is_absolute()
+            else f"{beside} (relative to the table), nor {os.path.abspath(name)} "
+            "(relative to the working folder)"
+        ),
     )
-    return unfound
 
 
 def why_missing(path: str | os.PathLike[str]) -> str:

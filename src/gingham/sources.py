@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gingham.errors import InputError
-from gingham.image_cells import resolve
+from gingham.image_cells import resolve, why_missing
 from gingham.results import BadRow, Failure
 from gingham.tables import TABLE_SUFFIXES, read_table
 
@@ -138,9 +138,14 @@ def _add(
         bad: dict[int, str] = {}
         for number, row in table.good():
             try:
-                walk.images.append(resolve(row["image"] or "", path.parent))
+                image = resolve(row["image"] or "", path.parent)
             except InputError as error:
                 bad[number] = str(error)
+                continue
+            if image:
+                walk.images.append(image)
+            else:
+                walk.failures.append(Failure(f"{path}, row {number}", why_missing(image)))
         walk.bad_rows += table.settle(bad, skip_bad_rows)
     else:
         walk.images.append(os.fspath(source))

@@ -19,7 +19,8 @@ WIDTH = 3
 @given(data=st.data())
 def test_rows_come_back(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("rows")
-    file, rng = RowFile(folder, WIDTH, np.int16), np.random.default_rng(0)
+    held = data.draw(st.sampled_from([0, 6 * 20, 1 << 20]), "bytes held in memory")
+    file, rng = RowFile(folder, WIDTH, np.int16, held_bytes=held), np.random.default_rng(0)
     model = np.zeros((0, WIDTH), np.int16)
     for _ in range(data.draw(st.integers(1, 12))):
         added = data.draw(st.integers(0, 40))
@@ -32,10 +33,11 @@ def test_rows_come_back(data: st.DataObject, tmp_path_factory: pytest.TempPathFa
         file.put(rows, values)
         if data.draw(st.booleans()):  # as after the next start
             file.flush()
-            file = RowFile(folder, WIDTH, np.int16)
+            file = RowFile(folder, WIDTH, np.int16, held_bytes=held)
             file.check(len(model))
-        asked = rng.integers(0, len(model), 7) if len(model) else np.zeros(0, np.int64)
-        np.testing.assert_array_equal(file.get(asked), model[asked])
+        for _ in range(3):
+            asked = rng.integers(0, len(model), 20) if len(model) else np.zeros(0, np.int64)
+            np.testing.assert_array_equal(file.get(asked), model[asked])
         first = data.draw(st.integers(0, len(model)))
         parts = [np.zeros((0, WIDTH), np.int16), *file.chunks(first)]
         np.testing.assert_array_equal(np.concatenate(parts), model[first:])
@@ -54,6 +56,21 @@ def test_a_thousand_small_additions_leave_few_files_and_the_large_one_alone(tmp_
     rows = np.arange(99_990, 101_000)
     expected = np.where(rows < 100_000, 1, rows % 999)
     np.testing.assert_array_equal(file.get(rows)[:, 1], expected)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_few_rows_are_held_once_as_many_were_read_as_there_are(tmp_path: Path, held: bool) -> None:
+    file = RowFile(tmp_path, WIDTH, np.int16, held_bytes=2 * WIDTH * 9 if held else 0)
+    file.put(np.arange(9), np.arange(9 * WIDTH).reshape(9, WIDTH))
+    for rows in (np.arange(9), np.array([4, 2])):
+        file.get(rows)
+    (path,) = tmp_path.iterdir()
+    path.rename(tmp_path / "away")
+    if held:
+        np.testing.assert_array_equal(file.get(np.array([4, 2]))[:, 0], [12, 6])
+    else:
+        with pytest.raises(StorageError):
+            file.get(np.array([4, 2]))
 
 
 def test_a_file_that_was_cut_short_is_said(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from gingham.service.app import create_app
 from gingham.service.caller import CALLER, Caller
 from gingham.service.guard import API
 from gingham.service.keys import KeyFile, KeyRing
-from gingham.service.roles import NEEDED, operations
+from gingham.service.roles import NEEDED, authorize, operations
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, client, make
 
@@ -62,10 +62,12 @@ def methods_of(route: APIRoute) -> set[str]:
 def test_every_route_needs_a_role_or_says_that_it_needs_none(shop: Shop) -> None:
     assert {route.operation_id for route in routes_of(shop)} == set(NEEDED)
     assert {name for name, role in NEEDED.items() if role is None} == OPEN
+    for route in routes_of(shop):
+        assert authorize in {one.call for one in route.dependant.dependencies}
     # What is not a function of ours passes no check of roles, so it may serve nothing of the API.
     app: Any = shop.http.app
     for route in app.routes:
-        assert not getattr(route, "path", "").startswith(API)
+        assert isinstance(route, APIRoute) or not getattr(route, "path", "").startswith(API)
 
 
 OPEN = {"healthz", "readyz", "metrics", "session", "logIn", "logOut"}

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Literal, TextIO
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
@@ -37,7 +37,7 @@ from gingham.service.limits import DEFAULT_LIMITS, Limits
 from gingham.service.oidc import routes as oidc_routes
 from gingham.service.openapi import describe, problems
 from gingham.service.problems import STARTING, as_problem, busy
-from gingham.service.roles import authorize
+from gingham.service.roles import guarded_router
 from gingham.service.served import ServedCatalogue
 from gingham.service.state import Service, service_of
 from gingham.service.webhook import Webhook
@@ -125,15 +125,14 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        dependencies=[Depends(authorize)],
     )
     app.state.service = service
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Guard, limits=limits, metrics=counted, access=access, log=access_log)
-    app.include_router(_health())
-    for module in ROUTES:
-        app.include_router(module.router())
+    # Not by `include_router`, which asks each router again at every request.
+    for router in (_health(), *(module.router() for module in ROUTES)):
+        app.router.routes.extend(router.routes)
     app.router.routes.extend(page.routes())
     describe(app)
     return app
@@ -154,7 +153,7 @@ async def _warm_up(service: Service) -> None:
 
 
 def _health() -> APIRouter:
-    router = APIRouter(tags=["health"])
+    router = guarded_router(tags=["health"])
     router.add_api_route(
         "/healthz", healthz, operation_id="healthz", summary="Does the server answer?",
         response_model=Health, responses=problems(),

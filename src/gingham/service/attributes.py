@@ -35,6 +35,7 @@ from gingham.service.problems import (
     NOT_FOUND,
     UNREADABLE,
 )
+from gingham.service.roles import guarded_router
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -46,7 +47,7 @@ Name = Annotated[str, Path(min_length=1, max_length=1300, examples=["colour"])]
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/attributes", tags=["attributes"], route_class=NamedRoute)
+    made = guarded_router(prefix="/v1/attributes", tags=["attributes"], route_class=NamedRoute)
     made.add_api_route(
         "", attributes, operation_id="attributes", summary="All attributes.",
         response_model=AttributesAnswer, responses=problems(BUSY, CONFLICT),

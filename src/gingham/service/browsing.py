@@ -17,6 +17,7 @@ from gingham.service.attribute_schemas import AttributeAnswer
 from gingham.service.caller import CALLER
 from gingham.service.openapi import problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID
+from gingham.service.roles import guarded_router
 from gingham.service.schemas import ImagesAnswer, example
 from gingham.service.searching import Filters
 from gingham.service.state import service_of
@@ -75,7 +76,7 @@ class CatalogueAnswer(BaseModel):
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1")
+    made = guarded_router(prefix="/v1")
     made.add_api_route(
         "/catalogue", catalogue, operation_id="catalogue", tags=["catalogue"],
         summary="What a client needs to know first.",

@@ -19,7 +19,7 @@ from gingham.service.problems import (
     NOT_FOUND,
     ProblemError,
 )
-from gingham.service.roles import check_role
+from gingham.service.roles import check_role, guarded_router
 from gingham.service.schemas import example
 from gingham.service.state import service_of
 from gingham.service.work import Task
@@ -65,7 +65,7 @@ class HistoryAnswer(BaseModel):
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/history", tags=["history"])
+    made = guarded_router(prefix="/v1/history", tags=["history"])
     made.add_api_route(
         "", history, operation_id="history", summary="What was changed, newest first.",
         response_model=HistoryAnswer, responses=problems(BUSY, CONFLICT, INVALID),

@@ -25,6 +25,7 @@ from gingham.service.problems import (
     NOT_FOUND,
     UNREADABLE,
 )
+from gingham.service.roles import guarded_router
 from gingham.service.schemas import ExplainAnswer, Hits, ImageAnswer
 from gingham.service.searching import Filters
 from gingham.service.state import Service, service_of
@@ -44,7 +45,7 @@ _FOREVER = "private, max-age=31536000, immutable"
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/images/{id}", tags=["images"])
+    made = guarded_router(prefix="/v1/images/{id}", tags=["images"])
     wrong = problems(BUSY, CONFLICT, INVALID, NOT_FOUND, UNREADABLE)
     made.add_api_route(
         "", image, operation_id="image", summary="An image: its file and its tags.",

@@ -28,7 +28,7 @@ from gingham.service.problems import (
     NOT_FOUND,
     ProblemError,
 )
-from gingham.service.roles import check_role
+from gingham.service.roles import check_role, guarded_router
 from gingham.service.schemas import example
 from gingham.service.state import Service, service_of
 from gingham.store.jobs import ENDED, Job
@@ -84,7 +84,7 @@ class JobsAnswer(BaseModel):
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+    made = guarded_router(prefix="/v1/jobs", tags=["jobs"])
     kinds = [kind.model_json_schema() for kind in (TagJob, IndexJob, MapJob)]
     body = {JSON: {"schema": {"oneOf": kinds, "examples": [{"kind": "tag"}]}}}
     made.add_api_route(

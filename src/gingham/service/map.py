@@ -19,6 +19,7 @@ from gingham.service import schemas
 from gingham.service.arranging import can_be_better
 from gingham.service.openapi import problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID
+from gingham.service.roles import guarded_router
 from gingham.service.state import service_of
 from gingham.service.work import Task
 
@@ -34,7 +35,7 @@ Colours = Annotated[
 
 def router() -> APIRouter:
     """Make the route."""
-    made = APIRouter(prefix="/v1/map", tags=["map"])
+    made = guarded_router(prefix="/v1/map", tags=["map"])
     content = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
     made.add_api_route(
         "", draw, operation_id="map", summary="All images as points in the plane.",

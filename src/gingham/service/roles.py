@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from gingham.service.access import Identity
@@ -92,11 +92,16 @@ def check_role(needed: Role) -> None:
         )
 
 
+def guarded_router(**given: Any) -> APIRouter:
+    """Make a router whose routes ask `authorize` first.
+
+    Parameters
+    ----------
+    given : see `fastapi.APIRouter`.
+    """
+    return APIRouter(dependencies=[Depends(authorize)], **given)
+
+
 def operations(app: FastAPI) -> Iterator[APIRoute]:
     """Give every route that is a function of ours."""
-    waiting: list[Any] = list(app.routes)
-    while waiting:
-        route = waiting.pop()
-        if isinstance(route, APIRoute):
-            yield route
-        waiting += getattr(getattr(route, "original_router", None), "routes", [])
+    return (route for route in app.routes if isinstance(route, APIRoute))

@@ -20,6 +20,7 @@ from gingham.service.answers import as_json, hits_of, predictions_of
 from gingham.service.given import Asked, Given, asked, request_body
 from gingham.service.openapi import changes, problems
 from gingham.service.problems import BUSY, CONFLICT, INVALID, MEDIA, UNREADABLE
+from gingham.service.roles import guarded_router
 from gingham.service.schemas import (
     FacetsAnswer,
     PredictAnswer,
@@ -39,7 +40,7 @@ Filters = Annotated[
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1", tags=["search"])
+    made = guarded_router(prefix="/v1", tags=["search"])
     wrong = changes(BUSY, CONFLICT, INVALID, MEDIA, UNREADABLE)
     made.add_api_route(
         "/search", search, methods=["POST"], operation_id="search",
@@ -65,15 +66,16 @@ class Place(BaseModel):
     query: SearchQuery
     offset: Annotated[int, Field(ge=1)]
 
-    def cursor(self) -> str:
-        """Write it as a text that is safe in addresses."""
-        kept = self.query.model_dump(exclude_defaults=True)
-        text = json.dumps([self.offset, kept], separators=(",", ":"))
+    @staticmethod
+    def write(query: SearchQuery, offset: int, images: list[str], unlike: list[str]) -> str:
+        """Write it as a text that is safe in addresses, with the ids of what was uploaded."""
+        kept = query.model_dump(exclude_defaults=True) | {"id": images, "unlike": unlike}
+        text = json.dumps([offset, kept], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
     def read(cls, cursor: str) -> Place:
-        """Read what `cursor` wrote.
+        """Read what `write` wrote.
 
         Raises
         ------
@@ -129,8 +131,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
     images, others = ([name for name, _ in side] for side in (like, unlike))
     cursor = None
     if len(found) > until and until < service.limits.deepest:
-        following = query.model_copy(update={"id": images, "unlike": others, "cursor": None})
-        cursor = Place(query=following, offset=until).cursor()
+        cursor = Place.write(query, until, images, others)
     return {
         "images": images,
         "unlike": others,

@@ -22,7 +22,7 @@ from gingham.service.problems import (
     UNKNOWN_CALLER,
     ProblemError,
 )
-from gingham.service.roles import IDENTITY
+from gingham.service.roles import IDENTITY, guarded_router
 from gingham.service.schemas import example
 from gingham.service.state import Service, service_of
 
@@ -55,7 +55,7 @@ class SessionAnswer(BaseModel):
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(prefix="/v1/session", tags=["session"])
+    made = guarded_router(prefix="/v1/session", tags=["session"])
     made.add_api_route(
         "", session, operation_id="session", summary="Who asks?",
         response_model=SessionAnswer, responses=problems(),

@@ -13,6 +13,7 @@ from gingham.service.answers import as_json
 from gingham.service.given import FORM, Upload, read_form
 from gingham.service.openapi import changes
 from gingham.service.problems import BUSY, CONFLICT, FORBIDDEN, INVALID, MEDIA
+from gingham.service.roles import guarded_router
 from gingham.service.schemas import ID, Failure, Id, example
 from gingham.service.state import service_of
 from gingham.service.work import Task
@@ -69,7 +70,7 @@ class UploadAnswer(BaseModel):
 
 def router() -> APIRouter:
     """Make the route."""
-    made = APIRouter(prefix="/v1/images", tags=["images"])
+    made = guarded_router(prefix="/v1/images", tags=["images"])
     made.add_api_route(
         "", add, methods=["POST"], operation_id="add", summary="Add images to the catalogue.",
         response_model=UploadAnswer,

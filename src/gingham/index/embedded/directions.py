@@ -8,6 +8,10 @@ Recommender System Using a Euclidean Transformation for Inner-Product Spaces*, R
 vectors of one norm it is 0. Distances lose less than dot products by what is left out: of the ten
 best of 15,882 products, at the worst of six mixtures 0.9997 are among the first 100 by distance,
 and 0.996 by product.
+
+Near vectors differ more evenly in all directions than far ones do, so the wide directions are made
+a little narrower: of 100,000 mixtures of products, where 99 of 100 of the ten best by meaning were
+among the first 285 by distance, they are among the first 36 then.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ Codes = NDArray[np.int8]
 
 _FEWEST, _MOST = 64, 160  # directions of a look: between the two a quarter of its width
 _LARGEST = 127
-_WITHIN = 99.99  # per cent of a sample's numbers that are not cut to the largest
+_WITHIN = 99.9  # per cent of a sample's numbers that are not cut to the largest
+_EVENED = 0.2  # a direction is divided by its deviation to this power
 
 
 class Directions:
@@ -70,6 +75,7 @@ class Directions:
             _, vectors = np.linalg.eigh(centred.T @ centred)  # in rising order
             kept = min(max(len(vectors) // 4, _FEWEST), _MOST)
             leading = np.ascontiguousarray(vectors[:, : -kept - 1 : -1])
+            leading *= _evening(centred, leading)
             norms = np.linalg.norm(part, axis=1)
             axes.append(leading)
             radii.append(norms.max())
@@ -105,6 +111,17 @@ class Directions:
                 found.append((k, code[0], -scale * float(self._steps[k]) ** 2 / 2))
         return found
 
+    def squares(self, codes: Codes) -> Floats:
+        """Give the squared norm of (N, `width`) codes in each look, (N, looks)."""
+        from numkong import cdist  # loads in a seventh of a second
+
+        found = np.zeros((len(self.columns), len(codes)), np.float32)
+        for squares, columns in zip(found, self.columns, strict=True):
+            if len(codes):  # cdist refuses none
+                some = codes[:, columns]
+                cdist(np.zeros_like(some[:1]), some, "sqeuclidean", out=squares[None])
+        return np.ascontiguousarray(found.T)
+
     def save(self, path: Path) -> None:
         """Write them; `path` holds the old ones or these."""
         arrays = {f"axes{k}": axes for k, axes in enumerate(self._axes)}
@@ -135,6 +152,17 @@ class Directions:
         numbers = np.column_stack([(part - self._means[self._looks[k]]) @ self._axes[k], lacking])
         rounded: Codes = np.rint(numbers / self._steps[k]).clip(-_LARGEST, _LARGEST).astype(np.int8)
         return rounded
+
+
+def _evening(centred: Floats, leading: Floats) -> Floats:
+    """Give factors of directions, (d,): the wider one is, the smaller, distances as before."""
+    spread = (centred @ leading).std(axis=0)
+    factors = np.maximum(spread, 1e-6 * max(spread.max(), 1e-30)) ** -_EVENED
+    apart = centred - centred[::-1]
+    before, after = (np.square(rows).sum(axis=1) for rows in (apart, apart @ leading * factors))
+    slope = (before * after).sum() / max(np.square(after).sum(), 1e-30)
+    even: Floats = factors * np.sqrt(np.float32(slope))
+    return even
 
 
 def _norms(rows: Floats) -> Floats:

@@ -23,6 +23,7 @@ Rows = NDArray[np.int64]
 Numbers = NDArray[Any]
 
 _CHUNK_BYTES = 16 << 20
+_HELD_BYTES = 64 << 20
 _MOST_FILES = 32
 
 
@@ -36,11 +37,14 @@ class RowFile:
     ----------
     folder : made if it is not there.
     width, dtype : of a row.
+    held_bytes : if they are no more, all rows are held in memory once as many were read.
     """
 
     SUFFIX = ".rows"
 
-    def __init__(self, folder: Path, width: int, dtype: DTypeLike) -> None:
+    def __init__(
+        self, folder: Path, width: int, dtype: DTypeLike, *, held_bytes: int = _HELD_BYTES
+    ) -> None:
         make_folder(folder)
         self._folder = folder
         self._width = width
@@ -51,6 +55,9 @@ class RowFile:
             sizes = [self._path(start).stat().st_size for start in self._starts]
         self._rows = sum(sizes) // self._row_bytes
         self._own: set[int] = set()  # starts of the files that nobody else reads
+        self._held_bytes = held_bytes
+        self._held: Numbers | None = None
+        self._read = 0  # rows since something was put
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -82,6 +89,7 @@ class RowFile:
 
     def put(self, rows: Rows, values: Numbers) -> None:
         """Add or replace (N, width) rows; one is new only if all before it are there."""
+        self._held, self._read = None, 0
         ready = np.ascontiguousarray(values, self._dtype)
         for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
             done = 0
@@ -100,6 +108,11 @@ class RowFile:
 
     def get(self, rows: Rows) -> Numbers:
         """Read (N, width) rows that are there."""
+        if self._held is not None:
+            return self._held.take(rows, axis=0)
+        self._read += len(rows)
+        if self._read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
+            self._held = np.concatenate(list(self.chunks()))
         order = np.argsort(rows, kind="stable")
         files = np.searchsorted(self._starts, rows[order], "right") - 1
         size, parts = self._row_bytes, []

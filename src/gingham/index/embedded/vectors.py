@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,17 @@ from gingham.index.embedded.row_file import RowFile, Rows
 from gingham.store.files import refusals
 
 Floats = NDArray[np.float32]
+Number = TypeVar("Number", np.int8, np.float32)
 Mask = NDArray[np.bool_]
 Aims = Sequence[tuple[int, Codes, float]]
 
 _FEW = 1_000  # so many images or fewer are scored one by one, as they are
 _SAMPLE = 4_000  # vectors from which the directions are learned
-_NEAREST = 3  # times as many rows as are scored are asked of a graph
+_ROOM = 40  # candidates beyond three times as many as are wanted
+_NEAREST = 4  # times as many rows as are scored are asked of a graph
+_DEVIATIONS = 4  # farther off than so many standard deviations a code hardly ever is
 _COST = 40  # rows are scanned in the time that a graph takes to find one
+_BLOCK = 4_096  # codes that stay in the cache of a core
 
 
 class Vectors:
@@ -47,6 +52,7 @@ class Vectors:
         self._stored = RowFile(folder / "vectors", looks[-1].stop + 1, np.int16)
         self._directions: Directions | None = None  # until there are more than a few
         self._codes: Codes = np.zeros((0, 0), np.int8)  # in memory, with room for more
+        self._squares = np.zeros((0, len(looks)), np.float32)  # norms of codes, a column a look
         self._coded: RowFile | None = None
         self._graphs: Graphs | None = None
         if self._directions_path.is_file():
@@ -54,6 +60,7 @@ class Vectors:
             self._coded = RowFile(folder / "codes", self._directions.width, np.int8)
             parts = [np.zeros((0, self._directions.width), np.int8), *self._coded.chunks()]
             self._codes = np.concatenate(parts)
+            self._squares = self._directions.squares(self._codes)
         if (folder / "graphs").is_dir():
             self._graphs = Graphs(folder / "graphs")
 
@@ -82,10 +89,11 @@ class Vectors:
         codes = self._directions.encode(vectors)
         self._coded.put(rows, codes)
         if len(self._coded) > len(self._codes):
-            more = np.zeros((len(self._coded) * 9 // 8 + 64, codes.shape[1]), np.int8)
-            more[:before] = self._codes[:before]
-            self._codes = more
+            room = len(self._coded) * 9 // 8 + 64
+            self._codes = _longer(self._codes[:before], room)
+            self._squares = _longer(self._squares[:before], room)
         self._codes[rows] = codes
+        self._squares[rows] = self._directions.squares(codes)
         if self._graphs is not None and (rows < self._graphs.rows).any():
             # What is replaced would be found where it was.
             self._drop_graphs()
@@ -119,7 +127,7 @@ class Vectors:
         """Give rows of `mask`, the n of the largest ``vector @ stored + extra`` among them.
 
         Codes are a little off. So there are enough candidates once the n-th best is above what the
-        next one could have, judging by how far the last candidates were off (three deviations).
+        next one could have, judging by how far the last candidates were off.
 
         Parameters
         ----------
@@ -132,7 +140,7 @@ class Vectors:
         Rows, and the scores of each; those that equal the n-th best are all there.
         """
         matching = int(np.count_nonzero(mask))
-        width = 3 * n + 70
+        width = 3 * n + _ROOM
         aims = [] if self._directions is None else self._directions.aims(vector)
         while aims and matching > max(_FEW, 2 * width):
             rows, roughly = self._candidates(aims, extra, mask, matching, width)
@@ -143,7 +151,7 @@ class Vectors:
             chosen = order[:width]
             scores = _plus(self._score(vector, rows[chosen]), extra, rows[chosen])
             off = (scores - roughly[chosen])[len(chosen) // 2 :]
-            limit = roughly[order[-1]] + off.mean() + 3 * off.std()
+            limit = roughly[order[-1]] + off.mean() + _DEVIATIONS * off.std()
             if np.partition(scores, -n)[-n] > limit:
                 return rows[chosen], scores
             width *= 4
@@ -162,39 +170,42 @@ class Vectors:
         wanted = _NEAREST * width * count // matching
         if self._graphs is None or _COST * wanted * len(aims) > matching:
             rows = np.flatnonzero(mask)
-            if 2 * matching < count:
-                roughly = self._roughly(aims, np.take(self._codes, rows, axis=0))
-            else:
-                roughly = self._roughly(aims, self._codes[:count])[rows]
-            return rows, _plus(roughly, extra, rows)
+            return rows, _plus(self._roughly(aims, rows), extra, rows)
         found = [self._graphs.nearest(look, code, wanted) for look, code, _ in aims]
         if extra is not None:
             rows = np.flatnonzero(mask)
             found.append(rows[_highest(extra[rows], width)])
         rows = np.unique(np.concatenate(found))
-        rows = rows[rows < self._graphs.rows]
         done = self._graphs.rows
-        roughly = np.append(
-            self._roughly(aims, self._codes[rows]), self._roughly(aims, self._codes[done:count])
-        )
-        rows = np.append(rows, np.arange(done, count))
-        kept = mask[rows]
-        return rows[kept], _plus(roughly[kept], extra, rows[kept])
+        rows = np.append(rows[rows < done], np.arange(done, count))
+        rows = rows[mask[rows]]
+        return rows, _plus(self._roughly(aims, rows), extra, rows)
 
-    def _roughly(self, aims: Aims, codes: Codes) -> Floats:
-        """Give the rough scores of (N, width) codes, up to a constant."""
+    def _roughly(self, aims: Aims, rows: Rows) -> Floats:
+        """Give the rough scores of rows, up to a constant.
+
+        The squared distances of all looks, each with its factor, are the squared norms of the
+        codes and one product with a code of all looks.
+        """
         from numkong import cdist  # loads in a seventh of a second
 
         assert self._directions is not None
-        total = np.zeros(len(codes), np.float32)
-        if not len(codes):  # which cdist refuses
-            return total
-        apart = np.empty((1, len(codes)), np.float32)
+        factors = np.zeros(len(self._looks), np.float32)
+        joined = np.zeros((1, self._directions.width), np.int8)
+        largest = max(-factor for _, _, factor in aims)
         for look, code, factor in aims:
-            columns = codes[:, self._directions.columns[look]]
-            cdist(code[None], columns, "sqeuclidean", out=apart)
-            total += np.float32(factor) * apart[0]
-        return total
+            factors[look] = factor
+            columns = self._directions.columns[look]
+            joined[0, columns] = np.rint(code * np.float32(-factor / largest))
+        scores = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            part = scores[start : start + len(some)]
+            codes, squares = _at(self._codes, some), _at(self._squares, some)
+            cdist(joined, codes, "dot", out=part[None])
+            part *= np.float32(2 * largest)
+            part += squares @ factors
+        return scores
 
     def _score(self, vector: Floats, rows: Rows) -> Floats:
         if 8 * len(rows) < len(self._stored):
@@ -211,10 +222,12 @@ class Vectors:
             shutil.rmtree(folder, ignore_errors=True)
         self._coded = RowFile(folder, self._directions.width, np.int8)
         self._codes = np.empty((rows, self._directions.width), np.int8)
+        self._squares = np.empty((rows, len(self._looks)), np.float32)
         done = 0
         for chunk in self._stored.chunks():
             codes = self._directions.encode(_unpacked(chunk))
             self._codes[done : done + len(codes)] = codes
+            self._squares[done : done + len(codes)] = self._directions.squares(codes)
             self._coded.put(np.arange(done, done + len(codes)), codes)
             done += len(codes)
         self._directions.save(self._directions_path)
@@ -230,6 +243,20 @@ def _highest(scores: Floats, count: int) -> NDArray[np.int64]:
     some = np.arange(len(scores))[places]
     ordered: NDArray[np.int64] = some[np.argsort(-scores[some], kind="stable")]
     return ordered
+
+
+def _longer(rows: NDArray[Number], count: int) -> NDArray[Number]:
+    """Copy rows, with room for others."""
+    longer = np.zeros((count, rows.shape[1]), rows.dtype)
+    longer[: len(rows)] = rows
+    return longer
+
+
+def _at(array: NDArray[Number], rows: Rows) -> NDArray[Number]:
+    """Give rows in rising order; nothing is copied if they follow one another."""
+    if rows[-1] - rows[0] < len(rows):
+        return array[rows[0] : rows[-1] + 1]
+    return array.take(rows, axis=0)  # twice as fast as array[rows]
 
 
 def _plus(scores: Floats, extra: Floats | None, rows: Rows) -> Floats:

@@ -15,6 +15,7 @@ from gingham.service.oidc import BEGIN, CALLBACK
 from gingham.service.openapi import problems
 from gingham.service.page import VIEWS
 from gingham.service.problems import INVALID, ISSUER, NOT_FOUND, ROLE, UNKNOWN_CALLER, ProblemError
+from gingham.service.roles import guarded_router
 from gingham.service.session import begin_session
 from gingham.service.state import service_of
 
@@ -31,7 +32,7 @@ Text = Annotated[str, Query(max_length=4000)]
 
 def router() -> APIRouter:
     """Make the routes."""
-    made = APIRouter(tags=["session"])
+    made = guarded_router(tags=["session"])
     there: dict[int | str, dict[str, Any]] = {
         303: {"description": "On to the next address.", "headers": _LOCATION}
     }

@@ -29,6 +29,8 @@ R = TypeVar("R")
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
+_FEW = 2_000
+
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
 
@@ -210,7 +212,8 @@ class FeatureStore:
             images, rows = parts[shard]
             return (work(places.ids[images], self._block(places, shard, names, rows)),)
 
-        for shard, done in _ahead(read, [shard for shard in order if len(parts[shard][1])]):
+        todo = [shard for shard in order if len(parts[shard][1])]
+        for shard, done in _ahead(read, todo, int(left.sum())):
             if done is None:
                 self.refresh()
                 if self._places is places:
@@ -329,8 +332,15 @@ class FeatureStore:
         return problems
 
 
-def _ahead(read: Callable[[int], R], todo: Sequence[int]) -> Iterator[tuple[int, R | None]]:
-    """Read shards, each while the one before is worked on; gives None where one has gone."""
+def _ahead(
+    read: Callable[[int], R], todo: Sequence[int], images: int = _FEW
+) -> Iterator[tuple[int, R | None]]:
+    """Read shards, each while the one before is worked on; gives None where one has gone.
+
+    Parameters
+    ----------
+    images : how many are read; of few, in one thread: a second one has buffers of its own.
+    """
 
     def kept(shard: int) -> R | None:
         try:
@@ -338,7 +348,7 @@ def _ahead(read: Callable[[int], R], todo: Sequence[int]) -> Iterator[tuple[int,
         except MissingShardError:
             return None
 
-    if len(todo) < 2:
+    if len(todo) < 2 or images < _FEW:
         yield from ((shard, kept(shard)) for shard in todo)
         return
     with ThreadPoolExecutor(2) as pool:

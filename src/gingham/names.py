@@ -57,7 +57,7 @@ def check_attribute(name: str, there: Iterable[str] = ()) -> str:
         raise InputError(f"{cannot}: give printable text, without spaces around it")
     if any(c in name for c in "=!") or name in (".", ".."):
         raise InputError(f"{cannot}: give a word, without = or ! in it")
-    name = unicodedata.normalize("NFC", name)
+    name = composed(name)
     if len(name.encode()) > LONGEST_NAME:
         raise InputError(
             f"{cannot}: it is {len(name.encode())} bytes long, the most is {LONGEST_NAME}"
@@ -108,7 +108,12 @@ def shortened(text: str) -> str:
 
 def same(name: str) -> str:
     """Map names that people, and some file systems, take for one another to the same text."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return composed(composed(name).casefold())
+
+
+def composed(name: str) -> str:
+    """Write a name in the Unicode form (NFC) that names of attributes and columns have."""
+    return unicodedata.normalize("NFC", name)
 
 
 def variants(counts: Mapping[str, int]) -> dict[str, str]:

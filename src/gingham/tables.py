@@ -8,14 +8,13 @@ import datetime
 import io
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gingham.errors import InputError
-from gingham.names import did_you_mean
+from gingham.names import composed, did_you_mean
 from gingham.results import BadRow
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -143,7 +142,7 @@ def _not_empty(table: Table) -> Table:
 
 def heading(name: str) -> str:
     """Write the name of a column as it is known by: composed, with single spaces."""
-    return unicodedata.normalize("NFC", " ".join(name.split()))
+    return composed(" ".join(name.split()))
 
 
 def _read(path: Path, wanted: Sequence[str] | None) -> Table:

@@ -543,3 +543,20 @@ def test_a_network_that_is_converted_first_is_said_and_counts(tmp_path: Path) ->
     assert took / 2 < said < took
     again = run("index", tmp_path / "shop2", tmp_path / "red.jpg", *chosen, env=own)
     assert again.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["forget", "{shop}", "te\u0301"],
+        ["tag", "{shop}", "te\u0301"],
+        ["predict", "{shop}", "x.png", "--attribute", "te\u0301"],
+        ["explain", "{shop}", "x.png", "--out", "x", "--attribute", "te\u0301"],
+    ],
+)
+def test_names_of_attributes_are_composed_as_they_are_taught(
+    shop: Path, arguments: list[str]
+) -> None:
+    done = run(*(one.format(shop=shop) for one in arguments), "--json")
+    assert done.returncode == 2
+    assert "'t\u00e9'" in json.loads(done.stdout)["error"]["message"]

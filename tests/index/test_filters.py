@@ -2,6 +2,7 @@ import pytest
 
 from gingham.errors import InputError
 from gingham.index.filters import Condition, Where, parse_where
+from gingham.index.sliders import parse_look
 
 
 def test_parse_where() -> None:
@@ -15,6 +16,18 @@ def test_parse_where() -> None:
             Condition("a", "unknown"),
         )
     )
+
+
+def test_names_and_values_are_found_in_either_unicode_form() -> None:
+    known = {"t\u00e9": ["caf\u00e9", "the\u0301", "th\u00e9", "bl\u00e9"]}
+    for text, value in (
+        ("te\u0301=cafe\u0301", "caf\u00e9"),
+        ("t\u00e9=caf\u00e9", "caf\u00e9"),
+        ("t\u00e9=the\u0301", "the\u0301"),
+        ("t\u00e9=th\u00e9", "th\u00e9"),
+    ):
+        assert parse_where([text], known).conditions == (Condition("t\u00e9", value),)
+    assert parse_look("attribute:te\u0301=2") == ("attribute:t\u00e9", 2)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from gingham.cli.options import (
     WeightsOption,
     WhereOption,
     app,
+    composed_names,
     found_images,
     look_weights,
     open_catalogue,
@@ -203,7 +204,10 @@ def predict(
 def tag(
     catalogue: CatalogueArgument,
     attributes: Annotated[
-        list[str] | None, typer.Argument(metavar="[ATTRIBUTE...]", help="All, if none is given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ATTRIBUTE...]", help="All, if none is given.", callback=composed_names
+        ),
     ] = None,
     model: ModelOption = None,
     min_confidence: MinConfidenceOption = None,
@@ -311,7 +315,9 @@ def search(
 @app.command()
 def sheet(
     catalogue: CatalogueArgument,
-    attribute: Annotated[str, typer.Option(help="Attribute to group the images by.")],
+    attribute: Annotated[
+        str, typer.Option(help="Attribute to group the images by.", callback=composed_names)
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page to write.")],
     where: WhereOption = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Images to show per value.")] = 16,

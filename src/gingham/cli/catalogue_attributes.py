@@ -9,6 +9,7 @@ import typer
 
 from gingham.cli.console import answer, print_bad_rows, print_failures, print_walked, reading
 from gingham.cli.options import (
+    AttributeArgument,
     AttributeOption,
     CatalogueArgument,
     FolderArgument,
@@ -36,7 +37,7 @@ WORST = 3
 @app.command()
 def teach(
     catalogue: CatalogueArgument,
-    attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
+    attribute: AttributeArgument,
     examples: Annotated[
         Path,
         typer.Argument(
@@ -183,7 +184,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
 @app.command()
 def forget(
     catalogue: CatalogueArgument,
-    attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
+    attribute: AttributeArgument,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]")] = None,
     key: KeyOption = None,
     wait: WaitOption = 0.0,

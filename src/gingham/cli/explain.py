@@ -9,6 +9,7 @@ import typer
 
 from gingham.cli.console import print_json, reading, say
 from gingham.cli.options import (
+    AttributeOption,
     CatalogueArgument,
     ImagesArgument,
     JsonOption,
@@ -27,9 +28,7 @@ from gingham.results import shown
 def explain(
     catalogue: CatalogueArgument,
     images: ImagesArgument,
-    attribute: Annotated[
-        list[str] | None, typer.Option(help="Only this attribute; repeat for more.  [default: all]")
-    ] = None,
+    attribute: AttributeOption = None,
     value: Annotated[
         list[str] | None,
         typer.Option(help="Explain this value instead of the predicted one; repeat for more."),

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ import gingham
 from gingham.cli.console import say
 from gingham.client.address import is_address
 from gingham.errors import InputError
-from gingham.names import UNKNOWN_WORDS
+from gingham.names import UNKNOWN_WORDS, composed
 
 if TYPE_CHECKING:
     from gingham.catalogue import Catalogue
@@ -74,6 +74,11 @@ def refuse_address(context: typer.Context, folder: Path | None) -> Path | None:
     return folder
 
 
+def composed_names(given: Any) -> Any:
+    """Write names of attributes as they are known, whatever form a terminal gives them."""
+    return composed(given) if isinstance(given, str) else given and list(map(composed, given))
+
+
 FolderArgument = Annotated[
     Path,
     typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.", callback=refuse_address),
@@ -105,8 +110,10 @@ ImagesArgument = Annotated[
         help="Images, folders, patterns such as 'shop/*.jpg', or - for paths on stdin.",
     ),
 ]
+AttributeArgument = Annotated[str, typer.Argument(metavar="ATTRIBUTE", callback=composed_names)]
 AttributeOption = Annotated[
-    list[str] | None, typer.Option(help="Only this attribute; repeat for more.")
+    list[str] | None,
+    typer.Option(help="Only this attribute; repeat for more.", callback=composed_names),
 ]
 ImageColumnOption = Annotated[str, typer.Option(help="Column of the image paths.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from gingham.cli.console import answer, spinner
-from gingham.cli.options import CatalogueArgument, JsonOption, KeyOption, app, open_catalogue
+from gingham.cli.options import (
+    AttributeArgument,
+    CatalogueArgument,
+    JsonOption,
+    KeyOption,
+    app,
+    open_catalogue,
+)
 from gingham.errors import InputError
 from gingham.names import one_line
 from gingham.results import shown
@@ -18,7 +25,7 @@ from gingham.review_results import ReviewItem, ReviewOrder
 @app.command()
 def review(
     catalogue: CatalogueArgument,
-    attribute: Annotated[str, typer.Argument(metavar="ATTRIBUTE")],
+    attribute: AttributeArgument,
     number: Annotated[int, typer.Option("-n", min=1, max=500, help="How many images.")] = 20,
     order: Annotated[
         str,

@@ -17,7 +17,7 @@ from gingham.client.writing import RemoteWriting
 from gingham.errors import ImageError, InputError
 from gingham.images import ImageSource, hash_source
 from gingham.labels import Label, Labels, Teachable
-from gingham.names import UNKNOWN_WORDS
+from gingham.names import UNKNOWN_WORDS, check_attribute
 from gingham.operations.correct import Corrections
 from gingham.operations.teach import TableColumns, read_teachable
 from gingham.options import DEFAULTS, ReadOptions
@@ -68,6 +68,7 @@ class RemoteTeaching(RemoteWriting):
                 f"{self.url} takes no group column, layers, views, allowed loss or merged "
                 "variants: leave them out, or teach where the catalogue's folder is"
             )
+        attribute = check_attribute(attribute)
         kind = self._kind(attribute, kind)
         labels, images = read_teachable(
             examples if isinstance(examples, Mapping) else Path(examples),
@@ -110,6 +111,7 @@ class RemoteTeaching(RemoteWriting):
                 f"{len(corrections)} corrections: a server takes {_MOST_EXAMPLES} at once, so give "
                 "them in parts"
             )
+        attribute = check_attribute(attribute)
         kind = self._kind(attribute, kind)
         out = {}
         for image in (one for one, value in corrections.items() if value is None):

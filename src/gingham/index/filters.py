@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gingham.errors import InputError
-from gingham.names import did_you_mean
+from gingham.names import composed, did_you_mean
 
 UNKNOWN = "unknown"
 
@@ -42,7 +42,8 @@ def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> W
     ----------
     texts : what the user wrote.
     known : attribute -> its values (facets will do); ``unknown`` is always allowed. Where the
-        names of two attributes fit a text, the longer one counts.
+        names of two attributes fit a text, the longer one counts. Names and values that are not
+        there are found in their other Unicode form.
 
     Raises
     ------
@@ -51,28 +52,35 @@ def parse_where(texts: Sequence[str], known: Mapping[str, Collection[str]]) -> W
     """
     conditions = []
     for text in texts:
-        for attribute in sorted(known, key=len, reverse=True):
-            rest = text.removeprefix(attribute)
-            if text.startswith(attribute) and rest.startswith(("=", "!=")):
-                break
-        else:
-            if "=" not in text:
-                raise InputError(
-                    "a filter is written ATTRIBUTE=VALUE or ATTRIBUTE!=VALUE, as in colour=red; "
-                    f"got {text!r}"
-                )
-            name = text.partition("=")[0].removesuffix("!")
+        attribute, rest = _attribute_of(text, known)
+        given, values = rest.partition("=")[2], known[attribute]
+        alike = [value for value in values if composed(value) == composed(given)]
+        value = alike[0] if len(alike) == 1 else given
+        if value != UNKNOWN and value not in values:
             raise InputError(
-                f"unknown attribute {name!r}; known: {_quoted(known)}{did_you_mean(name, known)}"
-            )
-        value = rest.partition("=")[2]
-        if value != UNKNOWN and value not in known[attribute]:
-            raise InputError(
-                f"no image has {attribute} {value!r}; there are {_quoted(known[attribute])}"
-                f"{did_you_mean(value, known[attribute])}"
+                f"no image has {attribute} {value!r}; there are {_quoted(values)}"
+                f"{did_you_mean(value, values)}"
             )
         conditions.append(Condition(attribute, value, rest.startswith("!")))
     return Where(tuple(conditions))
+
+
+def _attribute_of(text: str, known: Collection[str]) -> tuple[str, str]:
+    """Split a filter into an attribute and what follows its name."""
+    for form in (text, composed(text)):
+        for attribute in sorted(known, key=len, reverse=True):
+            rest = form.removeprefix(attribute)
+            if form.startswith(attribute) and rest.startswith(("=", "!=")):
+                return attribute, rest
+    if "=" not in text:
+        raise InputError(
+            "a filter is written ATTRIBUTE=VALUE or ATTRIBUTE!=VALUE, as in colour=red; "
+            f"got {text!r}"
+        )
+    name = text.partition("=")[0].removesuffix("!")
+    raise InputError(
+        f"unknown attribute {name!r}; known: {_quoted(known)}{did_you_mean(name, known)}"
+    )
 
 
 def _quoted(names: Collection[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from gingham.errors import InputError
+from gingham.names import composed
 
 
 def parse_looks(texts: Iterable[str]) -> dict[str, float]:
@@ -44,4 +45,4 @@ def parse_look(text: str) -> tuple[str, float]:
         weight = np.nan
     if not name or not np.isfinite(weight):
         raise InputError(f"a look is written LOOK=WEIGHT, as in colour=1; got {text!r}")
-    return name, weight
+    return composed(name), weight

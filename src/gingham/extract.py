@@ -117,11 +117,15 @@ def identify(
     ----------
     images : paths, bytes or open files.
     views : called once for each image that can be read, in order.
-    workers : threads; None means one per core.
+    workers : threads; None means one per core, 0 that the caller's thread reads.
     """
-    count = workers or cpu_count()
-    with ThreadPoolExecutor(count, thread_name_prefix="read") as pool:
-        for item in in_order(pool, _read, images, window=4 * count):
+    count = cpu_count() if workers is None else workers
+    with ExitStack() as stack:
+        found: Iterator[Item] = map(_read, images)
+        if count:
+            pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="read"))
+            found = in_order(pool, _read, images, window=4 * count)
+        for item in found:
             chosen = () if item.id is None else views(item.id)
             yield replace(item, data=item.data if chosen else b"", views=chosen)
 

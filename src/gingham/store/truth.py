@@ -152,12 +152,13 @@ class Truth:
         the disk, and may be given by id.
         """
         listed = [self.image_id(image) for image in images]
+        # Threads would cost a single image more than they save.
+        workers = 0 if len(images) == 1 else None
         items = identify(
             (image for image, known in zip(images, listed, strict=True) if known is None),
             lambda image_id: () if image_id in self.features else VIEWS,
+            workers=workers,
         )
-        # Threads would cost a single image more than they save.
-        workers = 0 if len(images) == 1 else None
         results = extract(items, self.runtime, layers=layers, options=options, workers=workers)
         for known in listed:
             if known is not None:

@@ -10,12 +10,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError
 from gingham.index.embedded.index import EmbeddedIndex
+from gingham.index.embedded.vectors import highest
 from gingham.index.filters import parse_where
 from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
 
@@ -109,6 +113,17 @@ def test_query_equals_a_full_scan(
 
 def names(found: list[Match]) -> list[str]:
     return [match.id for match in found]
+
+
+@settings(deadline=None)
+@given(
+    scores=npst.arrays(np.float32, st.integers(1, 900), elements=st.integers(-9, 9).map(float)),
+    count=st.integers(1, 12),
+)
+def test_the_highest_are_those_of_all(scores: NDArray[np.float32], count: int) -> None:
+    places = highest(scores, count)
+    assert len(set(places.tolist())) == len(places) == min(count, len(scores))
+    assert scores[places].tolist() == sorted(scores.tolist(), reverse=True)[:count]
 
 
 def test_equal_scores_come_in_the_order_of_ids(large: EmbeddedIndex) -> None:

@@ -21,7 +21,7 @@ from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.row_file import Rows
 from gingham.index.embedded.rows import RowTable
 from gingham.index.embedded.tags import check_text
-from gingham.index.embedded.vectors import Floats, Vectors
+from gingham.index.embedded.vectors import Floats, Vectors, highest
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import (
     Change,
@@ -222,11 +222,14 @@ class EmbeddedIndex:
         self, vector: Floats, extra: Floats | None, mask: NDArray[np.bool_], n: int
     ) -> tuple[Rows, Floats]:
         """Give the n rows of `mask` of the largest ``vector @ stored + extra``, best first."""
-        n = min(n, int(mask.sum()))
+        n = min(n, int(np.count_nonzero(mask)))
+        if n and extra is not None and not vector.any():
+            least = extra[highest(np.where(mask, extra, -np.inf), n)[-1]]
+            rows = np.flatnonzero(mask & (extra >= least))
+            return self._first(rows, extra[rows], n)
         if not n or not vector.any() or self._stored is None:
             matching = np.flatnonzero(mask)
-            scores = np.zeros(len(matching), np.float32) if extra is None else extra[matching]
-            return self._first(matching, scores, n)
+            return self._first(matching, np.zeros(len(matching), np.float32), n)
         return self._first(*self._stored.best(vector, extra, mask, n), n)
 
     def _first(self, rows: Rows, scores: Floats, n: int) -> tuple[Rows, Floats]:

@@ -30,6 +30,7 @@ _ROOM = 40  # candidates beyond three times as many as are wanted
 _NEAREST = 4  # times as many rows as are scored are asked of a graph
 _DEVIATIONS = 4  # farther off than so many standard deviations a code hardly ever is
 _COST = 40  # rows are scanned in the time that a graph takes to find one
+_EVERY = 32  # of many scores one in so many tells which can be among the highest
 _BLOCK = 4_096  # codes that stay in the cache of a core
 
 
@@ -147,7 +148,7 @@ class Vectors:
             if len(rows) <= n:  # a graph led to few of those that match
                 width *= 4
                 continue
-            order = _highest(roughly, width + 1)
+            order = highest(roughly, width + 1)
             chosen = order[:width]
             scores = _plus(self._score(vector, rows[chosen]), extra, rows[chosen])
             off = (scores - roughly[chosen])[len(chosen) // 2 :]
@@ -173,8 +174,7 @@ class Vectors:
             return rows, _plus(self._roughly(aims, rows), extra, rows)
         found = [self._graphs.nearest(look, code, wanted) for look, code, _ in aims]
         if extra is not None:
-            rows = np.flatnonzero(mask)
-            found.append(rows[_highest(extra[rows], width)])
+            found.append(highest(np.where(mask, extra, -np.inf), width))
         rows = np.unique(np.concatenate(found))
         done = self._graphs.rows
         rows = np.append(rows[rows < done], np.arange(done, count))
@@ -237,11 +237,17 @@ class Vectors:
         shutil.rmtree(self._folder / "graphs")
 
 
-def _highest(scores: Floats, count: int) -> NDArray[np.int64]:
+def highest(scores: Floats, count: int) -> NDArray[np.int64]:
     """Give the places of the `count` highest scores, or of all, highest first."""
-    places = np.argpartition(-scores, count)[:count] if len(scores) > count else slice(None)
-    some = np.arange(len(scores))[places]
-    ordered: NDArray[np.int64] = some[np.argsort(-scores[some], kind="stable")]
+    if len(scores) > 4 * _EVERY * count:
+        # A few of all are as high as that many of a sample.
+        least = np.partition(scores[::_EVERY], -count)[-count]
+        places = np.flatnonzero(scores >= least)
+    else:
+        places = np.arange(len(scores))
+    if len(places) > count:
+        places = places[np.argpartition(-scores[places], count)[:count]]
+    ordered: NDArray[np.int64] = places[np.argsort(-scores[places], kind="stable")]
     return ordered
 
 

@@ -18,8 +18,12 @@ RUN python -I src/gingham/service/libraries.py node_modules \
  && python -m pip wheel --no-deps --wheel-dir dist . \
  && python -m pip --python /opt/gingham/bin/python install --only-binary :all: \
     "gingham[oidc,service] @ file://$(echo /build/dist/*.whl)"
-# The network runs on the CPU: the plugins of OpenVINO for other devices are a tenth of the image.
-RUN rm /opt/gingham/lib/python3.11/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so
+# Nothing uses these, and they are a fifth of the image: the network is built by OpenVINO's operations
+# and runs on the CPU; files of Arrow are read and written, not sent.
+WORKDIR /opt/gingham/lib/python3.11/site-packages
+RUN rm openvino/libs/libopenvino_intel_[gn]pu_plugin.so pyarrow/_flight.*.so pyarrow/lib*_flight.so* \
+ && find openvino/libs -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete \
+ && rm -r openvino/include pyarrow/include pyarrow/tests
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="gingham" \

@@ -476,8 +476,8 @@ def test_folders_and_patterns_are_walked_alike_by_index_predict_and_teach(
     (examples / "blue").rename(tmp_path / "elsewhere")
     (examples / "blue").symlink_to(tmp_path / "elsewhere")
     said = (
-        f"1 hidden or system files and folders left out, first {examples}/red/@eaDir\n"
-        f"1 linked folders followed, first {examples}/blue\n"
+        f"hidden or system files and folders left out: 1, first {examples}/red/@eaDir\n"
+        f"linked folders followed: 1, first {examples}/blue\n"
     )
     listed = {
         "ignored": [f"{examples}/red/@eaDir"],

@@ -51,7 +51,7 @@ def print_walked(result: Walked) -> None:
         ("folders reached again and read once", result.repeated),
     ):
         if paths:
-            say(f"{len(paths)} {what}, first {paths[0]}", error=True)
+            say(f"{what}: {len(paths)}, first {paths[0]}", error=True)
 
 
 def print_bad_rows(rows: Sequence[BadRow]) -> None:

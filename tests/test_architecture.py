@@ -57,3 +57,8 @@ def test_a_class_name_means_one_thing() -> None:
             if not name.startswith("_") and not path.name.endswith("schemas.py"):
                 places.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_module_is_long() -> None:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in PACKAGE.rglob("*.py")}
+    assert {path: count for path, count in lines.items() if count > 400} == {}

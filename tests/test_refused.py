@@ -23,7 +23,7 @@ from gingham import Catalogue
 from gingham.errors import InputError, StorageError
 from gingham.index.embedded.row_file import RowFile, Rows
 from gingham.options import ReadOptions
-from gingham.training.maps import MapStore, store_maps, views_of
+from gingham.training.feature_maps import FeatureMaps, store_feature_maps, views_of
 from helpers import CLI, run
 
 CANNOT_MOUNT = MAY_SKIP[3]
@@ -218,8 +218,8 @@ def test_maps_have_their_room_first_and_a_file_cut_short_is_said(
     runtime, photo = FakeRuntime(), str(draw(tmp_path / "a.jpg", "red", 0))
     shapes = [(runtime.config.widths[layer.name],) for layer in runtime.config.layers]
 
-    def store(folder: Path) -> MapStore:
-        return store_maps(
+    def store(folder: Path) -> FeatureMaps:
+        return store_feature_maps(
             folder,
             [photo] * 3,
             runtime,

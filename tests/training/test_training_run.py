@@ -320,9 +320,9 @@ def test_a_phase_that_ended_learns_no_more(
 def test_maps_go_on_where_they_were(
     tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch, weights: Path
 ) -> None:
-    from gingham.training import maps
+    from gingham.training import feature_maps
 
-    monkeypatch.setattr(maps, "_NOTED", 8)
+    monkeypatch.setattr(feature_maps, "_NOTED", 8)
     asked: list[int] = []
 
     class StopHereError(Exception):

@@ -19,7 +19,7 @@ from gingham.images import load_image, resize
 from gingham.options import ReadOptions
 from gingham.training.config import FitConfig
 from gingham.training.epoch_loop import EpochSampler
-from gingham.training.maps import store_maps, views_of
+from gingham.training.feature_maps import store_feature_maps, views_of
 from gingham.training.networks import Network
 
 
@@ -102,7 +102,7 @@ def test_the_store_holds_every_view(tmp_path: Path, photos: Path) -> None:
     runtime = FakeRuntime()
     shapes = [(runtime.config.widths[layer.name],) for layer in runtime.config.layers]
     views = partial(views_of, mirror=True, further=2, crop=FitConfig().views_crop)
-    store = store_maps(
+    store = store_feature_maps(
         tmp_path / "maps",
         images,
         runtime,

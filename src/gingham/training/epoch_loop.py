@@ -27,8 +27,8 @@ from gingham.errors import ImageError
 from gingham.images import open_image, read_file, resize
 from gingham.store.files import read_json, replace_file, write_json
 from gingham.training.config import FitConfig
+from gingham.training.feature_maps import FeatureMaps
 from gingham.training.losses import Loss
-from gingham.training.maps import MapStore
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ Rates = tuple[tuple[nn.Module, float], ...]
 """The learning rate of each part of a module."""
 
 
-class MapData(Dataset[Batch]):
+class FeatureMapData(Dataset[Batch]):
     """Batches of stored maps: a list of (B, ...) float32 tensors, and (B, V) targets."""
 
-    def __init__(self, store: MapStore, targets: NDArray[np.float32]) -> None:
+    def __init__(self, store: FeatureMaps, targets: NDArray[np.float32]) -> None:
         self.store = store
         self.targets = targets
 
@@ -234,7 +234,7 @@ def fit(
     module: nn.Module,
     loss: Loss,
     rates: Rates,
-    data: MapData | ImageData,
+    data: FeatureMapData | ImageData,
     train: NDArray[np.int64],
     repeat: NDArray[np.int64],
     validation: NDArray[np.int64],

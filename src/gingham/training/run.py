@@ -193,10 +193,10 @@ def _learn(
     options: ReadOptions,
 ) -> tuple[dict[int, str], dict[str, LearnedModule]]:
     """Run the phases; give the rows that could not be read, and what each phase came to."""
-    from gingham.training.epoch_loop import ImageData, MapData, Rates, fit
+    from gingham.training.epoch_loop import FeatureMapData, ImageData, Rates, fit
+    from gingham.training.feature_maps import store_feature_maps, views_of
     from gingham.training.heads import default_views
     from gingham.training.losses import loss_for
-    from gingham.training.maps import store_maps, views_of
 
     work, fitting = folder / WORK, config.training
     # Test images are not looked at before the model is done.
@@ -204,7 +204,7 @@ def _learn(
     seen = samples.only(rows)
     further = default_views(config.model.head) if fitting.views < 0 else fitting.views
     views = partial(views_of, mirror=fitting.mirror, further=further, crop=fitting.views_crop)
-    store = store_maps(
+    store = store_feature_maps(
         work / "maps",
         seen.images,
         _trunk_runtime(built, work),
@@ -224,8 +224,8 @@ def _learn(
     if len(train_rows) == 1:
         raise InputError("only one train image can be read: a network learns from two or more")
     head: Rates = ((network.head, fitting.learning_rate),)
-    maps = MapData(store, seen.targets)
-    phases: list[tuple[str, nn.Module, MapData | ImageData, Rates, int]] = [
+    maps = FeatureMapData(store, seen.targets)
+    phases: list[tuple[str, nn.Module, FeatureMapData | ImageData, Rates, int]] = [
         ("frozen", network.head, maps, head, fitting.epochs)
     ]
     if fitting.unfreeze_epochs:

@@ -25,7 +25,7 @@ _NOTED = 256  # images between two notes of how far it has come
 
 
 @dataclass(frozen=True)
-class MapStore:
+class FeatureMaps:
     """Float16 arrays in plain files, one a layer: (N, views, ...); they are not mapped into memory.
 
     Attributes
@@ -97,7 +97,7 @@ def views_of(image: ImageId, *, mirror: bool, further: int, crop: float) -> tupl
     return tuple(views)
 
 
-def store_maps(
+def store_feature_maps(
     folder: Path,
     images: Sequence[str],
     runtime: Runtime,
@@ -106,7 +106,7 @@ def store_maps(
     views: Views,
     stamp: str,
     options: ReadOptions,
-) -> MapStore:
+) -> FeatureMaps:
     """Read N images through a frozen backbone, once; an interrupted call resumes where it was.
 
     Every image must have as many `views`, the plain one first. `shapes` are those of one image's
@@ -121,7 +121,7 @@ def store_maps(
     """
     layers = [layer.name for layer in runtime.config.layers]
     names = [view.name for view in views(bytes(32))]
-    store = MapStore(folder, dict(zip(layers, shapes, strict=True)), len(names))
+    store = FeatureMaps(folder, dict(zip(layers, shapes, strict=True)), len(names))
     note = folder / "maps.json"
     done, failures = _noted(note, stamp) if store.is_whole(len(images)) else (0, {})
     if done == len(images):
@@ -160,7 +160,7 @@ def _noted(note: Path, stamp: str) -> tuple[int, dict[int, str]]:
 
 
 def _open(
-    store: MapStore, rows: int, done: int, opened: contextlib.ExitStack
+    store: FeatureMaps, rows: int, done: int, opened: contextlib.ExitStack
 ) -> dict[str, BinaryIO]:
     """Open the file of every layer where row `done` begins, with room for all rows."""
     make_folder(store.folder)

@@ -24,6 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from gingham.backbones.builders import sample_shape
 from gingham.backbones.openvino import save_graph
 from gingham.extract import PLAIN, extract, identify
 from gingham.images import load_image
@@ -85,7 +86,7 @@ def features(images: tuple[str, ...], size: int, crop: float) -> tuple[NDArray[n
     built = build_trunk(ModelConfig(head="multi", backbone=BACKBONE, size=size, crop=crop))
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder, "trunk.xml")
-        save_graph(built.trunk, built.features.preprocess.size, graph)
+        save_graph(built.trunk, sample_shape(built.features.preprocess), graph)
         found = [
             np.concatenate(list(item.features[PLAIN].values()))
             for item in extract(identify(images), ExportedRuntime(graph, built.features))

@@ -33,10 +33,16 @@ def weights_of(architecture: str, path: Path, *, drop: str = "\0") -> Path:
 
 def smooth_pictures(size: int, count: int = 3) -> list[NDArray[np.uint8]]:
     """Smooth random pictures: activations like those of photos, unlike noise."""
+    return smooth_shapes([(size, size)] * count)
+
+
+def smooth_shapes(shapes: Sequence[tuple[int, int]]) -> list[NDArray[np.uint8]]:
+    """Smooth random pictures of some (width, height)."""
     rng = np.random.default_rng(7)
-    small = rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
+    small = rng.integers(0, 256, (len(shapes), 12, 12, 3), dtype=np.uint8)
     return [
-        np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC)) for p in small
+        np.asarray(Image.fromarray(p).resize(shape, Image.Resampling.BICUBIC))
+        for p, shape in zip(small, shapes, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from gingham.cli.console import pixel_limit
 from gingham.errors import ImageError, InputError
-from gingham.images import load_image, open_image, read_file, resize
+from gingham.images import input_shape, input_shapes, load_image, open_image, read_file, resize
 from gingham.options import PixelLimit
 
 RED, WHITE = (220, 20, 30), (255, 255, 255)
@@ -311,6 +311,55 @@ def test_a_box_is_a_part_of_what_is_read() -> None:
     middle = (0.4, 0.0, 0.6, 1.0)
     assert near(resize(image, 4, interpolation="bilinear", crop=1.0, box=middle), WHITE, 0)
     assert not near(resize(image, 4, interpolation="bilinear", box=middle), WHITE, 0)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([96, 160, 224, 288, 320]))
+def test_a_whole_image_is_read_in_the_shape_nearest_to_its_own(
+    width: int, height: int, size: int
+) -> None:
+    wide, high = input_shape(width, height, size)
+    assert wide % 32 == high % 32 == 0
+    assert abs(wide * high - size**2) <= size**2 / 7
+    assert max(wide, high) <= 4 * min(wide, high)
+    assert input_shape(height, width, size) == (high, wide)
+    assert input_shape(3 * width, 3 * height, size) == (wide, high)
+    changes = [max(a * height / (b * width), b * width / (a * height)) for a, b in all_shapes(size)]
+    assert max(wide * height / (high * width), high * width / (wide * height)) == pytest.approx(
+        min(changes)
+    )
+
+
+def all_shapes(size: int) -> list[tuple[int, int]]:
+    sides = range(32, 4 * size + 1, 32)
+    return [
+        (a, b)
+        for a in sides
+        for b in sides
+        if 6 * size**2 <= 7 * a * b <= 8 * size**2 and a <= 4 * b and b <= 4 * a
+    ]
+
+
+def test_common_photos_are_hardly_stretched() -> None:
+    assert input_shape(500, 500, 224) == (224, 224)
+    assert input_shape(3000, 4000, 224) == (192, 256)
+    assert input_shape(6000, 4000, 224) == (288, 192)
+    assert input_shape(100, 1000, 224) == (128, 448)
+    for size in (224, 320):
+        assert sorted(input_shapes(size)) == sorted(all_shapes(size))
+        for width, height in ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9), (2, 1)):
+            wide, high = input_shape(width, height, size)
+            assert 0.9 < wide * height / (high * width) < 1.11
+
+
+def test_all_of_an_image_is_resized_to_its_shape() -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (400, 300, 3), np.uint8))
+    whole = resize(image, 224, interpolation="bicubic", keep_aspect=True)
+    assert np.array_equal(whole, np.asarray(image.resize((192, 256), Image.Resampling.BICUBIC)))
+    half = (0, 0, 0.5, 1)
+    part = resize(image, 224, interpolation="bicubic", keep_aspect=True, box=half, mirror=True)
+    made = image.resize((192, 256), Image.Resampling.BICUBIC, box=(0, 0, 150, 400))
+    assert np.array_equal(part, np.asarray(made)[:, ::-1])
 
 
 def test_arrays_are_checked() -> None:

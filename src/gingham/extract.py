@@ -27,7 +27,6 @@ from gingham.images import (
     ImageSource,
     hash_source,
     open_file,
-    resize,
 )
 from gingham.options import DEFAULTS, ReadOptions
 
@@ -178,27 +177,17 @@ def extract(
         except ImageError as error:
             return replace(rest, views=(), reason=str(error)), []
         picture, rest = decoded.image, replace(rest, note=decoded.note)
-        squares = [
-            resize(
-                picture,
-                config.size,
-                interpolation=config.interpolation,
-                crop=config.crop,
-                box=view.box,
-                mirror=view.mirror,
-            )
-            for view in item.views
-        ]
-        return rest, squares
+        inputs = [config.apply(picture, box=one.box, mirror=one.mirror) for one in item.views]
+        return rest, inputs
 
     def flatten(
         decoded: Iterable[tuple[Item, list[NDArray[np.uint8]]]],
     ) -> Iterator[tuple[tuple[Item, str], NDArray[np.uint8] | None]]:
-        for item, squares in decoded:
-            if not squares:
+        for item, inputs in decoded:
+            if not inputs:
                 yield (item, ""), None
-            for view, square in zip(item.views, squares, strict=True):
-                yield (item, view.name), square
+            for view, one in zip(item.views, inputs, strict=True):
+                yield (item, view.name), one
 
     with ExitStack() as stack:
         decoded: Iterator[tuple[Item, list[NDArray[np.uint8]]]] = map(decode, items)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -39,6 +41,9 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+GRAIN, TOLERANCE, LONGEST = 32, 1 / 7, 4
+"""Of `input_shapes`; networks halve their input five times."""
 
 INTERPOLATIONS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -201,24 +206,27 @@ def resize(
     *,
     interpolation: str,
     crop: float | None = None,
+    keep_aspect: bool = False,
     box: Box = WHOLE,
     mirror: bool = False,
 ) -> NDArray[np.uint8]:
-    """Make the square that a network reads of an image, or of a part of it, mirrored if asked.
+    """Make what a network reads of an image, or of a part of it, mirrored if asked.
 
     Parameters
     ----------
     image : RGB.
-    size : side of the square, in pixels.
+    size : side in pixels of the square that is made, or of one with about as many pixels.
     interpolation : `bilinear`, `bicubic` or `lanczos`, antialiased when shrinking.
     crop : what is read; see `frame`.
+    keep_aspect : make a rectangle of `input_shape` instead of a square.
     box : the part of what is read: left, top, right, bottom, as fractions of its sides.
     mirror : swap left and right.
 
     Returns
     -------
-    (size, size, 3) uint8 array.
+    (height, width, 3) uint8 array.
     """
+    shape = input_shape(*image.size, size) if keep_aspect else (size, size)
     left, top, right, bottom = frame(*image.size, crop)
     width, height = right - left, bottom - top
     edges = (
@@ -227,8 +235,38 @@ def resize(
         left + box[2] * width,
         top + box[3] * height,
     )
-    square = np.asarray(image.resize((size, size), INTERPOLATIONS[interpolation], box=edges))
-    return np.ascontiguousarray(square[:, ::-1]) if mirror else square
+    made = np.asarray(image.resize(shape, INTERPOLATIONS[interpolation], box=edges))
+    return np.ascontiguousarray(made[:, ::-1]) if mirror else made
+
+
+def input_shape(width: int, height: int, size: int) -> tuple[int, int]:
+    """Give the width and height, in pixels, in which a whole image is read.
+
+    Of the shapes of `input_shapes`, the one nearest in aspect.
+    """
+    aspect = width / height
+    return min(input_shapes(size), key=lambda shape: abs(math.log(aspect * shape[1] / shape[0])))
+
+
+@cache
+def input_shapes(size: int) -> tuple[tuple[int, int], ...]:
+    """List the (width, height) in which whole images are read.
+
+    Their sides are multiples of `GRAIN`, and they have as many pixels as a square of side `size`,
+    give or take `TOLERANCE`; the longer side is at most `LONGEST` times the shorter.
+    """
+    cells = (size / GRAIN) ** 2
+    sides = range(1, int(LONGEST * size / GRAIN) + 1)
+    shapes = [
+        (wide, high)
+        for wide in sides
+        for high in sides
+        if abs(wide * high - cells) <= TOLERANCE * cells
+        and max(wide, high) <= LONGEST * min(wide, high)
+    ]
+    # Of shapes alike in aspect, the one that is nearest in pixels comes first.
+    shapes.sort(key=lambda shape: (abs(shape[0] * shape[1] - cells), shape))
+    return tuple((GRAIN * wide, GRAIN * high) for wide, high in shapes)
 
 
 def frame(width: int, height: int, crop: float | None) -> Box:

@@ -86,12 +86,14 @@ class AttributeInfo(Result):
 
 @dataclass(frozen=True)
 class Info(Result):
-    """What a catalogue holds."""
+    """What a catalogue holds; `view` and `resolution` are as `Catalogue.create` was given them."""
 
     catalogue: str
     images: int
     files: int
     backbone: str
+    view: str
+    resolution: int
     fingerprint: str
     layers: dict[str, int]
     looks: tuple[str, ...]

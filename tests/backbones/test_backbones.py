@@ -22,6 +22,7 @@ from gingham.backbones.descriptors import rgb_histogram, significant_activations
 from gingham.backbones.table import (
     BACKBONES,
     FeatureConfig,
+    Reading,
     get_backbone,
 )
 from gingham.backbones.tensors import read_tensors
@@ -70,15 +71,20 @@ def over_foreground(maps: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("view", ["square", "whole"])
+def test_features_equal_plain_hooks_and_numpy(view: str, tmp_path: Path) -> None:
     path = weights_of(SMALL, tmp_path / "w.safetensors")
-    network, config = build_network(SMALL, path, descriptors=("rgb", "conv", "fc"))
-    images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
+    network, config = build_network(
+        SMALL, path, descriptors=("rgb", "conv", "fc"), reading=Reading(view)
+    )
+    shape = (160, 160) if view == "square" else (192, 128)
+    images = torch.randint(0, 256, (2, *shape, 3), dtype=torch.uint8)
     model = timm.create_model(SMALL)
     model.load_state_dict(load_file(path))
     model.eval()
-    row = get_backbone(SMALL)
+    row = Reading(view).changed(get_backbone(SMALL))
     assert config.preprocess == row.preprocess
+    assert config.preprocess.keep_aspect == (view == "whole")
     maps: dict[str, torch.Tensor] = {}
     for layer, node in row.layers:
         model.get_submodule(node).register_forward_hook(
@@ -120,6 +126,8 @@ def test_features_equal_plain_hooks_and_numpy(tmp_path: Path) -> None:
         {"name", "layers", "threshold"},
         {"name", "layers", "threshold", "bins"},
     ]
+    # One of before there were whole pictures keeps it, too.
+    assert ("keep_aspect" in config.to_dict()["preprocess"]) == (view == "whole")
     _, plain = build_network(SMALL, path)
     assert plain.weights == config.weights
     assert plain.fingerprint != config.fingerprint
@@ -177,6 +185,8 @@ def test_torchvisions_vgg16_is_read_whole(
     }
     assert theirs["classifier.0.weight"].shape == (8, 4 * 7 * 7)
     torch.save(theirs, tmp_path / "torchvision.pth")
+    with pytest.raises(BackboneError, match="cannot read view whole, resolution 224"):
+        build_network("vgg16", tmp_path / "torchvision.pth", reading=Reading("whole"))
     _, config = build_network("vgg16", tmp_path / "torchvision.pth", descriptors=("fc", "conv"))
     assert config.widths["fc"] == 8 + 4096
     _, same = build_network("vgg16", tmp_path / "timm.safetensors", descriptors=("fc", "conv"))

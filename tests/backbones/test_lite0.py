@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from safetensors.numpy import save_file
 from gingham.backbones import lite0
 from gingham.backbones.builders import build_network
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.table import BACKBONES, DEFAULT_BACKBONE
+from gingham.backbones.table import BACKBONES, DEFAULT_BACKBONE, Reading
 from gingham.backbones.torch import TorchRuntime
 from gingham.backbones.weights import load_weights
 from gingham.errors import BackboneError
-from helpers import smooth_pictures
+from helpers import smooth_pictures, smooth_shapes
 
 LAYERS = tuple(layer for layer, _ in BACKBONES[DEFAULT_BACKBONE].layers)
 
@@ -33,14 +34,22 @@ def test_its_tensors_are_those_of_timm_in_the_same_order() -> None:
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("view", ["square", "whole"])
 @pytest.mark.parametrize("pooling", ["mean+std", "gem+max+mean"])
-def test_every_feature_and_map_is_that_of_timms_network_in_torch(pooling: str) -> None:
-    kept = ("fc", "conv", "rgb")
-    ours = OpenVinoRuntime(DEFAULT_BACKBONE, pooling=pooling, descriptors=kept)
-    theirs = TorchRuntime(DEFAULT_BACKBONE, device="cpu", pooling=pooling, descriptors=kept)
+def test_every_feature_and_map_is_that_of_timms_network_in_torch(pooling: str, view: str) -> None:
+    asked: dict[str, Any] = {
+        "pooling": pooling,
+        "descriptors": ("fc", "conv", "rgb"),
+        "reading": Reading(view),
+    }
+    ours = OpenVinoRuntime(DEFAULT_BACKBONE, **asked)
+    theirs = TorchRuntime(DEFAULT_BACKBONE, device="cpu", **asked)
     assert ours.config == theirs.config
     assert ours.config.fingerprint == theirs.config.fingerprint
-    pictures = smooth_pictures(224)
+    shapes = [(224, 224)] * 2
+    if view == "whole":
+        shapes = [(192, 256), (416, 128), (192, 256), (224, 224)]
+    pictures = smooth_shapes(shapes)
     both = zip(ours.stream(enumerate(pictures)), theirs.stream(enumerate(pictures)), strict=True)
     for (_, got), (_, expected) in both:
         assert got is not None
@@ -50,6 +59,7 @@ def test_every_feature_and_map_is_that_of_timms_network_in_torch(pooling: str) -
             assert_alike(got[name], values, name)
     layers = [layer.name for layer in ours.config.layers]
     for name, maps in theirs.maps(pictures[0], layers).items():
+        assert maps.shape[1] * shapes[0][0] == maps.shape[2] * shapes[0][1]
         assert_alike(ours.maps(pictures[0], [name])[name], maps, name)
 
 

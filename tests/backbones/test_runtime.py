@@ -14,10 +14,10 @@ from conftest import SHARED, needs_shared
 from gingham.backbones.descriptors import rgb_histogram
 from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.runtime import cpu_count, load_runtime
-from gingham.backbones.table import BACKBONES
+from gingham.backbones.table import BACKBONES, Reading
 from gingham.backbones.torch import TorchRuntime
 from gingham.errors import BackboneError, InputError
-from helpers import smooth_pictures, weights_of
+from helpers import smooth_pictures, smooth_shapes, weights_of
 
 KERAS = SHARED / "weights" / "resnet50_keras_to_layer3.safetensors"
 
@@ -61,6 +61,51 @@ def test_openvino_agrees_with_torch_eager(
             assert a @ b >= 0.9999 * np.linalg.norm(a) * np.linalg.norm(b), layer
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4 * np.abs(b).max())
         np.testing.assert_allclose(got["rgb"], rgb_histogram(images[key][1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "efficientnet_b0", "test_resnet"])
+def test_every_backbone_reads_whole_images(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GINGHAM_CACHE", str(tmp_path / "cache"))
+    architecture = BACKBONES[name].architecture if name in BACKBONES else name
+    weights = weights_of(architecture, tmp_path / "w.safetensors")
+    kept, reading = ("fc", "conv", "rgb"), Reading("whole", 224)
+    ours = OpenVinoRuntime(name, weights, descriptors=kept, reading=reading)
+    eager = TorchRuntime(name, weights, device="cpu", descriptors=kept, reading=reading)
+    assert ours.config == eager.config
+    images = list(enumerate(smooth_shapes([(192, 256), (320, 160), (192, 256)])))
+    pairs = zip(ours.stream(images), eager.stream(images), strict=True)
+    for (key, got), (expected_key, expected) in pairs:
+        assert key == expected_key
+        assert got is not None
+        assert expected is not None
+        for layer in ours.config.widths:
+            a, b = got[layer], expected[layer]
+            assert a @ b >= 0.9999 * np.linalg.norm(a) * np.linalg.norm(b), layer
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4 * np.abs(b).max())
+
+
+def test_a_network_that_takes_one_shape_only_says_so(tmp_path: Path) -> None:
+    weights = weights_of("test_maxvit", tmp_path / "w.safetensors")
+    with pytest.raises(
+        BackboneError, match=r"'test_maxvit' cannot read view whole, resolution 160"
+    ):
+        TorchRuntime("test_maxvit", weights, device="cpu", reading=Reading("whole", 160))
+
+
+def test_a_conversion_serves_a_catalogue_that_says_how_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GINGHAM_CACHE", str(tmp_path))
+    weights = weights_of("test_resnet", tmp_path / "w.safetensors")
+    own = OpenVinoRuntime("test_resnet", weights).config
+    again = OpenVinoRuntime("test_resnet", weights, reading=Reading.of(own.preprocess)).config
+    assert again == own
+    assert len(list(tmp_path.glob("test_resnet-*"))) == 1
+    finer = OpenVinoRuntime("test_resnet", weights, reading=Reading("square", 192)).config
+    assert finer.preprocess.size == 192
+    assert finer.fingerprint != own.fingerprint
 
 
 # The first, the last and the sum of a layer's features, from a forward pass written out in torch.
@@ -197,6 +242,27 @@ def test_threads_may_share_a_runtime() -> None:
     for ours, theirs in zip(got, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
             assert np.array_equal(a, b)
+
+
+def test_images_of_any_shape_do_not_depend_on_their_neighbours() -> None:
+    shapes = [(192, 256), (256, 192), (416, 128), (192, 256)]
+    images = smooth_shapes(shapes)
+    reading = Reading("whole")
+    alone = [
+        dict(OpenVinoRuntime("efficientnet_lite0", reading=reading).stream([(0, image)]))[0]
+        for image in images
+    ]
+    runtime = OpenVinoRuntime("efficientnet_lite0", reading=reading)
+    stream = [(0, images[0]), (9, None), *((i, images[i]) for i in (1, 2, 3, 0, 2, 1))]
+    for key, features in runtime.stream(stream):
+        if key == 9:
+            assert features is None
+            continue
+        expected = alone[key]
+        assert features is not None
+        assert expected is not None
+        for layer, values in features.items():
+            assert np.array_equal(values, expected[layer])
 
 
 @pytest.mark.parametrize(

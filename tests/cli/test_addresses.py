@@ -74,6 +74,8 @@ def test_what_needs_the_folder_says_so(served: tuple[str, Path], command: str) -
 def test_what_the_server_decides_is_refused(served: tuple[str, Path]) -> None:
     with pytest.raises(InputError, match="server's choice"):
         run("index", served[0], served[1], "--backbone", "resnet50")
+    with pytest.raises(InputError, match="server's choice"):
+        run("index", served[0], served[1], "--view", "whole")
     with pytest.raises(InputError, match="--key goes with the address"):
         run("info", served[1] / "shop", "--key", "abc")
     with pytest.raises(InputError, match="--wait goes with the folder"):

@@ -43,8 +43,8 @@ class Reader(Protocol):
 class Picture(Protocol):
     """One image that is explained, read once for all attributes."""
 
-    def square(self, preprocess: Preprocess) -> NDArray[np.uint8]:
-        """The (S, S, 3) uint8 input of a network."""
+    def input(self, preprocess: Preprocess) -> NDArray[np.uint8]:
+        """The (height, width, 3) uint8 input of a network."""
 
     def maps(self, layers: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
         """The (C, H, W) activations of the catalogue's hidden layers."""

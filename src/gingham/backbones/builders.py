@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from gingham.backbones.descriptors import BINS
 from gingham.backbones.table import (
     DEFAULT_POOLING,
+    OWN_READING,
     PALETTE_CHANNELS,
     PIXELS,
     Backbone,
     Descriptor,
     FeatureConfig,
     Layer,
+    Preprocess,
+    Reading,
     check_descriptors,
     early_layers,
     get_backbone,
@@ -27,6 +30,7 @@ from gingham.backbones.table import (
 )
 from gingham.backbones.weights import fit_weights, load_weights
 from gingham.errors import BackboneError, InputError, require_extra
+from gingham.images import input_shapes
 from gingham.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ def build_network(
     pooling: str = DEFAULT_POOLING,
     descriptors: Sequence[str] = (),
     foreground: Sequence[str] | None = None,
+    reading: Reading = OWN_READING,
 ) -> tuple[PooledNetwork, FeatureConfig]:
     """Build a network with its weights, cut after the deepest requested layer.
 
@@ -58,14 +63,15 @@ def build_network(
     descriptors : `fc`, `conv`, made of those of their layers that are given out; `rgb`.
     foreground : those of the layers to pool once more, over the foreground; None means `PIXELS`
         and `early_layers` of those that are given out.
+    reading : what of an image is read.
 
     Returns
     -------
-    A module in evaluation mode that maps (N, S, S, 3) uint8 RGB to a tuple of (N, 2C) float32,
-    one for each layer: the C channel means over the positions, then the C population standard
-    deviations (KC columns, statistic after statistic, for a pooling of K statistics), before
-    them the same over the foreground, and after them the descriptors; and the configuration that
-    says which these are.
+    A module in evaluation mode that maps (N, height, width, 3) uint8 RGB to a tuple of (N, 2C)
+    float32, one for each layer: the C channel means over the positions, then the C population
+    standard deviations (KC columns, statistic after statistic, for a pooling of K statistics),
+    before them the same over the foreground, and after them the descriptors; and the configuration
+    that says which these are.
 
     Raises
     ------
@@ -78,7 +84,7 @@ def build_network(
     """
     statistics = split_pooling(pooling)
     check_descriptors(descriptors)
-    backbone = get_backbone(name)
+    backbone = reading.changed(get_backbone(name))
     require_extra("torch", "torch", "timm", purpose=f"backbone {name!r} in torch")
     import torch
 
@@ -122,8 +128,10 @@ def build_network(
     tensors = {key: torch.tensor(value) for key, value in fitted.tensors.items()}
     network.load_state_dict(tensors, strict=False)
     with torch.inference_mode():
-        size = backbone.preprocess.size
-        maps = network(torch.zeros(1, 3, size, size))
+        try:
+            maps = network(torch.zeros(1, 3, *sample_shape(backbone.preprocess)))
+        except (RuntimeError, AssertionError) as error:
+            raise refuse_reading(backbone, error) from None
     config = feature_config(
         backbone,
         fitted.digest,
@@ -187,6 +195,23 @@ def feature_config(
         pooling,
         descriptors=tuple(made[name] for name in check_descriptors(descriptors)),
         foreground=tuple(foreground),
+    )
+
+
+def sample_shape(preprocess: Preprocess) -> tuple[int, int]:
+    """Give the height and width of an image to try a network with: if it can, the flattest."""
+    if not preprocess.keep_aspect:
+        return preprocess.size, preprocess.size
+    wide, high = min(input_shapes(preprocess.size), key=lambda shape: shape[1])
+    return high, wide
+
+
+def refuse_reading(backbone: Backbone, error: Exception) -> BackboneError:
+    """Say that a network cannot read images of the shapes that it is asked to."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return BackboneError(
+        f"backbone {backbone.name!r} cannot read {Reading.of(backbone.preprocess)} ({reason}): "
+        "leave --view and --resolution out, or take another backbone"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gingham.backbones.descriptors import LEAST, border, check_blocks, cover
+from gingham.backbones.descriptors import BORDER, LEAST, check_blocks
 from gingham.backbones.openvino import import_openvino
 from gingham.backbones.table import (
     CHROMAS,
@@ -31,8 +31,8 @@ class FeatureGraph:
 
     Parameters
     ----------
-    network : an `openvino.Model` that maps (1, S, S, 3) uint8 RGB to the (1, C, H, W) float32
-        activations of the hidden layers of `config`, in order.
+    network : an `openvino.Model` that maps (1, height, width, 3) uint8 RGB, of one shape or any,
+        to the (1, C, H, W) float32 activations of the hidden layers of `config`, in order.
     config : the layers, their pooling and the descriptors.
     """
 
@@ -102,27 +102,49 @@ class FeatureGraph:
         return op.concat(pooled, 1)
 
     def _pool_foreground(self, maps: Any) -> Any:
+        # Matrix products, and divisions of few numbers only: the quickest where any shape may come.
         op = self._op
-        _, _, height, width = _shape(maps)
-        edge = border(height, width).astype(np.float32)
-        at_border = op.multiply(maps, op.constant(edge))
-        outside = op.reduce_sum(at_border, POSITIONS, True) / self._number(edge.sum())
-        apart = op.subtract(maps, outside)
+        flat = op.reshape(maps, op.constant([1, _longest(maps)[1], -1]), False)
+        edge = op.reshape(self._border(maps), op.constant([1, -1, 1]), False)
+        outside = op.matmul(flat, edge, False, False) / op.reduce_sum(edge, [1], True)
+        apart = op.subtract(flat, outside)
         least = self._number(LEAST**2)
         weights = op.sqrt(op.maximum(op.reduce_sum(apart * apart, [1], True), least))
-        weights = weights / op.reduce_sum(weights, POSITIONS, True)
-        mean = op.reduce_sum(op.multiply(maps, weights), POSITIONS, True)
-        apart = op.subtract(maps, mean)
-        variance = op.reduce_sum(apart * apart * weights, POSITIONS)
-        return op.concat([op.squeeze(mean, POSITIONS), op.sqrt(op.maximum(variance, least))], 1)
+        total = op.reduce_sum(weights, [2], True)
+        mean = op.matmul(flat, weights, False, True) / total
+        apart = op.subtract(flat, mean)
+        variance = op.matmul(apart * apart, weights, False, True) / total
+        pooled = op.concat([mean, op.sqrt(op.maximum(variance, least))], 1)
+        return op.squeeze(pooled, [2])
+
+    def _border(self, maps: Any) -> Any:
+        """Mark the border of a map of any shape, as `descriptors.border` does: (H, W) float."""
+        op = self._op
+        inside = []
+        for axis, other in zip(POSITIONS, (1, 0), strict=True):
+            side = self._side(maps, axis)
+            places = op.range(_count(op, 0), side, _count(op, 1), "i64")
+            thick = op.maximum(side / _count(op, BORDER), _count(op, 1))
+            within = op.logical_and(op.greater_equal(places, thick), op.less(places, side - thick))
+            inside.append(op.unsqueeze(op.convert(within, "f32"), _count(op, other)))
+        return self._number(1) - op.matmul(*inside, False, False)
+
+    def _side(self, maps: Any, axis: int) -> Any:
+        return self._op.gather(self._op.shape_of(maps), _count(self._op, axis), _count(self._op, 0))
+
+    def _cover(self, fine: Any, coarse: Any, axis: int) -> Any:
+        """Give the position of `coarse` that each of `fine` belongs to: `descriptors.cover`."""
+        op = self._op
+        side = self._side(fine, axis)
+        places = op.range(_count(op, 0), side, _count(op, 1), "i64")
+        return places * self._side(coarse, axis) / side
 
     def _describe(self, descriptor: Descriptor) -> Any:
         op = self._op
         blocks = [self._maps[layer] for layer in descriptor.layers]
         if descriptor.threshold is None:
             return op.concat([self._pool(block, ["mean"]) for block in blocks], 1)
-        shapes = [_shape(block) for block in blocks]
-        check_blocks(shapes)
+        check_blocks([_longest(block) for block in blocks])
         one = self._number(1)
         last = blocks[-1]
         significant = op.convert(op.greater(last, self._number(descriptor.threshold)), "f32")
@@ -130,10 +152,10 @@ class FeatureGraph:
         own = op.reduce_sum(op.multiply(last, significant), POSITIONS)
         parts = [own / op.maximum(op.reduce_sum(significant, POSITIONS), one)]
         for number in reversed(range(len(blocks) - 1)):
-            for axis in (2, 3):
-                places = cover(shapes[number][axis], shapes[number + 1][axis])
-                weights = op.gather(weights, op.constant(places), op.constant(axis - 1))
-            flat = op.reshape(blocks[number], [1, shapes[number][1], -1], False)
+            for axis in POSITIONS:
+                places = self._cover(blocks[number], blocks[number + 1], axis)
+                weights = op.gather(weights, places, op.constant(axis - 1))
+            flat = op.reshape(blocks[number], [1, _longest(blocks[number])[1], -1], False)
             summed = op.matmul(flat, op.reshape(weights, [1, -1, 1], False), False, False)
             total = op.maximum(op.reduce_sum(weights, [1, 2], True), one)
             parts.append(op.squeeze(summed / total, [2]))
@@ -181,8 +203,16 @@ class FeatureGraph:
 def _products(op: Any, one: Any, other: Any) -> Any:
     """Multiply each of A channels with each of B: (1, A * B, H, W)."""
     made = op.multiply(op.unsqueeze(one, [2]), op.unsqueeze(other, [1]))
-    return op.reshape(made, [1, -1, *_shape(one)[2:]], False)
+    channels = _longest(one)[1] * _longest(other)[1]
+    sides = op.gather(op.shape_of(one), op.constant(POSITIONS), _count(op, 0))
+    return op.reshape(made, op.concat([op.constant([1, channels]), sides], 0), False)
 
 
-def _shape(output: Any) -> tuple[int, ...]:
-    return tuple(output.shape)
+def _count(op: Any, value: int) -> Any:
+    return op.constant(np.array(value, np.int64))
+
+
+def _longest(given: Any) -> tuple[int, ...]:
+    """Give the longest sides that the output of an operation may have."""
+    output = given if hasattr(given, "get_partial_shape") else given.output(0)
+    return tuple(side.get_max_length() for side in output.get_partial_shape())

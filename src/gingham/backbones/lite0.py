@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gingham.backbones.openvino import import_openvino
+from gingham.backbones.openvino import import_openvino, picture_shape
 from gingham.backbones.table import Preprocess
 from gingham.backbones.tensors import Tensors
 
@@ -123,12 +123,11 @@ def build_lite0(tensors: Tensors, layers: tuple[str, ...], preprocess: Preproces
     """Build the network as far as the last of some hidden layers, given from the input to the head.
 
     `tensors` are float32, as `needed_tensors` names them. Gives an `openvino.Model` that maps (1,
-    S, S, 3) uint8 RGB to each layer's (1, C, H, W) float32.
+    height, width, 3) uint8 RGB to each layer's (1, C, H, W) float32.
     """
     ov = import_openvino()
     op = ov.opset13
-    size = preprocess.size
-    images = op.parameter([1, size, size, 3], ov.Type.u8, name="images")
+    images = op.parameter(picture_shape(preprocess), ov.Type.u8, name="images")
     x = op.transpose(op.convert(images, "f32"), [0, 3, 1, 2])
     for values, change in ((preprocess.mean, op.subtract), (preprocess.std, op.divide)):
         x = change(x, op.constant(np.array(values, np.float32).reshape(1, 3, 1, 1)))

@@ -24,19 +24,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.builders import build_network, feature_config
-from gingham.backbones.runtime import Features, Key, Squares, Streamed, check_layers, cpu_count
+from gingham.backbones.builders import build_network, feature_config, refuse_reading, sample_shape
+from gingham.backbones.runtime import Features, Inputs, Key, Streamed, check_layers, cpu_count
 from gingham.backbones.table import (
     BACKBONES,
     DEFAULT_BACKBONE,
     DEFAULT_POOLING,
     DESCRIPTORS,
+    OWN_READING,
     FeatureConfig,
+    Preprocess,
+    Reading,
     check_descriptors,
     get_backbone,
     split_pooling,
 )
 from gingham.errors import BackboneError, StorageError, require_extra
+from gingham.images import input_shapes
 from gingham.store.files import make_folder, reserve
 from gingham.temporary import TemporaryFolder
 
@@ -44,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 BUILD = 3
 """Bump when what is kept of a converted network changes; older conversions are ignored."""
+
+CONFIG = "config.json"
+"""What a converted network is, beside its graph."""
 
 _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 """Some CPUs would pick bfloat16 by themselves."""
@@ -85,6 +92,18 @@ def import_openvino() -> Any:
     return openvino
 
 
+def picture_shape(preprocess: Preprocess) -> Any:
+    """Give the `openvino.PartialShape` of one picture that a network reads."""
+    ov = import_openvino()
+    if not preprocess.keep_aspect:
+        return ov.PartialShape([1, preprocess.size, preprocess.size, 3])
+    wide, high = (
+        ov.Dimension(min(sides), max(sides))
+        for sides in zip(*input_shapes(preprocess.size), strict=True)
+    )
+    return ov.PartialShape([1, high, wide, 3])
+
+
 class OpenVinoRuntime:
     """A backbone compiled for the CPU, in float32.
 
@@ -99,12 +118,12 @@ class OpenVinoRuntime:
         *,
         pooling: str = DEFAULT_POOLING,
         descriptors: Sequence[str] = (),
+        reading: Reading = OWN_READING,
     ) -> None:
         split_pooling(pooling)
         kept = check_descriptors(descriptors)
-        self._network, config = (
-            _default(weights) if backbone == DEFAULT_BACKBONE else _converted(backbone, weights)
-        )
+        made_by = _default if backbone == DEFAULT_BACKBONE else _converted
+        self._network, config = made_by(backbone, weights, reading)
         made = tuple(one for one in config.descriptors if one.name in kept)
         self.config = replace(config, pooling=pooling, descriptors=made)
         self._compiled: dict[tuple[str, ...], Any] = {}
@@ -148,7 +167,7 @@ class OpenVinoRuntime:
         given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})
         return {layer: given[i][0].copy() for i, layer in enumerate(wanted)}
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
         compiled = self._compile(wanted)
@@ -186,12 +205,12 @@ Built = tuple[Callable[[], Any], FeatureConfig]
 """What makes the `openvino.Model` of the hidden layers; their configuration, all descriptors."""
 
 
-def _default(weights: str | Path | None) -> Built:
+def _default(backbone: str, weights: str | Path | None, reading: Reading) -> Built:
     """Take the default network's weights; it is built of OpenVINO's operations."""
     from gingham.backbones import lite0
     from gingham.backbones.weights import Weights, fit_weights, load_weights
 
-    row = get_backbone(DEFAULT_BACKBONE)
+    row = reading.changed(get_backbone(backbone))
     expected = lite0.tensor_shapes()
 
     def read() -> Weights:
@@ -226,23 +245,33 @@ def _default(weights: str | Path | None) -> Built:
     return build, config
 
 
-def _converted(backbone: str, weights: str | Path | None) -> Built:
+def _converted(backbone: str, weights: str | Path | None, reading: Reading) -> Built:
     """Find the converted network in the cache, or convert it now."""
-    folder = (_usable_cache() or _unkept().path) / _cache_key(backbone, weights)
-    config_file = folder / "config.json"
-    if not config_file.exists():
-        _convert(backbone, weights, folder)
-    try:
-        config = FeatureConfig.from_dict(json.loads(config_file.read_text()))
-    except (OSError, ValueError, TypeError, KeyError):
-        raise BackboneError(f"the converted network in {folder} is damaged: delete it") from None
+    cache = _usable_cache() or _unkept().path
+    own = cache / _cache_key(backbone, weights, OWN_READING)
+    folder = cache / _cache_key(backbone, weights, reading)
+    if (own / CONFIG).exists() and Reading.of(_read_config(own).preprocess) == reading:
+        folder = own
+    if not (folder / CONFIG).exists():
+        _convert(backbone, weights, reading, folder)
+    config = _read_config(folder)
 
     def read() -> Any:
         model = import_openvino().Core().read_model(folder / "model.xml")
-        model.reshape([1, config.preprocess.size, config.preprocess.size, 3])
+        try:
+            model.reshape(picture_shape(config.preprocess))
+        except RuntimeError as error:
+            raise refuse_reading(get_backbone(backbone), error) from None
         return model
 
     return read, config
+
+
+def _read_config(folder: Path) -> FeatureConfig:
+    try:
+        return FeatureConfig.from_dict(json.loads((folder / CONFIG).read_text()))
+    except (OSError, ValueError, TypeError, KeyError):
+        raise BackboneError(f"the converted network in {folder} is damaged: delete it") from None
 
 
 @cache
@@ -251,7 +280,7 @@ def _unkept() -> TemporaryFolder:
     return TemporaryFolder()
 
 
-def _cache_key(backbone: str, weights: str | Path | None) -> str:
+def _cache_key(backbone: str, weights: str | Path | None, reading: Reading) -> str:
     source = "own"
     if weights is not None:
         path = Path(weights)
@@ -260,17 +289,18 @@ def _cache_key(backbone: str, weights: str | Path | None) -> str:
         with path.open("rb") as file:
             source = hashlib.file_digest(file, "sha256").hexdigest()
     # A row of the table that changes must not find the graph of the old one.
-    row = repr((BACKBONES.get(backbone, backbone), source, FeatureConfig.version, BUILD))
+    parts = [BACKBONES.get(backbone, backbone), source, FeatureConfig.version, BUILD]
+    row = repr((*parts, reading) if reading != OWN_READING else (*parts,))
     return f"{backbone}-{hashlib.sha256(row.encode()).hexdigest()[:16]}"
 
 
-def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
+def _convert(backbone: str, weights: str | Path | None, reading: Reading, folder: Path) -> None:
     require_extra("torch", "torch", "timm", purpose=f"backbone {backbone!r}")
-    row = get_backbone(backbone)
+    row = reading.changed(get_backbone(backbone))
     logger.info("converting %s for OpenVINO (once, for half a minute or so)", backbone)
     from gingham.backbones.pooling import HiddenMaps
 
-    network, config = build_network(backbone, weights)
+    network, config = build_network(backbone, weights, reading=reading)
     channels = {layer.name: layer.channels for layer in config.hidden}
     config = feature_config(row, config.weights, channels, descriptors=DESCRIPTORS)
     # OpenVINO does not say when there is no room.
@@ -278,28 +308,29 @@ def _convert(backbone: str, weights: str | Path | None, folder: Path) -> None:
     # Written beside its place and renamed: another process sees all of it or nothing.
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
     try:
-        save_graph(HiddenMaps(network), config.preprocess.size, temporary / "model.xml")
-        (temporary / "config.json").write_text(json.dumps(config.to_dict(), indent=1))
+        shape = sample_shape(config.preprocess)
+        save_graph(HiddenMaps(network), shape, temporary / "model.xml")
+        (temporary / CONFIG).write_text(json.dumps(config.to_dict(), indent=1))
         try:
             temporary.rename(folder)
         except OSError:
             # Another process was first, or an older attempt was cut off before its config.
-            if not (folder / "config.json").exists():
+            if not (folder / CONFIG).exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def save_graph(module: Any, size: int, file: Path) -> None:
-    """Convert a torch module that maps (1, size, size, 3) uint8; write FILE.xml and FILE.bin."""
+def save_graph(module: Any, shape: tuple[int, int], file: Path) -> None:
+    """Convert a torch module that maps (1, *shape, 3) uint8; write FILE.xml and FILE.bin."""
     ov = import_openvino()
     import torch
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    example = torch.zeros(1, *shape, 3, dtype=torch.uint8)
     # Given a module, OpenVINO would trace it, which torch warns of.
     with torch.no_grad():
         graph = ov.convert_model(torch.export.export(module, (example,)))
-    graph.reshape([1, size, size, 3])
+    graph.reshape([1, *shape, 3])
     ov.save_model(graph, file, compress_to_fp16=False)

@@ -12,30 +12,31 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
+from gingham.backbones.table import DEFAULT_POOLING, OWN_READING, FeatureConfig, Reading
 from gingham.errors import BackboneError, InputError, require_extra
 from gingham.names import did_you_mean
 
 Key = TypeVar("Key")
 Features = dict[str, NDArray[np.float32]]
-Squares = Iterable[tuple[Key, NDArray[np.uint8] | None]]
-"""Keys and (S, S, 3) uint8 images, or None, which passes through."""
+Inputs = Iterable[tuple[Key, NDArray[np.uint8] | None]]
+"""Keys and (height, width, 3) uint8 images, or None, which passes through."""
 Streamed = Iterator[tuple[Key, Features | None]]
 
 
 class Runtime(Protocol):
-    """Maps square images to features."""
+    """Maps images, read as its configuration says, to features."""
 
     @property
     def config(self) -> FeatureConfig:
         """All layers the network has, and all that decides a feature's value."""
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
-        """Map (key, (S, S, 3) uint8 or None) to (key, layer -> (2C,) float32 or None), in order.
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+        """Map (key, image or None) to (key, layer -> (2C,) float32 or None), in order.
 
-        A descriptor counts as a layer; `layers` None means all of both.
-        At most a bounded number of images is held at any time; an image's features do not
-        depend on its neighbours in the stream. `None` passes through.
+        An image is (height, width, 3) uint8, as `Preprocess.apply` gives it. A descriptor counts
+        as a layer; `layers` None means all of both. At most a bounded number of images is held at
+        any time; an image's features do not depend on its neighbours in the stream. `None` passes
+        through.
         """
 
 
@@ -44,7 +45,7 @@ class MapRuntime(Runtime, Protocol):
     """A runtime that also gives the activations before they are pooled."""
 
     def maps(self, image: NDArray[np.uint8], layers: Sequence[str]) -> Features:
-        """Map one (S, S, 3) image to layer -> (C, H, W) float32, whose pooling is its features.
+        """Map one image to layer -> (C, H, W) float32, whose pooling is its features.
 
         Raises
         ------
@@ -60,7 +61,7 @@ class LazyRuntime:
         self.config = config
         self._load = load
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         remaining = iter(images)
         for item in remaining:
@@ -77,12 +78,14 @@ def load_runtime(
     device: str = "auto",
     pooling: str = DEFAULT_POOLING,
     descriptors: Sequence[str] = (),
+    reading: Reading = OWN_READING,
 ) -> Runtime:
     """Load a backbone ready to run: OpenVINO on the CPU, torch on CUDA.
 
     Parameters
     ----------
-    backbone, weights, pooling, descriptors : see `gingham.backbones.builders.build_network`.
+    backbone, weights, pooling, descriptors, reading : see
+        `gingham.backbones.builders.build_network`.
     device : `cpu`, `cuda`, or `auto`: CUDA if the machine has an NVIDIA device and torch is
         installed and can use it, else the CPU.
 
@@ -105,13 +108,20 @@ def load_runtime(
         from gingham.backbones.torch import TorchRuntime
 
         return TorchRuntime(
-            backbone, weights, device="cuda", pooling=pooling, descriptors=descriptors
+            backbone,
+            weights,
+            device="cuda",
+            pooling=pooling,
+            descriptors=descriptors,
+            reading=reading,
         )
     if device == "cuda":
         raise BackboneError("device cuda: torch finds no CUDA device here; use --device cpu")
     from gingham.backbones.openvino import OpenVinoRuntime
 
-    return OpenVinoRuntime(backbone, weights, pooling=pooling, descriptors=descriptors)
+    return OpenVinoRuntime(
+        backbone, weights, pooling=pooling, descriptors=descriptors, reading=reading
+    )
 
 
 def _cuda(*, sure: bool) -> bool:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from gingham.backbones.runtime import (
     Features,
+    Inputs,
     Key,
     MapRuntime,
     Runtime,
-    Squares,
     Streamed,
     check_layers,
 )
@@ -50,7 +50,7 @@ class SharedRuntime:
             self.maps = runtime.maps
         self.config = runtime.config
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
         pending: deque[tuple[Key, Future[Features] | None]] = deque()

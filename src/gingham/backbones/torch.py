@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.builders import build_network
-from gingham.backbones.runtime import Features, Key, Squares, Streamed, check_layers
-from gingham.backbones.table import DEFAULT_POOLING, FOREGROUND, FeatureConfig
+from gingham.backbones.runtime import Features, Inputs, Key, Streamed, check_layers
+from gingham.backbones.table import (
+    DEFAULT_POOLING,
+    FOREGROUND,
+    OWN_READING,
+    FeatureConfig,
+    Reading,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,11 +38,13 @@ class TorchRuntime:
         batch_size: int = 64,
         pooling: str = DEFAULT_POOLING,
         descriptors: Sequence[str] = (),
+        reading: Reading = OWN_READING,
     ) -> None:
         self._backbone, self._weights = backbone, weights
         self._device, self._batch_size, self._pooling = device, batch_size, pooling
+        self._reading = reading
         network, self.config = build_network(
-            backbone, weights, pooling=pooling, descriptors=descriptors
+            backbone, weights, pooling=pooling, descriptors=descriptors, reading=reading
         )
         self._networks = {tuple(self.config.widths): (network.to(device), self.config)}
 
@@ -55,6 +63,7 @@ class TorchRuntime:
                 pooling=self._pooling,
                 descriptors=[x.name for x in made],
                 foreground=again,
+                reading=self._reading,
             )
             self._networks[wanted] = network.to(self._device), config
         return self._networks[wanted]
@@ -68,7 +77,7 @@ class TorchRuntime:
             given = self._network(wanted)[0].maps(torch.tensor(image[None], device=self._device))
         return {layer: maps[0].cpu().numpy() for layer, maps in given.items()}
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
         network, config = self._network(wanted)
@@ -77,21 +86,28 @@ class TorchRuntime:
 
 
 def in_batches(
-    module: nn.Module, names: Iterable[str], images: Squares[Key], size: int
+    module: nn.Module, names: Iterable[str], images: Inputs[Key], size: int
 ) -> Streamed[Key]:
-    """Run a module over batches of images, in order; `names` are of its outputs."""
+    """Run a module over batches of images, in order; `names` are of its outputs.
+
+    Those of a batch that are of one shape go through the module together.
+    """
     import torch
 
     names = tuple(names)
     device = next(chain(module.parameters(), module.buffers())).device
     remaining = iter(images)
     while batch := list(islice(remaining, size)):
-        pixels = [image for _, image in batch if image is not None]
-        rows: Iterator[tuple[NDArray[np.float32], ...]] = iter(())
-        if pixels:
+        alike: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
+        for _, image in batch:
+            if image is not None:
+                alike.setdefault(image.shape, []).append(image)
+        rows: dict[tuple[int, ...], Iterator[tuple[NDArray[np.float32], ...]]] = {}
+        for shape, pixels in alike.items():
             with torch.inference_mode():
                 given = module(torch.from_numpy(np.stack(pixels)).to(device))
-            rows = zip(*(one.float().cpu().numpy() for one in given), strict=True)
+            rows[shape] = zip(*(one.float().cpu().numpy() for one in given), strict=True)
         for key, image in batch:
-            yield key, None if image is None else dict(zip(names, next(rows), strict=True))
-        del batch, pixels  # before the next batch is read
+            found = None if image is None else next(rows[image.shape])
+            yield key, None if found is None else dict(zip(names, found, strict=True))
+        del batch, alike  # before the next batch is read

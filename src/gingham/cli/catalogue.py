@@ -37,7 +37,9 @@ from gingham.cli.options import (
     MegapixelsOption,
     MinConfidenceOption,
     ModelOption,
+    ResolutionOption,
     SkipBadRowsOption,
+    ViewOption,
     WaitOption,
     WeightsOption,
     WhereOption,
@@ -77,6 +79,8 @@ def index(
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
     descriptors: DescriptorsOption = None,
+    view: ViewOption = None,
+    resolution: ResolutionOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
     key: KeyOption = None,
@@ -87,7 +91,7 @@ def index(
 
     Only new images are read.
     """
-    from gingham.backbones.table import DEFAULT_BACKBONE
+    from gingham.backbones.table import DEFAULT_BACKBONE, SQUARE
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
     from gingham.store.files import LocalFiles
@@ -103,10 +107,10 @@ def index(
     with reading("index", as_json, max_megapixels) as options:
         shop: Catalogue | RemoteCatalogue
         if is_address(catalogue):
-            if backbone or weights or kept or device != "auto":
+            if backbone or weights or kept or view or resolution or device != "auto":
                 raise InputError(
-                    "--backbone, --weights, --device and --descriptors are the server's choice: "
-                    "leave them out"
+                    "--backbone, --weights, --device, --descriptors, --view and --resolution are "
+                    "the server's choice: leave them out"
                 )
             shop = open_catalogue(catalogue, key, wait)
         elif is_catalogue(LocalFiles(Path(catalogue))):
@@ -116,6 +120,8 @@ def index(
                 weights=weights,
                 device=device,
                 descriptors=kept,
+                view=view,
+                resolution=resolution,
                 wait=wait,
             )
         else:
@@ -127,6 +133,8 @@ def index(
                 weights=weights,
                 device=device,
                 descriptors=kept or (),
+                view=view or SQUARE,
+                resolution=resolution,
             )
         with shop:
             result = shop.index(

@@ -27,7 +27,8 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
         result = shop.info()
     lines = [
         f"{result.catalogue}: {result.images} images in {result.files} files",
-        f"backbone {result.backbone}: {', '.join(result.layers)}",
+        f"backbone {result.backbone}: {', '.join(result.layers)}; view {result.view}, "
+        f"resolution {result.resolution}",
         f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk",
     ]
     for name, one in result.attributes.items():

@@ -192,6 +192,22 @@ DescriptorsOption = Annotated[
         help="Additional descriptors to store, for the looks fc, conv and rgb.",
     ),
 ]
+ViewOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="square|whole",
+        help="What is read of each image: the square in its middle (default), or all of it. Fixed "
+        "when the catalogue is made.",
+    ),
+]
+ResolutionOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="The side of that square or, of the whole, of a square with as many pixels: 224 "
+        "(default), 320, ... Fixed when the catalogue is made.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 

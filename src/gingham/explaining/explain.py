@@ -18,7 +18,7 @@ from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
-from gingham.images import frame, open_image, read_source, resize
+from gingham.images import frame, open_image, read_source
 from gingham.names import did_you_mean
 from gingham.operations.predict import Answerable, predict, read_for
 from gingham.options import ReadOptions
@@ -73,10 +73,9 @@ class CataloguePicture:
                 raise ImageError(f"{stored.files[0]}: {error}" if stored else str(error)) from None
         return self._read[size]
 
-    def square(self, preprocess: Preprocess) -> NDArray[np.uint8]:
-        """See `Picture.square`."""
-        image, how = self.image(preprocess.size), preprocess.interpolation
-        return resize(image, preprocess.size, interpolation=how, crop=preprocess.crop)
+    def input(self, preprocess: Preprocess) -> NDArray[np.uint8]:
+        """See `Picture.input`."""
+        return preprocess.apply(self.image(preprocess.size))
 
     def maps(self, layers: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
         """See `Picture.maps`."""
@@ -86,7 +85,7 @@ class CataloguePicture:
     def _maps(self) -> Mapping[str, NDArray[np.float32]]:
         runtime = self.runtime()
         assert isinstance(runtime, MapRuntime)  # checked before the first image was read
-        return runtime.maps(self.square(self.truth.preprocess), self.layers)
+        return runtime.maps(self.input(self.truth.preprocess), self.layers)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
+from gingham.backbones.table import Reading
 from gingham.store.truth import Truth
 from gingham.upkeep_results import AttributeInfo, Info
 
@@ -29,11 +30,14 @@ def info(
     tagged : gives the number of images that an attribute has tagged; None: they are counted.
     """
     tagged = tagged or attributes.tagged_count
+    read = truth.preprocess
     return Info(
         catalogue=str(folder),
         images=len(truth.locations.images),
         files=len(truth.locations.files),
         backbone=truth.config.backbone,
+        view=Reading.of(read).view,
+        resolution=read.size,
         fingerprint=truth.config.fingerprint,
         layers={layer.name: layer.channels for layer in truth.config.layers},
         looks=tuple(looks),

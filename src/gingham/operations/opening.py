@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Self
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
+from gingham.backbones.table import DEFAULT_BACKBONE, SQUARE, Reading, check_descriptors
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.index.index import Index
@@ -143,6 +143,8 @@ class OpenCatalogue:
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
         descriptors: Sequence[str] = (),
+        view: str = SQUARE,
+        resolution: int | None = None,
         runtime: Runtime | None = None,
     ) -> Self:
         """Create an empty catalogue.
@@ -151,6 +153,10 @@ class OpenCatalogue:
         ----------
         folder : must not exist, or be empty.
         backbone, weights, device, descriptors : see `gingham.backbones.runtime.load_runtime`.
+        view : what is read of each image: `square`, the backbone's own way, mostly the middle;
+            `whole`, all of it, in a shape that keeps its aspect.
+        resolution : side in pixels of the square that is read or, of `whole`, of a square with
+            about as many pixels; a multiple of 32. None: the backbone's own.
         runtime : used instead of loading one; for other ways to compute features.
 
         Raises
@@ -158,9 +164,12 @@ class OpenCatalogue:
         CatalogueError
             If the folder is not empty.
         BackboneError
-            If the backbone cannot be loaded.
+            If the backbone cannot be loaded, or cannot read so.
+        InputError
+            If there is no such view or resolution.
         """
         path = Path(folder)
+        asked = Reading.asked(view, resolution)
         if is_catalogue(LocalFiles(path)):
             raise CatalogueError(
                 f"{path} is already a catalogue: open it, or choose another folder", path=path
@@ -170,7 +179,9 @@ class OpenCatalogue:
                 f"{path} exists but is not a catalogue: choose another folder", path=path
             )
         weights = None if weights is None else absolute(weights)
-        runtime = runtime or load_runtime(backbone, weights, device=device, descriptors=descriptors)
+        runtime = runtime or load_runtime(
+            backbone, weights, device=device, descriptors=descriptors, reading=asked
+        )
         home = str(Path(absolute(path)).parent)
         Header(runtime.config, weights, home).write(LocalFiles(path))
         return cls.open(path, runtime=runtime)
@@ -184,6 +195,8 @@ class OpenCatalogue:
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
         descriptors: Sequence[str] | None = None,
+        view: str | None = None,
+        resolution: int | None = None,
         runtime: Runtime | None = None,
         wait: float = 0.0,
     ) -> Self:
@@ -195,7 +208,7 @@ class OpenCatalogue:
         Parameters
         ----------
         folder : of the catalogue.
-        backbone, descriptors : if given, must be those of the catalogue.
+        backbone, descriptors, view, resolution : if given, must be those of the catalogue.
         weights : new location of the weights, if they moved since `create`.
         device, runtime : as for `create`.
         wait : seconds that a method that changes it waits for another process.
@@ -224,6 +237,13 @@ class OpenCatalogue:
                 f"catalogue {path} stores {', '.join(kept) or 'no'} descriptors, not "
                 f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
                 "catalogue"
+            )
+        made = Reading.of(self.config.preprocess)
+        asked = Reading.asked(view or made.view, resolution)
+        if asked.view != made.view or asked.resolution not in (None, made.resolution):
+            raise CatalogueError(
+                f"catalogue {path} was made with {made}, not {asked}: leave --view and "
+                "--resolution out, or index into a new catalogue"
             )
         self._device = device
         if weights is not None:
@@ -319,6 +339,7 @@ class OpenCatalogue:
                     self._weights,
                     device=self._device,
                     descriptors=[x.name for x in self.config.descriptors],
+                    reading=Reading.of(self.config.preprocess),
                 )
                 self._check_runtime(runtime)
                 self._loaded = runtime

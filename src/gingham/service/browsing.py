@@ -37,6 +37,8 @@ class CatalogueAnswer(BaseModel):
         files=31,
         bytes=4_200_000,
         backbone="efficientnet_lite0",
+        view="square",
+        resolution=224,
         fingerprint="0f8fad5bd9cb469f",
         layers={"stem": 32, "stage5": 112},
         version="0.1.0",
@@ -62,6 +64,10 @@ class CatalogueAnswer(BaseModel):
     files: int = Field(description="Their files: an image may have several.")
     bytes: int = Field(description="Of the catalogue's own files on disk.")
     backbone: str
+    view: Literal["square", "whole"] = Field(description="What is read of each image.")
+    resolution: int = Field(
+        description="Side of the square that is read, or of one with as many pixels."
+    )
     fingerprint: str = Field(description="Names everything that decides a feature's value.")
     layers: dict[str, int] = Field(description="Hidden layer: its number of channels.")
     version: str = Field(description="Of gingham.")
@@ -103,6 +109,8 @@ async def catalogue(request: Request) -> Response:
             "files": info.files,
             "bytes": info.bytes,
             "backbone": info.backbone,
+            "view": info.view,
+            "resolution": info.resolution,
             "fingerprint": info.fingerprint,
             "layers": info.layers,
             "version": gingham.__version__,

@@ -124,7 +124,7 @@ class TrainedAttribute:
     def explain(self, picture: Picture, features: Features, values: Sequence[str]) -> list[HeatMap]:
         """Say by Grad-CAM where in a picture the model finds each of some values."""
         parts = self.model.torch_model
-        square = picture.square(parts.preprocess)
+        square = picture.input(parts.preprocess)
         # Of kind `binary` one output means yes and, with the other sign, no.
         first, binary = self._columns.start, self.outputs.kind == "binary"
         outputs = [first + (0 if binary else self.values.index(value)) for value in values]

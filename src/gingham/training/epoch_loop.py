@@ -24,7 +24,7 @@ from torchmetrics.classification import MultilabelAveragePrecision
 from gingham.backbones.runtime import cpu_count
 from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError
-from gingham.images import open_image, read_file, resize
+from gingham.images import open_image, read_file
 from gingham.store.files import read_json, replace_file, write_json
 from gingham.training.config import FitConfig
 from gingham.training.feature_maps import FeatureMaps
@@ -89,14 +89,7 @@ class ImageData(Dataset[Batch]):
             left, top = rng.uniform(0, 1 - side, 2)
             box = (left, top, left + side, top + side)
             mirror = self.config.mirror and bool(rng.integers(2))
-        return resize(
-            picture,
-            self.preprocess.size,
-            interpolation=self.preprocess.interpolation,
-            crop=self.preprocess.crop,
-            box=box,
-            mirror=mirror,
-        )
+        return self.preprocess.apply(picture, box=box, mirror=mirror)
 
 
 class EpochSampler(Sampler[Key]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gingham.backbones.openvino import OpenVinoRuntime, import_openvino
-from gingham.backbones.runtime import Key, Squares, Streamed
+from gingham.backbones.runtime import Inputs, Key, Streamed
 from gingham.backbones.table import FeatureConfig
 from gingham.backbones.torch import in_batches
 
@@ -49,7 +49,7 @@ class ModuleRuntime:
         self.config = config
         self._module, self._batch_size = module.to(device), batch_size
 
-    def stream(self, images: Squares[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
+    def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `gingham.backbones.runtime.Runtime`; gives every output, whatever `layers` says."""
         names = [layer.name for layer in self.config.layers]
         return in_batches(self._module, names, images, self._batch_size)

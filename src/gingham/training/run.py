@@ -257,12 +257,13 @@ def _learn(
 def _trunk_runtime(built: Built, work: Path) -> Any:
     import torch
 
+    from gingham.backbones.builders import sample_shape
     from gingham.training.exporting import ExportedRuntime, ModuleRuntime
 
     if torch.cuda.is_available():
         return ModuleRuntime(built.trunk, built.features, device="cuda")
     graph = work / "trunk.xml"
-    save_graph(built.trunk, built.features.preprocess.size, graph)
+    save_graph(built.trunk, sample_shape(built.features.preprocess), graph)
     return ExportedRuntime(graph, built.features)
 
 
@@ -272,10 +273,12 @@ def _write(
     """Put weights, graph and vocabulary in the folder; the model is not calibrated yet."""
     from safetensors.torch import save_file
 
+    from gingham.backbones.builders import sample_shape
+
     network.cpu().eval()
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     replace_file(folder / names.WEIGHTS, lambda path: save_file(state, path))
-    save_graph(network, built.features.preprocess.size, folder / names.GRAPH)
+    save_graph(network, sample_shape(built.features.preprocess), folder / names.GRAPH)
     write_json(folder / names.VOCABULARY, samples.vocabulary.to_dict())
     size = len(samples.vocabulary)
     plain = Calibration(samples.vocabulary, np.ones(size), np.zeros(size), np.full(size, 0.5))

@@ -14,7 +14,7 @@ from gingham.backbones.runtime import Features, Runtime
 from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
 from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, read_into
-from gingham.images import open_image, read_file, resize
+from gingham.images import open_image, read_file
 from gingham.options import ReadOptions
 from gingham.results import Failure
 from gingham.store.features import FeatureStore, ImageId
@@ -137,7 +137,5 @@ def squares(images: Sequence[str], runtime: Runtime, *, max_pixels: int) -> list
             picture = open_image(read_file(image), max_pixels=max_pixels, draft=config.size)
         except ImageError:
             continue
-        made.append(
-            resize(picture, config.size, interpolation=config.interpolation, crop=config.crop)
-        )
+        made.append(config.apply(picture))
     return made

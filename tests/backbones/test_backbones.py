@@ -77,8 +77,8 @@ def test_features_equal_plain_hooks_and_numpy(view: str, tmp_path: Path) -> None
     network, config = build_network(
         SMALL, path, descriptors=("rgb", "conv", "fc"), reading=Reading(view)
     )
-    shape = (160, 160) if view == "square" else (192, 128)
-    images = torch.randint(0, 256, (2, *shape, 3), dtype=torch.uint8)
+    sides = (160, 160) if view == "square" else (192, 128)
+    images = torch.randint(0, 256, (2, *sides, 3), dtype=torch.uint8)
     model = timm.create_model(SMALL)
     model.load_state_dict(load_file(path))
     model.eval()

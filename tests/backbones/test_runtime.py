@@ -245,7 +245,8 @@ def test_threads_may_share_a_runtime() -> None:
 
 
 def test_images_of_any_shape_do_not_depend_on_their_neighbours() -> None:
-    shapes = [(192, 256), (256, 192), (416, 128), (192, 256)]
+    # The second and third have no graph of their own.
+    shapes = [(192, 256), (256, 160), (416, 128), (192, 256)]
     images = smooth_shapes(shapes)
     reading = Reading("whole")
     alone = [

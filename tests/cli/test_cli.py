@@ -149,7 +149,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["index", "SHOP", "PHOTOS", "--view", "whole"], "leave --view and --resolution out"),
         (["index", "SHOP", "PHOTOS", "--resolution", "320"], "with view square, resolution 224"),
         (["index", "NEW", "PHOTOS", "--view", "hole"], "did you mean 'whole'?"),
-        (["index", "NEW", "PHOTOS", "--resolution", "300"], "a multiple of 32 from 96 to 1024"),
+        (["index", "NEW", "PHOTOS", "--resolution", "300"], "a multiple of 32 from 160 to 1024"),
         (["index", "NEW", "PHOTOS", "--backbone", "nonsense"], "unknown backbone 'nonsense'"),
         (["index", "NEW", "PHOTOS", "--device", "tpu"], "auto, cpu or cuda"),
         (["index", "NEW", "nowhere"], "nowhere does not exist"),

@@ -102,20 +102,18 @@ class FeatureGraph:
         return op.concat(pooled, 1)
 
     def _pool_foreground(self, maps: Any) -> Any:
-        # Matrix products, and divisions of few numbers only: the quickest where any shape may come.
         op = self._op
-        flat = op.reshape(maps, op.constant([1, _longest(maps)[1], -1]), False)
-        edge = op.reshape(self._border(maps), op.constant([1, -1, 1]), False)
-        outside = op.matmul(flat, edge, False, False) / op.reduce_sum(edge, [1], True)
-        apart = op.subtract(flat, outside)
+        edge = self._border(maps)
+        at_border = op.multiply(maps, edge)
+        outside = op.reduce_sum(at_border, POSITIONS, True) / op.reduce_sum(edge, [0, 1])
+        apart = op.subtract(maps, outside)
         least = self._number(LEAST**2)
         weights = op.sqrt(op.maximum(op.reduce_sum(apart * apart, [1], True), least))
-        total = op.reduce_sum(weights, [2], True)
-        mean = op.matmul(flat, weights, False, True) / total
-        apart = op.subtract(flat, mean)
-        variance = op.matmul(apart * apart, weights, False, True) / total
-        pooled = op.concat([mean, op.sqrt(op.maximum(variance, least))], 1)
-        return op.squeeze(pooled, [2])
+        weights = weights / op.reduce_sum(weights, POSITIONS, True)
+        mean = op.reduce_sum(op.multiply(maps, weights), POSITIONS, True)
+        apart = op.subtract(maps, mean)
+        variance = op.reduce_sum(apart * apart * weights, POSITIONS)
+        return op.concat([op.squeeze(mean, POSITIONS), op.sqrt(op.maximum(variance, least))], 1)
 
     def _border(self, maps: Any) -> Any:
         """Mark the border of a map of any shape, as `descriptors.border` does: (H, W) float."""

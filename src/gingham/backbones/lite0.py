@@ -119,15 +119,21 @@ def layer_channels() -> dict[str, int]:
     return {one.layer: one.shape[0] for one in CONVOLUTIONS}
 
 
-def build_lite0(tensors: Tensors, layers: tuple[str, ...], preprocess: Preprocess) -> Any:
+def build_lite0(
+    tensors: Tensors,
+    layers: tuple[str, ...],
+    preprocess: Preprocess,
+    shape: tuple[int, int] | None = None,
+) -> Any:
     """Build the network as far as the last of some hidden layers, given from the input to the head.
 
-    `tensors` are float32, as `needed_tensors` names them. Gives an `openvino.Model` that maps (1,
+    `tensors` are float32, as `needed_tensors` names them; `shape` is the one that the graph takes,
+    None for all that there are. Gives an `openvino.Model` that maps (1,
     height, width, 3) uint8 RGB to each layer's (1, C, H, W) float32.
     """
     ov = import_openvino()
     op = ov.opset13
-    images = op.parameter(picture_shape(preprocess), ov.Type.u8, name="images")
+    images = op.parameter(picture_shape(preprocess, shape), ov.Type.u8, name="images")
     x = op.transpose(op.convert(images, "f32"), [0, 3, 1, 2])
     for values, change in ((preprocess.mean, op.subtract), (preprocess.std, op.divide)):
         x = change(x, op.constant(np.array(values, np.float32).reshape(1, 3, 1, 1)))

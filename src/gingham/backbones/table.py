@@ -34,7 +34,7 @@ DESCRIPTORS = ("fc", "conv", "rgb")
 SQUARE, WHOLE = "square", "whole"
 """The views of `Reading`."""
 
-RESOLUTIONS = range(96, 1025, GRAIN)
+RESOLUTIONS = range(160, 1025, GRAIN)
 
 PIXELS = "pixels"
 """The layer before the first hidden one: the colours that the network sees. See

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gingham.backbones.openvino import OpenVinoRuntime, import_openvino
+from gingham.backbones.openvino import OpenVinoRuntime, Shape, import_openvino
 from gingham.backbones.runtime import Inputs, Key, Streamed
 from gingham.backbones.table import FeatureConfig
 from gingham.backbones.torch import in_batches
@@ -27,14 +27,14 @@ class ExportedRuntime(OpenVinoRuntime):
 
     def __init__(self, graph: Path, config: FeatureConfig) -> None:
         self._file, self.config = graph, config
-        self._compiled: dict[tuple[str, ...], Any] = {}
+        self._compiled = {}
 
     @cached_property
     def _core(self) -> Any:
         # Without the cache of compiled graphs: a model's folder may be read-only.
         return import_openvino().Core()
 
-    def _features(self, names: tuple[str, ...]) -> Any:
+    def _features(self, names: tuple[str, ...], shape: Shape | None) -> Any:
         model = self._core.read_model(self._file)
         given = dict(zip(self.config.widths, model.get_results(), strict=True))
         return import_openvino().Model([given[name] for name in names], model.get_parameters())

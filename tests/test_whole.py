@@ -15,7 +15,7 @@ from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.table import DEFAULT_BACKBONE, Reading
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueError, InputError
-from gingham.explaining import draw_overlay
+from gingham.explaining import ExplanationPage, draw_overlay
 
 RESOLUTION = 160
 
@@ -120,3 +120,15 @@ def test_all_of_the_picture_is_explained(tall: Path, shop: Catalogue) -> None:
     overlay = np.asarray(draw_overlay(result.picture, ends).convert("L"), np.int32)
     shown = np.abs(np.diff(overlay[:35].mean(axis=1)))
     assert shown.max() < 25  # no stripes of a hatching
+
+
+@pytest.mark.parametrize("view", ["whole", "square"])
+def test_a_page_speaks_of_hatched_places_where_there_are_some(
+    tall: Path, tmp_path: Path, view: str
+) -> None:
+    with Catalogue.create(tmp_path / "shop", view=view, resolution=RESOLUTION) as one:
+        page = ExplanationPage(tmp_path / "page")
+        for result in one.explain([tall / "photos" / "red" / "0.png"], attributes=["colours"]):
+            page.add(result)
+    said = page.close().read_text(encoding="utf-8")
+    assert ("Hatched places were not read" in said) == (view == "square")

@@ -12,6 +12,7 @@ from PIL import Image
 from gingham.attributes.attribute import GRAD_CAM, PROJECTION, SEEN
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.explaining.overlay import SPEAKS_AGAINST, SPEAKS_FOR, draw_overlay
+from gingham.images import WHOLE
 from gingham.report.kit import counted, data_uri, percent, thumbnail, write_page
 from gingham.results import Evidence, shown
 from gingham.store.files import make_folder, replace_file
@@ -47,6 +48,7 @@ class ExplanationPage:
         self._examples: dict[str, str | None] = {}
         self._attributes: dict[str, None] = {}
         self._failed = 0
+        self._hatched = False
 
     @property
     def path(self) -> Path:
@@ -64,6 +66,7 @@ class ExplanationPage:
         written, cards = [], []
         for explanation in result.explanations:
             self._attributes[explanation.attribute] = None
+            self._hatched |= explanation.box != WHOLE
             overlay = draw_overlay(result.picture, explanation)
             path = self.folder / _file_name(number, result.image, explanation)
             replace_file(path, lambda temporary, one=overlay: one.save(temporary, "PNG"))  # type: ignore[misc]
@@ -85,6 +88,7 @@ class ExplanationPage:
             title=f"Why {names}, and where?" if names else "Nothing to explain",
             count=images,
             parts=self._parts,
+            hatched=self._hatched,
             ramp=_ramp(),
         )
         return self.path

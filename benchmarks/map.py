@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation_scale import peak_since
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import Key
-from gingham.backbones.table import FeatureConfig, Layer, Preprocess
+from gingham.backbones.table import FeatureConfig, Layer
 from gingham.images import ImageId
 from gingham.operations.map import ImageMap
 from gingham.options import silent

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from conftest import FakeRuntime, Key
 from gingham.backbones.pooling import palette, pool, pool_foreground
-from gingham.backbones.table import FOREGROUND, PALETTE_CHANNELS, PIXELS, Layer, Preprocess
+from gingham.backbones.preprocess import Preprocess
+from gingham.backbones.table import FOREGROUND, PALETTE_CHANNELS, PIXELS, Layer
 
 SIDE = 64
 

@@ -15,7 +15,8 @@ from hypothesis.database import InMemoryExampleDatabase
 from numpy.typing import NDArray
 from PIL import Image
 
-from gingham.backbones.table import FeatureConfig, Layer, Preprocess
+from gingham.backbones.preprocess import Preprocess
+from gingham.backbones.table import FeatureConfig, Layer
 
 Key = TypeVar("Key")
 SHARED = Path(__file__).resolve().parents[2] / "shared"

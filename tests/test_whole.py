@@ -12,7 +12,8 @@ from PIL import Image
 
 from conftest import COLOURS
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.table import DEFAULT_BACKBONE, Reading
+from gingham.backbones.preprocess import Reading
+from gingham.backbones.table import DEFAULT_BACKBONE
 from gingham.catalogue import Catalogue
 from gingham.errors import CatalogueError, InputError
 from gingham.explaining import ExplanationPage, draw_overlay

@@ -19,12 +19,8 @@ from timm.models.vgg import VGG
 
 from gingham.backbones.builders import build_network
 from gingham.backbones.descriptors import rgb_histogram, significant_activations
-from gingham.backbones.table import (
-    BACKBONES,
-    FeatureConfig,
-    Reading,
-    get_backbone,
-)
+from gingham.backbones.preprocess import Reading
+from gingham.backbones.table import BACKBONES, FeatureConfig, get_backbone
 from gingham.backbones.tensors import read_tensors
 from gingham.errors import BackboneError, InputError
 
@@ -82,8 +78,8 @@ def test_features_equal_plain_hooks_and_numpy(view: str, tmp_path: Path) -> None
     model = timm.create_model(SMALL)
     model.load_state_dict(load_file(path))
     model.eval()
-    row = Reading(view).changed(get_backbone(SMALL))
-    assert config.preprocess == row.preprocess
+    row = get_backbone(SMALL)
+    assert config.preprocess == Reading(view).changed(row.preprocess)
     assert config.preprocess.keep_aspect == (view == "whole")
     maps: dict[str, torch.Tensor] = {}
     for layer, node in row.layers:

@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 from gingham.backbones import lite0
 from gingham.backbones.builders import build_network
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.table import BACKBONES, DEFAULT_BACKBONE, Reading
+from gingham.backbones.preprocess import Reading
+from gingham.backbones.table import BACKBONES, DEFAULT_BACKBONE
 from gingham.backbones.torch import TorchRuntime
 from gingham.backbones.weights import load_weights
 from gingham.errors import BackboneError

@@ -13,8 +13,9 @@ import pytest
 from conftest import SHARED, needs_shared
 from gingham.backbones.descriptors import rgb_histogram
 from gingham.backbones.openvino import OpenVinoRuntime
+from gingham.backbones.preprocess import Reading
 from gingham.backbones.runtime import cpu_count, load_runtime
-from gingham.backbones.table import BACKBONES, Reading
+from gingham.backbones.table import BACKBONES
 from gingham.backbones.torch import TorchRuntime
 from gingham.errors import BackboneError, InputError
 from helpers import smooth_pictures, smooth_shapes, weights_of

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from gingham.backbones.table import FeatureConfig, Preprocess
+from gingham.backbones.preprocess import Preprocess
+from gingham.backbones.table import FeatureConfig
 from gingham.evaluation.model import Comparison, EvaluateResult
 from gingham.evaluation.model_page import MOST_VALUES, write_page
 from gingham.training.calibration import calibrate

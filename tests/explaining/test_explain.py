@@ -30,7 +30,7 @@ from gingham.attributes.influence import (
 from gingham.attributes.space import Space
 from gingham.backbones.descriptors import foreground_weights
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.table import Preprocess
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.torch import TorchRuntime
 from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError, MissingExtraError, ShapeError, StorageError

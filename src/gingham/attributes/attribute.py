@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import Runtime
-from gingham.backbones.table import Preprocess
 from gingham.cutoff import Cutoff, CutoffResult
 from gingham.images import ImageSource
 from gingham.options import ReadOptions

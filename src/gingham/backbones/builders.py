@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gingham.backbones.descriptors import BINS
+from gingham.backbones.preprocess import OWN_READING, Preprocess, Reading
 from gingham.backbones.table import (
     DEFAULT_POOLING,
-    OWN_READING,
     PALETTE_CHANNELS,
     PIXELS,
     Backbone,
     Descriptor,
     FeatureConfig,
     Layer,
-    Preprocess,
-    Reading,
     check_descriptors,
     early_layers,
     get_backbone,
@@ -84,7 +83,7 @@ def build_network(
     """
     statistics = split_pooling(pooling)
     check_descriptors(descriptors)
-    backbone = reading.changed(get_backbone(name))
+    backbone = read_as(get_backbone(name), reading)
     require_extra("torch", "torch", "timm", purpose=f"backbone {name!r} in torch")
     import torch
 
@@ -196,6 +195,11 @@ def feature_config(
         descriptors=tuple(made[name] for name in check_descriptors(descriptors)),
         foreground=tuple(foreground),
     )
+
+
+def read_as(backbone: Backbone, reading: Reading) -> Backbone:
+    """Let a backbone read images as it is asked to."""
+    return replace(backbone, preprocess=reading.changed(backbone.preprocess))
 
 
 def sample_shape(preprocess: Preprocess) -> tuple[int, int]:

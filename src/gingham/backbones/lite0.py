@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gingham.backbones.openvino import import_openvino, picture_shape
-from gingham.backbones.table import Preprocess
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.tensors import Tensors
 
 EPSILON = 1e-3

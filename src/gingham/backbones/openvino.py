@@ -24,17 +24,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.builders import build_network, feature_config, refuse_reading, sample_shape
+from gingham.backbones.builders import (
+    build_network,
+    feature_config,
+    read_as,
+    refuse_reading,
+    sample_shape,
+)
+from gingham.backbones.preprocess import OWN_READING, Preprocess, Reading
 from gingham.backbones.runtime import Features, Inputs, Key, Streamed, check_layers, cpu_count
 from gingham.backbones.table import (
     BACKBONES,
     DEFAULT_BACKBONE,
     DEFAULT_POOLING,
     DESCRIPTORS,
-    OWN_READING,
     FeatureConfig,
-    Preprocess,
-    Reading,
     check_descriptors,
     get_backbone,
     split_pooling,
@@ -238,7 +242,7 @@ def _default(backbone: str, weights: str | Path | None, reading: Reading) -> Bui
     from gingham.backbones import lite0
     from gingham.backbones.weights import Weights, fit_weights, load_weights
 
-    row = reading.changed(get_backbone(backbone))
+    row = read_as(get_backbone(backbone), reading)
     expected = lite0.tensor_shapes()
 
     def read() -> Weights:
@@ -324,7 +328,7 @@ def _cache_key(backbone: str, weights: str | Path | None, reading: Reading) -> s
 
 def _convert(backbone: str, weights: str | Path | None, reading: Reading, folder: Path) -> None:
     require_extra("torch", "torch", "timm", purpose=f"backbone {backbone!r}")
-    row = reading.changed(get_backbone(backbone))
+    row = read_as(get_backbone(backbone), reading)
     logger.info("converting %s for OpenVINO (once, for half a minute or so)", backbone)
     from gingham.backbones.pooling import HiddenMaps
 

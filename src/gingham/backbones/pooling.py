@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from gingham.backbones.descriptors import LEAST, border, check_blocks, cover
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.table import (
     CHROMAS,
     DEFAULT_POOLING,
@@ -23,7 +24,6 @@ from gingham.backbones.table import (
     PIXELS,
     VALUES,
     Descriptor,
-    Preprocess,
     split_pooling,
 )
 from gingham.errors import BackboneError

@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.table import DEFAULT_POOLING, OWN_READING, FeatureConfig, Reading
+from gingham.backbones.preprocess import OWN_READING, Reading
+from gingham.backbones.table import DEFAULT_POOLING, FeatureConfig
 from gingham.errors import BackboneError, InputError, require_extra
 from gingham.names import did_you_mean
 

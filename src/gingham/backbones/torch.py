@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.builders import build_network
+from gingham.backbones.preprocess import OWN_READING, Reading
 from gingham.backbones.runtime import Features, Inputs, Key, Streamed, check_layers
-from gingham.backbones.table import (
-    DEFAULT_POOLING,
-    FOREGROUND,
-    OWN_READING,
-    FeatureConfig,
-    Reading,
-)
+from gingham.backbones.table import DEFAULT_POOLING, FOREGROUND, FeatureConfig
 
 if TYPE_CHECKING:
     from torch import nn

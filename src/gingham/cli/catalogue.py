@@ -91,7 +91,8 @@ def index(
 
     Only new images are read.
     """
-    from gingham.backbones.table import DEFAULT_BACKBONE, SQUARE
+    from gingham.backbones.preprocess import SQUARE
+    from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
     from gingham.sources import find_images
     from gingham.store.files import LocalFiles

@@ -14,8 +14,8 @@ from PIL import Image
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import MapRuntime, Runtime
-from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.images import frame, open_image, read_source

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
-from gingham.backbones.table import Reading
+from gingham.backbones.preprocess import Reading
 from gingham.store.truth import Truth
 from gingham.upkeep_results import AttributeInfo, Info
 

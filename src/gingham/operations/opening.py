@@ -14,8 +14,9 @@ from typing import Any, Concatenate, Self
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
+from gingham.backbones.preprocess import SQUARE, Reading
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, SQUARE, Reading, check_descriptors
+from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.index.index import Index

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import LazyRuntime, Runtime
-from gingham.backbones.table import FeatureConfig, Preprocess
+from gingham.backbones.table import FeatureConfig
 from gingham.errors import ImageError
 from gingham.extract import PLAIN, VIEWS, absolute, extract, identify
 from gingham.images import ImageSource, read_file, read_source

@@ -21,8 +21,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchmetrics.classification import MultilabelAveragePrecision
 
+from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import cpu_count
-from gingham.backbones.table import Preprocess
 from gingham.errors import ImageError
 from gingham.images import open_image, read_file
 from gingham.store.files import read_json, replace_file, write_json

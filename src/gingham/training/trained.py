@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.table import FeatureConfig, Layer, Preprocess
+from gingham.backbones.preprocess import Preprocess
+from gingham.backbones.table import FeatureConfig, Layer
 from gingham.errors import CatalogueError
 from gingham.extract import PLAIN, View, extract, identify
 from gingham.images import ImageSource

@@ -16,6 +16,8 @@ Ids: TypeAlias = NDArray[np.bytes_]
 
 KIND = "S32"
 
+_MANY = 10_000
+
 
 def from_list(ids: Iterable[ImageId]) -> Ids:
     """Put ids into an array."""
@@ -40,6 +42,12 @@ def find(known: Ids, ids: Ids) -> NDArray[np.int64]:
     """Look M ids up among N sorted ones: their places (M,), -1 for those that are not there."""
     if not len(known):
         return np.full(len(ids), -1)
+    if len(ids) > _MANY and (ids[1:] < ids[:-1]).any():
+        # In order, each is found near the one before.
+        order = np.argsort(ids)
+        found = np.empty(len(ids), np.int64)
+        found[order] = find(known, ids[order])
+        return found
     places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
     return np.where(known[places] == ids, places, -1)
 

@@ -1,0 +1,28 @@
+"""Many ids in arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gingham.store.ids import are_in, find, find_one, from_list, to_list
+
+
+@pytest.mark.parametrize("count", [0, 5, 10_001])
+def test_ids_are_found_in_whatever_order_they_are_asked_for(count: int) -> None:
+    rng = np.random.default_rng(0)
+    # Many end in zeros, which an array does not keep apart from none.
+    ids = sorted({rng.bytes(2) + bytes(rng.integers(0, 30)) + rng.bytes(30) for _ in range(3000)})
+    ids = sorted({one[:32].ljust(32, b"\0") for one in ids})
+    known = from_list(ids[::2])
+    asked = [ids[row] for row in rng.integers(0, len(ids), count)]
+    places = {one: place for place, one in enumerate(ids[::2])}
+    expected = [places.get(one, -1) for one in asked]
+    for some in (from_list(asked), np.sort(from_list(asked))):
+        got = find(known, some).tolist()
+        assert got == [places.get(one, -1) for one in to_list(some)]
+    assert find(known, from_list(asked)).tolist() == expected
+    assert [find_one(known, one) for one in asked] == expected
+    shuffled = known[rng.permutation(len(known))]
+    assert are_in(shuffled, from_list(asked)).tolist() == [place >= 0 for place in expected]
+    assert find(known[:0], from_list(asked)).tolist() == [-1] * count

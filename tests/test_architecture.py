@@ -49,6 +49,18 @@ def test_the_rooms_are_in_the_order_that_is_checked() -> None:
     assert heights == sorted(heights)
 
 
+def test_a_room_imports_no_more_than_its_row_names() -> None:
+    table = PAGE.split("## Rooms")[1].split("## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ((?:`\w+`(?:, )?)+|nothing) \|$", table, re.MULTILINE)
+    assert len(rows) > 10
+    for room, named in rows:
+        text = (PACKAGE / room).with_suffix(".py")
+        files = [text] if text.exists() else (PACKAGE / room).rglob("*.py")
+        code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+        found = set(re.findall(r"^ *from gingham\.(?!store\.files)(\w+)", code, re.MULTILINE))
+        assert found - {room} <= set(re.findall(r"\w+", named)), room
+
+
 def test_a_class_name_means_one_thing() -> None:
     """Only the schemas of HTTP are called as the results that they show."""
     places: dict[str, list[str]] = {}

@@ -329,6 +329,16 @@ def test_facets(http: TestClient) -> None:
     }
 
 
+def test_a_parameter_that_is_not_read_is_refused(http: TestClient) -> None:
+    for address in ("/v1/facets?wher=colour%3Dred", "/v1/images?limit=3", "/v1/attributes?x=1"):
+        problem = check_problem(http.get(address), 422, "unknown parameter")
+        assert problem["type"].endswith("invalid-request")
+    # Nothing is forgotten by a misspelt filter.
+    problem = check_problem(http.delete("/v1/attributes/colour?vale=red"), 422)
+    assert problem["detail"] == "unknown parameter 'vale'; known: value; did you mean 'value'?"
+    assert http.get("/v1/attributes/colour").status_code == 200
+
+
 def test_an_attribute_is_taught_replaced_and_forgotten(tmp_path: Path) -> None:
     with make(tmp_path) as shop, client(shop) as http:
         ids = {files[0]: key for key, files in shop.images().items()}

@@ -115,7 +115,7 @@ def test_a_request_that_runs_when_the_server_is_told_to_stop_is_answered(
             assert time.monotonic() < until
             try:
                 socket.create_connection(("127.0.0.1", server.port), timeout=60).close()
-            except ConnectionRefusedError:
+            except ConnectionError:
                 break
         connection.sendall(body[100:])
         response = http.client.HTTPResponse(connection)

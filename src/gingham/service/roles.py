@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
+from gingham.names import did_you_mean
 from gingham.service.access import Identity
 from gingham.service.caller import CALLER, Role
-from gingham.service.problems import ROLE, ProblemError
+from gingham.service.problems import INVALID, ROLE, ProblemError
 
 NEEDED: Mapping[str, Role | None] = MappingProxyType(
     {
@@ -60,7 +61,7 @@ IDENTITY = "gingham.identity"
 
 
 async def authorize(request: Request) -> None:
-    """Refuse a request whose sender is not known, or may not do that.
+    """Refuse a request whose sender is not known or may not do that, or that says what is not read.
 
     Raises
     ------
@@ -73,6 +74,33 @@ async def authorize(request: Request) -> None:
     identity: Identity = request.scope[IDENTITY]
     identity.check()
     check_role(needed)
+    check_query(request)
+
+
+def check_query(request: Request) -> None:
+    """Refuse a parameter that the route does not read: it would do other than was meant.
+
+    Raises
+    ------
+    ProblemError
+        If there is one.
+    """
+    if not request.query_params:
+        return
+    known = _query_names(request.scope["route"])
+    if unknown := [name for name in request.query_params if name not in known]:
+        there = ", ".join(sorted(known)) or "none"
+        near = did_you_mean(unknown[0], known)
+        raise ProblemError(INVALID, f"unknown parameter {unknown[0]!r}; known: {there}{near}")
+
+
+def _query_names(route: APIRoute) -> set[str]:
+    found, asked = set(), [route.dependant]
+    while asked:
+        one = asked.pop()
+        found |= {parameter.alias for parameter in one.query_params}
+        asked += one.dependencies
+    return found
 
 
 def check_role(needed: Role) -> None:

@@ -14,8 +14,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.estimators import AttributeClassifier
-from gingham.attributes.few_shot import evenly, layer_weights
+from gingham.attributes.few_shot import evenly
 from gingham.attributes.fitted_voters import SingleVoter
+from gingham.attributes.layer_choice import layer_weights
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import nearest
 from gingham.attributes.space import unit

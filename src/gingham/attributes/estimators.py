@@ -66,7 +66,8 @@ class AttributeClassifier(ClassifierMixin, _Estimator, SingleLearner):  # type: 
         for one block
     layers : "auto" (weighted by cross-validation) or the names of layers to join evenly
     neighbours : how many of the nearest examples vote
-    shrinkage : ridge penalty, relative to the mean squared length of an example
+    shrinkage : ridge penalty, relative to the mean squared length of an example; with layers "auto"
+        the least one, which noisy labels raise
     folds : the most folds of the cross-validation
     unknown_sigmas : an image is unknown where the log of its distance from what the examples look
         like, in the deepest quarter of the blocks, lies this many standard deviations above the
@@ -77,6 +78,7 @@ class AttributeClassifier(ClassifierMixin, _Estimator, SingleLearner):  # type: 
     ----------
     classes_ : (V,) the values
     layers_ : names of the layers used; `layer_weights_` maps them to their share
+    penalty_ : the ridge penalty used
     layer_accuracy_ : held-out accuracy of each layer alone, by name; empty if not measured
     cv_accuracy_, cv_macro_f1_ : mean over `folds_` folds, nan if `folds_` is 0
     contradictions_ : list of `DoubtedRow`

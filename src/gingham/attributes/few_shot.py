@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.discriminant import Projection, in_two_threads
+from gingham.attributes.layer_choice import layer_weights
 from gingham.attributes.measures import grouped_folds
 from gingham.attributes.novelty import held_out_residuals, principal_directions
 from gingham.attributes.space import (
@@ -170,19 +171,6 @@ def select_blocks(blocks: Sequence[Block], layers: str | Sequence[str]) -> list[
     return [block for block in blocks if block[0] in wanted]
 
 
-def layer_weights(errors: Floats) -> Floats:
-    """Weigh layers by their held-out error: exp(1 - error / smallest error), summing to 1.
-
-    Joining layers by weight is steadier than picking a set of them: with 100 examples the
-    difference between two sets is within the noise of any cross-validation. A layer below 2 % of
-    the best one's weight is left out.
-    """
-    weight = np.exp(1 - errors / errors.min())
-    weight[weight < 0.02] = 0
-    normalised: Floats = weight / weight.sum()
-    return normalised
-
-
 @dataclass(kw_only=True, eq=False)
 class Learner(ABC):
     """Base: parameters, layers' weights, the projection, and what is unknown.
@@ -225,6 +213,7 @@ class Learner(ABC):
         rooted = rooted_layers([name for name, _, _ in blocks])
         weights = np.full(len(blocks), 1 / len(blocks))
         self.layer_accuracy_: dict[str, float] = {}
+        self.penalty_ = self.shrinkage
         rng = np.random.default_rng(self.random_state)
         some = evenly(strata[: examples.n], CHOICE_ROWS, rng)
         if self.layers == "auto" and len(blocks) > 1:
@@ -248,6 +237,7 @@ class Learner(ABC):
                 names = [name for name, _, _ in blocks]
                 self.layer_accuracy_ = dict(zip(names, accuracies, strict=True))
                 weights = layer_weights(np.array(errors))
+                weights, self.penalty_ = self._move(part, blocks, strata[some], weights)
         used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
         space = learn_space(examples.X, used, weights[weights > 0], rooted)
         self.layers_ = [name for name, _, _ in used]
@@ -265,6 +255,12 @@ class Learner(ABC):
         self._parts = self._split(strata[some], examples.group[some], 10)
         self._residuals = held_out_residuals(seen, examples.group[some], self._parts)
         return points
+
+    def _move(
+        self, examples: Exemplars, blocks: Sequence[Block], labels: Rows, weights: Floats
+    ) -> tuple[Floats, float]:
+        """Give the layers' weights and the penalty, from weights by the layers' own errors."""
+        return weights, self.shrinkage
 
     def _distance_rule(self) -> UnknownRule:
         """Judge by the distance from what the examples look like alone."""

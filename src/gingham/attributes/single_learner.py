@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,10 +15,12 @@ from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
     Learner,
+    evenly,
     exemplars,
     same_image,
 )
 from gingham.attributes.fitted_voters import SingleVoter, unit_looks
+from gingham.attributes.layer_choice import ROWS, likeliest
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import (
     HeldOut,
@@ -29,7 +31,14 @@ from gingham.attributes.neighbour_vote import (
 )
 from gingham.attributes.prevalence import shifted, value_shift
 from gingham.attributes.relative_distance import LEAST, learn_background
-from gingham.attributes.space import Floats, Rows, check_blocks
+from gingham.attributes.space import (
+    Block,
+    Floats,
+    Rows,
+    check_blocks,
+    learn_space,
+    rooted_layers,
+)
 from gingham.attributes.unknown import ALLOWED_LOSS, UnknownRule, relative_rule
 from gingham.errors import InputError
 
@@ -42,15 +51,17 @@ class SingleLearner(Learner):
     """Learn the values of one attribute from a few examples.
 
     1. Each hidden layer (block of columns) is made unit length, centred and scaled to the same
-       spread; layers are joined, each weighted by its own grouped cross-validated error.
+       spread; layers are joined, each weighted by its own grouped cross-validated error and by
+       how likely it makes the examples, all told (`gingham.attributes.layer_choice`).
     2. Shrinkage LDA, in closed form, projects the joined layers.
     3. The nearest examples vote, weighted by cosine; held-out votes calibrate the confidence.
 
     Notes
     -----
     `cv_accuracy_` holds examples out of the projection and of the vote, but not of the layers'
-    weights, the vote's temperature, nor the means and scales of the blocks (which see no labels).
-    These are a few smooth numbers, so the bias is small: docs/benchmarks.md compares it with tests.
+    weights, the penalty, the vote's temperature, nor the means and scales of the blocks (which see
+    no labels). These are a few smooth numbers, so the bias is small: docs/benchmarks.md compares it
+    with tests.
     A value whose examples are all of one group cannot be cross-validated: they train only.
 
     Confidence: up to 300 groups, each group is held out alone, exactly, by a closed form, and voted
@@ -117,7 +128,7 @@ class SingleLearner(Learner):
         labels = np.searchsorted(self.classes_, given).astype(np.intp)
 
         points = self._join_layers(examples, labels, labels)
-        ridge = Ridge(points, self._targets(labels), self.shrinkage)
+        ridge = Ridge(points, self._targets(labels), self.penalty_)
         look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
         projection = replace(self._projection, look=look)
         rule = self._cross_validate(ridge, labels, examples)
@@ -144,7 +155,8 @@ class SingleLearner(Learner):
         votes = self.voter_.vote(background, 1)
         counts = np.bincount(self.voter_.example_labels, minlength=len(self.classes_))
         there = votes.value >= 0
-        shift = value_shift(votes.probabilities[there], counts, float(there.mean()))
+        held = self.held_out_probabilities_, self.held_out_truth_
+        shift = value_shift(votes.probabilities[there], counts, *held, float(there.mean()))
         self.voter_ = replace(self.voter_, rule=replace(self.voter_.rule, shift=shift))
 
     def _unknown_rule(
@@ -175,6 +187,27 @@ class SingleLearner(Learner):
         scores.append(self._nearest[some])
         right = self.held_out_probabilities_[some].argmax(axis=1) == labels[some]
         return relative_rule(np.stack(scores), right, relatives, self.allowed_loss)
+
+    def _move(
+        self, examples: Exemplars, blocks: Sequence[Block], labels: Rows, weights: Floats
+    ) -> tuple[Floats, float]:
+        # Examples of one group are as good as copies: they would say that labels are never wrong.
+        alone = np.unique(examples.group[: examples.n], return_index=True)[1]
+        some = alone[evenly(labels[alone], ROWS, np.random.default_rng(self.random_state))]
+        X, rooted = examples.X[some], rooted_layers([name for name, _, _ in blocks])
+        if (labels[some] == labels[some[0]]).all():
+            return weights, self.shrinkage
+        speak = [number for number, weight in enumerate(weights) if weight > 0]
+        products = []
+        for number in speak:
+            points = learn_space(X, [blocks[number]], np.ones(1), rooted).apply(X)
+            products.append(points @ points.T)
+        indicator = np.eye(len(self.classes_))[labels[some]]
+        moved = np.zeros_like(weights)
+        moved[speak], penalty = likeliest(
+            np.stack(products), indicator, weights[speak], self.shrinkage
+        )
+        return moved, penalty
 
     def _targets(self, labels: Rows) -> Floats:
         indicator = np.eye(len(self.classes_))[labels]

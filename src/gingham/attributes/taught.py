@@ -27,7 +27,7 @@ from gingham.results import Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 8
+VERSION = 9
 """Recipe version; bump to force refitting."""
 
 

@@ -57,16 +57,13 @@ def grouped_folds(
     return [part for part in parts if len(part)]
 
 
-def calibration_error(
-    confidence: NDArray[np.floating], correct: NDArray[np.bool_], *, bins: int = 10
-) -> float:
-    """Expected calibration error: the mean gap between confidence and accuracy over equal bins.
+def calibration_error(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> float:
+    """Expected calibration error: the mean gap of confidence and accuracy over ten equal bins.
 
     Parameters
     ----------
     confidence : (N,) array in [0, 1]
     correct : (N,) bool array
-    bins : number of bins of equal width
 
     Raises
     ------
@@ -79,8 +76,8 @@ def calibration_error(
     """
     if confidence.shape != correct.shape or confidence.ndim != 1 or not len(confidence):
         raise ShapeError("confidence", expected=f"{correct.shape}, not empty", got=confidence.shape)
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(which, weights=confidence - correct, minlength=bins)
+    which = np.minimum((confidence * 10).astype(int), 9)
+    gap = np.bincount(which, weights=confidence - correct)
     return float(np.abs(gap).sum() / len(confidence))
 
 

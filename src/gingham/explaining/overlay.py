@@ -50,16 +50,14 @@ def colour(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return out
 
 
-def draw_overlay(
-    picture: NDArray[np.uint8], explanation: Explanation, *, longest: int = 640
-) -> Image.Image:
+def draw_overlay(picture: NDArray[np.uint8], explanation: Explanation) -> Image.Image:
     """Lay a map on its (H, W, 3) uint8 picture, whose own colours are taken out of the way.
 
-    Gives an RGB image whose longer side is `longest` pixels at most; a smaller picture is not
+    Gives an RGB image whose longer side is 640 pixels at most; a smaller picture is not
     enlarged. What was not read of the picture is hatched.
     """
     image = Image.fromarray(picture)
-    image.thumbnail((longest, longest))
+    image.thumbnail((640, 640))
     wide, high = image.size
     # A narrow range of greys, so that neither black nor white drowns the colours.
     grey = 70 + 0.6 * np.asarray(image.convert("L"), np.float32)

@@ -120,19 +120,14 @@ class Shards:
             self._files.delete(name)
             self._names, self._stamp = [one for one in names if one != name], None
 
-    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Read the shards one after another, only the columns asked for.
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read one shard, only the columns asked for.
 
         Raises
         ------
         CatalogueError
-            If a shard is damaged; the message names it.
+            If it is damaged; the message names it.
         """
-        for name in self.names():
-            yield self.table(name, columns)
-
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read one shard; see `tables`."""
         with self._opened(name) as shard:
             return shard.read(columns=columns, use_threads=False)
 

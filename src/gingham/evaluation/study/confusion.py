@@ -75,15 +75,12 @@ def confusions(y: Sequence[str] | NDArray[np.generic], predicted: Rows) -> NDArr
     return counts
 
 
-def confused_pairs(
-    y: Sequence[str] | NDArray[np.generic], predicted: Rows, *, most: int = 5
-) -> list[ConfusedPair]:
-    """List the pairs of values most often taken for each other, worst first.
+def confused_pairs(y: Sequence[str] | NDArray[np.generic], predicted: Rows) -> list[ConfusedPair]:
+    """List the five pairs of values most often taken for each other, worst first.
 
     Parameters
     ----------
     y, predicted : see `confusions`.
-    most : how many pairs.
 
     Raises
     ------
@@ -102,15 +99,11 @@ def confused_pairs(
     def rows(own: int, taken: int) -> tuple[int, ...]:
         return tuple(np.flatnonzero((labels == own) & (predicted == taken)).tolist())
 
-    return [
-        ConfusedPair(values[a], values[b], (rows(a, b), rows(b, a))) for _, a, b in pairs[:most]
-    ]
+    return [ConfusedPair(values[a], values[b], (rows(a, b), rows(b, a))) for _, a, b in pairs[:5]]
 
 
-def suspects(
-    y: Sequence[str] | NDArray[np.generic], probabilities: ArrayLike, *, most: int = 24
-) -> list[Suspect]:
-    """List the examples that look mislabelled, the clearest first.
+def suspects(y: Sequence[str] | NDArray[np.generic], probabilities: ArrayLike) -> list[Suspect]:
+    """List the 24 examples that look mislabelled most clearly, the clearest first.
 
     An example is listed if another value is at least as probable for it as that value is, on
     average, for its own examples, and more probable than the example's own value.
@@ -119,7 +112,6 @@ def suspects(
     ----------
     y : (N,) values.
     probabilities : (N, V) of the sorted values, each row predicted while it was held out.
-    most : how many examples.
 
     Raises
     ------
@@ -147,4 +139,4 @@ def suspects(
         )
         for row in order
         if value[row] >= 0
-    ][:most]
+    ][:24]

@@ -353,6 +353,28 @@ def test_an_image_more_changes_the_index_for_itself_alone(
     assert set(read) == {1}
 
 
+@pytest.mark.parametrize("is_given", [False, True])
+def test_after_many_images_a_network_of_its_own_is_let_go_and_loaded_again(
+    is_given: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def load(*_: Any, **options: Any) -> FakeRuntime:
+        loaded.append(options["device"])
+        return FakeRuntime()
+
+    monkeypatch.setattr("gingham.operations.opening.load_runtime", load)
+    monkeypatch.setattr("gingham.catalogue._MANY", 20)
+    given = FakeRuntime() if is_given else None
+    with Catalogue.create(tmp_path / "many", device="cpu", runtime=given) as shop:
+        shop.index([photos])
+        assert (shop._loaded is None) == (not is_given)
+        draw(tmp_path / "more" / "new.jpg", "blue", 99)
+        assert shop.index([tmp_path / "more"]).images == 37
+        assert shop._loaded is not None
+    assert loaded == ([] if is_given else ["cpu", "cpu"])
+
+
 def test_contradictions_are_reported(shop: Catalogue, examples: Path) -> None:
     shutil.copy(examples / "red" / "100.jpg", examples / "blue" / "copy.jpg")
     result = shop.teach("colour", examples)

@@ -36,6 +36,8 @@ from gingham.results import (
 )
 from gingham.sources import Walk, find_images
 
+_MANY = 500  # new images, beside whose reading loading the network again takes no time
+
 
 class Catalogue(Writing):
     """A folder with everything about one collection of images.
@@ -89,7 +91,11 @@ class Catalogue(Writing):
             if not isinstance(sources, Walk):
                 sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
             with self._indexing, recording(self._truth, "index"):
-                return ingest(self._truth, sources, list(images), options)
+                result = ingest(self._truth, sources, list(images), options)
+            if result.added > _MANY:
+                # It need not lie in memory beside the search index that is made now.
+                self._unload()
+            return result
 
     @changing
     def teach(

@@ -84,6 +84,7 @@ class OpenCatalogue:
         self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
         self._lease = Lease(folder, wait, self._begin)
         self._loaded = runtime
+        self._is_given = runtime is not None
         self._files = LocalFiles(folder)
         header = Header.read(self._files)
         self.config = header.config
@@ -180,12 +181,14 @@ class OpenCatalogue:
                 f"{path} exists but is not a catalogue: choose another folder", path=path
             )
         weights = None if weights is None else absolute(weights)
-        runtime = runtime or load_runtime(
+        loaded = runtime or load_runtime(
             backbone, weights, device=device, descriptors=descriptors, reading=asked
         )
         home = str(Path(absolute(path)).parent)
-        Header(runtime.config, weights, home).write(LocalFiles(path))
-        return cls.open(path, runtime=runtime)
+        Header(loaded.config, weights, home).write(LocalFiles(path))
+        self = cls.open(path, runtime=loaded)
+        self._is_given, self._device = runtime is not None, device
+        return self
 
     @classmethod
     def open(
@@ -345,6 +348,12 @@ class OpenCatalogue:
                 self._check_runtime(runtime)
                 self._loaded = runtime
             return self._loaded
+
+    def _unload(self) -> None:
+        """Let go of the network, which is loaded again when it is needed."""
+        with self._loading:
+            if not self._is_given:
+                self._loaded = None
 
     def _check_runtime(self, runtime: Runtime) -> None:
         if runtime.config != self.config:

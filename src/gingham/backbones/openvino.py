@@ -141,6 +141,8 @@ class OpenVinoRuntime:
         made = tuple(one for one in config.descriptors if one.name in kept)
         self.config = replace(config, pooling=pooling, descriptors=made)
         self._compiled: dict[tuple[tuple[str, ...], Shape | None], Any] = {}
+        # Requests that no stream waits for.
+        self._idle: dict[tuple[tuple[str, ...], Shape | None], list[Any]] = {}
         self._unpooled: dict[tuple[str, ...], Any] = {}
 
     @cached_property
@@ -194,7 +196,6 @@ class OpenVinoRuntime:
     def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
-        free: dict[Shape | None, list[Any]] = {}
         # Those that pass through stand in the same queue, to keep the order.
         running: deque[tuple[Key, Shape | None, Any]] = deque()
         most, asked = 2 * cpu_count(), 0
@@ -209,7 +210,7 @@ class OpenVinoRuntime:
                 layer: request.get_output_tensor(i).data[0].copy() for i, layer in enumerate(wanted)
             }
             asked -= 1
-            free[shape].append(request)
+            self._idle[wanted, shape].append(request)
             return key, features
 
         for key, image in images:
@@ -220,10 +221,10 @@ class OpenVinoRuntime:
                     yield finish()
                 high, wide, _ = image.shape
                 shape = (high, wide) if (high, wide) in self._common else None
-                waiting = free.setdefault(shape, [])
-                if not waiting:
-                    waiting.append(self._compile(wanted, shape).create_infer_request())
-                request = waiting.pop()
+                try:
+                    request = self._idle.setdefault((wanted, shape), []).pop()
+                except IndexError:
+                    request = self._compile(wanted, shape).create_infer_request()
                 request.start_async({0: image[None]}, share_inputs=False)
                 running.append((key, shape, request))
                 asked += 1

@@ -52,14 +52,17 @@ def test_it_goes_half_of_the_way_to_where_examples_are_likeliest() -> None:
 
 def test_more_examples_move_the_weights_further_and_wrong_labels_raise_the_penalty() -> None:
     even = np.array([0.5, 0.5])
-    few, many = (likeliest(*draw(n, 0.0, 1), even, 0.3)[0][0] for n in (9, 120))
-    assert 0.5 < few < many
-    clean, noisy = (likeliest(*draw(120, wrong, 2), even, 0.3)[1] for wrong in (0.0, 0.6))
-    assert 0.3 <= clean < 0.35
-    assert noisy > 0.6
+    few, many = (likeliest(*draw(n, 0.6, 1), even, 0.1) for n in (12, 240))
+    assert abs(few[0][0] - 0.5) < many[0][0] - 0.5
+    assert likeliest(*draw(120, 0.6, 2), even, 0.3)[1] > 0.6
+
+
+def test_clean_labels_move_nothing() -> None:
+    weights, penalty = likeliest(*draw(120, 0.0, 2), np.array([0.4, 0.6]), 0.5)
+    assert (weights.tolist(), penalty) == ([0.4, 0.6], 0.5)
 
 
 def test_a_layer_of_little_weight_is_left_out() -> None:
-    weights, _ = likeliest(*draw(120, 0.0, 3), np.array([1 - LEAST, LEAST]), 0.3)
+    weights, _ = likeliest(*draw(120, 0.6, 3), np.array([1 - LEAST / 4, LEAST / 4]), 0.3)
     assert weights.tolist() == [1.0, 0.0]
     assert layer_weights(np.array([0.1, 0.9])).tolist() == [1.0, 0.0]

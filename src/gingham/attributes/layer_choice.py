@@ -1,9 +1,10 @@
 """Which layers speak, and how far the examples are believed: one rule, of arrays.
 
-First every layer is weighed by its own held-out error, which is steady with few examples. Then
-the weights, and the penalty with them, go half of the way to where the examples are likeliest
-altogether, under a prior that holds them where they were: the fewer the examples, the less they
-move. docs/benchmarks.md compares this with other rules.
+First every layer is weighed by its own held-out error, which is steady with few examples. Where
+the examples are likelier with a larger penalty, so where labels are noisy, the weights and the
+penalty go half of the way to where the examples are likeliest altogether, under a prior that holds
+them where they were: the fewer the examples, the less they move. docs/benchmarks.md compares this
+with other rules.
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ def likeliest(
     Returns
     -------
     The weights, which sum to 1 and of which those below `LEAST` are 0, and the penalty: both are
-    geometric means of what was given and what is likeliest. The penalty is never below the one
-    given: where labels are clean a smaller one would be likelier, but answers are worse (photos of
-    10 colours, 10 examples each, two draws: 0.969 right instead of 0.973).
+    geometric means of what was given and what is likeliest. Where that penalty is no larger than
+    the one given, what was given is returned: where labels are clean a smaller one would be
+    likelier, but answers are worse (photos of 10 colours, 10 examples each, two draws: 0.969 right
+    instead of 0.973), and other weights are no better.
 
     References
     ----------
@@ -95,9 +97,11 @@ def likeliest(
         return float(value), rise + moved / DEVIATION**2
 
     found = (begin + _descend(loss, begin)) / 2
+    if found[-1] <= begin[-1]:
+        return weights, penalty
     weight = _shares(found[:-1])
     weight[weight < LEAST] = 0
-    return weight / weight.sum(), max(penalty, float(np.exp(found[-1])))
+    return weight / weight.sum(), float(np.exp(found[-1]))
 
 
 def _shares(logs: Floats) -> Floats:

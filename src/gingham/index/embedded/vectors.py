@@ -26,7 +26,7 @@ Aims = Sequence[tuple[int, Codes, float]]
 
 _FEW = 1_000  # so many images or fewer are scored one by one, as they are
 _SAMPLE = 4_000  # vectors from which the directions are learned
-_ROOM = 40  # candidates beyond three times as many as are wanted
+_ROOM = 70  # candidates beyond three times as many as are wanted
 _NEAREST = 4  # times as many rows as are scored are asked of a graph
 _DEVIATIONS = 4  # farther off than so many standard deviations a code hardly ever is
 _COST = 40  # rows are scanned in the time that a graph takes to find one

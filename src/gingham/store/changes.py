@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import secrets
@@ -142,7 +143,8 @@ class ChangeLog:
         """Give what was announced and not taken back, the oldest first."""
         found = []
         for name in self._files.list(_BEGUN):
-            with self._files.open(name) as file:
+            # Another process may take one back meanwhile.
+            with contextlib.suppress(FileNotFoundError), self._files.open(name) as file:
                 found.append((name, Begun(**json.load(file))))
         return sorted(found, key=lambda pair: pair[1].made)
 

@@ -72,7 +72,7 @@ export function useKept(key, initial) {
     const kept = sessionStorage.getItem(key);
     return kept === null ? initial : JSON.parse(kept);
   });
-  useEffect(() => {
+  useLayoutEffect(() => { // what is shown is kept, however soon the page is left
     try {
       sessionStorage.setItem(key, JSON.stringify(value));
     } catch {

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,29 @@ def test_only_shards_that_are_new_are_read(tmp_path: Path) -> None:
     log.keep()
     (tmp_path / "locations" / "00000003.parquet").write_bytes(b"damaged")
     assert len(Locations(LocalFiles(tmp_path), None, file).files) == 20
+
+
+def test_the_version_is_told_once_all_that_it_stands_for_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Locations(LocalFiles(tmp_path))
+    seen, go_on = threading.Event(), threading.Event()
+    apply = log._known.apply
+
+    def slowly(name: str, image_id: bytes | None) -> None:
+        apply(name, image_id)
+        seen.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(log._known, "apply", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        adding = pool.submit(log.append, [("/x", A), ("/y", B)])
+        assert seen.wait(60)
+        assert A in log.images
+        asking = pool.submit(log.complete_version)
+        with pytest.raises(TimeoutError):
+            asking.result(0.2)
+        go_on.set()
+        adding.result()
+        assert asking.result() == log.version == 1
+    assert set(log.images) == {A, B}

@@ -244,7 +244,7 @@ class SyncedIndex:
         stamps = {name: self._attributes.tagged(name) for name in self._attributes.answering()}
         return {
             **state,
-            "images": self._locations.version,
+            "images": self._locations.complete_version(),
             "tags": {name: stamp for name, stamp in stamps.items() if stamp is not None},
             "looks": {
                 look: note

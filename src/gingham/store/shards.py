@@ -270,6 +270,11 @@ class Replayed(ABC):
             self._log.refresh()
             return self._catch_up()
 
+    def complete_version(self) -> int:
+        """Give the version, once what another thread takes in is all there."""
+        with self._changing:
+            return self.version
+
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
         return self._log.verify()

@@ -316,6 +316,7 @@ def test_two_processes_search_while_a_third_indexes(
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from conftest import FakeRuntime
 from gingham import Catalogue, extract
@@ -323,7 +324,15 @@ from gingham.store import compacting
 extract.KEEP_VIEWS = 8
 compacting.SHARD_ROWS = 24
 what, folder, photos = sys.argv[1:]
-with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
+
+class Slow(FakeRuntime):
+    # So slow that a kill finds it in the middle.
+    def stream(self, *given):
+        for one in super().stream(*given):
+            time.sleep(0.01)
+            yield one
+
+with Catalogue.open(folder, runtime=Slow()) as shop:
     print("open", flush=True)
     if what == "index":
         shop.index([photos])

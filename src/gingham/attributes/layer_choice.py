@@ -111,7 +111,11 @@ def _shares(logs: Floats) -> Floats:
 
 
 def _descend(loss: Callable[[Floats], tuple[float, Floats]], place: Floats) -> Floats:
-    """Find a minimum by a few steps of the method of Broyden, Fletcher, Goldfarb and Shanno."""
+    """Find a minimum by a few steps of the method of Broyden, Fletcher, Goldfarb and Shanno.
+
+    Nocedal, Wright, *Numerical Optimization* (2006), algorithm 6.1, where a step is only made
+    shorter; the core does without scipy, which has it. `loss` gives a value and its slope, (P,).
+    """
     even = np.eye(len(place))
     value, slope = loss(place)
     inverse = even / max(1.0, float(np.linalg.norm(slope)))

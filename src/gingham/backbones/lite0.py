@@ -127,9 +127,9 @@ def build_lite0(
 ) -> Any:
     """Build the network as far as the last of some hidden layers, given from the input to the head.
 
-    `tensors` are float32, as `needed_tensors` names them; `shape` is the one that the graph takes,
-    None for all that there are. Gives an `openvino.Model` that maps (1,
-    height, width, 3) uint8 RGB to each layer's (1, C, H, W) float32.
+    `tensors` are float32, as `needed_tensors` names them; `shape` is the (height, width) that the
+    graph takes, None for all that there are. Gives an `openvino.Model` that maps (1, height, width,
+    3) uint8 RGB to each layer's (1, C, H, W) float32.
     """
     ov = import_openvino()
     op = ov.opset13

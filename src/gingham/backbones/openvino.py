@@ -140,10 +140,16 @@ class OpenVinoRuntime:
         self._network, config = made_by(backbone, weights, reading)
         made = tuple(one for one in config.descriptors if one.name in kept)
         self.config = replace(config, pooling=pooling, descriptors=made)
-        self._compiled: dict[tuple[tuple[str, ...], Shape | None], Any] = {}
-        # Requests that no stream waits for.
-        self._idle: dict[tuple[tuple[str, ...], Shape | None], list[Any]] = {}
         self._unpooled: dict[tuple[str, ...], Any] = {}
+
+    @cached_property
+    def _compiled(self) -> dict[tuple[tuple[str, ...], Shape | None], Any]:
+        return {}
+
+    @cached_property
+    def _idle(self) -> dict[tuple[tuple[str, ...], Shape | None], list[Any]]:
+        """Requests that no stream waits for."""
+        return {}
 
     @cached_property
     def _core(self) -> Any:

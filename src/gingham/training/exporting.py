@@ -27,7 +27,6 @@ class ExportedRuntime(OpenVinoRuntime):
 
     def __init__(self, graph: Path, config: FeatureConfig) -> None:
         self._file, self.config = graph, config
-        self._compiled, self._idle = {}, {}
 
     @cached_property
     def _core(self) -> Any:

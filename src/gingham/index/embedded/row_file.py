@@ -57,7 +57,7 @@ class RowFile:
         self._own: set[int] = set()  # starts of the files that nobody else reads
         self._held_bytes = held_bytes
         self._held: Numbers | None = None
-        self._read = 0  # rows since something was put
+        self._rows_read = 0  # since something was put
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -89,7 +89,7 @@ class RowFile:
 
     def put(self, rows: Rows, values: Numbers) -> None:
         """Add or replace (N, width) rows; one is new only if all before it are there."""
-        self._held, self._read = None, 0
+        self._held, self._rows_read = None, 0
         ready = np.ascontiguousarray(values, self._dtype)
         for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
             done = 0
@@ -110,8 +110,8 @@ class RowFile:
         """Read (N, width) rows that are there."""
         if self._held is not None:
             return self._held.take(rows, axis=0)
-        self._read += len(rows)
-        if self._read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
+        self._rows_read += len(rows)
+        if self._rows_read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
             self._held = np.concatenate(list(self.chunks()))
         order = np.argsort(rows, kind="stable")
         files = np.searchsorted(self._starts, rows[order], "right") - 1

@@ -182,7 +182,7 @@ class Vectors:
         return rows, _plus(self._roughly(aims, rows), extra, rows)
 
     def _roughly(self, aims: Aims, rows: Rows) -> Floats:
-        """Give the rough scores of rows, up to a constant.
+        """Give the rough scores of (N,) rows, (N,) float32, up to a constant.
 
         The squared distances of all looks, each with its factor, are the squared norms of the
         codes and one product with a code of all looks.

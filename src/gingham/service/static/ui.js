@@ -90,7 +90,7 @@ export const typing = (event) =>
 export function useKeys(handler) {
   const kept = useRef(handler);
   kept.current = handler;
-  useEffect(() => {
+  useLayoutEffect(() => { // once a view is shown it hears keys
     const listen = (event) => {
       if (!typing(event) && !document.querySelector('dialog[open]')) kept.current(event);
     };

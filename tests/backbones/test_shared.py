@@ -93,6 +93,40 @@ def test_an_image_that_nobody_waits_for_any_more_is_not_run() -> None:
     assert runtime.images_read == read + 1
 
 
+class Meeting(FakeRuntime):
+    """Answers when two threads ask at once."""
+
+    concurrent = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2)
+
+    def stream(
+        self,
+        images: Iterable[tuple[Key, NDArray[np.uint8] | None]],
+        layers: Sequence[str] | None = None,
+    ) -> Iterator[tuple[Key, dict[str, NDArray[np.float32]] | None]]:
+        self.both.wait(10)
+        yield from super().stream(images, layers)
+
+
+def test_threads_ask_a_concurrent_runtime_at_once() -> None:
+    sizes: list[int] = []
+    shared = SharedRuntime(Meeting(), sizes.append)
+    given = [(0, squares(1)[0]), (1, None)]
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(lambda: list(shared.stream(given, ["stage1"]))) for _ in range(2)]
+        results = [one.result(10) for one in asking]
+    assert sizes == [1, 1]
+    expected = list(FakeRuntime().stream(given, ["stage1"]))
+    for (key, row), (other, nothing) in results:
+        assert (key, other, nothing) == (0, 1, None)
+        assert row is not None
+        assert row.keys() == {"stage1"}
+        np.testing.assert_array_equal(row["stage1"], expected[0][1]["stage1"])  # type: ignore[index]
+
+
 class Broken(FakeRuntime):
     broken = True
 

@@ -125,6 +125,9 @@ class OpenVinoRuntime:
     cannot depend on the batch it came in.
     """
 
+    concurrent = True
+    """Threads may ask at once: all share the streams."""
+
     def __init__(
         self,
         backbone: str,

@@ -1,4 +1,4 @@
-"""One runtime for many threads: the images that wait in all of them are run as one batch."""
+"""One runtime for many threads: the images that wait in all of them are run together."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ _Asked = tuple[Future[Features], NDArray[np.uint8]]
 class SharedRuntime:
     """Gathers the images of all threads for one runtime.
 
-    There is no thread of its own: a thread that needs an answer, while no batch is running, runs
-    what waits, its own images and those of others; the others find theirs answered. Every image is
-    run through all layers, so that there is one graph, whatever the threads ask for.
+    A concurrent runtime takes each image at once. Of any other there is no thread of its own: a
+    thread that needs an answer, while no batch is running, runs what waits, its own images and
+    those of others; the others find theirs answered. Every image is run through all layers, so that
+    there is one graph, whatever the threads ask for.
 
     Parameters
     ----------
-    runtime : does the work; it is asked by one thread at a time.
-    watch : called with the number of images of each batch.
+    runtime : does the work; unless its attribute `concurrent` is true, it is asked by one thread at
+        a time.
+    watch : called with the number of images of each batch; a concurrent runtime has batches of 1.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SharedRuntime:
         self._watch = watch
         self._waiting: deque[_Asked] = deque()
         self._running = threading.Lock()
+        self._concurrent = getattr(runtime, "concurrent", False)
         if isinstance(runtime, MapRuntime):
             self.maps = runtime.maps
         self.config = runtime.config
@@ -53,6 +56,13 @@ class SharedRuntime:
     def stream(self, images: Inputs[Key], layers: Sequence[str] | None = None) -> Streamed[Key]:
         """See `Runtime.stream`."""
         wanted = check_layers(self.config, layers)
+        if self._concurrent:
+            for key, features in self._runtime.stream(images):
+                if features is not None:
+                    self._watch(1)
+                    features = {layer: features[layer] for layer in wanted}
+                yield key, features
+            return
         pending: deque[tuple[Key, Future[Features] | None]] = deque()
         try:
             for key, image in images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
 from gingham.service.listings import Ids, Listed, Listings, image_ids
 from gingham.service.maps import Maps
+from gingham.service.priority import give_way
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
 from gingham.service.work import Task
@@ -49,7 +51,7 @@ Features = Mapping[str, NDArray[np.floating]]
 
 
 class AskedCatalogue(Catalogue):
-    """A catalogue whose threads share one runtime, which batches what they read.
+    """A catalogue whose threads share one runtime.
 
     No method takes a path: images are given by their id, or uploaded.
     """
@@ -90,6 +92,9 @@ class AskedCatalogue(Catalogue):
     def warm_up(self) -> None:
         """Load the network and the index, so that the first request need not.
 
+        The network's threads give way to those of Python: of these one runs at a time, and while it
+        waits for a core, so do all others.
+
         Raises
         ------
         BackboneError
@@ -101,8 +106,9 @@ class AskedCatalogue(Catalogue):
         side = self.config.preprocess.size
         Image.new("RGB", (side, side)).save(buffer, "BMP")
         layers = tuple(self.config.widths)
-        for _ in self._truth.features_of([buffer.getvalue()], layers, DEFAULTS):
-            pass
+        with ThreadPoolExecutor(1, initializer=give_way) as giving_way:
+            read = self._truth.features_of([buffer.getvalue()], layers, DEFAULTS)
+            giving_way.submit(list, read).result()
         self.facets()
 
     def has_image(self, image: str) -> bool:

@@ -38,7 +38,7 @@ class Limits:
     images: Count = 16
     max_pixels: Count = 50_000_000
     waiting: Count = 64
-    workers: Count = Field(default_factory=lambda: 2 * cpu_count())
+    workers: Count = Field(default_factory=lambda: 3 * cpu_count())
     receive_seconds: Annotated[float, Field(gt=0)] = 30.0
     seconds: Annotated[float, Field(gt=0)] = 60.0
     change_seconds: Annotated[float, Field(gt=0)] = 600.0

@@ -67,7 +67,7 @@ def test_leaving_rows_out_equals_fitting_without_them(width: int, dtype: type[np
         np.testing.assert_allclose(ridge.without(np.array(out)), slow, atol=tolerance)
 
 
-@pytest.mark.parametrize("width", [1, 64, 65, 200])
+@pytest.mark.parametrize("width", [1, 64, 65, 200, 1300])
 def test_the_blockwise_solution_is_that_of_scipy(width: int) -> None:
     rng = np.random.default_rng(width)
     points, right = rng.normal(size=(width, width)), rng.normal(size=(width, 7))

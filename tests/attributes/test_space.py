@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gingham.attributes.one_pass import OnePass, Product
-from gingham.attributes.space import check_blocks, chunks, learn_space, unit, widen
+from gingham.attributes.space import check_blocks, chunks, learn_points, learn_space, unit, widen
 from gingham.errors import InputError
 
 
@@ -38,6 +38,17 @@ def test_float16_gives_the_space_and_the_points_of_the_same_numbers_in_float32()
     points = one.apply(X)
     assert points.dtype == np.float32
     np.testing.assert_array_equal(points, other.apply(X.astype(np.float32)))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_learned_points_are_those_that_the_space_gives(kind: type) -> None:
+    X: NDArray[np.floating] = np.random.default_rng(0).normal(size=(1200, 9)).astype(kind)
+    X[5, :2] = 0
+    blocks, weights = [("a", 0, 2), ("c", 7, 9), ("b", 2, 5)], np.array([0.2, 0.5, 0.3])
+    space, points = learn_points(X, blocks, weights, ["b"])
+    expected = space.apply(X)
+    assert points.dtype == expected.dtype
+    np.testing.assert_array_equal(points, expected)
 
 
 def test_a_layer_that_never_changes_adds_nothing() -> None:

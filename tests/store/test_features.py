@@ -70,6 +70,9 @@ def test_get_equals_a_plain_scan(
     got = store.get(asked, ["stem"])["stem"]
     assert got.shape == (len(asked), 6)
     assert all(np.array_equal(row, plain[i]) for row, i in zip(got, asked, strict=True))
+    both = store.get(asked, ["head", "stem"])
+    side_by_side = np.concatenate(list(both.values()), axis=1)
+    np.testing.assert_array_equal(store.joined(asked, ["head", "stem"]), side_by_side)
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:

@@ -110,10 +110,10 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
         )
 
     def features() -> NDArray[np.floating]:
-        X = join(truth.features.get([e.id for e in rows], truth.layers), truth.layers)
+        X = truth.features.joined([e.id for e in rows], truth.layers)
         if not views:
             return X
-        return np.concatenate([X, join(truth.views.get([key for _, key in views]), truth.layers)])
+        return np.concatenate([X, truth.views.joined([key for _, key in views], truth.layers)])
 
     numbers = [*range(len(rows)), *(number for number, _ in views)]
     groups = [rows[number].group for number in numbers]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,9 @@ from gingham.attributes.space import (
     Rows,
     Space,
     chunks,
+    in_two_threads,
     read_matrix,
 )
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 _COLUMNS = 512  # of X, or rows, of which products are made at once
 _BLOCK = 128  # columns of a Cholesky factor that are made, and solved with, at once
@@ -62,7 +59,7 @@ class Ridge:
             self._factor = Factor(scatter)
             self.coef = self._factor.solve((X.T @ T.astype(X.dtype)).astype(np.float64))
             # Each product would make all of X float64.
-            parts = [X[rows] @ self.coef for rows in chunks(len(X), _COLUMNS)]
+            parts = in_two_threads(lambda rows: X[rows] @ self.coef, list(chunks(len(X), _COLUMNS)))
             self.alpha = (T - np.concatenate(parts)) / penalty
         self.fitted: Floats = T - penalty * self.alpha
 
@@ -115,10 +112,16 @@ class Factor:
         self._blocks = list(chunks(len(matrix), _BLOCK))
         self._inverses = []
         for b in self._blocks:
-            lower[b.start :, b] -= lower[b.start :, : b.start] @ lower[b, : b.start].T
-            lower[b, b] = np.linalg.cholesky(lower[b, b])
+            before = lower[b, : b.start]
+            lower[b, b] = np.linalg.cholesky(lower[b, b] - before @ before.T)
             self._inverses.append(np.linalg.inv(lower[b, b]))
-            lower[b.stop :, b] = lower[b.stop :, b] @ self._inverses[-1].T
+            in_two_threads(partial(self._fill, b), _halves(b.stop, len(lower)))
+
+    def _fill(self, b: slice, rows: slice) -> None:
+        """Make the columns of a block in rows below it."""
+        lower = self._lower
+        left = lower[rows, b] - lower[rows, : b.start] @ lower[b, : b.start].T
+        lower[rows, b] = left @ self._inverses[-1].T
 
     def solve(self, right: Floats) -> Floats:
         """Solve L L' x = right, (D, k), block by block."""
@@ -129,6 +132,14 @@ class Factor:
         for b, inverse in reversed(blocks):
             solved[b] = inverse.T @ (solved[b] - lower[b.stop :, b].T @ solved[b.stop :])
         return solved
+
+
+def _halves(start: int, end: int) -> list[slice]:
+    """Split rows in two, unless they are so few that it would take longer."""
+    if end - start < 2 * _COLUMNS:
+        return [slice(start, end)]
+    middle = (start + end) // 2
+    return [slice(start, middle), slice(middle, end)]
 
 
 def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
@@ -221,14 +232,6 @@ def residuals(inside: Floats, squared: Floats) -> Floats:
     """Give squared distances from a subspace, of (N, r) coordinates in it and squared lengths."""
     left: Floats = np.maximum(squared - (inside**2).sum(axis=1), 1e-12)
     return left
-
-
-def in_two_threads(work: Callable[[A], B], items: Sequence[A]) -> list[B]:
-    """Map in two threads, beside which matrix products need none of their own."""
-    if len(items) < 2:
-        return [work(one) for one in items]
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(work, items))
 
 
 def blas_threads(most: int | None) -> AbstractContextManager[object]:

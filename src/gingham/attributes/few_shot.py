@@ -6,22 +6,25 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gingham.attributes.discriminant import Projection, in_two_threads
+from gingham.attributes.discriminant import Projection
 from gingham.attributes.layer_choice import layer_weights
 from gingham.attributes.measures import grouped_folds
 from gingham.attributes.novelty import held_out_residuals, principal_directions
 from gingham.attributes.space import (
+    PROJECTED_ROWS,
     Block,
     Floats,
     Rows,
     check_blocks,
     chunks,
-    learn_space,
+    in_two_threads,
+    learn_points,
     rooted_layers,
     widen,
 )
@@ -122,11 +125,13 @@ def exemplars(
 
 def fingerprints(X: NDArray[Any]) -> list[bytes]:
     """Return a digest of each row's bytes; of float16 those of the same numbers in float32."""
-    return [
-        hashlib.blake2b(row.tobytes(), digest_size=12).digest()
-        for some in chunks(len(X))
-        for row in widen(X[some])
-    ]
+
+    def digests(some: slice) -> list[bytes]:
+        rows = np.ascontiguousarray(widen(X[some]))
+        return [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
+
+    parts = list(chunks(len(X), PROJECTED_ROWS))
+    return list(chain.from_iterable(in_two_threads(digests, parts)))
 
 
 def same_image(examples: Exemplars) -> list[Rows]:
@@ -229,7 +234,7 @@ class Learner(ABC):
             folds = self._split(strata[some], part.group[: part.n], self.folds)
 
             def measure(block: Block) -> tuple[float, float]:
-                points = learn_space(part.X, [block], np.ones(1), rooted).apply(part.X)
+                _, points = learn_points(part.X, [block], np.ones(1), rooted)
                 return self._error(points, labels[rows], part, folds)
 
             if folds:
@@ -239,15 +244,14 @@ class Learner(ABC):
                 weights = layer_weights(np.array(errors))
                 weights, self.penalty_ = self._move(part, blocks, strata[some], weights)
         used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
-        space = learn_space(examples.X, used, weights[weights > 0], rooted)
+        space, points = learn_points(examples.X, used, weights[weights > 0], rooted)
         self.layers_ = [name for name, _, _ in used]
         self.layer_weights_ = dict(zip(self.layers_, weights[weights > 0].tolist(), strict=True))
-        points = space.apply(examples.X)
         deepest = check_blocks(self.blocks, examples.X.shape[1])
         deepest = deepest[-max(1, len(deepest) // 4) :]
         # Views differ from pictures as they come: the mean is that of the examples alone.
-        kind = learn_space(examples.X[some], deepest, np.full(len(deepest), 1 / len(deepest)))
-        seen = kind.apply(examples.X[some])
+        even = np.full(len(deepest), 1 / len(deepest))
+        kind, seen = learn_points(examples.X[some], deepest, even)
         self._projection = Projection(
             space, np.zeros((space.width, 0)), kind, principal_directions(seen)
         )

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.discriminant import in_two_threads
-from gingham.attributes.space import Floats, Rows
+from gingham.attributes.space import Floats, Rows, in_two_threads
 
 DIRECTIONS = 64
 """The most principal directions kept; with few examples it is half their number."""

@@ -15,7 +15,7 @@ from gingham.attributes.space import (
     Floats,
     Rows,
     Space,
-    learn_space,
+    learn_points,
     read_matrix,
 )
 
@@ -152,10 +152,9 @@ def learn_background(
     Parameters
     ----------
     X : (N, D) features of a sample of the catalogue, N >= `LEAST`
-    blocks, weights, rooted : of the layers; see `space.learn_space`
+    blocks, weights, rooted : of the layers; see `space.learn_points`
     """
-    space = learn_space(X, blocks, weights, rooted)
-    points = space.apply(X)
+    space, points = learn_points(X, blocks, weights, rooted)
     directions = principal_directions(points, DIRECTIONS)
     z = points.astype(np.float64) @ directions
     deviation = z.std(axis=0)

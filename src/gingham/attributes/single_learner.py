@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.cutoffs import HeldOutAnswers
-from gingham.attributes.discriminant import Ridge, in_two_threads, optimal_scoring
+from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -36,7 +36,8 @@ from gingham.attributes.space import (
     Floats,
     Rows,
     check_blocks,
-    learn_space,
+    in_two_threads,
+    learn_points,
     rooted_layers,
 )
 from gingham.attributes.unknown import ALLOWED_LOSS, UnknownRule, relative_rule
@@ -200,7 +201,7 @@ class SingleLearner(Learner):
         speak = [number for number, weight in enumerate(weights) if weight > 0]
         products = []
         for number in speak:
-            points = learn_space(X, [blocks[number]], np.ones(1), rooted).apply(X)
+            _, points = learn_points(X, [blocks[number]], np.ones(1), rooted)
             products.append(points @ points.T)
         indicator = np.eye(len(self.classes_))[labels[some]]
         moved = np.zeros_like(weights)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import accumulate
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from gingham.errors import InputError, ShapeError
 Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]
 Block: TypeAlias = tuple[str, int, int]
+A = TypeVar("A")
+B = TypeVar("B")
 
 CHUNK = 4096
 _FEW = 100_000  # numbers that NumPy converts before another library is loaded
@@ -206,17 +210,48 @@ def learn_space(
     X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats, rooted: Sequence[str] = ()
 ) -> Space:
     """Learn the joined space of (N, D) features; weights (B,) are each block's share of it."""
-    means, scales = [], []
-    for block, weight in zip(blocks, weights, strict=True):
-        parts = list(chunks(len(X), PROJECTED_ROWS))
-        sums = [unit_rows(X[some], block, rooted).sum(axis=0, dtype=np.float64) for some in parts]
+    return learn_points(X, blocks, weights, rooted)[0]
+
+
+def learn_points(
+    X: NDArray[np.floating], blocks: Sequence[Block], weights: Floats, rooted: Sequence[str] = ()
+) -> tuple[Space, NDArray[np.floating]]:
+    """Learn a joined space as `learn_space` does, and give the points of X in it, (N, width).
+
+    The same points as `Space.apply` gives, in one pass over X instead of three, and in two threads.
+    """
+    wide = np.dtype(np.float32) if X.dtype == np.float16 else X.dtype
+    ends = list(accumulate((end - first for _, first, end in blocks), initial=0))
+    points = np.empty((len(X), ends[-1]), wide)
+    parts = list(chunks(len(X), PROJECTED_ROWS))
+
+    def learn(number: int) -> tuple[Floats, float]:
+        own = points[:, ends[number] : ends[number + 1]]
+        sums = []
+        for some in parts:
+            rows = unit_rows(X[some], blocks[number], rooted)
+            sums.append(rows.sum(axis=0, dtype=np.float64))
+            own[some] = rows
         mean = np.sum(sums, axis=0) / len(X)
-        squared = [((unit_rows(X[some], block, rooted) - mean) ** 2).sum(axis=1) for some in parts]
+        squared = [((own[some] - mean) ** 2).sum(axis=1) for some in parts]
         spread = float(np.concatenate(squared).mean())
-        means.append(mean)
-        scales.append(np.sqrt(weight / spread) if spread > 1e-12 else 0.0)
+        scale = np.sqrt(weights[number] / spread) if spread > 1e-12 else 0.0
+        for some in parts:
+            own[some] -= mean.astype(wide)
+            own[some] *= wide.type(scale)
+        return mean, scale
+
+    means, scales = zip(*in_two_threads(learn, range(len(blocks))), strict=True)
     used = tuple(name for name, _, _ in blocks if name in rooted)
-    return Space(tuple(blocks), tuple(means), np.array(scales), used)
+    return Space(tuple(blocks), means, np.array(scales), used), points
+
+
+def in_two_threads(work: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Map in two threads, beside which matrix products need none of their own."""
+    if len(items) < 2:
+        return [work(one) for one in items]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, items))
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:

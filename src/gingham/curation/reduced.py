@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute_fitting import blocks, join
-from gingham.attributes.space import learn_space
+from gingham.attributes.space import learn_points
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import FeatureConfig
 from gingham.extract import PLAIN, VIEWS, read_into
@@ -64,10 +64,9 @@ def reduce_features(
     different = list(dict.fromkeys(ids))
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(different))[:LEARNED_FROM]
-    X = join(store.get([different[i] for i in drawn]), layers)
+    X = store.joined([different[i] for i in drawn], layers)
     weights = np.full(len(layers), 1 / len(layers))
-    space = learn_space(X, blocks(config, layers), weights)
-    points = space.apply(X)
+    space, points = learn_points(X, blocks(config, layers), weights)
     del X
     pca = PCA(
         min(dimensions, *points.shape), svd_solver="randomized", random_state=seed, copy=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from gingham.errors import ImageError, InputError
 from gingham.images import read_file
 from gingham.labels import read_labels
 from gingham.sources import find_images
-from gingham.tables import MOST_LISTED, read_table
+from gingham.tables import MOST_LISTED, read_table, stream_table
 from gingham.training.config import DataConfig
 from gingham.training.data import read_samples
 from gingham.training.samples import Samples
@@ -385,3 +386,25 @@ def test_any_parquet_is_read_or_refused(cells: list[Any], narrow: bool) -> None:
     images = [f"{row}.jpg" for row in range(len(cells))]
     pq.write_table(pa.table({"image": images, "v": column}), FOLDER / "t.parquet")
     check_readers(FOLDER / "t.parquet", len(cells))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_of_a_table_that_streams_no_more_than_some_rows_are_held(
+    tmp_path: Path, suffix: str
+) -> None:
+    peaks = []
+    for count in (20_000, 100_000):
+        path = tmp_path / f"{count}.{suffix}"
+        if suffix == "csv":
+            with path.open("w") as file:
+                file.write("image,colour\n")
+                file.writelines(f"photos/{row:09}.jpg,red\n" for row in range(count))
+        else:
+            images = [f"photos/{row:09}.jpg" for row in range(count)]
+            pq.write_table(pa.table({"image": images, "colour": ["red"] * count}), path)
+        tracemalloc.start()
+        rows = stream_table(path, ["image"]).rows
+        assert sum(row.bad is None and len(row.cells["image"]) == 20 for row in rows) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] + 100_000, peaks

@@ -75,8 +75,8 @@ class Catalogue(Writing):
 
         Parameters
         ----------
-        sources : folders (all files below), image files, or tables with an `image` column; each
-            must exist. Or what `gingham.sources.find_images` found of them.
+        sources : folders (all files below), image files, or what `gingham.formats` reads (archives,
+            tables with an `image` column); each must exist. Or what `find_images` found of them.
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
         skip_bad_rows : leave out rows of tables that cannot be used.

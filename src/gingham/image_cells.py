@@ -1,19 +1,17 @@
-"""Images that the cells of a table name or hold: where a path leads, and bytes inside Parquet."""
+"""Images that the cells of a table name: where a path leads."""
 
 from __future__ import annotations
 
 import os
 import re
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
 
-from gingham.errors import ImageError, InputError
+from gingham.errors import InputError
+from gingham.formats.content import ImageInside
 
 _SCHEME = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+):/")
 _DRIVE = re.compile(r"(?:^|/)[A-Za-z]:[\\/]|^\\\\")
-_lock = Lock()
 
 
 class Unfound(str):
@@ -43,6 +41,8 @@ def resolve(image: Any, folder: Path) -> str:
         raise InputError(f"the image is {type(image).__name__}, not a path")
     if not image.strip():
         return Unfound.of("", "no image is named")
+    if isinstance(image, ImageInside):
+        return os.path.abspath(os.path.join(folder, image))
     tried = []
     for name in dict.fromkeys((image, image.strip())):
         tried = [os.path.join(folder, name), name]
@@ -83,46 +83,3 @@ def _foreign(name: str) -> str | None:
     if os.name != "nt" and _DRIVE.search(name):
         return "a path of Windows, and this system is another: give the path that it has here"
     return None
-
-
-def read_embedded(reference: str) -> bytes | None:
-    """Read an image inside a Parquet file; None if a path is not `TABLE.parquet#COLUMN/ROW`.
-
-    Raises
-    ------
-    ImageError
-        If the file has no such cell any more.
-    """
-    table, _, place = reference.rpartition("#")
-    column, _, row = place.rpartition("/")
-    if not (column and row.isdecimal() and table.lower().endswith(".parquet")):
-        return None
-    try:
-        # Threads ask for neighbouring rows: one reads the row group for all.
-        with _lock:
-            changed, left = os.stat(table).st_mtime_ns, int(row)
-            for group, size in enumerate(_group_sizes(table, changed)):
-                if left < size:
-                    cell = _group_cells(table, changed, column, group)[left].as_py()
-                    data: bytes = cell["bytes"] if isinstance(cell, dict) else cell
-                    return data
-                left -= size
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ImageError(f"row {row} of {table} cannot be read: {error}") from None
-    raise ImageError(f"{table} has no row {row} (counted from 0): the file has changed")
-
-
-@lru_cache(maxsize=16)
-def _group_sizes(table: str, changed: int) -> list[int]:
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(table)
-    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-
-
-@lru_cache(maxsize=2)
-def _group_cells(table: str, changed: int, column: str, group: int) -> Any:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(table) as file:
-        return file.read_row_group(group, columns=[column])[column]

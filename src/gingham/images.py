@@ -21,7 +21,8 @@ from gingham.decoding.decode import decode
 from gingham.decoding.pixels import to_srgb, upright
 from gingham.decoding.signatures import HEAD, LARGE, check_head
 from gingham.errors import ImageError, InputError
-from gingham.image_cells import read_embedded, why_missing
+from gingham.formats.table import read_inside
+from gingham.image_cells import why_missing
 from gingham.options import MAX_PIXELS
 
 
@@ -54,7 +55,7 @@ INTERPOLATIONS = {
 
 @contextlib.contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open one image file, or one inside a Parquet file (see `gingham.image_cells`), to read it.
+    """Open one image file, or one inside another file (see `gingham.formats`), to read it.
 
     Only the first bytes are looked at: what is no image is refused before the rest is read.
 
@@ -79,10 +80,10 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except ImageError:
         raise
     except FileNotFoundError:
-        if (embedded := read_embedded(os.fspath(path))) is None:
+        if (inside := read_inside(os.fspath(path))) is None:
             raise ImageError(why_missing(path)) from None
-        check_head(embedded[:HEAD])
-        yield io.BytesIO(embedded)
+        check_head(inside[:HEAD])
+        yield io.BytesIO(inside)
     except PermissionError:
         raise ImageError("not readable: check the file's permissions") from None
     except (OSError, ValueError) as error:
@@ -91,7 +92,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Read the bytes of one image file, or of one inside a Parquet file; see `open_file`."""
+    """Read the bytes of one image file, or of one inside another file; see `open_file`."""
     with open_file(path) as file:
         return file.read()
 

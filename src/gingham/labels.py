@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gingham.errors import InputError
+from gingham.formats.content import ImageInside, heading, plain
+from gingham.formats.table import is_plain_folder
 from gingham.image_cells import resolve
 from gingham.images import image_name, in_memory
 from gingham.names import (
@@ -22,7 +24,7 @@ from gingham.names import (
 )
 from gingham.results import BadRow, Failure
 from gingham.sources import find_images
-from gingham.tables import ImageInside, Table, heading, plain, read_table
+from gingham.tables import Table, read_table
 
 
 def unknown_forms(words: Iterable[str]) -> frozenset[str]:
@@ -90,7 +92,7 @@ def read_labels(
         trusted, or rows are bad and not to be skipped.
     """
     unknown = unknown_forms(unknown_words)
-    if examples.is_dir():
+    if is_plain_folder(examples):
         if group_column is not None:
             raise InputError("--group-column needs a table, not a folder of examples")
         return _folder_labels(examples, kind, unknown)

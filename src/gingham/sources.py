@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gingham.errors import InputError
+from gingham.formats.table import is_archive, recognised
 from gingham.image_cells import resolve, why_missing
 from gingham.results import BadRow, Failure
-from gingham.tables import TABLE_SUFFIXES, read_table
+from gingham.tables import settle, stream_table
 
 CLUTTER = frozenset(
     {
@@ -68,7 +69,7 @@ def find_images(
     exclude: Path | None = None,
     skip_bad_rows: bool | None = None,
 ) -> Walk:
-    """List the images of folders (recursively), tables with a column `image`, and files.
+    """List the images of folders (recursively), archives, tables with a column `image`, and files.
 
     Parameters
     ----------
@@ -123,7 +124,9 @@ def _add(
     walk: Walk, source: str | os.PathLike[str], left_out: str | None, skip_bad_rows: bool | None
 ) -> None:
     path = Path(source)
-    if path.is_dir():
+    if recognised(path):
+        _add_table(walk, path, skip_bad_rows)
+    elif path.is_dir():
         before, ignored = walk._found(), len(walk.ignored)
         _walk_folder(walk, os.fspath(path), left_out)
         if walk._found() == before:
@@ -133,22 +136,31 @@ def _add(
             )
     elif not os.path.lexists(path):
         raise InputError(f"source {path} does not exist: check the path", path=path)
-    elif path.suffix.lower() in TABLE_SUFFIXES:
-        table = read_table(path, ["image"])
-        bad: dict[int, str] = {}
-        for number, row in table.good():
+    else:
+        walk.images.append(os.fspath(source))
+
+
+def _add_table(walk: Walk, path: Path, skip_bad_rows: bool | None) -> None:
+    """Add the images of a table, an archive, or whatever else a format reads."""
+    bad: dict[int, str] = {}
+    archive = is_archive(path)
+    for row in stream_table(path, ["image"]).rows:
+        image = row.cells["image"]
+        if row.bad and archive:
+            walk.failures.append(Failure(resolve(image, path.parent), row.bad))
+        elif row.bad:
+            bad[row.number] = row.bad
+        else:
             try:
-                image = resolve(row["image"] or "", path.parent)
+                image = resolve(image or "", path.parent)
             except InputError as error:
-                bad[number] = str(error)
+                bad[row.number] = str(error)
                 continue
             if image:
                 walk.images.append(image)
             else:
-                walk.failures.append(Failure(f"{path}, row {number}", why_missing(image)))
-        walk.bad_rows += table.settle(bad, skip_bad_rows)
-    else:
-        walk.images.append(os.fspath(source))
+                walk.failures.append(Failure(f"{path}, row {row.number}", why_missing(image)))
+    walk.bad_rows += settle(path, bad, skip_bad_rows)
 
 
 def _walk_folder(walk: Walk, top: str, left_out: str | None) -> None:
@@ -182,6 +194,11 @@ def _walk_folder(walk: Walk, top: str, left_out: str | None) -> None:
             path = os.path.join(parent, name)
             if reason := _why_no_file(path):
                 walk.failures.append(Failure(path, reason))
+            elif is_archive(Path(path)):
+                try:
+                    _add_table(walk, Path(path), None)
+                except InputError as error:
+                    walk.failures.append(Failure(path, str(error)))
             else:
                 walk.images.append(path)
 

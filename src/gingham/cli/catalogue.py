@@ -71,8 +71,8 @@ def index(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Folders, images, patterns such as 'shop/*.jpg', tables with an `image` column, "
-            "or - for paths on stdin.",
+            help="Folders, images, patterns such as 'shop/*.jpg', zip and tar archives, tables "
+            "with an `image` column and other formats, or - for paths on stdin.",
         ),
     ],
     backbone: BackboneOption = None,

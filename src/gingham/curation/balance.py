@@ -6,7 +6,7 @@ import numpy as np
 
 from gingham.curation.config import BalanceSection
 from gingham.curation.table import Records, Stage, TableRows
-from gingham.tables import heading
+from gingham.formats.content import heading
 
 COLUMNS = ("attribute", "value", "images", "factor", "shown", "share_before", "share_after")
 

@@ -12,8 +12,8 @@ from gingham.curation.config import LabelErrorsSection
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import require_extra
+from gingham.formats.content import heading
 from gingham.options import ReadOptions
-from gingham.tables import heading
 
 COLUMNS = (
     "rank", "attribute_rank", "row", "image", "attribute", "value", "suggested", "probability",

@@ -37,13 +37,13 @@ from gingham.curation.table import (
     write_clean,
 )
 from gingham.errors import CatalogueBusyError, InputError, require_extra
+from gingham.formats.content import heading
 from gingham.options import DEFAULTS, PixelLimit, ReadOptions
 from gingham.results import BadRow, Result
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
 from gingham.store.header import is_catalogue
 from gingham.store.lease import CatalogueLock
-from gingham.tables import heading
 
 STAGES: dict[str, tuple[str, ...]] = {
     "invalid": pictures.INVALID_COLUMNS,

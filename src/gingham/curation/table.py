@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from gingham.curation.config import TableSection, UnknownSection
 from gingham.errors import InputError
 from gingham.extract import absolute
+from gingham.formats.content import heading
 from gingham.image_cells import Unfound, resolve
 from gingham.labels import group_of, read_cell, refuse_predictions, unknown_forms
 from gingham.names import SEPARATOR
 from gingham.results import BadRow
 from gingham.store.files import replace_file, write_csv
-from gingham.tables import heading, read_table
+from gingham.tables import read_table
 
 Values = tuple[str, ...] | None
 """What is known of one attribute of one image: None is unknown; a value, or where it is multi any

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gingham.curation.config import ValuesSection
 from gingham.curation.table import Records, Stage, TableRows
 from gingham.errors import InputError
+from gingham.formats.content import heading
 from gingham.names import did_you_mean, variants
-from gingham.tables import heading
 
 COLUMNS = ("row", "image", "action", "attribute", "before", "after", "reason")
 

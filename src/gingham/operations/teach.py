@@ -17,6 +17,7 @@ from gingham.attributes.registry import Attributes
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
+from gingham.formats.table import is_plain_folder
 from gingham.labels import Labels, Teachable, label_images, read_labels
 from gingham.names import (
     UNKNOWN_WORDS,
@@ -179,7 +180,7 @@ def read_teachable(
     InputError
         See `Catalogue.teach`.
     """
-    if columns != TableColumns() and (isinstance(examples, Mapping) or examples.is_dir()):
+    if columns != TableColumns() and (isinstance(examples, Mapping) or is_plain_folder(examples)):
         given = "a mapping" if isinstance(examples, Mapping) else f"folder {examples}"
         raise InputError(
             "--image-column, --value-column and --group-column go with a table, and "

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.extract import absolute
+from gingham.formats.table import container
 from gingham.store.columns import column
 from gingham.store.features import ImageId
 from gingham.store.files import Files
@@ -313,11 +314,10 @@ def is_missing(name: str) -> bool:
     """Say whether a file of a catalogue has left the disk.
 
     One that cannot be looked at, say for want of permission, is not known to be missing. Of an
-    image inside a table the table counts.
+    image inside a file that file counts.
     """
-    table = name.rpartition("#")[0]
-    paths = [name, table] if table.lower().endswith(".parquet") else [name]
-    return has_path(name) and all(map(_is_gone, paths))
+    around = container(name)
+    return has_path(name) and all(map(_is_gone, [name] if around is None else [name, around]))
 
 
 def _is_gone(path: str) -> bool:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.errors import InputError
+from gingham.formats.content import heading
+from gingham.formats.table import is_plain_folder
 from gingham.image_cells import resolve
 from gingham.labels import (
     group_of,
@@ -22,7 +24,7 @@ from gingham.labels import (
     unknown_forms,
 )
 from gingham.names import did_you_mean
-from gingham.tables import columns, heading, read_table
+from gingham.tables import columns, read_table
 from gingham.training.config import DataConfig
 from gingham.training.cub import read_cub
 from gingham.training.samples import PARTS, Cell, Rows, Samples, split_rows
@@ -67,7 +69,7 @@ def read_samples(
         cell is none that can be, or nothing is left to learn.
     """
     config = config or DataConfig()
-    if table.is_dir():
+    if is_plain_folder(table):
         return read_cub(table, config, seed=seed, vocabulary=vocabulary)
     config = _with_headings(config)
     unknown = unknown_forms(config.unknown_words)

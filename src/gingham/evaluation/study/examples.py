@@ -14,10 +14,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gingham.errors import InputError
+from gingham.formats.content import heading
+from gingham.formats.table import is_plain_folder
 from gingham.labels import read_labels
 from gingham.names import UNKNOWN_WORDS, did_you_mean
 from gingham.results import BadRow, Failure
-from gingham.tables import columns, heading, read_table
+from gingham.tables import columns, read_table
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _split(given: str) -> tuple[str | None, Path]:
 
 def _offered(path: Path, name: str | None, groups: str | None, image_column: str) -> list[str]:
     """List the attributes that a folder or table could tell of."""
-    if name is not None or path.is_dir():
+    if name is not None or is_plain_folder(path):
         return [name or path.resolve().name]
     return [name for name in columns(path) if name and name not in (image_column, groups)]
 
@@ -194,7 +196,7 @@ def _attributes(
         raise InputError(
             f"examples {path} do not exist: give a folder of folders, or a table", path=path
         )
-    if path.is_dir():
+    if is_plain_folder(path):
         if groups is not None:
             raise InputError(
                 f"--groups goes with tables, and {path} is a folder: list its images in a table "

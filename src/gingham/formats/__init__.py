@@ -1,0 +1,1 @@
+"""What is on a disk: files and folders of many formats, each a module and a row of one table."""

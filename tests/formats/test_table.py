@@ -1,0 +1,33 @@
+"""One table of formats, and one page about them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gingham.formats.table import FORMATS, container
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_format_in_the_order_of_the_table() -> None:
+    table = PAGE.split("\n\n```")[0]
+    assert re.findall(r"^\| ([^|]+?) \| ", table, re.MULTILINE)[1:] == [
+        one.name for one in FORMATS if one.read
+    ]
+
+
+def test_no_module_of_a_format_is_long() -> None:
+    for path in (ROOT / "src" / "gingham" / "formats").glob("*.py"):
+        assert path.name == "content.py" or len(path.read_text().splitlines()) <= 100, path
+
+
+def test_a_name_inside_a_file_is_split_where_the_file_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.zip#b").mkdir()
+    (tmp_path / "a.zip#b" / "c.tar").write_bytes(b"")
+    assert container("photos/a#b.jpg") is None
+    assert container("photos/a.zip#b#c.jpg") == "photos/a.zip"
+    assert container("photos/A.ZIP#b.zip#c.jpg") == "photos/A.ZIP"
+    inside = f"{tmp_path}/a.zip#b/c.tar"
+    assert container(f"{inside}#d.jpg") == inside

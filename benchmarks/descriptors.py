@@ -170,11 +170,11 @@ def search(folder: Path, count: int = 60, n: int = 10) -> None:
         asked = np.random.default_rng(1).choice(len(ids), count, replace=False).tolist()
         similarities = [gallery.similarities([row]) for row in asked]
         for method in methods:
-            shop.search(ids[0].hex(), looks=method.weights, n=n)
+            shop.search(ids[0].hex(), looks=method.weights, n=n, with_self=True)
             times, recall = [], []
             for row, similarity in zip(asked, similarities, strict=True):
                 started = time.perf_counter()
-                hits = shop.search(ids[row].hex(), looks=method.weights, n=n)
+                hits = shop.search(ids[row].hex(), looks=method.weights, n=n, with_self=True)
                 times.append(time.perf_counter() - started)
                 scores = mix(method, similarity)[0]
                 # Whoever scores no less than the n-th best belongs, ties included.

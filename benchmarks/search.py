@@ -53,7 +53,7 @@ def main(queries: int, seed: int) -> None:
         started = time.perf_counter()
         index = shop._searcher.synced.get()
         print(f"first search brings the index up to date: {time.perf_counter() - started:.1f} s")
-        shop.search(next(iter(files)), looks={"attribute:baseColour": 1})
+        shop.search(next(iter(files)), looks={"attribute:baseColour": 1}, with_self=True)
         space = shop._searcher.space
         keys = [i.hex() for i in ids]
         looks = [*space.names, "attribute:baseColour"]
@@ -79,7 +79,9 @@ def main(queries: int, seed: int) -> None:
                 recall, times = [], []
                 for row in asked:
                     started = time.perf_counter()
-                    hits = shop.search(first[ids[row]], looks=weights, where=where, n=N)
+                    hits = shop.search(
+                        first[ids[row]], looks=weights, where=where, n=N, with_self=True
+                    )
                     times.append(time.perf_counter() - started)
                     scores = np.zeros(len(ids))
                     for name, weight in weights.items():
@@ -107,7 +109,9 @@ def main(queries: int, seed: int) -> None:
         facets = shop.facets().attributes["baseColour"]
         print("facets equal a plain count:", facets == counts)
         for value, count in counts.items():
-            hits = shop.search(first[ids[0]], where=[f"baseColour={value}"], n=len(ids))
+            hits = shop.search(
+                first[ids[0]], where=[f"baseColour={value}"], n=len(ids), with_self=True
+            )
             exact = {key for key, tag in zip(keys, tags, strict=True) if tag == value}
             assert {hit.id for hit in hits} == exact
             assert len(hits) == count

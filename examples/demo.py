@@ -104,10 +104,10 @@ def main(folder: Path, images: int, seed: int) -> None:
             ("Search by both", {"colour": 1.0, "texture": 1.0}),
             ("Search by the taught pattern", {"attribute:pattern": 1.0}),
         ):
-            hits = shop.search(query, looks=looks, n=12)
-            tiles = [Tile(hits[0].image, "query", ["what was asked"], "query")]
+            hits = shop.search(query, looks=looks, n=11)
+            tiles = [Tile(str(query), "query", ["what was asked"], "query")]
             caption = "Sliders: " + ", ".join(f"{k} {v:g}" for k, v in looks.items())
-            sections.append(Section(heading, caption, tiles + [hit_tile(h) for h in hits[1:]]))
+            sections.append(Section(heading, caption, tiles + [hit_tile(h) for h in hits]))
         print("like the first gingham, by texture, but red:")
         for hit in shop.search(query, looks={"texture": 1}, where=["colour=red"], n=3):
             print(f"  {Path(hit.image).name}  {hit.score:.3f}  {hit.attributes}")

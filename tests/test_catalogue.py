@@ -59,14 +59,14 @@ def test_moved_renamed_and_copied_files_are_not_read_again(
 
 
 def test_changed_bytes_replace_the_image(shop: Catalogue, photos: Path) -> None:
-    before = shop.search(photos / "red0.jpg", n=1)[0].id
+    before = shop.search(photos / "red0.jpg", n=1, with_self=True)[0].id
     draw(photos / "red0.jpg", "blue", 77)
     result = shop.index([photos])
     assert (result.added, result.images) == (1, 36)
-    hit = shop.search(photos / "red0.jpg", n=1)[0]
+    hit = shop.search(photos / "red0.jpg", n=1, with_self=True)[0]
     assert hit.image == str(photos / "red0.jpg")
     assert hit.id != before
-    assert before not in {h.id for h in shop.search(photos / "red1.jpg", n=100)}
+    assert before not in {h.id for h in shop.search(photos / "red1.jpg", n=100, with_self=True)}
 
 
 def test_two_files_of_the_same_bytes_are_one_image(tmp_path: Path, runtime: FakeRuntime) -> None:
@@ -76,7 +76,7 @@ def test_two_files_of_the_same_bytes_are_one_image(tmp_path: Path, runtime: Fake
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         result = shop.index([tmp_path / "a"])
         assert (result.added, result.unchanged, result.images) == (2, 1, 2)
-        hits = shop.search(first)
+        hits = shop.search(first, with_self=True)
         assert hits[0].image == str(first)
         assert hits[0].copies == (str(tmp_path / "a" / "2.jpg"),)
 
@@ -100,7 +100,7 @@ def test_bad_files_are_listed_and_their_copies_too(
     assert set(reasons) == {"cut.jpg", "cut2.jpg", "text.txt", "empty.png", "link.jpg", "gone.jpg"}
     assert reasons["cut.jpg"] == reasons["cut2.jpg"]
     assert result.added + result.unchanged + result.failed == 8
-    assert shop.search(folder / name, n=1)[0].image == str(folder / name)
+    assert shop.search(folder / name, n=1, with_self=True)[0].image == str(folder / name)
 
 
 def test_an_interrupted_run_keeps_what_was_read(
@@ -122,13 +122,13 @@ def test_an_interrupted_run_keeps_what_was_read(
 
 def test_remove_and_index_back(shop: Catalogue, photos: Path, runtime: FakeRuntime) -> None:
     read = runtime.images_read
-    key = shop.search(photos / "red3.jpg", n=1)[0].id
+    key = shop.search(photos / "red3.jpg", n=1, with_self=True)[0].id
     with pytest.raises(InputError, match=r"nowhere\.jpg is not in catalogue"):
         shop.remove([photos / "red3.jpg", "nowhere.jpg"])
     assert len(shop) == 36
     assert shop.remove([key, photos / "blue3.jpg"]) == 2
     assert len(shop) == 34
-    assert key not in {h.id for h in shop.search(photos / "red4.jpg", n=100)}
+    assert key not in {h.id for h in shop.search(photos / "red4.jpg", n=100, with_self=True)}
     assert shop.index([photos]).added == 2
     assert runtime.images_read == read
 
@@ -145,7 +145,10 @@ def test_teach_tag_and_facets(shop: Catalogue, examples: Path) -> None:
     tagged = shop.tag()
     assert tagged.images == 36
     assert sum(tagged.attributes["colour"].values()) == 36
-    exported = {h.image: h.attributes["colour"] for h in shop.search(next(iter_images(shop)), n=36)}
+    exported = {
+        h.image: h.attributes["colour"]
+        for h in shop.search(next(iter_images(shop)), n=36, with_self=True)
+    }
     known = {k: v for k, v in exported.items() if v != "unknown"}
     assert len(known) >= 33
     assert all(colour_of(image) == value for image, value in known.items())
@@ -222,7 +225,7 @@ def test_teach_and_tag_with_the_folder_moved_away(
     assert not result.failures
     shop.tag()
     assert next(shop.predict([photos / "red0.jpg"])).predictions["colour"].value == "red"
-    assert shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
+    assert shop.search(photos / "red0.jpg", looks={"attribute:colour": 1}, with_self=True)
     assert runtime.images_read == read
 
 
@@ -257,7 +260,7 @@ def test_images_indexed_later_are_not_tagged_yet(
     shop.index([new])
     assert shop.info().attributes["colour"].tagged == 36
     assert sum(shop.facets().attributes["colour"].values()) == 36
-    assert shop.search(new, n=1)[0].attributes == {}
+    assert shop.search(new, n=1, with_self=True)[0].attributes == {}
     assert sum(shop.tag().attributes["colour"].values()) == 37
 
 
@@ -323,7 +326,7 @@ def test_an_image_more_changes_the_index_for_itself_alone(
 ) -> None:
     shop.teach("colour", examples)
     shop.tag()
-    (back,) = (hit.id for hit in shop.search(photos / "red0.jpg", n=1))
+    (back,) = (hit.id for hit in shop.search(photos / "red0.jpg", n=1, with_self=True))
     shop.remove([photos / "red0.jpg"])
     shop.facets()
     changes: list[Change] = []
@@ -440,7 +443,7 @@ def test_forget(shop: Catalogue, examples: Path, photos: Path) -> None:
     with pytest.raises(InputError, match="no attribute is taught yet"):
         shop.predict([photos / "red0.jpg"])
     with pytest.raises(InputError, match="unknown look 'attribute:colour'"):
-        shop.search(photos / "red0.jpg", looks={"attribute:colour": 1})
+        shop.search(photos / "red0.jpg", looks={"attribute:colour": 1}, with_self=True)
 
 
 def test_multi(shop: Catalogue, tmp_path: Path, photos: Path) -> None:
@@ -456,7 +459,7 @@ def test_multi(shop: Catalogue, tmp_path: Path, photos: Path) -> None:
     assert result.values == ("blue", "green", "red", "striped")
     counts = shop.tag().attributes["has"]
     assert all(counts[value] >= 9 for value in result.values)
-    found = shop.search(photos / "red1.jpg", n=1)[0].attributes["has"]
+    found = shop.search(photos / "red1.jpg", n=1, with_self=True)[0].attributes["has"]
     assert sorted(found) == ["red", "striped"]
     prediction = next(shop.predict([photos / "red1.jpg"])).predictions["has"]
     assert sorted(prediction.value or ()) == ["red", "striped"]
@@ -469,7 +472,7 @@ def test_multi(shop: Catalogue, tmp_path: Path, photos: Path) -> None:
 
 def test_search_finds_itself_and_scores_are_the_weighted_sum(shop: Catalogue, photos: Path) -> None:
     for weights in ({"colour": 1.0}, {"texture": 2.0}, {"colour": 1.0, "semantic": 0.1}):
-        hits = shop.search(photos / "green4.jpg", looks=weights, n=36)
+        hits = shop.search(photos / "green4.jpg", looks=weights, n=36, with_self=True)
         assert len(hits) == 36
         assert hits[0].image == str(photos / "green4.jpg")
         scores = [hit.score for hit in hits]
@@ -481,44 +484,51 @@ def test_search_finds_itself_and_scores_are_the_weighted_sum(shop: Catalogue, ph
 
 def test_minimum_score_leaves_out_the_rest(shop: Catalogue, photos: Path) -> None:
     image = photos / "green4.jpg"
-    hits = shop.search(image, n=36)
+    hits = shop.search(image, n=36, with_self=True)
     for limit in (hits[0].score, hits[7].score, hits[-1].score, hits[0].score + 0.1, -100.0):
         expected = [(hit.id, hit.score) for hit in hits if hit.score >= limit]
         for n in (36, 3):
-            found = shop.search(image, n=n, min_score=limit)
+            found = shop.search(image, n=n, min_score=limit, with_self=True)
             assert [(hit.id, hit.score) for hit in found] == expected[:n]
     with pytest.raises(InputError, match="min_score must be a finite number, got nan"):
-        shop.search(image, min_score=float("nan"))
+        shop.search(image, min_score=float("nan"), with_self=True)
 
 
 def test_search_by_colour_and_by_taught_look(shop: Catalogue, photos: Path, examples: Path) -> None:
-    assert {colour_of(h.image) for h in shop.search(photos / "red0.jpg", looks={"colour": 1})} == {
-        "red"
-    }
+    assert {
+        colour_of(h.image)
+        for h in shop.search(photos / "red0.jpg", looks={"colour": 1}, with_self=True)
+    } == {"red"}
     shop.teach("colour", examples)
-    hits = shop.search(photos / "blue2.jpg", looks={"attribute:colour": 1, "texture": 0.01}, n=12)
+    hits = shop.search(
+        photos / "blue2.jpg", looks={"attribute:colour": 1, "texture": 0.01}, n=12, with_self=True
+    )
     assert {colour_of(hit.image) for hit in hits} == {"blue"}
     assert set(hits[0].looks) >= {"attribute:colour", "texture"}
 
 
 def test_several_and_unlike_images(shop: Catalogue, photos: Path) -> None:
     pair = [photos / "red0.jpg", photos / "blue0.jpg"]
-    colours = {colour_of(h.image) for h in shop.search(pair, looks={"colour": 1}, n=24)}
+    colours = {
+        colour_of(h.image) for h in shop.search(pair, looks={"colour": 1}, n=24, with_self=True)
+    }
     assert colours == {"red", "blue"}
-    hits = shop.search(pair, looks={"colour": 1}, unlike=[photos / "blue1.jpg"], n=12)
+    hits = shop.search(
+        pair, looks={"colour": 1}, unlike=[photos / "blue1.jpg"], n=12, with_self=True
+    )
     assert {colour_of(hit.image) for hit in hits} == {"red"}
 
 
 def test_filters_equal_a_plain_scan(shop: Catalogue, photos: Path, examples: Path) -> None:
     shop.teach("colour", examples)
     shop.tag()
-    everything = shop.search(photos / "red0.jpg", n=100)
+    everything = shop.search(photos / "red0.jpg", n=100, with_self=True)
     for where, keep in (
         (["colour=red"], lambda v: v == "red"),
         (["colour=red", "colour=blue"], lambda v: v in ("red", "blue")),
         (["colour!=red"], lambda v: v != "red"),
     ):
-        hits = shop.search(photos / "red0.jpg", where=where, n=100)
+        hits = shop.search(photos / "red0.jpg", where=where, n=100, with_self=True)
         expected = [h.id for h in everything if keep(h.attributes["colour"])]
         assert [h.id for h in hits] == expected
 
@@ -526,21 +536,21 @@ def test_filters_equal_a_plain_scan(shop: Catalogue, photos: Path, examples: Pat
 def test_bad_searches_say_what_there_is(shop: Catalogue, photos: Path, tmp_path: Path) -> None:
     image = photos / "red0.jpg"
     with pytest.raises(InputError, match="unknown look 'taste'; known: colour, texture"):
-        shop.search(image, looks={"taste": 1})
+        shop.search(image, looks={"taste": 1}, with_self=True)
     with pytest.raises(InputError, match="unknown attribute 'size'"):
-        shop.search(image, where=["size=big"])
+        shop.search(image, where=["size=big"], with_self=True)
     with pytest.raises(InputError, match="at least 1"):
-        shop.search(image, n=0)
+        shop.search(image, n=0, with_self=True)
     with pytest.raises(InputError, match="at least one"):
         shop.search([])
     with pytest.raises(ImageError, match="no such file"):
-        shop.search(tmp_path / "nowhere.jpg")
+        shop.search(tmp_path / "nowhere.jpg", with_self=True)
 
 
 def test_an_empty_catalogue_answers(tmp_path: Path, runtime: FakeRuntime) -> None:
     image = draw(tmp_path / "a.jpg", "red", 0)
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
-        assert shop.search(image) == []
+        assert shop.search(image, with_self=True) == []
         assert shop.facets().images == 0
         assert shop.verify() == []
         shop.rebuild()
@@ -596,27 +606,27 @@ def test_everything_derived_can_be_lost(
     shop.teach("colour", examples)
     shop.tag()
     looks = {"colour": 1.0, "attribute:colour": 0.5}
-    before = shop.search(photos / "red0.jpg", looks=looks, n=36)
+    before = shop.search(photos / "red0.jpg", looks=looks, n=36, with_self=True)
     predicted = list(shop.predict([photos / "blue0.jpg"]))
     shop.close()
     shutil.rmtree(shop.folder / "index")
     (shop.folder / "attributes" / "colour" / "attribute.npz").write_bytes(b"junk")
     with Catalogue.open(shop.folder, runtime=runtime) as again:
-        assert again.search(photos / "red0.jpg", looks=looks, n=36) == before
+        assert again.search(photos / "red0.jpg", looks=looks, n=36, with_self=True) == before
         assert list(again.predict([photos / "blue0.jpg"])) == predicted
         again.rebuild()
-        assert again.search(photos / "red0.jpg", looks=looks, n=36) == before
+        assert again.search(photos / "red0.jpg", looks=looks, n=36, with_self=True) == before
         assert again.verify() == []
 
 
 def test_a_damaged_index_is_rebuilt(shop: Catalogue, photos: Path, runtime: FakeRuntime) -> None:
-    before = shop.search(photos / "red0.jpg", n=36)
+    before = shop.search(photos / "red0.jpg", n=36, with_self=True)
     shop.close()
     for path in (shop.folder / "index").rglob("*"):
         if path.is_file() and path.name != "lock":
             path.write_bytes(b"damaged")
     with Catalogue.open(shop.folder, runtime=runtime) as again:
-        assert again.search(photos / "red0.jpg", n=36) == before
+        assert again.search(photos / "red0.jpg", n=36, with_self=True) == before
 
 
 def test_verify_finds_damage(shop: Catalogue) -> None:

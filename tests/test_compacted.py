@@ -44,8 +44,8 @@ def test_removed_images_are_gone_for_good_and_all_else_is_as_it_was(
     shop: Catalogue, photos: Path
 ) -> None:
     with Catalogue.open(shop.folder, runtime=FakeRuntime()) as reader:
-        (hit,) = reader.search(photos / "red0.jpg", n=1)
-        others = [one.score for one in reader.search(photos / "blue1.jpg", n=30)]
+        (hit,) = reader.search(photos / "red0.jpg", n=1, with_self=True)
+        others = [one.score for one in reader.search(photos / "blue1.jpg", n=30, with_self=True)]
     tags = {i: rest for i, *rest in shop._attributes.predictions("colour")}
     shop.remove([hit.id])
     assert "features" in places_of(shop, hit.id)
@@ -60,7 +60,7 @@ def test_removed_images_are_gone_for_good_and_all_else_is_as_it_was(
     assert len(shop) == 35
     del tags[bytes.fromhex(hit.id)]
     assert {i: rest for i, *rest in shop._attributes.predictions("colour")} == tags
-    found = [one.score for one in shop.search(photos / "blue1.jpg", n=30)]
+    found = [one.score for one in shop.search(photos / "blue1.jpg", n=30, with_self=True)]
     assert found == pytest.approx(others, abs=1e-5)
     again = shop.compact()
     assert (again.shards_before, again.shards, again.dropped) == (result.shards, result.shards, 0)

@@ -72,9 +72,11 @@ def test_all_agree_on_what_is_sure_enough(shop: Catalogue, photos: Path, tmp_pat
     facets = shop.facets(min_confidence=at)
     assert facets.attributes["colour"] == counts
     assert shop.facets(["colour=unknown"], min_confidence=at).images == counts["unknown"]
-    hits = shop.search(next(iter(everything)), n=99, min_confidence=at)
+    hits = shop.search(next(iter(everything)), n=99, min_confidence=at, with_self=True)
     assert {hit.id: hit.attributes["colour"] for hit in hits} == wanted
-    hits = shop.search(next(iter(everything)), n=99, where=["colour!=unknown"], min_confidence=at)
+    hits = shop.search(
+        next(iter(everything)), n=99, where=["colour!=unknown"], min_confidence=at, with_self=True
+    )
     assert {hit.id for hit in hits} == {i for i, value in wanted.items() if value != "unknown"}
     for one in shop.predict(wanted, min_confidence=at):
         said = one.predictions["colour"]
@@ -83,7 +85,7 @@ def test_all_agree_on_what_is_sure_enough(shop: Catalogue, photos: Path, tmp_pat
     # Nothing of that is kept.
     assert sum(shop.facets().attributes["colour"].values()) == 48
     assert shop.facets().attributes["colour"].get("unknown", 0) == foreign
-    hits = shop.search(hits[0].id, n=99, where=["colour=unknown"])
+    hits = shop.search(hits[0].id, n=99, where=["colour=unknown"], with_self=True)
     assert len(hits) == foreign
 
 

@@ -52,11 +52,11 @@ def test_every_form_gets_the_same_answers(
         source: ImageSource = FORMS[form](path)
         return source
 
-    assert [dumped(hit) for hit in shop.search(given())] == [
-        dumped(hit) for hit in shop.search(str(path))
+    assert [dumped(hit) for hit in shop.search(given(), with_self=True)] == [
+        dumped(hit) for hit in shop.search(str(path), with_self=True)
     ]
-    assert shop.search([given(), path], unlike=[given()]) == shop.search(
-        [path, path], unlike=[path]
+    assert shop.search([given(), path], unlike=[given()], with_self=True) == shop.search(
+        [path, path], unlike=[path], with_self=True
     )
     (said,) = map(dumped, shop.predict([given()]))
     (expected,) = map(dumped, shop.predict([path]))
@@ -80,9 +80,9 @@ def test_images_without_a_path_are_indexed_taught_searched_and_removed(
         taught = shop.teach("colour", {one: c for c, some in data.items() for one in some})
         assert (taught.examples, taught.failures) == (len(images), ())
         shop.tag()
-        hit = shop.search(images[0], n=1)[0]
+        hit = shop.search(images[0], n=1, with_self=True)[0]
         assert (hit.image, hit.id) == (names[0], names[0])
-        assert shop.search(names[0], n=1) == [hit]
+        assert shop.search(names[0], n=1, with_self=True) == [hit]
         dumped(hit)
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
         assert shop.verify() == []
@@ -97,10 +97,10 @@ def test_images_without_a_path_are_indexed_taught_searched_and_removed(
 def test_bytes_that_are_no_image_are_refused_without_being_printed(shop: Catalogue) -> None:
     data = b"\x00\x01" * 2500
     with pytest.raises(ImageError) as error:
-        shop.search(data)
+        shop.search(data, with_self=True)
     assert str(error.value).startswith(hashlib.sha256(data).hexdigest() + ": not an image")
     assert len(str(error.value)) < 300
     with pytest.raises(ImageError, match="it is empty: give the bytes"):
-        shop.search(io.BytesIO())
+        shop.search(io.BytesIO(), with_self=True)
     (said,) = map(dumped, shop.predict([data]))
     assert "not an image" in said["error"]

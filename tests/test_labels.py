@@ -67,7 +67,7 @@ def test_images_inside_parquet_are_indexed_and_taught(
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         assert shop.index([table]).added == len(data)
         assert shop.teach("colour", table).examples == len(data)
-        hit = shop.search(data[4], n=1)[0]
+        hit = shop.search(data[4], n=1, with_self=True)[0]
         assert read_file(hit.image) == data[4]
         read = runtime.images_read
         assert shop.index([table]).unchanged == len(data)

@@ -51,7 +51,9 @@ def test_moved_files_are_followed_without_reading_them(
             for i, names in before.items()
         }
     assert runtime.images_read == read
-    assert shop.search(tmp_path / "new/red0.jpg", n=1)[0].image == str(tmp_path / "new/red0.jpg")
+    assert shop.search(tmp_path / "new/red0.jpg", n=1, with_self=True)[0].image == str(
+        tmp_path / "new/red0.jpg"
+    )
     assert shop.verify() == []
 
 
@@ -233,7 +235,7 @@ def test_a_file_that_is_there_comes_before_one_that_is_missing(
     shutil.copytree(examples, tmp_path / "new/examples")
     shutil.rmtree(examples)
     shop.index([tmp_path / "new"])
-    hit = shop.search(tmp_path / "new/red0.jpg", n=1)[0]
+    hit = shop.search(tmp_path / "new/red0.jpg", n=1, with_self=True)[0]
     assert hit.image == str(tmp_path / "new/red0.jpg")
     assert hit.copies == (str(photos / "red0.jpg"),)
     assert shop.export(tmp_path / "out.csv") == 36 + 18
@@ -268,9 +270,9 @@ def test_the_only_file_of_an_image_is_exported_even_if_it_is_missing(
 
 def test_search_answers_while_the_disk_is_not_there(shop: Catalogue, photos: Path) -> None:
     image = next(iter(shop.images()))
-    before = shop.search(image, n=5)
+    before = shop.search(image, n=5, with_self=True)
     photos.rename(photos.with_name("unmounted"))
-    assert shop.search(image, n=5) == before
+    assert shop.search(image, n=5, with_self=True) == before
     assert shop.verify() == []
     assert len(shop.missing()) == 36
 
@@ -280,7 +282,7 @@ def test_prune_removes_what_is_missing_and_nothing_else(
 ) -> None:
     shutil.copytree(photos, tmp_path / "copy")
     shop.index([tmp_path / "copy"])
-    image = shop.search(photos / "red0.jpg", n=1)[0].id
+    image = shop.search(photos / "red0.jpg", n=1, with_self=True)[0].id
     gone = (photos / "red0.jpg", tmp_path / "copy/red0.jpg", photos / "red1.jpg")
     for path in gone:
         path.rename(path.with_suffix(".away"))
@@ -297,7 +299,7 @@ def test_prune_removes_what_is_missing_and_nothing_else(
     assert (done.missing, done.lost, done.images) == (planned.missing, 1, 35)
     assert files(shop) == before - set(done.missing)
     assert len(shop) == 35
-    assert image not in {hit.id for hit in shop.search(photos / "blue0.jpg", n=99)}
+    assert image not in {hit.id for hit in shop.search(photos / "blue0.jpg", n=99, with_self=True)}
     assert shop.prune() == shop.prune(everything=True)
     read = runtime.images_read
     shop.index([photos / "red0.away"])

@@ -160,7 +160,7 @@ def teach_tag_export_forget(shop: Catalogue, given: dict[str, str], chosen: list
         assert pq.read_schema(shop.folder.parent / "out.parquet").names == list(row)
         assert shop.facets([f"{taught[0]}!=unknown"]).attributes.keys() >= {taught[0]}
         look = f"attribute:{taught[0]}"
-        assert look in shop.search(next(iter(given)), looks={look: 1})[0].looks
+        assert look in shop.search(next(iter(given)), looks={look: 1}, with_self=True)[0].looks
         for name in taught:
             shop.forget(name)
         for suffix in ("csv", "parquet"):

@@ -82,6 +82,6 @@ def test_a_part_is_searched_like_a_file_of_its_own(tmp_path: Path) -> None:
         shop.index([tmp_path / "photos"])
         beside = png(np.concatenate(two, axis=1))
         for box, name in (((0, 0, 0.5, 1), "red"), ((0.5, 0, 1, 1), "blue")):
-            (hit,) = shop.search(Part(beside, box), n=1)
+            (hit,) = shop.search(Part(beside, box), n=1, with_self=True)
             assert Path(hit.image).stem == name
             assert hit.score == pytest.approx(3, abs=1e-3)

@@ -166,7 +166,7 @@ def answers(shop: Catalogue, image: Path) -> tuple[Any, ...]:
         shop.images(),
         shop.examples(),
         shop.facets(),
-        shop.search(image, looks=looks),
+        shop.search(image, looks=looks, with_self=True),
         list(shop.predict([image])),
         shop.info().attributes,
         shop.verify(),
@@ -197,7 +197,7 @@ def test_an_open_catalogue_sees_what_others_have_changed_when_it_is_asked_again(
             with Catalogue.open(shop.folder, runtime=FakeRuntime()) as fresh:
                 assert now == answers(fresh, red) == answers(writer, red)
             assert change is changes[-1] or now != before
-    assert shop.search(new, n=1)[0].image == str(new)
+    assert shop.search(new, n=1, with_self=True)[0].image == str(new)
     assert len(shop) == 36
 
 
@@ -208,7 +208,7 @@ def test_what_reads_writes_nothing(shop: Catalogue, photos: Path, tmp_path: Path
     shutil.rmtree(shop.folder / "attributes")
     before = {path: path.stat().st_mtime_ns for path in shop.folder.rglob("*")}
     with Catalogue.open(shop.folder, runtime=FakeRuntime()) as reader:
-        assert reader.search(image, looks={"attribute:colour": 1.0, "texture": 1.0})
+        assert reader.search(image, looks={"attribute:colour": 1.0, "texture": 1.0}, with_self=True)
         assert next(iter(reader.predict([image]))).predictions["colour"].value == "red"
         assert reader.facets().images == 36
         assert reader.verify() == []

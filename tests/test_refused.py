@@ -49,7 +49,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shop.index([photos])
         shop.teach("colour", photos, layers=["stem"])
         shop.tag()
-        shop.search(photos / "red" / "0.jpg", looks={"attribute:colour": 1.0, "colour": 1.0})
+        shop.search(
+            photos / "red" / "0.jpg", looks={"attribute:colour": 1.0, "colour": 1.0}, with_self=True
+        )
     return folder
 
 
@@ -86,7 +88,7 @@ def read_only(made: Path, tmp_path: Path) -> Iterator[Path]:
 def answers(shop: Catalogue, image: Path) -> tuple[object, ...]:
     looks = {"attribute:colour": 1.0, "colour": 1.0}
     return (
-        shop.search(image, looks=looks, where=["colour=red"]),
+        shop.search(image, looks=looks, where=["colour=red"], with_self=True),
         shop.facets(),
         list(shop.predict([image])),
         shop.verify(),
@@ -141,7 +143,9 @@ def test_where_the_index_has_no_room_each_search_does_without(
 
     def check() -> None:
         with Catalogue.open(shop, runtime=FakeRuntime()) as open_shop:
-            assert open_shop.search(photos / "new.jpg", n=1)[0].image == str(photos / "new.jpg")
+            assert open_shop.search(photos / "new.jpg", n=1, with_self=True)[0].image == str(
+                photos / "new.jpg"
+            )
             assert open_shop.facets().images == 13
 
     put = RowFile.put
@@ -277,7 +281,7 @@ CHANGES: dict[str, Callable[[Catalogue, Path], object]] = {
     "forget": lambda shop, here: shop.forget("colour", "green"),
     "rebuild": lambda shop, here: shop.rebuild(),
     "search": lambda shop, here: shop.search(
-        here / "photos" / "red" / "0.jpg", looks={"attribute:colour": 1.0}
+        here / "photos" / "red" / "0.jpg", looks={"attribute:colour": 1.0}, with_self=True
     ),
     "export": lambda shop, here: shop.export(here / "out.parquet"),
     "sheet": lambda shop, here: shop.sheet(here / "out.html", "colour"),
@@ -287,7 +291,7 @@ CHANGES: dict[str, Callable[[Catalogue, Path], object]] = {
 def state(shop: Catalogue, photos: Path) -> object:
     assert shop.verify() == []
     image = photos / "red" / "0.jpg"
-    hits = shop.search(image, looks={"attribute:colour": 1.0, "colour": 1.0})
+    hits = shop.search(image, looks={"attribute:colour": 1.0, "colour": 1.0}, with_self=True)
     return shop.images(), shop.examples(), shop.facets(), hits, list(shop.predict([image]))
 
 

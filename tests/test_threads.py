@@ -101,7 +101,10 @@ def test_everything_at_once_ends_as_one_after_the_other(
         assert shop.facets() == plain.facets()
         for image in new[::7]:
             mine, theirs = (
-                [(hit.id, round(hit.score, 4), hit.attributes) for hit in each.search(image, n=9)]
+                [
+                    (hit.id, round(hit.score, 4), hit.attributes)
+                    for hit in each.search(image, n=9, with_self=True)
+                ]
                 for each in (shop, plain)
             )
             assert mine == theirs

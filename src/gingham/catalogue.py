@@ -15,20 +15,17 @@ from gingham.images import ImageSource, in_memory
 from gingham.labels import Teachable
 from gingham.names import UNKNOWN_WORDS
 from gingham.operations.attach import attach
+from gingham.operations.finding import Finding
 from gingham.operations.forget import forget
 from gingham.operations.history import recording
 from gingham.operations.ingest import ingest
 from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
-from gingham.operations.query import read_examples
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, teach
-from gingham.operations.writing import Writing
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
-    Facets,
-    Hit,
     ImagePredictions,
     IndexResult,
     TagResult,
@@ -39,7 +36,7 @@ from gingham.sources import Walk, find_images
 _MANY = 500  # new images, beside whose reading loading the network again takes no time
 
 
-class Catalogue(Writing):
+class Catalogue(Finding):
     """A folder with everything about one collection of images.
 
     Make one with `create`, open it with `open`, and close it (it is a context manager). Any number
@@ -65,6 +62,7 @@ class Catalogue(Writing):
         *,
         images: Iterable[ImageSource] = (),
         skip_bad_rows: bool = False,
+        product_column: str | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
@@ -80,6 +78,8 @@ class Catalogue(Writing):
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
         skip_bad_rows : leave out rows of tables that cannot be used.
+        product_column : of tables, the product that an image shows, which `search` groups by; by
+            default `product`, where there is one.
         options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
@@ -89,7 +89,12 @@ class Catalogue(Writing):
         """
         with self._changing():
             if not isinstance(sources, Walk):
-                sources = find_images(sources, exclude=self.folder, skip_bad_rows=skip_bad_rows)
+                sources = find_images(
+                    sources,
+                    exclude=self.folder,
+                    skip_bad_rows=skip_bad_rows,
+                    product_column=product_column,
+                )
             with self._indexing, recording(self._truth, "index"):
                 result = ingest(self._truth, sources, list(images), options)
             if result.added > _MANY:
@@ -330,67 +335,3 @@ class Catalogue(Writing):
     def taught(self) -> Model:
         """The taught attributes, even where a model answers: a `model` to `predict`, `explain`."""
         return TaughtAttributes(self._attributes)
-
-    @asking
-    def search(
-        self,
-        images: ImageSource | Sequence[ImageSource] = (),
-        *,
-        looks: Mapping[str, float] | None = None,
-        colours: Mapping[str, float] | None = None,
-        where: Sequence[str] = (),
-        unlike: Sequence[ImageSource] = (),
-        n: int = 10,
-        min_score: float | None = None,
-        min_confidence: float | None = None,
-        at_precision: float | None = None,
-        options: ReadOptions = DEFAULTS,
-    ) -> list[Hit]:
-        """Find the images most similar to the given ones, or of given colours, best first.
-
-        Parameters
-        ----------
-        images : one path, bytes, open file or id, or several whose looks are averaged; in the
-            catalogue or not. None are needed where colours are given.
-        looks : look -> weight; by default every built-in look with weight 1. A taught attribute
-            NAME is the look `attribute:NAME`.
-        colours : colour, as in `#b03a2e` or `navy`, -> weight: one more look, whose weight is the
-            sum of theirs. Its similarity is 1 where the foreground has these colours in these
-            proportions, and nothing else.
-        where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
-        unlike, n, options : images not to look like; how many to find; see `index`.
-        min_score : leave out what scores less; None for no limit.
-        min_confidence, at_precision : how sure tags must be, in place of what `tag` was given.
-
-        Raises
-        ------
-        ImageError
-            If an example image cannot be read.
-        InputError
-            If no image and no colour is given, a look, attribute or value is not there, a colour
-            cannot be read, or a number is wrong.
-        """
-        cutoff = Cutoff.asked(min_confidence, at_precision)
-        like, others = (read_examples(self._truth, side, options) for side in (images, unlike))
-        with self._searching:
-            return self._searcher.search(like, others, looks, where, n, min_score, colours, cutoff)
-
-    @asking
-    def facets(
-        self,
-        where: Sequence[str] = (),
-        *,
-        min_confidence: float | None = None,
-        at_precision: float | None = None,
-    ) -> Facets:
-        """Count images per value, among those that match the filters.
-
-        `min_confidence` and `at_precision` say how sure tags must be; see `search`.
-
-        Raises
-        ------
-        InputError
-            If a filter names an unknown attribute or value.
-        """
-        with self._searching:
-            return self._searcher.facets(where, Cutoff.asked(min_confidence, at_precision))

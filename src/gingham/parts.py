@@ -10,6 +10,37 @@ from gingham.errors import InputError
 from gingham.images import WHOLE, Box, ImageSource, open_image, read_source
 from gingham.options import MAX_PIXELS
 
+
+def parse_crop(text: str) -> Box:
+    """Read a part of an image such as ``0.1,0.2,0.5,0.5``: x, y, width and height, in fractions.
+
+    Returns
+    -------
+    Left, top, right and bottom; see `Part`.
+
+    Raises
+    ------
+    InputError
+        If it is not that, or leaves the picture.
+    """
+    try:
+        x, y, width, height = map(float, text.split(","))
+    except ValueError:
+        x = math.nan
+    # Ends that are 1 but for rounding are 1.
+    if not math.isfinite(x) or not (0 <= x < 1 and 0 <= y < 1):
+        raise InputError(_CROP.format(text))
+    right, bottom = (1.0 if abs(end - 1) < 1e-9 else end for end in (x + width, y + height))
+    if not (x < right <= 1 and y < bottom <= 1):
+        raise InputError(_CROP.format(text))
+    return x, y, right, bottom
+
+
+_CROP = (
+    "a crop is X,Y,WIDTH,HEIGHT in fractions of the upright picture, within 0 to 1 and not empty, "
+    "as in 0.1,0.2,0.5,0.5; got {!r}"
+)
+
 LEAST = 512
 """A large JPEG is decoded smaller, as long as the part's sides keep twice as many pixels."""
 

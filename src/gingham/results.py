@@ -365,6 +365,7 @@ class Hit(Result):
     looks : look -> similarity in that look alone; 1 for the same image.
     attributes : attribute -> value, list of values, or `unknown`.
     copies : other files with the same bytes.
+    product : that it shows, if a table said so when it was indexed.
     """
 
     image: str
@@ -373,6 +374,7 @@ class Hit(Result):
     looks: dict[str, float]
     attributes: dict[str, str | list[str]]
     copies: tuple[str, ...] = ()
+    product: str | None = None
 
 
 @dataclass(frozen=True)

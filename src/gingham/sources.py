@@ -13,7 +13,7 @@ from gingham.errors import InputError
 from gingham.formats.table import is_archive, recognised
 from gingham.image_cells import resolve, why_missing
 from gingham.results import BadRow, Failure
-from gingham.tables import settle, stream_table
+from gingham.tables import columns, settle, stream_table
 
 CLUTTER = frozenset(
     {
@@ -22,6 +22,8 @@ CLUTTER = frozenset(
     }
 )
 """Names, in lower case, of what systems and file managers leave in folders of images."""
+
+_PRODUCT = "product"
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Walk:
     followed : links to folders whose files are among the images.
     repeated : folders, and links to folders, that were already read under another path.
     bad_rows : rows of tables that cannot be used and were left out.
+    products : image -> the product that it shows, where a table says so.
     """
 
     images: list[str] = field(default_factory=list)
@@ -47,6 +50,7 @@ class Walk:
     followed: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
     bad_rows: list[BadRow] = field(default_factory=list)
+    products: dict[str, str] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
     _links: list[str] = field(default_factory=list)
 
@@ -68,6 +72,7 @@ def find_images(
     *,
     exclude: Path | None = None,
     skip_bad_rows: bool | None = None,
+    product_column: str | None = None,
 ) -> Walk:
     """List the images of folders (recursively), archives, tables with a column `image`, and files.
 
@@ -76,6 +81,7 @@ def find_images(
     sources : what the user gave: paths, or patterns such as `shop/*.jpg`.
     exclude : a folder to leave out (the catalogue itself, if it lies below a source).
     skip_bad_rows : leave out rows of tables that cannot be used; None: there is no such choice.
+    product_column : of tables, which product an image shows; None: `product`, where there is one.
 
     Raises
     ------
@@ -92,9 +98,9 @@ def find_images(
                 if any(_is_clutter(part) for part in Path(name).parts if part not in asked):
                     walk.ignored.append(name)
                 else:
-                    _add(walk, name, left_out, skip_bad_rows)
+                    _add(walk, name, left_out, skip_bad_rows, product_column)
         else:
-            _add(walk, source, left_out, skip_bad_rows)
+            _add(walk, source, left_out, skip_bad_rows, product_column)
     for link in walk._links:
         if os.path.realpath(link) not in walk._read:
             walk.followed.append(link)
@@ -121,11 +127,15 @@ def is_pattern(source: str | os.PathLike[str]) -> bool:
 
 
 def _add(
-    walk: Walk, source: str | os.PathLike[str], left_out: str | None, skip_bad_rows: bool | None
+    walk: Walk,
+    source: str | os.PathLike[str],
+    left_out: str | None,
+    skip_bad_rows: bool | None,
+    product: str | None,
 ) -> None:
     path = Path(source)
     if recognised(path):
-        _add_table(walk, path, skip_bad_rows)
+        _add_table(walk, path, skip_bad_rows, product)
     elif path.is_dir():
         before, ignored = walk._found(), len(walk.ignored)
         _walk_folder(walk, os.fspath(path), left_out)
@@ -140,11 +150,15 @@ def _add(
         walk.images.append(os.fspath(source))
 
 
-def _add_table(walk: Walk, path: Path, skip_bad_rows: bool | None) -> None:
+def _add_table(
+    walk: Walk, path: Path, skip_bad_rows: bool | None, product: str | None = None
+) -> None:
     """Add the images of a table, an archive, or whatever else a format reads."""
     bad: dict[int, str] = {}
     archive = is_archive(path)
-    for row in stream_table(path, ["image"]).rows:
+    if product is None and not archive and _PRODUCT in columns(path):
+        product = _PRODUCT
+    for row in stream_table(path, ["image"] if product is None else ["image", product]).rows:
         image = row.cells["image"]
         if row.bad and archive:
             walk.failures.append(Failure(resolve(image, path.parent), row.bad))
@@ -158,6 +172,9 @@ def _add_table(walk: Walk, path: Path, skip_bad_rows: bool | None) -> None:
                 continue
             if image:
                 walk.images.append(image)
+                shown = None if product is None else row.cells[product]
+                if isinstance(shown, str) and shown:
+                    walk.products[image] = shown
             else:
                 walk.failures.append(Failure(f"{path}, row {row.number}", why_missing(image)))
     walk.bad_rows += settle(path, bad, skip_bad_rows)

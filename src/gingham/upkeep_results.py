@@ -86,7 +86,10 @@ class AttributeInfo(Result):
 
 @dataclass(frozen=True)
 class Info(Result):
-    """What a catalogue holds; `view` and `resolution` are as `Catalogue.create` was given them."""
+    """What a catalogue holds; `view` and `resolution` are as `Catalogue.create` was given them.
+
+    `products` counts those that tables have named.
+    """
 
     catalogue: str
     images: int
@@ -99,3 +102,4 @@ class Info(Result):
     looks: tuple[str, ...]
     attributes: dict[str, AttributeInfo]
     bytes: int
+    products: int = 0

@@ -165,7 +165,7 @@ def test_it_is_an_attribute_of_every_catalogue(shop: Catalogue, tmp_path: Path) 
     assert counts["green"] == 1
     assert shop.info().attributes["colours"].tagged == len(TERMS) + 1
     assert shop.facets(["colours=red"]).images == 2
-    hits = shop.search(tmp_path / "photos" / "red.png", where=["colours=red"])
+    hits = shop.search(tmp_path / "photos" / "red.png", where=["colours=red"], with_self=True)
     assert set(names(hits)) == {"red", "red and blue"}  # type: ignore[arg-type]
     shop.export(tmp_path / "tags.csv")
     with (tmp_path / "tags.csv").open() as file:
@@ -226,7 +226,10 @@ def test_search_by_colour(shop: Catalogue, tmp_path: Path) -> None:
     assert names(hits)[0] == "red and blue"  # type: ignore[arg-type]
     assert hits[0].score == pytest.approx(2 * hits[0].looks["colours"])
     hits = shop.search(
-        tmp_path / "photos" / "green.png", looks={"colour": 0.1}, colours={"pink": 5}
+        tmp_path / "photos" / "green.png",
+        looks={"colour": 0.1},
+        colours={"pink": 5},
+        with_self=True,
     )
     assert names(hits)[0] == "pink"  # type: ignore[arg-type]
     assert {"colour", "colours"} <= set(hits[0].looks)
@@ -238,8 +241,8 @@ def test_search_by_colour(shop: Catalogue, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({}, "at least one image, or a colour"),
-        ({"colours": {}}, "at least one image, or a colour"),
+        ({}, "at least one image, a colour or a filter"),
+        ({"colours": {}}, "at least one image, a colour or a filter"),
         ({"colours": {"red": 0}}, "weight above 0"),
         ({"colours": {"nevy": 1}}, "did you mean 'navy'?"),
         ({"colours": {"red": 1}, "looks": {"colour": 1}}, "go with an image"),

@@ -111,7 +111,7 @@ def test_tags_are_counted_filtered_found_and_exported(
         ("colour=red", {"red"}),
         ("colour!=red", {*COLOURS, "unknown"} - {"red"}),
     ):
-        hits = shop.search(files[0], where=[where], n=36)
+        hits = shop.search(files[0], where=[where], n=36, with_self=True)
         names = {Path(hit.image).name for hit in hits}
         assert names == {name for name, row in exported.items() if row["colour"] in wanted}
         assert {hit.attributes["colour"] for hit in hits} <= wanted
@@ -280,7 +280,7 @@ def test_a_model_in_place_of_a_taught_attribute(
     # The tags of the taught one are no answers of this one; its look is still there.
     assert shop.facets().attributes == {}
     assert "attribute:colour" in shop.info().looks
-    assert shop.search(photos / "red0.jpg", looks={"attribute:colour": 1}, n=3)
+    assert shop.search(photos / "red0.jpg", looks={"attribute:colour": 1}, n=3, with_self=True)
     (one,) = shop.predict([photos / "red0.jpg"])
     assert one.predictions["colour"].evidence == ()
     with pytest.raises(InputError, match="'colour' is answered by the attached model"):
@@ -347,7 +347,7 @@ def test_a_model_that_moved_is_refused_until_it_is_attached_again(
         assert one.error is None
         assert shop.facets() == before
         assert shop.info().attributes["look"].tagged == 36
-        assert shop.search(image, where=["striped=yes"])
+        assert shop.search(image, where=["striped=yes"], with_self=True)
         assert table(shop, tmp_path)["red0.jpg"]["striped"] in {"yes", "no"}
         assert [str(here) in problem for problem in shop.verify()] == [True]
         shop.rebuild()

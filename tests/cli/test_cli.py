@@ -197,7 +197,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
             'no catalogue given: gingham predict CATALOGUE IMAGE... ("photo.jpg" is an image)',
         ),
         (["search", "PHOTO", "PHOTO"], "is a file: give the folder of the catalogue first"),
-        (["search", "SHOP"], "search needs at least one image, or a colour"),
+        (["search", "SHOP"], "search needs at least one image, a colour or a filter"),
         (["tag"], "no CATALOGUE given: gingham tag CATALOGUE [ATTRIBUTE...]"),
         (["curate", "t.csv"], "--out is missing: gingham curate TABLE --out ..."),
         (["serch"], "'search'"),
@@ -283,7 +283,7 @@ def test_nothing_taught_and_nothing_tagged_is_said(shop: Path, tmp_path: Path) -
     assert ": colours red" in done.stdout
     done = run("search", tmp_path / "new")
     assert done.returncode == 2
-    assert "search needs at least one image, or a colour" in done.stderr
+    assert "search needs at least one image, a colour or a filter" in done.stderr
     done = run("search", tmp_path / "new", "--colour", "#b03a2e=2", "--json")
     (hit,) = map(json.loads, done.stdout.splitlines())
     assert hit["looks"].keys() == {"colours"}

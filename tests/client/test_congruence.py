@@ -95,7 +95,7 @@ def plain(found: Any) -> Any:
 
 
 def search(given: Any, shop: Any) -> Any:
-    return shop.search(given, n=7)
+    return shop.search(given, n=7, with_self=True)
 
 
 def ids(shop: Shop) -> list[str]:
@@ -129,9 +129,9 @@ def test_search_by_files_bytes_open_files_and_ids(both: Both, folder: Path, tmp_
     for one in given:
         assert len(same(both, partial(search, one))) == 7
     with fresh.open("rb") as file:
-        again = both[1].search(file, n=7)
-    assert again == both[1].search(fresh, n=7)
-    assert any(hit.copies for hit in both[1].search(fresh, n=18))
+        again = both[1].search(file, n=7, with_self=True)
+    assert again == both[1].search(fresh, n=7, with_self=True)
+    assert any(hit.copies for hit in both[1].search(fresh, n=18, with_self=True))
 
 
 def test_search_with_everything(both: Both, tmp_path: Path) -> None:
@@ -145,22 +145,34 @@ def test_search_with_everything(both: Both, tmp_path: Path) -> None:
             unlike=[other],
             n=1500,
             min_score=-5.0,
+            with_self=True,
         ),
     )
     assert len(hits) == 12
     some = ids(both[0])[:2]
-    same(both, lambda shop: shop.search(some[0], unlike=[some[1]], looks={"texture": 1}))
+    same(
+        both,
+        lambda shop: shop.search(some[0], unlike=[some[1]], looks={"texture": 1}, with_self=True),
+    )
+    same(both, lambda shop: shop.search(where=["colour=red"], n=3))
+    same(both, lambda shop: shop.search(some[0], distinct=True, n=9))
+    same(both, lambda shop: shop.search(fresh, crop=(0, 0, 0.5, 1), n=4))
+    everything = same(both, lambda shop: shop.search(some[0], n=99))
+    assert some[0] not in {hit.id for hit in everything}
+    assert same(both, lambda shop: shop.search(some[0], by="folder", n=9)) != everything
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda shop: shop.search("missing.jpg"),
+        lambda shop: shop.search("missing.jpg", with_self=True),
         lambda shop: shop.search([]),
-        lambda shop: shop.search(b"no image"),
-        lambda shop: shop.search(ids(shop)[0], looks={"color": 1}),
-        lambda shop: shop.search(ids(shop)[0], where=["colour=pink"]),
-        lambda shop: shop.search(ids(shop)[0], where=["colour"]),
+        lambda shop: shop.search(ids(shop)[0], by="colour"),
+        lambda shop: shop.search(ids(shop)[:2], crop=(0, 0, 1, 1)),
+        lambda shop: shop.search(b"no image", with_self=True),
+        lambda shop: shop.search(ids(shop)[0], looks={"color": 1}, with_self=True),
+        lambda shop: shop.search(ids(shop)[0], where=["colour=pink"], with_self=True),
+        lambda shop: shop.search(ids(shop)[0], where=["colour"], with_self=True),
         lambda shop: list(shop.predict(["missing.jpg", ids(shop)[0]])),
         lambda shop: list(shop.predict([b"no image"])),
         lambda shop: shop.export("tags.txt"),
@@ -174,7 +186,7 @@ def test_what_is_wrong(both: Both, call: Callable[[Any], Any]) -> None:
 def test_a_damaged_picture_is_named_as_it_was_given(both: Both, tmp_path: Path) -> None:
     path = draw(tmp_path / "halb.jpg", "red", 1)
     path.write_bytes(path.read_bytes()[:500])
-    said = same(both, lambda shop: shop.search(path))
+    said = same(both, lambda shop: shop.search(path, with_self=True))
     assert str(path) in said[1]
     (found,) = same(both, lambda shop: list(shop.predict([path])))
     assert found.image == str(path)
@@ -184,7 +196,7 @@ def test_a_damaged_picture_is_named_as_it_was_given(both: Both, tmp_path: Path) 
 def test_options_limit_pixels(both: Both, tmp_path: Path) -> None:
     path = draw(tmp_path / "a.jpg", "red", 1)
     options = gingham.ReadOptions(max_pixels=100)
-    said = same(both, lambda shop: shop.search(path, options=options))
+    said = same(both, lambda shop: shop.search(path, options=options, with_self=True))
     assert "24" in said[1]
 
 
@@ -241,7 +253,10 @@ def test_a_cut_off(both: Both, tmp_path: Path, cut: dict[str, float]) -> None:
     some = ids(both[0])[:3]
     found = same(both, lambda shop: shop.facets(["colour!=red"], **cut))
     assert sum(found.attributes["colour"].values()) == found.images
-    same(both, lambda shop: shop.search(some[0], n=9, where=["colour!=unknown"], **cut))
+    same(
+        both,
+        lambda shop: shop.search(some[0], n=9, where=["colour!=unknown"], **cut, with_self=True),
+    )
     same(both, lambda shop: list(shop.predict(some, **cut)))
     same(both, lambda shop: shop.cutoff("colour", **cut))
     assert both[0].export(tmp_path / "0.csv", **cut) == 19

@@ -332,7 +332,7 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
         image = str(photos / "red0.jpg")
         named = {name: [name] for name in ("fc", "conv", "rgb")} | {"fc+conv": ["fc", "conv"]}
         for look, names in named.items():
-            hits = shop.search(image, looks={look: 1}, n=36)
+            hits = shop.search(image, looks={look: 1}, n=36, with_self=True)
             stored = shop._truth.features.get([bytes.fromhex(h.id) for h in hits], names)
             rows = np.concatenate([stored[name] for name in names], axis=1).astype(np.float32)
             distances = np.abs(rows - rows[0]).mean(axis=1)
@@ -341,35 +341,42 @@ def test_search_by_descriptors_is_exact_and_mixes(photos: Path, tmp_path: Path) 
             scale = (1 - hits[-1].looks[look]) / distances[-1]
             got = [1 - hit.looks[look] for hit in hits]
             np.testing.assert_allclose(got, scale * distances, rtol=1e-3, atol=1e-5)
-        mixed = shop.search(image, looks={"conv": 1, "semantic": 0.5}, n=36)
+        mixed = shop.search(image, looks={"conv": 1, "semantic": 0.5}, n=36, with_self=True)
         for hit in mixed:
             expected = hit.looks["conv"] + 0.5 * hit.looks["semantic"]
             assert hit.score == pytest.approx(expected, abs=1e-4)
-        alone = {hit.id: hit.looks["fc"] for hit in shop.search(image, looks={"fc": 1}, n=36)}
-        red = shop.search(image, looks={"fc": 1}, unlike=[photos / "blue0.jpg"], n=36)
+        alone = {
+            hit.id: hit.looks["fc"]
+            for hit in shop.search(image, looks={"fc": 1}, n=36, with_self=True)
+        }
+        red = shop.search(
+            image, looks={"fc": 1}, unlike=[photos / "blue0.jpg"], n=36, with_self=True
+        )
         blue = {
             hit.id: hit.looks["fc"]
-            for hit in shop.search(photos / "blue0.jpg", looks={"fc": 1}, n=36)
+            for hit in shop.search(photos / "blue0.jpg", looks={"fc": 1}, n=36, with_self=True)
         }
         for hit in red:
             turned = alone[hit.id] + 0.5 * (1 - blue[hit.id])
             assert hit.looks["fc"] == pytest.approx(turned, abs=1e-4)
         # An image from outside is read; images that come and go are seen.
         outside = draw(tmp_path / "new.jpg", "red", 77)
-        found = shop.search(outside, looks={"fc": 1})[0]
+        found = shop.search(outside, looks={"fc": 1}, with_self=True)[0]
         assert Path(found.image).name.startswith("red")
         shop.index([outside])
         shop.remove([photos / "red0.jpg"])
-        hits = shop.search(outside, looks={"fc": 1}, n=40)
+        hits = shop.search(outside, looks={"fc": 1}, n=40, with_self=True)
         assert Path(hits[0].image).name == "new.jpg"
         assert len(hits) == 36
         shop.rebuild()
-        assert [h.id for h in shop.search(outside, looks={"fc": 1}, n=40)] == [h.id for h in hits]
+        assert [h.id for h in shop.search(outside, looks={"fc": 1}, n=40, with_self=True)] == [
+            h.id for h in hits
+        ]
         assert shop.verify() == []
         with pytest.raises(InputError, match="unknown look 'pool'"):
-            shop.search(outside, looks={"pool": 1})
+            shop.search(outside, looks={"pool": 1}, with_self=True)
         with pytest.raises(InputError, match="weight of look 'conv' must be from 0 to 1,000,000"):
-            shop.search(outside, looks={"conv": 1e39})
+            shop.search(outside, looks={"conv": 1e39}, with_self=True)
 
 
 def test_a_damaged_look_is_made_again(
@@ -379,7 +386,7 @@ def test_a_damaged_look_is_made_again(
     image, looks = photos / "red0.jpg", {"fc+conv": 1.0}
     with Catalogue.create(tmp_path / "shop", runtime=runtime) as shop:
         shop.index([photos])
-        expected = shop.search(image, looks=looks)
+        expected = shop.search(image, looks=looks, with_self=True)
     for damage in (lambda b: b[:-5], lambda b: b[:-48], lambda b: b + b[:4], lambda _: b"", None):
         file = sorted((tmp_path / "shop").rglob("*.f32"))[0]
         if damage is None:
@@ -388,14 +395,14 @@ def test_a_damaged_look_is_made_again(
             file.write_bytes(damage(file.read_bytes()))
         with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
             caplog.clear()
-            assert shop.search(image, looks=looks) == expected
+            assert shop.search(image, looks=looks, with_self=True) == expected
             assert f"{file.name} cannot be read" in caplog.text
     with Catalogue.open(tmp_path / "shop", runtime=runtime) as shop:
-        assert shop.search(image, looks=looks) == expected
+        assert shop.search(image, looks=looks, with_self=True) == expected
         sorted((tmp_path / "shop").rglob("*.f32"))[0].write_bytes(b"")
-        assert shop.search(image, looks=looks) == expected  # from a copy of its own
+        assert shop.search(image, looks=looks, with_self=True) == expected  # from a copy of its own
         shop.rebuild()
-        assert shop.search(image, looks=looks) == expected
+        assert shop.search(image, looks=looks, with_self=True) == expected
 
 
 def test_descriptors_are_a_part_of_the_catalogue(
@@ -421,7 +428,7 @@ def test_descriptors_are_a_part_of_the_catalogue(
         shop.index([photos])
         assert "descriptors" not in shop.config.to_dict()
         with pytest.raises(InputError, match="does not store it; index into a new"):
-            shop.search(photos / "red0.jpg", looks={"conv": 1})
+            shop.search(photos / "red0.jpg", looks={"conv": 1}, with_self=True)
     for kept in ("fc", "rgb"):
         described = DescribingRuntime()
         described.config = replace(
@@ -431,10 +438,13 @@ def test_descriptors_are_a_part_of_the_catalogue(
         with Catalogue.create(tmp_path / kept, runtime=described) as shop:
             shop.index([photos])
             assert shop.info().looks == ("colour", "texture", "semantic", kept)
-            assert shop.search(photos / "red0.jpg", looks={kept: 1})[0].looks[kept] == 1
+            assert (
+                shop.search(photos / "red0.jpg", looks={kept: 1}, with_self=True)[0].looks[kept]
+                == 1
+            )
             for other in {"fc", "rgb", "fc+conv"} - {kept}:
                 with pytest.raises(InputError, match=r"does not store it.*fc,conv,rgb"):
-                    shop.search(photos / "red0.jpg", looks={other: 1})
+                    shop.search(photos / "red0.jpg", looks={other: 1}, with_self=True)
     with pytest.raises(CatalogueError, match="stores no descriptors, not fc: leave"):
         Catalogue.open(tmp_path / "plain", descriptors=["fc"], runtime=runtime)
     with pytest.raises(InputError, match="unknown descriptor 'neck': give some of fc, conv"):

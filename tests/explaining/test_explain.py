@@ -365,7 +365,7 @@ def test_ids_and_files_that_changed_or_left(tmp_path: Path) -> None:
     with Catalogue.create(tmp_path / "shop") as shop:
         shop.index([tmp_path / "photos"])
         shop.teach("colour", {p: p.stem[:-1] for p in (tmp_path / "photos").iterdir()}, views=False)
-        key = next(hit.id for hit in shop.search(photo, n=1))
+        key = next(hit.id for hit in shop.search(photo, n=1, with_self=True))
         (by_id,), (by_file,) = shop.explain([key]), shop.explain([photo])
         np.testing.assert_array_equal(by_id.explanations[0].heat, by_file.explanations[0].heat)
         draw(photo, "blue", 99)

@@ -74,7 +74,12 @@ class ReferenceIndex(Index):
 
     def query(self, query: Query) -> list[Match]:
         matches = []
+        left_out = {
+            one if isinstance(one, str) else one.ljust(32, b"\0").hex() for one in query.without
+        }
         for key in self.ids(query.where):
+            if key in left_out:
+                continue
             compared = [self._compare(term.look, term.vector, key) for term in query.terms]
             score = sum(term.weight * c for term, c in zip(query.terms, compared, strict=True))
             if score >= query.min_score:
@@ -97,7 +102,10 @@ class ReferenceIndex(Index):
         return from_list(map(bytes.fromhex, self.ids()))
 
     def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
-        return {look: np.array([self._vector(look, key) for key in ids]) for look in looks}
+        return {
+            look: np.array([self._vector(look, key) for key in ids]).reshape(-1, self._widths[look])
+            for look in looks
+        }
 
     def close(self) -> None:
         pass

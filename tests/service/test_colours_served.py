@@ -47,8 +47,8 @@ def test_search_by_an_upload_and_colours(http: TestClient, shop: ServedCatalogue
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ({}, "no image: send the field image, or an id, or colours"),
-        ({"colours": {}}, "no image: send the field image, or an id, or colours"),
+        ({}, "no image: send the field image, or an id, colours or filters"),
+        ({"colours": {}}, "no image: send the field image, or an id, colours or filters"),
         ({"colours": {"nevy": 1}}, "did you mean 'navy'?"),
         ({"colours": {"red": -1}}, "must be from 0 to 1,000,000"),
         ({"colours": {"red": 1}, "looks": {"colour": 1}}, "go with an image"),
@@ -80,5 +80,5 @@ def test_the_client_asks_the_same(shop: ServedCatalogue) -> None:
         here = shop.search(colours=asked, n=5)
         assert [hit.id for hit in there.search(colours=asked, n=5)] == [hit.id for hit in here]
         assert there.info().attributes["colours"] == shop.info().attributes["colours"]
-        with pytest.raises(gingham.InputError, match="at least one image, or a colour"):
+        with pytest.raises(gingham.InputError, match="at least one image, a colour or a filter"):
             there.search()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -288,3 +289,21 @@ def test_the_box_of_similar_products_in_the_docs(tab: Tab, shop: ServedCatalogue
     assert links.count() == 6
     assert re.fullmatch(r"/products/\w+", links.first.get_attribute("href"))
     links.first.locator("img").evaluate("(picture) => picture.decode()")
+
+
+def test_one_of_each_product_and_no_near_copies(browser: Any, tmp_path: Path) -> None:
+    with make(tmp_path, each=2) as shop:
+        rows = [f"photos/{c}{i}.jpg,{c}\n" for c in ("red", "green", "blue") for i in range(2)]
+        (tmp_path / "products.csv").write_text("image,product\n" + "".join(rows))
+        shop.index([tmp_path / "products.csv"])
+        with served(shop) as address, contextlib.closing(Tab(browser, address)) as tab:
+            page = tab.open(f"/?like={shop.search(tmp_path / 'photos/red0.jpg', n=1)[0].id}")
+            page.get_by_text("5 images, most alike first").wait_for()
+            page.get_by_label("one of each product").check()
+            page.wait_for_url("**by=product**")
+            page.get_by_text("2 images, most alike first").wait_for()
+            page.get_by_label("without near-copies").check()
+            page.wait_for_url("**distinct=1**")
+            page.reload()
+            page.get_by_text("most alike first").wait_for()
+            assert page.get_by_label("without near-copies").is_checked()

@@ -62,7 +62,9 @@ def test_an_upload_finds_what_the_library_finds(
 ) -> None:
     form = {"n": "4", "looks": '{"colour": 1, "texture": 0.25}', "where": ["colour=red"]}
     answer = http.post("/v1/search", files={"image": ("a.jpg", upload)}, data=form).json()
-    expected = shop.search(upload, looks={"colour": 1, "texture": 0.25}, where=["colour=red"], n=4)
+    expected = shop.search(
+        upload, looks={"colour": 1, "texture": 0.25}, where=["colour=red"], n=4, with_self=True
+    )
     assert without_confidence(answer["hits"]) == json.loads(
         json.dumps([hit.to_dict() for hit in expected])
     )
@@ -99,6 +101,41 @@ def test_the_pages_of_a_search_are_one_long_search(http: TestClient, upload: byt
     assert len(hits) == 18
 
 
+@pytest.mark.parametrize(
+    "more", [{"distinct": True}, {"where": ["colour=red"]}, {"with_self": True}]
+)
+def test_the_pages_of_a_narrowed_search_are_one_long_search(
+    http: TestClient, shop: ServedCatalogue, more: dict[str, object]
+) -> None:
+    asked = {"id": id_of(shop, "red0"), **more}
+    whole = http.post("/v1/search", json=asked | {"n": 18}).json()
+    page = http.post("/v1/search", json=asked | {"n": 2}).json()
+    hits = page["hits"]
+    while page["cursor"]:
+        page = http.post("/v1/search", json={"cursor": page["cursor"]}).json()
+        hits += page["hits"]
+    assert [hit["id"] for hit in hits] == [hit["id"] for hit in whole["hits"]]
+    assert (id_of(shop, "red0") in {hit["id"] for hit in hits}) == ("with_self" in more)
+    if "distinct" not in more:
+        assert len(hits) == (18 if "with_self" in more else 5)
+
+
+def test_filters_alone_are_a_search(http: TestClient, shop: ServedCatalogue) -> None:
+    first = http.post("/v1/search", json={"where": ["colour=red"], "n": 4}).json()
+    rest = http.post("/v1/search", json={"cursor": first["cursor"]}).json()
+    assert rest["cursor"] is None
+    hits = [*first["hits"], *rest["hits"]]
+    assert {hit["attributes"]["colour"] for hit in hits} == {"red"}
+    assert len(hits) == shop.facets(["colour=red"]).images
+    check_problem(http.post("/v1/search", json={"by": "colour", "where": ["colour=red"]}), 422)
+    uploaded = {"image": ("a.jpg", Path(hits[0]["image"]).read_bytes())}
+    by = {"by": "folder", "distinct": "true", "n": "18"}
+    assert http.post("/v1/search", files=uploaded, data=by).json()["hits"] == []
+    route = f"/v1/images/{hits[0]['id']}/neighbours"
+    assert http.get(route, params={"by": "folder"}).json()["hits"] == []
+    assert len(http.get(route, params={"n": 5}).json()["hits"]) == 5
+
+
 def test_a_search_is_followed_only_so_far(shop: ServedCatalogue) -> None:
     with client(shop, limits=Limits(deepest=8)) as http:
         page = http.post("/v1/search", json={"id": id_of(shop, "red0"), "n": 4}).json()
@@ -131,8 +168,11 @@ def test_a_crop_is_of_the_upright_picture(
             "/v1/search", files={"image": ("a", buffer.getvalue())}, data={"crop": crop, "n": "1"}
         ).json()
         assert Path(answer["hits"][0]["image"]).stem == f"{name}0"
-    answer = http.post("/v1/search", json={"id": id_of(shop, "red0"), "crop": [0, 0, 1, 1]}).json()
+    asked = {"id": id_of(shop, "red0"), "crop": [0, 0, 1, 1]}
+    answer = http.post("/v1/search", json=asked | {"with_self": True}).json()
     assert answer["hits"][0]["id"] == id_of(shop, "red0")
+    without = http.post("/v1/search", json=asked | {"n": 18}).json()
+    assert id_of(shop, "red0") not in {hit["id"] for hit in without["hits"]}
     part = http.post("/v1/search", json={"id": id_of(shop, "red0"), "crop": [0, 0, 0.5, 0.5]})
     assert part.json()["hits"][0]["attributes"] == {"colour": "red"}
 
@@ -289,7 +329,7 @@ def test_an_image_and_its_neighbours(http: TestClient, shop: ServedCatalogue) ->
     found = http.get(
         f"/v1/images/{image}/neighbours", params={"n": 3, "look": ["colour=1", "texture=0.5"]}
     ).json()["hits"]
-    expected = shop.search(image, looks={"colour": 1, "texture": 0.5}, n=4)
+    expected = shop.search(image, looks={"colour": 1, "texture": 0.5}, n=4, with_self=True)
     assert [hit["id"] for hit in found] == [hit.id for hit in expected if hit.id != image]
     assert len(http.get(f"/v1/images/{image}/neighbours?n=18").json()["hits"]) == 17
     check_problem(http.get(f"/v1/images/{image}/neighbours?look=colour"), 422, "LOOK=WEIGHT")
@@ -385,8 +425,8 @@ def test_an_image_is_removed_and_its_file_stays(tmp_path: Path) -> None:
         check_problem(http.delete(f"/v1/images/{image}"), 404)
         other = id_of(shop, "red1")
         hits = http.post("/v1/search", json={"id": other, "n": 9}).json()["hits"]
-        assert len(hits) == len(shop) == 5
-        assert image not in [hit["id"] for hit in hits]
+        assert len(hits) == len(shop) - 1 == 4
+        assert not {image, other} & {hit["id"] for hit in hits}
     assert (tmp_path / "photos" / "red0.jpg").exists()
 
 

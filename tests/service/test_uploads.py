@@ -61,7 +61,8 @@ def test_uploads_are_added_and_found_again(tmp_path: Path) -> None:
             kept = sorted(path.name for path in (shop.folder / "uploads").iterdir())
             assert kept == sorted([f"{id_of(first)}.jpg", f"{id_of(second)}.jpg"])
             assert http.get(f"/v1/images/{id_of(first)}/thumbnail").status_code == 200
-            hits = http.post("/v1/search", json={"id": id_of(first), "n": 1}).json()["hits"]
+            hits = http.post("/v1/search", json={"id": id_of(first), "n": 1, "with_self": True})
+            hits = hits.json()["hits"]
             assert hits[0]["id"] == id_of(first)
     # Catalogue and uploads are one folder: they move together.
     moved = (tmp_path / "shop").rename(tmp_path / "moved")

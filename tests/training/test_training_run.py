@@ -484,7 +484,9 @@ def test_a_model_tags_filters_and_counts_like_a_taught_attribute(
         assert shop.facets().attributes["striped"] == {
             k: v for k, v in result.attributes["striped"].items() if v
         }
-        hits = shop.search(photos / "red2.jpg", where=["colour=red", "look=stripes"], n=5)
+        hits = shop.search(
+            photos / "red2.jpg", where=["colour=red", "look=stripes"], n=5, with_self=True
+        )
         assert hits
         for hit in hits:
             assert hit.attributes["colour"] == "red"

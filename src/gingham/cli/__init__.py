@@ -23,6 +23,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     keys,
     retrieval,
     review,
+    search,
     serve,
     study,
     training,

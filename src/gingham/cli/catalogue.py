@@ -11,17 +11,14 @@ import typer
 
 from gingham.cli.console import (
     answer,
-    pixel_limit,
     print_bad_rows,
     print_counts,
     print_failures,
     print_json,
-    print_table,
     print_walked,
     reading,
     say,
     spinner,
-    table,
 )
 from gingham.cli.cut_offs import cut_offs, print_cut_offs
 from gingham.cli.options import (
@@ -46,7 +43,6 @@ from gingham.cli.options import (
     app,
     composed_names,
     found_images,
-    look_weights,
     open_catalogue,
     opened,
     split_names,
@@ -54,8 +50,6 @@ from gingham.cli.options import (
 )
 from gingham.client.address import is_address
 from gingham.errors import InputError
-from gingham.names import one_line
-from gingham.options import ReadOptions
 from gingham.results import shown
 
 if TYPE_CHECKING:
@@ -83,6 +77,13 @@ def index(
     resolution: ResolutionOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
+    product_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of tables with the product that an image shows, for `search --by product`."
+            "  [default: product, where there is one]",
+        ),
+    ] = None,
     key: KeyOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -127,7 +128,12 @@ def index(
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
-            walk = find_images(folders, exclude=Path(catalogue), skip_bad_rows=skip_bad_rows)
+            walk = find_images(
+                folders,
+                exclude=Path(catalogue),
+                skip_bad_rows=skip_bad_rows,
+                product_column=product_column,
+            )
             shop = Catalogue.create(
                 catalogue,
                 backbone=backbone or DEFAULT_BACKBONE,
@@ -139,7 +145,11 @@ def index(
             )
         with shop:
             result = shop.index(
-                walk or folders, images=listed, skip_bad_rows=skip_bad_rows, options=options
+                walk or folders,
+                images=listed,
+                skip_bad_rows=skip_bad_rows,
+                product_column=product_column,
+                options=options,
             )
     # Including the conversion of the network, where there was one.
     result = replace(result, seconds=time.perf_counter() - started)
@@ -249,76 +259,6 @@ def tag(
         print_cut_offs(cutoffs)
         print_failures(result.failures)
     raise typer.Exit(1 if result.failures else 0)
-
-
-@app.command()
-def search(
-    catalogue: CatalogueArgument,
-    image: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[IMAGE...]", help="Images to search with; none are needed with --colour."
-        ),
-    ] = None,
-    look: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LOOK=WEIGHT",
-            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
-            "repeat to mix looks.",
-        ),
-    ] = None,
-    colour: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLOUR[=WEIGHT]",
-            help="A colour of the foreground, as in '#b03a2e', navy or '#b03a2e=2'; repeat for "
-            "several, in the proportions of their weights.",
-        ),
-    ] = None,
-    where: WhereOption = None,
-    unlike: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="IMAGE", help="Image that results should not look like; repeat for more."
-        ),
-    ] = None,
-    min_confidence: MinConfidenceOption = None,
-    at_precision: AtPrecisionOption = None,
-    number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
-    max_megapixels: MegapixelsOption = 100.0,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Find the images most similar to the given ones, or of given colours, best first."""
-    from gingham.colours import parse_colours
-
-    looks, colours = look_weights(look), parse_colours(colour) if colour else None
-    with (
-        open_catalogue(catalogue, key) as shop,
-        spinner("searching (new images are indexed first)", as_json),
-    ):
-        hits = shop.search(
-            image or [],
-            looks=looks,
-            colours=colours,
-            where=where or [],
-            unlike=unlike or [],
-            n=number,
-            min_confidence=min_confidence,
-            at_precision=at_precision,
-            options=ReadOptions(pixel_limit(max_megapixels)),
-        )
-    if as_json:
-        for hit in hits:
-            print_json(hit.to_dict())
-        return
-    found = table("score", *(hits[0].looks if hits else ()), "image", "attributes")
-    for hit in hits:
-        attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
-        similarities = (f"{value:.3f}" for value in hit.looks.values())
-        found.add_row(f"{hit.score:.3f}", *similarities, one_line(hit.image), one_line(attributes))
-    print_table(found) if hits else say("no image matches the filters")
 
 
 @app.command()

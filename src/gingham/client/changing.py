@@ -44,12 +44,18 @@ class RemoteChanging(RemoteTeaching):
         *,
         images: Iterable[ImageSource] = (),
         skip_bad_rows: bool = False,
+        product_column: str | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images that lie here; see `Catalogue.index`.
 
-        The server keeps the bytes of those that it has not yet; an interrupted run resumes.
+        The server keeps the bytes of those that it has not yet; an interrupted run resumes. It
+        takes no products: `product_column` is refused.
         """
+        if product_column is not None:
+            raise InputError(
+                f"{self.url} takes no products: index the table where the catalogue's folder is"
+            )
         started = time.perf_counter()
         if not isinstance(sources, Walk):
             sources = find_images(sources, skip_bad_rows=skip_bad_rows)

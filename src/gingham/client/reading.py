@@ -18,7 +18,8 @@ from gingham.client.given import GivenImage, Unread, form_of, name_of, read_batc
 from gingham.cutoff import CutoffResult
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import ImageExplanations
-from gingham.images import ImageSource, open_image
+from gingham.images import Box, ImageSource, open_image
+from gingham.operations.choosing import By, Narrowed
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Facets, Hit, ImagePredictions
 from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
@@ -137,8 +138,12 @@ class RemoteReading:
         colours: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
         unlike: Sequence[ImageSource] = (),
+        crop: Box | None = None,
         n: int = 10,
         min_score: float | None = None,
+        with_self: bool = False,
+        distinct: bool = False,
+        by: By | None = None,
         min_confidence: float | None = None,
         at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
@@ -154,13 +159,20 @@ class RemoteReading:
             if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
             else [images]
         )
-        if not given and not colours:
-            raise InputError("search needs at least one image, or a colour")
+        if not given and not colours and not where:
+            raise InputError("search needs at least one image, a colour or a filter")
+        Narrowed(by=by)
+        if crop is not None and len(given) != 1:
+            raise InputError(f"crop is a box of one image: give one, not {len(given)}")
         like, others = ([_read(one, options) for one in side] for side in (given, unlike))
         said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
         said |= {} if looks is None else {"looks": dict(looks)}
         said |= {} if colours is None else {"colours": dict(colours)}
         said |= {} if min_score is None else {"min_score": min_score}
+        said |= {} if crop is None else {"crop": tuple(crop)}
+        said |= {"with_self": True} if with_self else {}
+        said |= {"distinct": True} if distinct else {}
+        said |= {} if by is None else {"by": by}
         said |= cut_fields(min_confidence, at_precision)
         form = [*form_of("image", like), *form_of("unlike", others, ids="unlike")]
         try:
@@ -331,7 +343,7 @@ def _body(form: Sequence[Part], said: Mapping[str, Any]) -> Payload:
             if isinstance(value, list):
                 fields += [(name, str(one)) for one in value]
             else:
-                fields.append((name, json.dumps(value)))
+                fields.append((name, value if isinstance(value, str) else json.dumps(value)))
         return Payload(form=[*form, *fields])
     named: dict[str, Any] = {}
     for name, value in form:

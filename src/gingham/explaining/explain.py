@@ -214,9 +214,7 @@ class Explainer:
         rest = [name for name in names if name not in shown]
         hits: Sequence[Hit] = ()
         if rest and self.truth.locations.images:
-            own = self.truth.find(image)
-            found = self.search(image, n=EVIDENCE + 1)
-            hits = [hit for hit in found if own is None or hit.id != own.hex()][:EVIDENCE]
+            hits = self.search(image, n=EVIDENCE)
         for name in rest:
             shown[name] = tuple(
                 Evidence(

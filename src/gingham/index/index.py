@@ -125,16 +125,18 @@ class Query:
 
     Attributes
     ----------
-    terms : the score of an image is the sum of their weighted comparisons.
+    terms : the score of an image is the sum of their weighted comparisons; 0 if there are none.
     n : at most so many matches, at least 1.
     where : only images that satisfy it.
     min_score : only images that score no less.
+    without : images that are left out; ids that are not there are passed over.
     """
 
     terms: Sequence[Term]
     n: int
     where: Where = EVERYWHERE
     min_score: float = -np.inf
+    without: Keys = ()
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ class Index(Protocol):
         Raises
         ------
         InputError
-            If `n` is below 1, there is no term, a look is unknown or a number is not finite.
+            If `n` is below 1, a look is unknown or a number is not finite.
         ShapeError
             If a vector has another length than its look.
         """

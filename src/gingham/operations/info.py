@@ -45,6 +45,7 @@ def info(
             name: attribute_info(name, attributes, tagged(name)) for name in attributes.answering()
         },
         bytes=truth.size + sum(bytes_below(folder / derived) for derived in DERIVED),
+        products=truth.products.count,
     )
 
 

@@ -31,6 +31,7 @@ def ingest(
     added = unchanged = 0
     before, seen = truth.locations.images, set[ImageId]()
     events: list[tuple[str, ImageId | None]] = []
+    products: dict[ImageId, str] = {}
 
     def keep(new: dict[ImageId, dict[str, Features]]) -> None:
         # Features first: a file whose image has none must never be in the log.
@@ -58,8 +59,11 @@ def ingest(
             added += is_new
             unchanged += not is_new
             seen.add(item.id)
+            if item.image in walk.products:
+                products[item.id] = walk.products[item.image]
             if truth.locations.files.get(item.name) != item.id:
                 events.append((item.name, item.id))
+    truth.products.append(products)
     seconds = time.perf_counter() - started
     return IndexResult(
         added=added,

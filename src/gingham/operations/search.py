@@ -27,10 +27,12 @@ from gingham.index.looks import (
     direction,
 )
 from gingham.names import did_you_mean
+from gingham.operations.choosing import ALL, By, Narrowed, choose, folder_groups
 from gingham.operations.cut_tags import cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
+from gingham.store.products import Groups
 from gingham.store.truth import Truth
 
 Features = Mapping[str, NDArray[np.floating]]
@@ -83,6 +85,7 @@ class Searcher:
             builtin_looks([(x.name, x.channels) for x in config.hidden], config.foreground)
         )
         self.synced = SyncedIndex(open_index, truth, attributes, self.space, is_newer)
+        self._folders: tuple[object, Groups] | None = None
 
     @property
     def looks(self) -> tuple[str, ...]:
@@ -100,8 +103,11 @@ class Searcher:
         min_score: float | None = None,
         colours: Mapping[str, float] | None = None,
         cutoff: Cutoff | None = None,
+        choice: Narrowed = ALL,
     ) -> list[Hit]:
         """Find the images that look most like some and least like others, and have some colours.
+
+        Where there are neither images nor colours, all that pass the filters score 0.
 
         Parameters
         ----------
@@ -112,23 +118,24 @@ class Searcher:
         min_score : the lowest score of an answer; None for any.
         colours : colour -> weight; see `Catalogue.search`.
         cutoff : how sure tags must be; see `Attributes.predictions`.
+        choice : which of them are shown.
 
         Raises
         ------
         InputError
-            If there is neither an image nor a colour to look for, a look, an attribute or a value
-            is not there, a colour cannot be read, or `min_score` is no number.
+            If there is neither an image, a colour nor a filter to look for, a look, an attribute
+            or a value is not there, a colour cannot be read, or `min_score` is no number.
         """
         if min_score is not None and not np.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
         wanted = self._check_colours(colours or {})
         if not like:
-            if not wanted:
-                raise InputError("search needs at least one image, or a colour")
-            if weights or unlike:
+            if not wanted and not where:
+                raise InputError("search needs at least one image, a colour or a filter")
+            if weights or unlike or (min_score is not None and not wanted):
                 raise InputError(
-                    "looks and images that results should not look like go with an image: give "
-                    "one, or search by colours alone"
+                    "looks, a least score and images that results should not look like go with an "
+                    "image: give one, or search by colours or filters alone"
                 )
         elif not wanted or weights is None or any(weights.values()):
             every = dict.fromkeys(self.space.names, 1.0)
@@ -142,7 +149,8 @@ class Searcher:
                 _Slider(COLOURS_LOOK, sum(wanted.values()), 0.0, [(COLOURS_LOOK, vector, 1.0)])
             )
         offset = sum(slider.weight * slider.constant for slider in sliders)
-        matches = index.query(
+        matches = choose(
+            index,
             Query(
                 [
                     Term(look, vector, slider.weight * factor)
@@ -152,7 +160,10 @@ class Searcher:
                 n,
                 self._where(index, where, cutoff),
                 -np.inf if min_score is None else min_score - offset,
-            )
+            ),
+            choice,
+            self.space,
+            self._groups,
         )
         tags = [own_tags(match.tags, cutoff is not None) for match in matches]
         tagged = {name for some in tags for name in some}
@@ -161,6 +172,15 @@ class Searcher:
             self._hit(match, some, sliders, offset, multi)
             for match, some in zip(matches, tags, strict=True)
         ]
+
+    def _groups(self, by: By) -> Groups:
+        """Give the groups of images; folders are found again only when files have changed."""
+        if by == "product":
+            return self._truth.products.groups()
+        version = self._truth.locations.complete_version()
+        if self._folders is None or self._folders[0] != version:
+            self._folders = version, folder_groups(self._truth)
+        return self._folders[1]
 
     def facets(self, where: Sequence[str], cutoff: Cutoff | None = None) -> Facets:
         """Count the images of each value among those that pass the filters."""
@@ -307,6 +327,7 @@ class Searcher:
                 name: list(values) if name in multi else values[0] for name, values in tags.items()
             },
             copies=files[1:],
+            product=self._truth.products.groups().name(bytes.fromhex(match.id)),
         )
 
     def _where(self, index: Index, where: Sequence[str], cutoff: Cutoff | None) -> Where:

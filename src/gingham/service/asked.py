@@ -19,6 +19,7 @@ from gingham.cutoff import Cutoff
 from gingham.errors import ImageError, InputError
 from gingham.images import WHOLE, Box, open_image
 from gingham.names import did_you_mean
+from gingham.operations.choosing import ALL, Narrowed
 from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
 from gingham.operations.past import past_tags, taught_at
@@ -265,10 +266,13 @@ class AskedCatalogue(Catalogue):
         min_score: float | None,
         colours: Mapping[str, float] | None = None,
         cutoff: Cutoff | None = None,
+        choice: Narrowed = ALL,
     ) -> list[Hit]:
         """Search with examples; see `Catalogue.search`."""
         with self._searching:
-            return self._searcher.search(like, unlike, looks, where, n, min_score, colours, cutoff)
+            return self._searcher.search(
+                like, unlike, looks, where, n, min_score, colours, cutoff, choice
+            )
 
     def tags_of(self, images: Sequence[str], cutoff: Cutoff | None = None) -> list[ImageTags]:
         """Give the tags of each id."""
@@ -310,11 +314,7 @@ class AskedCatalogue(Catalogue):
 
     def latest_changes(self) -> dict[str, int]:
         """Give, for each attribute, the number of the latest change of what it was taught."""
-        return {
-            one.attribute: one.number
-            for one in self._truth.changes.entries()
-            if one.attribute is not None
-        }
+        return self._truth.changes.latest()
 
     def values_at(self, name: str, number: int | None, task: Task) -> Column | None:
         """Give the tags of an attribute as they are or, as it was taught at a change, would be.

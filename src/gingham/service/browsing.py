@@ -36,6 +36,7 @@ class CatalogueAnswer(BaseModel):
         images=30,
         files=31,
         bytes=4_200_000,
+        products=12,
         backbone="efficientnet_lite0",
         view="square",
         resolution=224,
@@ -63,6 +64,7 @@ class CatalogueAnswer(BaseModel):
     images: int
     files: int = Field(description="Their files: an image may have several.")
     bytes: int = Field(description="Of the catalogue's own files on disk.")
+    products: int = Field(description="That tables named when they were indexed.")
     backbone: str
     view: Literal["square", "whole"] = Field(description="What is read of each image.")
     resolution: int = Field(
@@ -108,6 +110,7 @@ async def catalogue(request: Request) -> Response:
             "images": info.images,
             "files": info.files,
             "bytes": info.bytes,
+            "products": info.products,
             "backbone": info.backbone,
             "view": info.view,
             "resolution": info.resolution,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gingham.cutoff import Cutoff
 from gingham.errors import ImageError
 from gingham.index.sliders import parse_looks
+from gingham.operations.choosing import By, Narrowed
 from gingham.service import schemas
 from gingham.service.answers import as_json, hits_of, prediction_of
 from gingham.service.openapi import changes, problems
@@ -128,22 +129,25 @@ async def neighbours(
     n: Number = 10,
     look: Sliders = [],  # noqa: B006
     where: Filters = [],  # noqa: B006
+    distinct: Annotated[bool, Query(description="Leave out near-copies.")] = False,
+    by: Annotated[By | None, Query(description="One result for each.")] = None,
 ) -> Response:
     """Search with an image of the catalogue, and leave it out of the results."""
     service = service_of(request)
 
     def find(task: Task) -> dict[str, Any]:
         catalogue = service.catalogue
+        own = [bytes.fromhex(catalogue.check_image(id))]
         found = catalogue.search_examples(
-            [bytes.fromhex(catalogue.check_image(id))],
+            own,
             [],
             looks=parse_looks(look) if look else None,
             where=where,
-            n=n + 1,
+            n=n,
             min_score=None,
+            choice=Narrowed(own, distinct, by),
         )
-        others = [hit for hit in found if hit.id != id][:n]
-        return {"hits": hits_of(catalogue, others)}
+        return {"hits": hits_of(catalogue, found)}
 
     return as_json(await service.work.ask(request, find))
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gingham.operations.choosing import By
+
 ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 Id = Annotated[
@@ -89,7 +91,8 @@ class ImageQuery(BaseModel):
 class SearchQuery(ImageQuery):
     """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged.
 
-    Where colours are given, no image is needed.
+    Where colours or filters are given, no image is needed. An image of the catalogue that is
+    searched with is left out.
     """
 
     model_config = example(
@@ -106,6 +109,12 @@ class SearchQuery(ImageQuery):
     where: Where = []
     n: Number = 10
     min_score: Weight | None = Field(None, description="Leave out what scores less.")
+    with_self: bool = Field(False, description="Also give the images searched with.")
+    distinct: bool = Field(
+        False,
+        description="Leave out near-copies of better results, and of the images searched with.",
+    )
+    by: By | None = Field(None, description="Give one result, the best, for each.")
     min_confidence: LeastConfidence = None
     at_precision: AtPrecision = None
     cursor: Annotated[str, Field(min_length=1, max_length=500_000)] | None = Field(
@@ -140,6 +149,7 @@ class Hit(BaseModel):
     )
     best_guess: BestGuess
     copies: list[str] = Field(description="Other files with the same bytes.")
+    product: str | None = Field(description="That it shows, as a table said when it was indexed.")
 
 
 _HIT = {
@@ -151,6 +161,7 @@ _HIT = {
     "confidence": {"category": 0.94},
     "best_guess": {},
     "copies": [],
+    "product": None,
 }
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gingham.cutoff import Cutoff
 from gingham.errors import ImageError, InputError
+from gingham.operations.choosing import Narrowed
 from gingham.parts import Part
 from gingham.results import Facets
 from gingham.service import schemas
@@ -92,7 +93,8 @@ class Place(BaseModel):
 async def search(request: Request) -> Response:
     """Search with uploads (`multipart/form-data`, field `image`) or ids (JSON).
 
-    In a form, `crop`, `looks`, `colours`, `n` and `min_score` are written as JSON. A page's
+    In a form, `crop`, `looks`, `colours`, `n`, `min_score`, `with_self` and `distinct` are written
+    as JSON. A page's
     `cursor` gives the next page; where one uploaded image is remembered no longer, that is refused
     with 422.
     """
@@ -109,8 +111,8 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         place = Place.read(query.cursor)
         query, offset = place.query, place.offset
         given = Asked(query, listed(query.id), listed(query.unlike))
-    if not given.images and not query.colours:
-        raise InputError("no image: send the field image, or an id, or colours")
+    if not given.images and not query.colours and not query.where:
+        raise InputError("no image: send the field image, or an id, colours or filters")
     like, unlike = (
         _examples(service, side, crop, task)
         for side, crop in ((given.images, query.crop), (given.unlike, None))
@@ -118,6 +120,8 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
     task.check()
     until = offset + query.n
     cutoff = Cutoff.asked(query.min_confidence, query.at_precision)
+    known = [bytes.fromhex(name) for name, _ in like if catalogue.has_image(name)]
+    own = () if query.with_self else known
     found = catalogue.search_examples(
         [example for _, example in like],
         [example for _, example in unlike],
@@ -127,6 +131,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         n=until + 1,
         min_score=query.min_score,
         cutoff=cutoff,
+        choice=Narrowed(own, query.distinct, query.by),
     )
     images, others = ([name for name, _ in side] for side in (like, unlike))
     cursor = None

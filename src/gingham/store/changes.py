@@ -115,6 +115,10 @@ class ChangeLog:
         self._turn = threading.RLock()
         self.caller: Callable[[], str] = user_name
 
+    def latest(self) -> dict[str, int]:
+        """Give the number of the latest change of what each attribute was taught."""
+        return {one.attribute: one.number for one in self.entries() if one.attribute is not None}
+
     def entries(self) -> list[ChangeEntry]:
         """Give all changes, oldest first; only what is new is read."""
         with self._turn:

@@ -28,11 +28,12 @@ from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations, is_missing
+from gingham.store.products import ProductLog
 from gingham.store.uploads import UploadedFiles
 
 _FOLDERS = (
     *("features/", "views/", "locations/", "uploads/"),
-    *("examples/", "attached/", "confirmed/", "changes/"),
+    *("examples/", "attached/", "confirmed/", "changes/", "products/"),
 )
 
 
@@ -86,6 +87,7 @@ class Truth:
     attached : which attributes trained models answer.
     changes : who changed what.
     confirmed : which examples need not be looked at again.
+    products : which product each image shows.
     uploads : the images that the catalogue keeps itself.
     """
 
@@ -108,13 +110,14 @@ class Truth:
         self.attached = AttachedLog(files)
         self.confirmed = ConfirmedLog(files)
         self.changes = ChangeLog(files)
+        self.products = ProductLog(files)
         self.uploads = UploadedFiles(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         # Features last: they are written first, so every image that a log names has its own.
-        logs = (self.log, self.attached, self.confirmed, self.changes, self.locations)
-        parts = (*logs, self.views, self.features)
+        logs = (self.log, self.attached, self.confirmed, self.changes, self.products)
+        parts = (*logs, self.locations, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
 
@@ -223,7 +226,7 @@ class Truth:
             problem
             for store in (
                 *(self.features, self.views, self.locations),
-                *(self.log, self.attached, self.confirmed, self.changes),
+                *(self.log, self.attached, self.confirmed, self.changes, self.products),
             )
             for problem in store.verify()
         ]

@@ -140,7 +140,7 @@ class EmbeddedIndex:
         Further looks are compared with every image; see `Vectors.best`.
         """
         self._check(query)
-        mask = self._table.mask(query.where)
+        mask = self._table.mask(query.where, query.without)
         vector = np.zeros(self._width, np.float32)
         extra: Floats | None = None
         scanned: dict[int, Floats] = {}
@@ -208,8 +208,6 @@ class EmbeddedIndex:
     def _check(self, query: Query) -> None:
         if query.n < 1:
             raise InputError(f"n must be at least 1, got {query.n}")
-        if not query.terms:
-            raise InputError("a query needs at least one term")
         if np.isnan(query.min_score):
             raise InputError("min_score must be a number, got nan")
         for term in query.terms:
@@ -252,12 +250,13 @@ class EmbeddedIndex:
             else compare(self._further.metric(term.look), term.vector, stored[term.look])
             for i, term in enumerate(terms)
         ]
+        joined = np.column_stack([np.zeros((len(rows), 0), np.float32), *compared])
         return [
-            Match(key, score, parts, self._table.tags.of(row))
+            Match(key, score, tuple(parts), self._table.tags.of(row))
             for key, score, parts, row in zip(
                 self._table.ids_of(rows),
                 scores.tolist(),
-                zip(*(part.tolist() for part in compared), strict=True),
+                joined.tolist(),
                 rows.tolist(),
                 strict=True,
             )

@@ -157,9 +157,17 @@ class RowTable:
         """Name the images of rows."""
         return [image_id.hex() for image_id in to_list(self._ids[rows])]
 
-    def mask(self, where: Where) -> NDArray[np.bool_]:
-        """Say of each row whether its image is there and satisfies `where`; to read only."""
-        return self._live & self.tags.mask(where) if where.conditions else self._live
+    def mask(self, where: Where, without: Keys = ()) -> NDArray[np.bool_]:
+        """Say of each row whether its image is there, satisfies `where` and is not left out.
+
+        To read only.
+        """
+        mask = self._live & self.tags.mask(where) if where.conditions else self._live
+        if not len(without):
+            return mask
+        rows, mask = self._find(_to_array(without)), mask.copy()
+        mask[rows[rows >= 0]] = False
+        return mask
 
     def _find(self, ids: Ids) -> Rows:
         """Look up rows, -1 for images that are not there."""

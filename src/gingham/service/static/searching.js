@@ -35,13 +35,15 @@ export function readSearch(params) {
     colours: weights(params, 'colour'),
     where: params.getAll('where'),
     least: params.has('least') ? Number(params.get('least')) : null,
+    distinct: params.get('distinct') === '1',
+    by: params.get('by') === 'product' ? 'product' : null,
     precision: precisionOf(params),
     open: params.get('open'),
   };
 }
 
 /** Writes what `readSearch` reads. */
-export function searchAddress({ like, unlike, crop, looks, colours, where, least, precision, open }) {
+export function searchAddress({ like, unlike, crop, looks, colours, where, least, distinct, by, precision, open }) {
   return `/${query({
     like,
     unlike,
@@ -50,6 +52,8 @@ export function searchAddress({ like, unlike, crop, looks, colours, where, least
     colour: written(colours),
     where,
     least,
+    distinct: distinct ? 1 : null,
+    by,
     precision,
     open,
   })}`;
@@ -76,6 +80,8 @@ export async function search(state, allLooks, signal) {
   const fields = { where: state.where, n: N, looks };
   if (coloured) fields.colours = state.colours;
   if (state.least !== null) fields.min_score = state.least * (total(looks) + (coloured ?? 0));
+  if (state.distinct) fields.distinct = true;
+  if (state.by) fields.by = state.by;
   if (state.precision !== null) fields.at_precision = state.precision;
   if (state.crop && state.like.length === 1) fields.crop = state.crop;
   const files = filesOf(state.like);

@@ -49,6 +49,7 @@ export function Search({ place }) {
       ${pictured && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />`}
       <${Colours} colours=${state.colours} change=${(colours, options) => change({ colours, open: null }, options)} />
       ${searching && html`<${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
+      ${searching && html`<${Spread} distinct=${state.distinct} by=${state.by} change=${change} />`}
       <details class="filters" open=${matchMedia('(min-width: 60rem)').matches || state.where.length > 0 || state.precision !== null}>
         <summary><h2>Filters</h2></summary>
         <${Cutoff} precision=${state.precision} change=${(precision) => change({ precision }, { replace: true })} />
@@ -94,12 +95,23 @@ function Least({ least, change }) {
     <output>${least === null ? 'any' : least.toFixed(2)}</output></label>`;
 }
 
+/** Shows one of what is nearly the same. */
+function Spread({ distinct, by, change }) {
+  const { catalogue } = useShop();
+  const tick = (says, checked, part) => html`<label><input type="checkbox" checked=${checked}
+    onChange=${(event) => change(part(event.target.checked), { replace: true })} /> ${says}</label>`;
+  return html`<div class="spread">
+    ${tick('without near-copies', distinct, (on) => ({ distinct: on }))}
+    ${(catalogue.products > 0 || by) && tick('one of each product', by === 'product', (on) => ({ by: on ? 'product' : null }))}
+  </div>`;
+}
+
 /** The hits of a search, page by page as they come into sight. */
 function useHits(state) {
   const { catalogue, fail, version } = useShop();
   const [found, setFound] = useState({ hits: [], cursor: null, waiting: true });
-  const { like, unlike, crop, looks, colours, where, least, precision } = state;
-  const key = JSON.stringify([like, unlike, crop, looks, colours, where, least, precision, version]);
+  const { open, ...asked } = state; // what is open changes no result
+  const key = JSON.stringify([asked, version]);
   const kept = useRef({});
   kept.current = { state, fail, looks: catalogue.looks, key };
 

@@ -1,0 +1,126 @@
+"""Commands that find images of a catalogue by their looks: search."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gingham.cli.console import pixel_limit, print_json, print_table, say, spinner, table
+from gingham.cli.options import (
+    AtPrecisionOption,
+    CatalogueArgument,
+    JsonOption,
+    KeyOption,
+    MegapixelsOption,
+    MinConfidenceOption,
+    WhereOption,
+    app,
+    look_weights,
+    open_catalogue,
+)
+from gingham.names import one_line
+from gingham.options import ReadOptions
+from gingham.results import shown
+
+
+@app.command()
+def search(
+    catalogue: CatalogueArgument,
+    image: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE...]",
+            help="Images to search with, by file or id; none are needed with --colour or --where.",
+        ),
+    ] = None,
+    look: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOOK=WEIGHT",
+            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
+            "repeat to mix looks.",
+        ),
+    ] = None,
+    colour: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLOUR[=WEIGHT]",
+            help="A colour of the foreground, as in '#b03a2e', navy or '#b03a2e=2'; repeat for "
+            "several, in the proportions of their weights.",
+        ),
+    ] = None,
+    where: WhereOption = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE", help="Image that results should not look like; repeat for more."
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="The part of the one image that counts, in fractions of the upright picture, as "
+            "in 0.1,0.2,0.5,0.5.",
+        ),
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="SCORE", help="Leave out what scores less.")
+    ] = None,
+    with_self: Annotated[
+        bool, typer.Option("--with-self", help="Also give the images that are searched with.")
+    ] = False,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Leave out near-copies of better results.")
+    ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="product|folder", help="One result for each product, or folder."),
+    ] = None,
+    min_confidence: MinConfidenceOption = None,
+    at_precision: AtPrecisionOption = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="Number of results.")] = 10,
+    max_megapixels: MegapixelsOption = 100.0,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the images most similar to the given ones, or of given colours, best first.
+
+    An image of the catalogue that is searched with is left out. With --where alone, all images that
+    pass the filters are listed.
+    """
+    from gingham.colours import parse_colours
+    from gingham.parts import parse_crop
+
+    looks, colours = look_weights(look), parse_colours(colour) if colour else None
+    with (
+        open_catalogue(catalogue, key) as shop,
+        spinner("searching (new images are indexed first)", as_json),
+    ):
+        hits = shop.search(
+            image or [],
+            looks=looks,
+            colours=colours,
+            where=where or [],
+            unlike=unlike or [],
+            crop=None if crop is None else parse_crop(crop),
+            n=number,
+            min_score=min_score,
+            with_self=with_self,
+            distinct=distinct,
+            by=by,  # type: ignore[arg-type]  # checked by `search`
+            min_confidence=min_confidence,
+            at_precision=at_precision,
+            options=ReadOptions(pixel_limit(max_megapixels)),
+        )
+    if as_json:
+        for hit in hits:
+            print_json(hit.to_dict())
+        return
+    found = table("score", *(hits[0].looks if hits else ()), "image", "attributes")
+    for hit in hits:
+        attributes = ", ".join(f"{name} {shown(v)}" for name, v in hit.attributes.items())
+        similarities = (f"{value:.3f}" for value in hit.looks.values())
+        found.add_row(f"{hit.score:.3f}", *similarities, one_line(hit.image), one_line(attributes))
+    print_table(found) if hits else say("no other image is found" if image else "no image is found")

@@ -1,0 +1,101 @@
+"""What finds images of a catalogue: search, facets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gingham.cutoff import Cutoff
+from gingham.images import Box, ImageSource
+from gingham.operations.choosing import By, Narrowed
+from gingham.operations.opening import asking
+from gingham.operations.query import read_examples
+from gingham.operations.writing import Writing
+from gingham.options import DEFAULTS, ReadOptions
+from gingham.results import Facets, Hit
+
+
+class Finding(Writing):
+    """The methods of `gingham.Catalogue` that find images by looks, colours and tags."""
+
+    @asking
+    def search(
+        self,
+        images: ImageSource | Sequence[ImageSource] = (),
+        *,
+        looks: Mapping[str, float] | None = None,
+        colours: Mapping[str, float] | None = None,
+        where: Sequence[str] = (),
+        unlike: Sequence[ImageSource] = (),
+        crop: Box | None = None,
+        n: int = 10,
+        min_score: float | None = None,
+        with_self: bool = False,
+        distinct: bool = False,
+        by: By | None = None,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+        options: ReadOptions = DEFAULTS,
+    ) -> list[Hit]:
+        """Find the images most similar to the given ones, or of given colours, best first.
+
+        Images of the catalogue that are searched with are left out, whether they are given by
+        id, by file or as bytes.
+
+        Parameters
+        ----------
+        images : one path, bytes, open file or id, or several whose looks are averaged; in the
+            catalogue or not. None are needed where colours or filters are given; by filters
+            alone everything scores 0 and comes in the order of the ids.
+        looks : look -> weight; by default every built-in look with weight 1. A taught attribute
+            NAME is the look `attribute:NAME`.
+        colours : colour, as in `#b03a2e` or `navy`, -> weight: one more look, whose weight is the
+            sum of theirs. Its similarity is 1 where the foreground has these colours in these
+            proportions, and nothing else.
+        where : filters such as `colour=red` and `colour!=red`; the same attribute again means or.
+        unlike, n, options : images not to look like; how many to find; see `index`.
+        crop : left, top, right, bottom of the part of the one image that counts, in fractions of
+            the upright picture.
+        min_score : leave out what scores less; None for no limit.
+        with_self : do not leave out the images that are searched with.
+        distinct : leave out near-copies of better results, and of the images that are left out:
+            images whose mean similarity in the built-in looks is 0.94 or more.
+        by : one result for each `product` (see `index`) or `folder`, the best; none for those of
+            images that are left out. An image without one stands for itself.
+        min_confidence, at_precision : how sure tags must be, in place of what `tag` was given.
+
+        Raises
+        ------
+        ImageError
+            If an example image cannot be read.
+        InputError
+            If no image, colour or filter is given, a look, attribute or value is not there, a
+            colour cannot be read, or a number or the crop is wrong.
+        """
+        cutoff = Cutoff.asked(min_confidence, at_precision)
+        like = read_examples(self._truth, images, options, crop)
+        others = read_examples(self._truth, unlike, options)
+        choice = Narrowed(() if with_self else like.known, distinct, by)
+        with self._searching:
+            return self._searcher.search(
+                *(like.given, others.given, looks, where, n, min_score, colours, cutoff, choice)
+            )
+
+    @asking
+    def facets(
+        self,
+        where: Sequence[str] = (),
+        *,
+        min_confidence: float | None = None,
+        at_precision: float | None = None,
+    ) -> Facets:
+        """Count images per value, among those that match the filters.
+
+        `min_confidence` and `at_precision` say how sure tags must be; see `search`.
+
+        Raises
+        ------
+        InputError
+            If a filter names an unknown attribute or value.
+        """
+        with self._searching:
+            return self._searcher.facets(where, Cutoff.asked(min_confidence, at_precision))

@@ -19,6 +19,11 @@ from gingham.results import BadRow
 MOST_LISTED = 20
 """So many bad rows are named in one message."""
 
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
+    *(OverflowError, csv.Error),
+)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -170,6 +175,6 @@ def _guarded(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
 def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, csv.Error, ValueError, KeyError, NotImplementedError, OverflowError) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"table {path} cannot be read: {reason}", path=path) from None

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from gingham.formats import (
     arrow,
+    coco,
     csv_table,
     datasets,
+    label_studio,
     parquet,
     tar_archive,
     webdataset,
@@ -34,6 +36,8 @@ FORMATS = (
         is_archive=True,
     ),
     Format("folder of datasets", datasets.recognised, datasets.read),
+    Format("Label Studio", label_studio.recognised, label_studio.read),
+    Format("COCO", coco.recognised, coco.read),
     Format("Arrow", called(".arrow"), arrow.read, arrow.member, (".arrow",)),
     Format("Parquet", called(".parquet"), parquet.read, parquet.member, (".parquet",)),
     Format("CSV", called(".csv"), csv_table.read),

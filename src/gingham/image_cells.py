@@ -79,7 +79,7 @@ def why_missing(path: str | os.PathLike[str]) -> str:
 def _foreign(name: str) -> str | None:
     """Say why a path cannot be one here."""
     if found := _SCHEME.search(name):
-        return f"a URL ({found[1]}:), which is not read: download the image, and give its path"
+        return f"a URL ({found[1]}:), which is not read: fetch the images with gingham download"
     if os.name != "nt" and _DRIVE.search(name):
         return "a path of Windows, and this system is another: give the path that it has here"
     return None

@@ -18,6 +18,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     catalogue_attributes,
     catalogue_upkeep,
     curate,
+    download,
     explain,
     history,
     keys,

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_the_lease_is_waited_for(shop: Catalogue) -> None:
 
 def test_threads_share_the_lease(tmp_path: Path) -> None:
     begun: list[bool] = []
-    lease = Lease(tmp_path, 0.0, begun.append)
+    lease = Lease(partial(CatalogueLock, tmp_path), 0.0, begun.append)
     inside, both = threading.Barrier(5, timeout=60), threading.Barrier(5, timeout=60)
 
     def hold() -> None:

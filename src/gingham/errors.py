@@ -49,6 +49,10 @@ class CatalogueBusyError(CatalogueError):
     """Another process holds the catalogue open."""
 
 
+class LeaseLostError(CatalogueBusyError):
+    """Another process has the right to change a catalogue that this one had."""
+
+
 class ServerError(CatalogueError):
     """A server cannot be reached, refuses whoever asks, or cannot answer now."""
 
@@ -67,6 +71,9 @@ _OFTEN = {
     errno.ENFILE: ("opened", "close other programs, then run the command again"),
     errno.ENOMEM: ("used", "close other programs, then run the command again"),
     errno.EIO: ("used", "check the disk that it lies on"),
+    errno.EBUSY: ("used now", "run the command again in some minutes"),
+    errno.EHOSTUNREACH: ("reached", "check its address and the network"),
+    errno.EPROTO: ("used", "check its address and its settings (for S3, the region)"),
 }
 """Number of an error -> what cannot be done with the file, and what to do."""
 
@@ -84,6 +91,8 @@ class StorageError(GinghamError, OSError):
     @classmethod
     def of(cls, error: BaseException, path: str | os.PathLike[str]) -> Self:
         """Say what an error about a file or folder means; libraries in Rust give plain errors."""
+        if isinstance(error, cls):
+            return error
         number = error.errno if isinstance(error, OSError) else None
         if number is None and (found := _IN_RUST.search(str(error))):
             number = int(found[1])

@@ -17,10 +17,13 @@ from gingham.store.files import Files, LocalFiles
 from gingham.store.header import FORMAT, Header, is_catalogue, migrate
 from gingham.store.truth import Truth
 from memory_files import FailingFiles, InjectedError, MemoryFiles
+from s3 import new_files
 
 CONFIG = FakeRuntime().config
 WAYS = ["before", "middle", "end", "after"]
-every_place = pytest.mark.parametrize("make", [LocalFiles, lambda folder: MemoryFiles()])
+every_place = pytest.mark.parametrize(
+    "make", [LocalFiles, lambda folder: MemoryFiles(), lambda folder: new_files()]
+)
 every_way = pytest.mark.parametrize("how", WAYS)
 
 

@@ -26,10 +26,12 @@ from gingham.store.files import (
     write_json,
 )
 from memory_files import InjectedError, MemoryFiles
+from s3 import new_files
 
 IMPLEMENTATIONS: dict[str, Callable[[Path], Files]] = {
     "local": LocalFiles,
     "memory": lambda folder: MemoryFiles(),
+    "s3": lambda folder: new_files(),
 }
 every = pytest.mark.parametrize("make", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
 names = st.sampled_from(["a", "b", "ab", "d/a", "d/ab", "d/e/a", "d/e/\xe9", "dd/a"])

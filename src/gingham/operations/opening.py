@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -26,7 +27,7 @@ from gingham.operations.search import Searcher
 from gingham.operations.sync import SyncedIndex
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
 from gingham.store.header import Header, is_catalogue, is_older, migrate, move_home
-from gingham.store.lease import Lease
+from gingham.store.lease import CatalogueLock, Lease
 from gingham.store.locations import Locations
 from gingham.store.truth import Truth
 from gingham.turns import P, R, in_turn
@@ -82,7 +83,7 @@ class OpenCatalogue:
         # Taken in this order, after the lease; `_turn` by what changes the catalogue, `_searching`
         # by what asks the index, or takes in what other processes have written.
         self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
-        self._lease = Lease(folder, wait, self._begin)
+        self._lease = Lease(partial(CatalogueLock, folder), wait, self._begin)
         self._loaded = runtime
         self._is_given = runtime is not None
         self._files = LocalFiles(folder)

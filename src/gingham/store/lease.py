@@ -9,9 +9,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +19,25 @@ from gingham.errors import CatalogueBusyError, InputError, StorageError
 
 LONGEST_WAIT = 1e6
 """Seconds that one may wait at most: some days."""
+
+
+class Lock(Protocol):
+    """What one process at a time has of a catalogue.
+
+    Attributes
+    ----------
+    abandoned : whether the last holder ended without releasing it.
+    """
+
+    abandoned: bool
+
+    def announce(self, address: str = "") -> None:
+        """Tell other processes where this one serves the catalogue, if it does."""
+        ...
+
+    def release(self) -> None:
+        """Let others have it."""
+        ...
 
 
 class CatalogueLock:
@@ -51,6 +70,10 @@ class CatalogueLock:
             raise CatalogueBusyError(self._in_use()) from None
         except OSError as error:
             raise StorageError.of(error, folder) from error
+        # The lock's file may still be one's own.
+        if not os.access(folder, os.W_OK):
+            self._lock.release()
+            raise StorageError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
         self.abandoned = self._holder.exists()
         self.announce()
 
@@ -61,14 +84,8 @@ class CatalogueLock:
         ----------
         address : where this process serves the catalogue, if it does.
         """
-        one = {
-            "process": os.getpid(),
-            "host": socket.gethostname(),
-            "since": time.time(),
-            "address": address,
-        }
         with contextlib.suppress(OSError):  # only a message needs it; the disk may be full
-            self._holder.write_text(json.dumps(one))
+            self._holder.write_text(json.dumps(this_process(address)))
 
     def release(self) -> None:
         """Release the lock."""
@@ -79,26 +96,11 @@ class CatalogueLock:
     def _in_use(self) -> str:
         """Say who holds the lock."""
         one = self._read_holder()
-        address, process, host = (one.get(key) for key in ("address", "process", "host"))
-        if address:
-            return (
-                f"catalogue {self._folder} is served at {address}: use that address instead of the "
-                "path"
-            )
-        here = host == socket.gethostname()
-        if here and process == os.getpid():
-            who = f"this process ({process} on {host}), by another object or thread of it,"
-        elif not process or (here and not _is_alive(process)):
+        process, here = one.get("process"), one.get("host") == socket.gethostname()
+        if not process or (here and not _is_alive(process)):
             # The lock has just been taken, and who took it has not been written yet.
-            who = "another process"
-        else:
-            who = f"process {process} on {host}" if host else f"process {process}"
-        since = one.get("since")
-        when = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(since)) if since else ""
-        return (
-            f"catalogue {self._folder} is in use by {who}{when}: wait until it has finished, "
-            "or stop it"
-        )
+            one = one | {"process": None}
+        return in_use(str(self._folder), one)
 
     def _read_holder(self) -> dict[str, Any]:
         try:
@@ -107,6 +109,37 @@ class CatalogueLock:
             return {}
         # An earlier version writes the number of the process alone.
         return read if isinstance(read, dict) else {"process": read}
+
+
+def this_process(address: str) -> dict[str, Any]:
+    """Give what is noted of a process that has a catalogue; see `Lock.announce`."""
+    return {
+        "process": os.getpid(),
+        "host": socket.gethostname(),
+        "since": time.time(),
+        "address": address,
+    }
+
+
+def in_use(place: str, one: Mapping[str, Any]) -> str:
+    """Say who has a catalogue, in a sentence.
+
+    Parameters
+    ----------
+    one : what `this_process` noted; without `process` if it is not known.
+    """
+    address, process, host = (one.get(key) for key in ("address", "process", "host"))
+    if address:
+        return f"catalogue {place} is served at {address}: use that address instead of the path"
+    if not process:
+        who = "another process"
+    elif host == socket.gethostname() and process == os.getpid():
+        who = f"this process ({process} on {host}), by another object or thread of it,"
+    else:
+        who = f"process {process} on {host}" if host else f"process {process}"
+    since = one.get("since")
+    when = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(since)) if since else ""
+    return f"catalogue {place} is in use by {who}{when}: wait until it has finished, or stop it"
 
 
 def _is_alive(process: int) -> bool:
@@ -126,7 +159,7 @@ class Lease:
 
     Parameters
     ----------
-    folder : of the catalogue.
+    lock : takes the lock, waiting for so many seconds.
     wait : seconds to wait for another process.
     begin : called whenever the lock was taken, before anything is changed; with whether its last
         holder ended without releasing it.
@@ -137,15 +170,17 @@ class Lease:
         If `wait` is no number of seconds.
     """
 
-    def __init__(self, folder: Path, wait: float, begin: Callable[[bool], object]) -> None:
+    def __init__(
+        self, lock: Callable[[float], Lock], wait: float, begin: Callable[[bool], object]
+    ) -> None:
         if not 0 <= wait <= LONGEST_WAIT:
             raise InputError(f"wait must be a number of seconds from 0 to 1,000,000, got {wait}")
-        self._folder = folder
+        self._take_lock = lock
         self._wait = wait
         self._begin = begin
         self._taking = threading.RLock()
         self._holders = 0
-        self._lock: CatalogueLock | None = None
+        self._lock: Lock | None = None
 
     @property
     def held(self) -> bool:
@@ -173,12 +208,8 @@ class Lease:
         """
         with self._taking:
             if self._lock is None:
-                lock = CatalogueLock(self._folder, self._wait)
+                lock = self._take_lock(self._wait)
                 try:
-                    # The lock's file may still be one's own.
-                    if not os.access(self._folder, os.W_OK):
-                        number = errno.EACCES
-                        raise StorageError(number, os.strerror(number), os.fspath(self._folder))
                     self._begin(lock.abandoned)
                 except BaseException:
                     lock.release()

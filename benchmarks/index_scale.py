@@ -49,7 +49,7 @@ def product_vectors(source: Path | None) -> dict[str, Floats]:
                 shop.index([DATA / "fashion_products" / "images"])
         with Catalogue.open(source or Path(folder, "shop")) as shop:
             index = shop._searcher.synced.get()
-            found = index.vectors(index.ids(), list(WIDTHS))
+            found = index.vectors(index.held(), list(WIDTHS))
     assert {look: rows.shape[1] for look, rows in found.items()} == WIDTHS
     return {look: rows / np.float32(SCALES[look]) for look, rows in found.items()}
 

@@ -20,6 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 from gingham.catalogue import Catalogue
 from gingham.index.filters import Condition, Where
 from gingham.index.looks import unit
+from gingham.store.ids import to_list
 from measure import DATA, machine, rows
 
 SLIDERS: tuple[dict[str, float], ...] = (
@@ -62,8 +63,8 @@ def main(queries: int, seed: int) -> None:
         vectors = np.concatenate([stored[look] for look in space.names], axis=1)
         place, tags = {key: i for i, key in enumerate(keys)}, [""] * len(keys)
         for value in shop.facets().attributes["baseColour"]:
-            for key in index.ids(Where((Condition("baseColour", value),))):
-                tags[place[key]] = value
+            for image_id in to_list(index.held(Where((Condition("baseColour", value),)))):
+                tags[place[image_id.hex()]] = value
         asked = rng.choice(len(ids), queries, replace=False)
         first = {i: name for name, i in reversed(list(files.items()))}
         for weights in SLIDERS:

@@ -15,6 +15,7 @@ from gingham.index.index import (
     Fill,
     Floats,
     Index,
+    Keys,
     Match,
     Query,
     State,
@@ -23,7 +24,7 @@ from gingham.index.index import (
     Upsert,
 )
 from gingham.results import Facets
-from gingham.store.ids import Ids, from_list
+from gingham.store.ids import Ids, from_list, to_list
 
 
 class ReferenceIndex(Index):
@@ -77,7 +78,7 @@ class ReferenceIndex(Index):
         left_out = {
             one if isinstance(one, str) else one.ljust(32, b"\0").hex() for one in query.without
         }
-        for key in self.ids(query.where):
+        for key in self._keys(query.where):
             if key in left_out:
                 continue
             compared = [self._compare(term.look, term.vector, key) for term in query.terms]
@@ -89,21 +90,22 @@ class ReferenceIndex(Index):
 
     def facets(self, where: Where = EVERYWHERE) -> Facets:
         counts: dict[str, Counter[str]] = {}
-        for key in self.ids(where):
+        for key in self._keys(where):
             for attribute, values in self._tags[key].items():
                 for value in values:
                     counts.setdefault(attribute, Counter())[value] += 1
-        return Facets(len(self.ids(where)), {name: dict(count) for name, count in counts.items()})
+        return Facets(len(self._keys(where)), {name: dict(count) for name, count in counts.items()})
 
-    def ids(self, where: Where = EVERYWHERE) -> list[str]:
+    def _keys(self, where: Where = EVERYWHERE) -> list[str]:
         return sorted(key for key in self._tags if _satisfies(self._tags[key], where))
 
-    def held(self) -> Ids:
-        return from_list(map(bytes.fromhex, self.ids()))
+    def held(self, where: Where = EVERYWHERE) -> Ids:
+        return from_list(map(bytes.fromhex, self._keys(where)))
 
-    def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
+    def vectors(self, ids: Keys, looks: Sequence[str]) -> dict[str, Floats]:
+        keys = [one.hex() for one in to_list(ids)] if isinstance(ids, np.ndarray) else ids
         return {
-            look: np.array([self._vector(look, key) for key in ids]).reshape(-1, self._widths[look])
+            look: np.array([self._vector(look, k) for k in keys]).reshape(-1, self._widths[look])
             for look in looks
         }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra service is not installed")
@@ -15,7 +14,6 @@ from starlette.testclient import TestClient
 import gingham
 from conftest import draw
 from gingham.errors import CatalogueBusyError
-from gingham.service.listings import hexadecimal, image_ids
 from gingham.service.served import ServedCatalogue
 from serving import MappingRuntime, check_problem, client, make, shared_http, shared_shop
 
@@ -134,13 +132,6 @@ def test_an_empty_catalogue_has_no_images(tmp_path: Path) -> None:
     ):
         assert http.get("/v1/images").json() == {"total": 0, "offset": 0, "images": []}
         assert http.get("/v1/catalogue").json()["images"] == 0
-
-
-def test_ids_that_end_in_zeros_are_whole() -> None:
-    given = [bytes(range(31)) + b"\0", b"\1" + bytes(31)]
-    ids = np.frombuffer(b"".join(given), "S32")
-    assert image_ids(ids) == given
-    assert hexadecimal(ids) == [one.hex() for one in given]
 
 
 def test_a_server_that_only_reads_shows_what_another_process_changes(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 from starlette.testclient import TestClient
 
 from conftest import draw
+from gingham.operations import map as drawing
 from gingham.operations.layout import among, principal, projected
 from gingham.options import silent
 from gingham.service import arranging, maps
@@ -118,6 +119,24 @@ def test_a_map_is_kept_and_new_images_find_their_place_in_it(
         nearest = min(now, key=lambda one: np.hypot(*np.subtract(now[one], place)))
         assert "red" in Path(shop.images()[nearest][0]).name
     assert drawn == []
+
+
+def test_of_many_images_those_with_the_first_ids_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "MOST", 5)
+    with make(tmp_path, each=3) as shop, client(shop) as http:
+        head, points, _, ids = read(http.get("/v1/map?look=colour").content)
+        assert (head["count"], head["total"]) == (5, 9)
+        assert ids == sorted(shop.images())[:5]
+        places = dict(zip(ids, points.tolist(), strict=True))
+        shop.index([draw(tmp_path / f"{seed}.jpg", "red", seed) for seed in range(900, 904)])
+        head, points, _, ids = read(http.get("/v1/map?look=colour").content)
+        assert (head["count"], head["total"]) == (5, 13)
+        assert ids == sorted(shop.images())[:5]
+        stayed = places.keys() & set(ids)
+        now = dict(zip(ids, points.tolist(), strict=True))
+        assert {one: now[one] for one in stayed} == {one: places[one] for one in stayed}
 
 
 def test_a_kept_map_that_is_damaged_is_drawn_again(tmp_path: Path) -> None:

@@ -21,10 +21,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from conftest import draw
+from gingham.attributes.attribute import TagBatch
+from gingham.attributes.predictions import TagTable
 from gingham.attributes.tags import Column
 from gingham.service.limits import Limits
 from gingham.service.recent import Recent
 from gingham.service.served import ServedCatalogue
+from gingham.store.ids import from_list
 from serving import check_problem, client, make, shared_http
 
 
@@ -485,7 +488,8 @@ def test_tags_are_found_by_id() -> None:
         )
         for k in range(50)
     ]
-    column = Column.of(rows)
+    tags = TagBatch([v for _, v, *_ in rows], np.arange(50) / 100, [g for *_, g in rows])
+    column = Column.of(TagTable.of(from_list(image for image, *_ in rows), tags))
     given = [image for image, *_ in rows]
     for (_, values, confidence, guess), found in zip(rows, column.find(given), strict=True):
         assert found is not None
@@ -495,7 +499,7 @@ def test_tags_are_found_by_id() -> None:
     missing = [bytes(32), given[7], b"\xff" * 32]
     assert [found is not None for found in column.find(missing)] == [False, True, False]
     assert column.find([]) == []
-    assert Column.of([]).find([bytes(32)]) == [None]
+    assert Column.of(TagTable.joined([])).find([bytes(32)]) == [None]
 
 
 def test_an_upload_for_which_the_disk_has_no_room_is_a_problem(

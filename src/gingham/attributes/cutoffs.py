@@ -52,8 +52,12 @@ class Floors:
 
     def keep(self, values: Sequence[str], confidence: float) -> bool:
         """Say whether an answer is sure enough."""
+        return confidence >= self.of(values)
+
+    def of(self, values: Sequence[str]) -> float:
+        """Give the confidence from which on some values are answered."""
         first = values[0] if len(values) == 1 else ""
-        return confidence >= self.least.get(first, self.others)
+        return self.least.get(first, self.others)
 
     def cut(self, prediction: Prediction) -> Prediction:
         """Make a prediction that is not sure enough unknown, with its value as the best guess."""

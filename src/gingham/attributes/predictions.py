@@ -116,21 +116,30 @@ class TagTable:
         Different sets of values, that of what is `unknown` first, and which of them each of the N
         images has.
         """
-        values = self.table["values"].combine_chunks()
-        counts = np.diff(values.offsets.to_numpy())
-        which = np.zeros(len(self.table), np.intp)
-        if counts.max(initial=0) > 1:
-            codes: dict[tuple[str, ...], int] = {(unknown,): 0}
-            for row, (_, found, *_) in enumerate(self.rows(limits)):
-                which[row] = codes.setdefault(tuple(found) or (unknown,), len(codes))
-            return list(codes), which
-        encoded = values.flatten().dictionary_encode()
-        names, own = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-        least = np.array([limits.least.get(name, limits.others) for name in names])
-        tagged = np.flatnonzero(counts)
-        confidence = self.table["confidence"].to_numpy()[tagged].astype(np.float64)
-        which[tagged] = np.where(confidence >= least[own], own + 1, 0)
-        return [(unknown,), *((name,) for name in names)], which
+        sets, which, _ = self.numbered(limits)
+        return [(unknown,), *sets[1:]], which
+
+    def numbered(
+        self, limits: Floors
+    ) -> tuple[list[tuple[str, ...]], NDArray[np.intp], NDArray[np.intp]]:
+        """Say what `rows` gives, in numbers.
+
+        Returns
+        -------
+        Different sets of values, first that of none; which of them each of the N images has, and
+        which is its best guess.
+        """
+        said, which = _numbered(self.table["values"])
+        thought, guesses = _numbered(self.table["guess"])
+        places: dict[tuple[str, ...], int] = {(): 0}
+        for values in (*said, *thought):
+            places.setdefault(values, len(places))
+        own = np.array([places[values] for values in said], np.intp)[which]
+        other = np.array([places[values] for values in thought], np.intp)[guesses]
+        least = np.array([limits.of(values) for values in said])
+        confidence = self.table["confidence"].to_numpy().astype(np.float64)
+        unsure = (own > 0) & (confidence < least[which])
+        return list(places), np.where(unsure, 0, own), np.where(unsure, own, other)
 
     def rows(self, limits: Floors) -> Iterator[Tagged]:
         """Give what each image is tagged, held to limits."""
@@ -143,6 +152,27 @@ class TagTable:
                 yield image_id, [], confidence, values
             else:
                 yield image_id, values, confidence, guess
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
+    """Give the different lists of a column of N, and which of them each is."""
+    lists = column.combine_chunks()
+    if not len(lists):
+        return [], np.empty(0, np.intp)
+    ends = lists.offsets.to_numpy() - lists.offsets[0].as_py()
+    counts = np.diff(ends)
+    encoded = lists.flatten().dictionary_encode()
+    items = encoded.indices.to_numpy()
+    which = np.zeros(len(lists), np.int64)
+    for place in range(counts.max(initial=0)):
+        there = np.flatnonzero(counts > place)
+        item = np.zeros(len(lists), np.int64)
+        item[there] = items[ends[there] + place] + 1
+        # Lists that began alike go on alike, or apart.
+        pairs = which * (len(encoded.dictionary) + 1) + item
+        which = np.unique(pairs, return_inverse=True)[1]
+    _, first, which = np.unique(which, return_index=True, return_inverse=True)
+    return [tuple(lists[row].as_py()) for row in first.tolist()], which
 
 
 class PredictionsFile:
@@ -177,9 +207,12 @@ class PredictionsFile:
 
         Parameters
         ----------
+        stamp : of the attribute; of the empty one there are none.
         looks : with where the images lie in its look.
         """
         names = _SCHEMA.names if looks else _TAGS
+        if not stamp:
+            return
         try:
             file = pq.ParquetFile(self._path, pre_buffer=False)
         except FileNotFoundError:  # another process has forgotten the attribute

@@ -251,20 +251,22 @@ class Attributes:
         former : also those of the attribute as it once was, if there are none as it is now.
         cutoff : how sure they must be; None: as sure as they had to be when it was applied.
         """
-        wanted = self.written(name) if former else self.tagged(name)
-        if wanted is None:
-            return
         limits = None if cutoff is None else limits_of(self.get(name), cutoff)
-        for tags in self._predictions(name).read(wanted.rpartition(":")[0]):
+        for tags in self._predictions(name).read(self._stamp_of(name, former)):
             yield from tags.rows(tags.limits if limits is None else limits)
+
+    def held_to(
+        self, name: str, cutoff: Cutoff | None, *, former: bool = False
+    ) -> tuple[TagTable, Floors]:
+        """Read what `predictions` streams at once, and give the limits to hold it to."""
+        tags = TagTable.joined(self._predictions(name).read(self._stamp_of(name, former)))
+        return tags, tags.limits if cutoff is None else limits_of(self.get(name), cutoff)
 
     def coded_tags(
         self, name: str, unknown: str, cutoff: Cutoff | None
     ) -> tuple[Ids, list[tuple[str, ...]], NDArray[np.intp]]:
         """Give the ids of what is tagged, and the tags; see `predictions` and `TagTable.coded`."""
-        stamp = self._tagged_stamp(name)
-        tags = TagTable.joined(self._predictions(name).read(stamp))
-        limits = tags.limits if cutoff is None else limits_of(self.get(name), cutoff)
+        tags, limits = self.held_to(name, cutoff)
         return tags.ids, *tags.coded(unknown, limits)
 
     def read_tags(self, name: str) -> Iterator[TagTable]:
@@ -296,7 +298,12 @@ class Attributes:
         return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
 
     def _tagged_stamp(self, name: str) -> str:
-        return (self.tagged(name) or "").rpartition(":")[0]
+        return self._stamp_of(name, former=False)
+
+    def _stamp_of(self, name: str, former: bool) -> str:
+        """Name the attribute whose tags are there, as it is now or once was; empty if none are."""
+        wanted = self.written(name) if former else self.tagged(name)
+        return (wanted or "").rpartition(":")[0]
 
     def written(self, name: str) -> str | None:
         """Name the tags of an attribute, also as it once was; None if there are none."""

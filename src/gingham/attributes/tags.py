@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.attributes.predictions import Tagged
+from gingham.attributes.cutoffs import EVERY, Floors
+from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
 from gingham.cutoff import Cutoff
+from gingham.store import ids as many
 from gingham.store.features import ImageId
+from gingham.store.ids import Ids
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,21 @@ class Column:
     values: list[tuple[str, ...]]
 
     @classmethod
-    def of(cls, rows: Iterable[Tagged]) -> Column:
-        """Keep the tags of an attribute."""
-        places: dict[tuple[str, ...], int] = {}
-        ids, codes, guesses, confidences = bytearray(), [], [], []
-        for image_id, values, confidence, guess in rows:
-            ids += image_id
-            codes.append(places.setdefault(tuple(values), len(places)))
-            guesses.append(places.setdefault(tuple(guess), len(places)))
-            confidences.append(confidence)
-        keys = np.frombuffer(bytes(ids), "S32")
-        order = np.argsort(keys)
+    def of(cls, tags: TagTable, limits: Floors = EVERY) -> Column:
+        """Keep the tags of an attribute, held to limits."""
+        values, codes, guesses = tags.numbered(limits)
+        order = np.argsort(tags.ids)
         return cls(
-            keys[order],
-            np.array(codes, np.int32)[order],
-            np.array(guesses, np.int32)[order],
-            np.array(confidences, np.float32)[order],
-            list(places),
+            tags.ids[order],
+            codes[order].astype(np.int32),
+            guesses[order].astype(np.int32),
+            tags.table["confidence"].to_numpy()[order],
+            values,
         )
+
+    def rows(self, ids: Ids) -> NDArray[np.int64]:
+        """Say in which row each of M images is, -1 for those without a tag."""
+        return many.find(self.ids, ids)
 
     def find(
         self, images: Sequence[ImageId]
@@ -58,17 +58,14 @@ class Column:
         """Give the values of images, their confidence and the best guess; None without a tag."""
         if not len(self.ids):
             return [None] * len(images)
-        keys = np.array(images, "S32")
-        places = np.minimum(np.searchsorted(self.ids, keys), len(self.ids) - 1)
-        # Bytes of numpy lose the zeros at their end, on both sides alike.
-        there = self.ids[places] == keys
+        rows = self.rows(many.from_list(images))
         return [
-            (self.values[code], confidence, self.values[guess]) if known else None
-            for known, code, confidence, guess in zip(
-                there.tolist(),
-                self.codes[places].tolist(),
-                self.confidences[places].tolist(),
-                self.guesses[places].tolist(),
+            (self.values[code], confidence, self.values[guess]) if row >= 0 else None
+            for row, code, confidence, guess in zip(
+                rows.tolist(),
+                self.codes[rows].tolist(),
+                self.confidences[rows].tolist(),
+                self.guesses[rows].tolist(),
                 strict=True,
             )
         ]
@@ -128,6 +125,6 @@ class TagReader:
             self._columns.pop((name, False), None)
             return None
         if place not in self._columns or self._columns[place][0] != (stamp, cutoff):
-            column = Column.of(self.attributes.predictions(name, cutoff=cutoff))
+            column = Column.of(*self.attributes.held_to(name, cutoff))
             self._columns[place] = (stamp, cutoff), column
         return self._columns[place][1]

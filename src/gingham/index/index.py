@@ -218,15 +218,11 @@ class Index(Protocol):
         """
         ...
 
-    def ids(self, where: Where = EVERYWHERE) -> list[str]:
-        """List the images that satisfy `where`, sorted."""
+    def held(self, where: Where = EVERYWHERE) -> Ids:
+        """Give the ids of the images that satisfy `where` in an array, sorted."""
         ...
 
-    def held(self) -> Ids:
-        """Give the ids of all images in an array, sorted."""
-        ...
-
-    def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
+    def vectors(self, ids: Keys, looks: Sequence[str]) -> dict[str, Floats]:
         """Give stored vectors: look -> (N, width), in the order of `ids`.
 
         Raises

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gingham.attributes.registry import Attributes
 from gingham.errors import InputError
@@ -21,8 +19,11 @@ from gingham.operations.layout import Floats, Layout, projected
 from gingham.operations.search import Searcher
 from gingham.options import Progress
 from gingham.store.files import replacing
+from gingham.store.ids import KIND, Ids
 from gingham.store.truth import Truth
 
+MOST = 100_000
+"""Images that are drawn; of more, a sample."""
 SAMPLE = 4000
 """Images from which the directions of a projection are learned."""
 BATCH = 4096
@@ -63,7 +64,7 @@ class LookVectors:
                 f"{did_you_mean(look, searcher.looks)}"
             )
         self.look = look
-        self._images = truth.locations.images
+        self._locations = truth.locations
         self._attributes = attributes
         self._searcher = searcher
         self._parts = list(descriptor_looks(truth.config).get(look, (look,)))
@@ -75,12 +76,17 @@ class LookVectors:
         """Whether it is the look of a taught attribute."""
         return self.look.startswith(TAUGHT_PREFIX)
 
-    def ids(self) -> list[str]:
-        """List all images, sorted."""
-        with self._turn:
-            return self._searcher.synced.get().ids()
+    def ids(self) -> tuple[Ids, int]:
+        """Give the images to draw, sorted, and count those that there are.
 
-    def rows(self, ids: Sequence[str]) -> tuple[list[str], Floats]:
+        Of a large catalogue they are those whose ids come first: hashes are as good as drawn by
+        lot, and most of these stay when others come.
+        """
+        with self._turn:
+            ids = self._searcher.synced.get().held()
+        return ids[:MOST].copy(), len(ids)
+
+    def rows(self, ids: Ids) -> tuple[Ids, Floats]:
         """Give the images of some ids that are still there, and their (N, D) vectors.
 
         Raises
@@ -95,7 +101,7 @@ class LookVectors:
             for part in self._parts:
                 if part not in self._searcher.space.names:
                     self._searcher.synced.further(index, part)
-            there = [one for one in ids if bytes.fromhex(one) in self._images]
+            there = ids[self._locations.has(ids)]
             found = index.vectors(there, self._parts)
         return there, np.concatenate([found[part] for part in self._parts], axis=1, dtype="f4")
 
@@ -114,15 +120,17 @@ class ImageMap:
     look : in which images are compared.
     stamp : of the look.
     layout : by which they were placed.
-    ids : (N,) of 32 bytes each, sorted.
+    ids : (N,) sorted; see `LookVectors.ids`.
     points : (N, 2) float32, from -1 to 1.
+    total : how many images there are.
     """
 
     look: str
     stamp: str
     layout: Layout
-    ids: NDArray[np.bytes_]
+    ids: Ids
     points: Floats
+    total: int
 
     @property
     def method(self) -> str:
@@ -132,14 +140,17 @@ class ImageMap:
     @property
     def grown(self) -> bool:
         """Whether there are many more images than it was made for."""
-        return len(self.ids) > MUCH * self.layout.fitted
+        return self.total > MUCH * self.layout.fitted
 
     def save(self, path: Path) -> None:
         """Keep it in a file."""
-        layout = {f"layout_{name}": value for name, value in vars(self.layout).items()}
+        layout: dict[str, Any] = {
+            f"layout_{name}": value for name, value in vars(self.layout).items()
+        }
         ids = np.frombuffer(self.ids.tobytes(), np.uint8)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, look=self.look, stamp=self.stamp, ids=ids, points=self.points, **layout)
+            own = {"look": self.look, "stamp": self.stamp, "total": np.array(self.total)}
+            np.savez(file, ids=ids, points=self.points, **(own | layout))
 
     @classmethod
     def load(cls, path: Path, look: str, stamp: str) -> Self | None:
@@ -148,7 +159,7 @@ class ImageMap:
             with np.load(path, allow_pickle=False) as kept:
                 if (str(kept["look"]), str(kept["stamp"])) != (look, stamp):
                     return None
-                ids = np.frombuffer(kept["ids"].tobytes(), "S32")
+                ids = np.frombuffer(kept["ids"].tobytes(), KIND)
                 arrays = ("mean", "directions", "anchors", "places", "centre")
                 layout = Layout(
                     method=str(kept["layout_method"]),
@@ -156,44 +167,45 @@ class ImageMap:
                     scale=float(kept["layout_scale"]),
                     **{name: kept[f"layout_{name}"] for name in arrays},
                 )
-                return cls(look, stamp, layout, ids, kept["points"])
+                return cls(look, stamp, layout, ids, kept["points"], int(kept["total"]))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
 
 def draw_map(vectors: LookVectors, progress: Progress) -> ImageMap:
-    """Project all images onto the two directions in which a look varies most.
+    """Project images onto the two directions in which a look varies most.
 
     Parameters
     ----------
     vectors : of the look.
     progress : called before each part; may raise to give up.
     """
-    ids = vectors.ids()
+    ids, total = vectors.ids()
     there, sample = vectors.rows(sampled(ids, SAMPLE))
     method = "lda" if vectors.taught else "pca"
-    if not there:
+    if not len(there):
         sample = np.zeros((1, sample.shape[1]), np.float32)
-    return place_all(vectors, projected(method, len(ids), sample), ids, progress)
+    return place_all(vectors, projected(method, total, sample), ids, total, progress)
 
 
-def sampled(ids: Sequence[str], most: int) -> list[str]:
+def sampled(ids: Ids, most: int) -> Ids:
     """Give so many ids at most; sorted hashes are in no order, so every n-th one will do."""
-    return list(ids[:: -(-len(ids) // most)] if ids else ())
+    return ids[:: max(1, -(-len(ids) // most))]
 
 
 def place_all(
-    vectors: LookVectors, layout: Layout, ids: Sequence[str], progress: Progress
+    vectors: LookVectors, layout: Layout, ids: Ids, total: int, progress: Progress
 ) -> ImageMap:
     """Give images their points by a layout; those that were removed meanwhile are left out."""
-    there: list[str] = []
+    there = [ids[:0]]
     points = [np.zeros((0, 2), np.float32)]
     for start in range(0, len(ids), BATCH):
         progress("place", start, len(ids))
         some, rows = vectors.rows(ids[start : start + BATCH])
-        there += some
+        there.append(some)
         points.append(layout.place(rows))
-    return ImageMap(vectors.look, vectors.stamp, layout, _packed(there), np.concatenate(points))
+    placed = np.concatenate(there), np.concatenate(points)
+    return ImageMap(vectors.look, vectors.stamp, layout, *placed, total)
 
 
 def follow(drawn: ImageMap, vectors: LookVectors, progress: Progress) -> ImageMap:
@@ -202,20 +214,15 @@ def follow(drawn: ImageMap, vectors: LookVectors, progress: Progress) -> ImageMa
     A projection of many times the images that it was made for is made again; an arrangement
     only when it is asked for.
     """
-    ids = vectors.ids()
-    now = _packed(ids)
-    if drawn.method != "umap" and len(now) > MUCH * drawn.layout.fitted:
+    now, total = vectors.ids()
+    if drawn.method != "umap" and total > MUCH * drawn.layout.fitted:
         return draw_map(vectors, progress)
     known = np.isin(now, drawn.ids, assume_unique=True)
-    if known.all() and len(now) == len(drawn.ids):
+    if known.all() and (len(now), total) == (len(drawn.ids), drawn.total):
         return drawn
-    new = place_all(vectors, drawn.layout, [ids[row] for row in np.flatnonzero(~known)], progress)
+    new = place_all(vectors, drawn.layout, now[~known], total, progress)
     kept = np.isin(drawn.ids, now, assume_unique=True)
     joined = np.concatenate([drawn.ids[kept], new.ids])
     order = np.argsort(joined)
     points = np.concatenate([drawn.points[kept], new.points])[order]
-    return ImageMap(drawn.look, drawn.stamp, drawn.layout, joined[order], points)
-
-
-def _packed(ids: Sequence[str]) -> NDArray[np.bytes_]:
-    return np.frombuffer(bytes.fromhex("".join(ids)), "S32")
+    return replace(drawn, ids=joined[order], points=points, total=total)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gingham.attributes.attribute_fitting import fit
-from gingham.attributes.predictions import Tagged
+from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
 from gingham.attributes.tags import Column
 from gingham.errors import InputError
-from gingham.operations.tag import stored_features
 from gingham.store.examples import Taught
 from gingham.store.truth import Truth
 
@@ -55,9 +54,8 @@ def past_tags(
     check : called between two batches; what it raises ends the work.
     """
     once = fit(truth, attribute, taught, attributes.background).attribute
-    rows: list[Tagged] = []
-    for ids, features in stored_features(truth, once.layers):
+    parts = []
+    for ids, features in truth.features.blocks(once.layers, truth.locations.ids()):
         check()
-        tags = once.tags(features)
-        rows += zip(ids, tags.values, tags.confidence.tolist(), tags.guesses, strict=True)
-    return Column.of(rows)
+        parts.append(TagTable.of(ids, once.tags(features)))
+    return Column.of(TagTable.joined(parts))

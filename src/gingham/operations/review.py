@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
@@ -19,6 +19,7 @@ from gingham.index.filters import UNKNOWN
 from gingham.operations.search import Searcher
 from gingham.results import Prediction
 from gingham.review_results import ReviewItem, ReviewOrder, ReviewResult
+from gingham.store import ids as many
 from gingham.store.examples import Example
 from gingham.store.features import ImageId
 from gingham.store.truth import Truth
@@ -53,6 +54,54 @@ class _Suspect:
     values: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Queue:
+    """Images in the order in which to look at them.
+
+    Attributes
+    ----------
+    first : those that come first.
+    rows : (N,) the others, of `column`, as they are tagged.
+    reason : why to look at these.
+    multi : whether an image may have several values.
+    """
+
+    first: list[_Suspect]
+    column: Column
+    rows: NDArray[np.integer]
+    reason: str
+    multi: bool
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.rows)
+
+    def only(self, value: str) -> _Queue:
+        """Keep those of a value."""
+        has = np.array([value in (values or (UNKNOWN,)) for values in self.column.values], bool)
+        first = [one for one in self.first if value in _listed(one.value)]
+        return replace(self, first=first, rows=self.rows[has[self.column.codes[self.rows]]])
+
+    def part(self, start: int, end: int) -> list[_Suspect]:
+        """Give some of them, as of a list."""
+        before = len(self.first)
+        rows = self.rows[max(start - before, 0) : max(end - before, 0)]
+        return self.first[start:end] + [
+            _Suspect(
+                image_id,
+                _value(self.column.values[self.column.codes[row]], self.multi),
+                self.reason,
+            )
+            for image_id, row in zip(
+                many.to_list(self.column.ids[rows]), rows.tolist(), strict=True
+            )
+        ]
+
+    def ahead(self, count: int) -> _Queue:
+        """Have so many of the others as a list, too."""
+        first = self.part(0, len(self.first) + count)
+        return replace(self, first=first, rows=self.rows[count:])
+
+
 class Reviewer:
     """Orders the images of a catalogue for review; what it worked out is kept until it changes.
 
@@ -68,7 +117,7 @@ class Reviewer:
         self._attributes = attributes
         self._searcher = searcher
         self._columns: dict[str, tuple[object, Column]] = {}
-        self._kept: dict[tuple[str, str], tuple[object, list[_Suspect]]] = {}
+        self._kept: dict[tuple[str, str], tuple[object, _Queue]] = {}
 
     def review(
         self, name: str, order: ReviewOrder, value: str | None, n: int, offset: int
@@ -91,28 +140,23 @@ class Reviewer:
             self._kept[name, order] = key, make.get(order, self._untaught)(name, order)
         found = self._kept[name, order][1]
         if value is not None:
-            found = [one for one in found if value == one.value or value in _listed(one.value)]
-        shown = self._items(name, found[offset : offset + n])
+            found = found.only(value)
+        shown = self._items(name, found.part(offset, offset + n))
         return ReviewResult(len(found), tuple(shown))
 
-    def _untaught(self, name: str, order: str) -> list[_Suspect]:
+    def _untaught(self, name: str, order: str) -> _Queue:
         """List the tagged images that are no examples: the least sure first, or in any order."""
         column = self._column(name)
-        taught = {example.id for example in self._examples(name)}
+        taught = many.from_list(example.id for example in self._examples(name))
+        wanted = self._truth.locations.has(column.ids) & ~many.are_in(taught, column.ids)
         # The digits of an id are as good as drawn by lot.
-        rows = np.arange(len(column.ids))
+        rows = np.flatnonzero(wanted)
         if order == "uncertain":
-            rows = np.argsort(column.confidences, kind="stable")
+            rows = rows[np.argsort(column.confidences[rows], kind="stable")]
         multi = self._attributes.kind(name) == "multi"
-        ids, live = _image_ids(column), self._truth.locations.images
-        reason = "drawn by lot" if order == "random" else ""
-        return [
-            _Suspect(ids[row], _value(column.values[column.codes[row]], multi), reason)
-            for row in rows.tolist()
-            if ids[row] in live and ids[row] not in taught
-        ]
+        return _Queue([], column, rows, "drawn by lot" if order == "random" else "", multi)
 
-    def _useful(self, name: str, order: str) -> list[_Suspect]:
+    def _useful(self, name: str, order: str) -> _Queue:
         """List what teaches most; every tenth is an example that the others contradict.
 
         The least sure are ranked against each other; the others follow by their confidence. An
@@ -120,21 +164,24 @@ class Reviewer:
         """
         left = self._untaught(name, "uncertain")
         attribute = self._attributes.get(name)
-        if isinstance(attribute, TaughtAttribute) and left:
-            first, left = left[:UNSURE], left[UNSURE:]
-            ids = [one.id for one in first]
+        if isinstance(attribute, TaughtAttribute) and len(left):
+            left = left.ahead(UNSURE)
+            ids = [one.id for one in left.first]
             features = self._truth.features.get(ids, attribute.layers)
             doubt = np.array([_doubt(one) for one in attribute.answer(features, evidence=1)])
             looks = attribute.project(features)
-            left = [first[row] for row in rank_next(doubt, looks).tolist()] + left
+            ranked = [left.first[row] for row in rank_next(doubt, looks).tolist()]
+            left = replace(left, first=ranked)
         contradictory = self._contradictions(name)
+        left = left.ahead(max(EVERY * len(contradictory) - len(left.first), 0))
         for place, one in enumerate(contradictory):
-            left.insert(EVERY * (place + 1) - 1, one)
+            left.first.insert(EVERY * (place + 1) - 1, one)
         return left
 
-    def _suspicious(self, name: str, order: str) -> list[_Suspect]:
+    def _suspicious(self, name: str, order: str) -> _Queue:
         """List contradictory examples, then tags that few neighbours share."""
-        return [*self._contradictions(name), *self._disagreeing(name)]
+        found = [*self._contradictions(name), *self._disagreeing(name)]
+        return _Queue(found, self._column(name), np.empty(0, np.intp), "", False)
 
     def _contradictions(self, name: str) -> list[_Suspect]:
         taught = self._attributes.taught().get(name)
@@ -165,10 +212,8 @@ class Reviewer:
         """
         column = self._column(name)
         index = self._searcher.synced.get()
-        there = set(index.ids())
         taught = {example.id for example in self._examples(name)}
-        ids = _image_ids(column)
-        rows = np.array([r for r, one in enumerate(ids) if one.hex() in there], np.intp)
+        rows = np.flatnonzero(many.find(index.held(), column.ids) >= 0)
         if len(rows) <= NEIGHBOURS:
             return []
         if len(rows) > SAMPLE:
@@ -176,7 +221,7 @@ class Reviewer:
             spread = rows[:: len(rows) // (SAMPLE // 2)]
             rows = np.union1d(unsure, spread)[:SAMPLE]
         names = self._searcher.space.names
-        vectors = index.vectors([ids[row].hex() for row in rows], names)
+        vectors, ids = index.vectors(column.ids[rows], names), many.to_list(column.ids[rows])
         codes = column.codes[rows]
         agreements = [_agreement(vectors[look], codes) for look in names]
         best = int(np.argmax([one.mean() for one in agreements]))
@@ -186,7 +231,7 @@ class Reviewer:
         for place in np.argsort(agreement, kind="stable").tolist():
             if agreement[place] >= AGREEMENT:
                 break
-            image_id = ids[rows[place]]
+            image_id = ids[place]
             if image_id not in taught:
                 share = round(float(agreement[place]) * NEIGHBOURS)
                 value = _value(column.values[codes[place]], multi)
@@ -246,8 +291,8 @@ class Reviewer:
         if written is None:
             raise InputError(f"attribute {name!r} is not tagged yet: apply it first")
         if self._columns.get(name, (None,))[0] != written:
-            rows = self._attributes.predictions(name, former=True)
-            self._columns[name] = written, Column.of(rows)
+            tags = self._attributes.held_to(name, None, former=True)
+            self._columns[name] = written, Column.of(*tags)
         return self._columns[name][1]
 
 
@@ -270,11 +315,6 @@ def _agreement(vectors: NDArray[np.float32], codes: NDArray[np.int32]) -> NDArra
         same = codes[nearest] == codes[start : start + 512, None]
         found[start : start + 512] = same.mean(axis=1)
     return found
-
-
-def _image_ids(column: Column) -> list[ImageId]:
-    joined = column.ids.tobytes()
-    return [joined[start : start + 32] for start in range(0, len(joined), 32)]
 
 
 def _value(values: Sequence[str], multi: bool) -> str | list[str]:

@@ -32,6 +32,7 @@ from gingham.operations.cut_tags import cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
+from gingham.store.ids import Ids
 from gingham.store.products import Groups
 from gingham.store.truth import Truth
 
@@ -188,10 +189,10 @@ class Searcher:
         found = index.facets(self._where(index, where, cutoff))
         return Facets(found.images, own_tags(found.attributes, cutoff is not None))
 
-    def matching(self, where: Sequence[str], cutoff: Cutoff | None = None) -> set[str]:
-        """Give the ids of the images that pass the filters, in hexadecimal."""
+    def matching(self, where: Sequence[str], cutoff: Cutoff | None = None) -> Ids:
+        """Give the ids of the images that pass the filters, sorted."""
         index = self.synced.get()
-        return set(index.ids(self._where(index, where, cutoff)))
+        return index.held(self._where(index, where, cutoff))
 
     def verify(self) -> list[str]:
         """Say where the index and the truth differ; an index that is merely behind is sound."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,8 @@ from gingham.index.filters import UNKNOWN
 from gingham.report.kit import check_page, counted, percent, short
 from gingham.report.sheet import Section, Tile, Tone, write_contact_sheet
 from gingham.results import shown
+from gingham.store import ids as many
+from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 
 
@@ -30,7 +32,7 @@ def write_sheet(
     truth: Truth,
     attributes: Attributes,
     name: str,
-    matching: Collection[str] | None,
+    matching: Ids | None,
     n: int,
 ) -> int:
     """Write the contact sheet of one attribute; see `Catalogue.sheet`.
@@ -40,14 +42,15 @@ def write_sheet(
     file : the page.
     truth, attributes : of the catalogue.
     name : of the attribute.
-    matching : ids of the images that pass the filters, in hexadecimal; None if there are none.
+    matching : ids of the images that pass the filters, sorted; None if there are no filters.
     n : images to show per value.
     """
     check_sheet(file, n)
     attributes.check([name])
     if attributes.tagged(name) is None:
         raise untagged(name)
-    live = {i for i, _ in truth.locations.image_files() if matching is None or i.hex() in matching}
+    ids = truth.locations.ids()
+    live = set(many.to_list(ids if matching is None else ids[many.find(matching, ids) >= 0]))
     said = attributes.taught().get(name)
     taught = {one.id: one.values for one in said.examples} if said else {}
     sheet = Sheet(

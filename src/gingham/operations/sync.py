@@ -211,9 +211,7 @@ class SyncedIndex:
         if look.startswith(TAUGHT_PREFIX) or look == COLOURS_LOOK:
             return {}
         ids = index.held()
-        found = typical_distance(
-            len(ids), lambda rows: index.vectors(_texts(ids[rows]), [look])[look]
-        )
+        found = typical_distance(len(ids), lambda rows: index.vectors(ids[rows], [look])[look])
         return {"typical": found}
 
     def missing(self) -> tuple[list[str], list[str]]:

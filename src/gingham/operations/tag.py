@@ -121,12 +121,6 @@ def _answers(
         yield answer(many.from_list(batch), features)
 
 
-def stored_features(truth: Truth, layers: Sequence[str]) -> Iterator[Batch]:
-    """Give the ids and the features of the images that are in the catalogue, a batch at a time."""
-    for ids, features in truth.features.blocks(layers, truth.locations.ids()):
-        yield many.to_list(ids), features
-
-
 def _read_again(
     truth: Truth, first: Attribute, ids: Ids, failures: list[Failure], options: ReadOptions
 ) -> Iterator[Batch]:

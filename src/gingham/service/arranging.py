@@ -27,7 +27,7 @@ LOOKED = 0.2
 def can_be_better(drawn: ImageMap) -> bool:
     """Tell whether `arrange_map` would make a better map."""
     flat = drawn.layout.directions.shape[0] <= 2
-    enough = len(drawn.ids) >= FEWEST and not flat and find_spec("umap") is not None
+    enough = drawn.total >= FEWEST and not flat and find_spec("umap") is not None
     return enough and (drawn.method != "umap" or drawn.grown)
 
 
@@ -63,12 +63,12 @@ def arrange_map(vectors: LookVectors, progress: Progress) -> ImageMap:
     ProblemError
         If the process ends without an answer.
     """
-    ids = vectors.ids()
-    check_arrangeable(len(ids))
+    ids, total = vectors.ids()
+    check_arrangeable(total)
     there, sample = vectors.rows(sampled(ids, SAMPLE))
     check_arrangeable(len(there))
-    layout = arranged(len(ids), sample, WIDTH, lambda rows: in_own_process(rows, progress))
-    return place_all(vectors, layout, ids, progress)
+    layout = arranged(total, sample, WIDTH, lambda rows: in_own_process(rows, progress))
+    return place_all(vectors, layout, ids, total, progress)
 
 
 def in_own_process(rows: Floats, progress: Progress) -> Floats:

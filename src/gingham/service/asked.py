@@ -30,14 +30,16 @@ from gingham.report.kit import small_jpeg
 from gingham.results import Hit
 from gingham.service.caller import CALLER
 from gingham.service.given import Given, Upload
-from gingham.service.listings import Ids, Listed, Listings, image_ids
+from gingham.service.listings import Listed, Listings
 from gingham.service.maps import Maps
 from gingham.service.priority import give_way
 from gingham.service.problems import NOT_FOUND, ProblemError
 from gingham.service.recent import Recent
 from gingham.service.work import Task
+from gingham.store import ids as many
 from gingham.store.examples import Example as TaughtExample
 from gingham.store.features import ImageId
+from gingham.store.ids import Ids
 from gingham.store.truth import StoredImage
 from gingham.upkeep_results import AttributeInfo, Info
 
@@ -385,7 +387,7 @@ class AskedCatalogue(Catalogue):
         """
         with self._searching:
             ids = self._listings.ids(where, unsure_of, cutoff)
-            return len(ids), self.listed(image_ids(ids[offset : offset + n]), cutoff)
+            return len(ids), self.listed(many.to_list(ids[offset : offset + n]), cutoff)
 
     def listed(self, ids: Sequence[ImageId], cutoff: Cutoff | None = None) -> list[Listed]:
         """Give the file and the tags of images; one that is not there any more is left out."""

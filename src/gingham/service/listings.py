@@ -15,11 +15,9 @@ from gingham.errors import InputError
 from gingham.operations.search import Searcher
 from gingham.results import Result
 from gingham.service.recent import Recent
-from gingham.store.features import ImageId
+from gingham.store import ids as many
+from gingham.store.ids import Ids
 from gingham.store.truth import Truth
-
-Ids = NDArray[np.bytes_]
-"""(N,) of 32 bytes each; read on their own they lose the zeros at their end."""
 
 KEPT = 64 << 20
 """Bytes of lists that are kept: twenty of 100,000 images."""
@@ -76,10 +74,6 @@ class Listings:
             without a tag last. None: in the order they were added.
         cutoff : how sure the tags must be that are filtered by; see `Attributes.predictions`.
 
-        Returns
-        -------
-        See `Ids`.
-
         Raises
         ------
         InputError
@@ -91,8 +85,8 @@ class Listings:
         if (found := self._kept.get(key)) is None:
             found = self._added()
             if where:
-                wanted = self._searcher.matching(where, cutoff)
-                found = found[[one in wanted for one in hexadecimal(found)]]
+                matching = self._searcher.matching(where, cutoff)
+                found = found[many.find(matching, found) >= 0]
             if unsure_of is not None:
                 confidences = _confidences(found, self._column(unsure_of))
                 found = found[np.argsort(confidences, kind="stable")]
@@ -103,9 +97,7 @@ class Listings:
         """Count the images with a tag of an attribute as it is now."""
         key = (self._attributes.tagged(name), self._truth.locations.version)
         if name not in self._counts or self._counts[name][0] != key:
-            column = self._tags.column(name)
-            there = 0 if column is None else np.isfinite(_confidences(self._added(), column)).sum()
-            self._counts[name] = key, int(there)
+            self._counts[name] = key, self._attributes.tagged_count(name)
         return self._counts[name][1]
 
     def _added(self) -> Ids:
@@ -119,23 +111,9 @@ class Listings:
         return column
 
 
-def hexadecimal(ids: Ids) -> list[str]:
-    """Write ids as 64 hexadecimal digits each."""
-    digits = ids.tobytes().hex()
-    return [digits[start : start + 64] for start in range(0, len(digits), 64)]
-
-
-def image_ids(ids: Ids) -> list[ImageId]:
-    """Give ids as the 32 bytes that they are."""
-    joined = ids.tobytes()
-    return [joined[start : start + 32] for start in range(0, len(joined), 32)]
-
-
 def _confidences(ids: Ids, column: Column) -> NDArray[np.float32]:
     """Give the confidence of each image's tag; infinity where there is none."""
+    rows = column.rows(ids)
     found = np.full(len(ids), np.inf, np.float32)
-    if len(column.ids):
-        places = np.minimum(np.searchsorted(column.ids, ids), len(column.ids) - 1)
-        there = column.ids[places] == ids
-        found[there] = column.confidences[places[there]]
+    found[rows >= 0] = column.confidences[rows[rows >= 0]]
     return found

@@ -161,15 +161,11 @@ class EmbeddedIndex:
         mask = self._table.mask(where)
         return Facets(int(mask.sum()), self._table.tags.facets(mask))
 
-    def ids(self, where: Where = EVERYWHERE) -> list[str]:
-        """List images, sorted."""
-        return sorted(self._table.ids_of(np.flatnonzero(self._table.mask(where))))
+    def held(self, where: Where = EVERYWHERE) -> Ids:
+        """Give the ids of images, see `Index.held`."""
+        return self._table.held(where)
 
-    def held(self) -> Ids:
-        """Give the ids of all images, see `Index.held`."""
-        return self._table.held()
-
-    def vectors(self, ids: Sequence[str], looks: Sequence[str]) -> dict[str, Floats]:
+    def vectors(self, ids: Keys, looks: Sequence[str]) -> dict[str, Floats]:
         """Give stored vectors, see `Index.vectors`."""
         return self._vectors(self._table.rows_of(ids), looks)
 
@@ -263,14 +259,14 @@ class EmbeddedIndex:
         ]
 
     def _vectors(self, rows: Rows, looks: Sequence[str]) -> dict[str, Floats]:
-        joined = np.zeros((0, self._width), np.float32)
-        if len(rows) and self._stored is not None and any(look in self._blocks for look in looks):
-            joined = self._stored.vectors(rows)
+        own = [look for look in looks if look in self._blocks]
+        if len(rows) and own and self._stored is not None:
+            read = self._stored.vectors(rows, [self._blocks[look] for look in own])
+        else:
+            read = [np.zeros((0, self._table.looks[look]), np.float32) for look in own]
+        found = dict(zip(own, read, strict=True))
         return {
-            look: joined[:, self._blocks[look]]
-            if look in self._blocks
-            else self._further.get(look, rows)
-            for look in looks
+            look: found[look] if look in found else self._further.get(look, rows) for look in looks
         }
 
     def _touch(self) -> None:

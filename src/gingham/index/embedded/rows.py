@@ -148,10 +148,10 @@ class RowTable:
             raise InputError(f"image {name!r} is not in the index")
         return rows
 
-    def held(self) -> Ids:
-        """Give the ids of all images, sorted."""
+    def held(self, where: Where) -> Ids:
+        """Give the ids of the images that satisfy `where`, sorted."""
         self._sort()
-        return self._sorted[self._live[self._sorted_rows]]
+        return self._sorted[self.mask(where)[self._sorted_rows]]
 
     def ids_of(self, rows: Rows) -> list[str]:
         """Name the images of rows."""

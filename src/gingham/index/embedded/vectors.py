@@ -99,9 +99,10 @@ class Vectors:
             # What is replaced would be found where it was.
             self._drop_graphs()
 
-    def vectors(self, rows: Rows) -> Floats:
-        """Give the (N, width) vectors of rows that are there."""
-        return _unpacked(self._stored.get(rows))
+    def vectors(self, rows: Rows, columns: Sequence[slice]) -> list[Floats]:
+        """Give some columns of the vectors of N rows that are there, (N, width) each."""
+        packed = self._stored.get(rows)
+        return [_unpacked(packed, some) for some in columns]
 
     def optimise(self, *, graphs: bool = True) -> None:
         """Learn directions once there are many more images, and make or extend graphs."""
@@ -216,7 +217,7 @@ class Vectors:
     def _learn(self) -> None:
         rows = len(self._stored)
         chosen = np.unique(np.linspace(0, rows - 1, _SAMPLE).astype(np.int64))
-        self._directions = Directions.learn(self.vectors(chosen), self._looks, rows)
+        self._directions = Directions.learn(_unpacked(self._stored.get(chosen)), self._looks, rows)
         folder = self._folder / "codes"
         with refusals(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -277,8 +278,9 @@ def _packed(vectors: Floats) -> NDArray[np.int16]:
     return packed.astype(np.int16)
 
 
-def _unpacked(packed: NDArray[np.int16]) -> Floats:
-    unpacked: Floats = np.ldexp(packed[:, 1:].astype(np.float32), packed[:, :1].astype(np.int32))
+def _unpacked(packed: NDArray[np.int16], columns: slice = slice(None)) -> Floats:
+    numbers = packed[:, 1:][:, columns].astype(np.float32)
+    unpacked: Floats = np.ldexp(numbers, packed[:, :1].astype(np.int32))
     return unpacked
 
 

@@ -114,7 +114,8 @@ function Arrange({ map, look }) {
     if (ended?.state === 'done') await reload();
   };
   const says = { pca: 'by principal components', umap: 'by UMAP: neighbours stay together', lda: 'by what separates the values' }[map.method];
-  return html`<p class="soft small">${counted(map.count, 'image')}, ${says}
+  const drawn = map.count < map.total ? `${map.count.toLocaleString('en')} of ${counted(map.total, 'image')}, drawn by lot` : counted(map.count, 'image');
+  return html`<p class="soft small">${drawn}, ${says}
     ${map.better && can.write && !job && html` <button type="button" class="link" onClick=${better}>arrange by neighbours</button>`}</p>
     ${job && html`<${JobProgress} job=${job} cancel=${cancel} />`}`;
 }

@@ -35,6 +35,10 @@ class MemoryFiles:
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
 
+    def size(self, name: str) -> int:
+        with self.open(name) as file:
+            return file.seek(0, os.SEEK_END)
+
     def put(
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
     ) -> None:
@@ -98,6 +102,9 @@ class FailingFiles:
 
     def open(self, name: str) -> BinaryIO:
         return self._files.open(name)
+
+    def size(self, name: str) -> int:
+        return self._files.size(name)
 
     def put(
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False

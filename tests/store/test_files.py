@@ -86,9 +86,11 @@ class Congruence(RuleBasedStateMachine):
                 assert file.seek(0, os.SEEK_END) == len(self.plain[name])
                 file.seek(start)
                 assert file.read(length) == self.plain[name][start : start + length]
+            assert self.files.size(name) == len(self.plain[name])
         else:
-            with pytest.raises(FileNotFoundError):
-                self.files.open(name)
+            for ask in (self.files.open, self.files.size):
+                with pytest.raises(FileNotFoundError):
+                    ask(name)
 
     @rule(name=names)
     def delete(self, name: str) -> None:

@@ -55,6 +55,16 @@ class Files(Protocol):
         """
         ...
 
+    def size(self, name: str) -> int:
+        """Give the bytes of a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        """
+        ...
+
     def put(
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
     ) -> None:
@@ -110,6 +120,10 @@ class LocalFiles:
     def open(self, name: str) -> BinaryIO:
         """See `Files.open`."""
         return self._path(name).open("rb")
+
+    def size(self, name: str) -> int:
+        """See `Files.size`."""
+        return self._path(name).stat().st_size
 
     def put(
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False

@@ -133,8 +133,8 @@ class Truth:
         for prefix in (HEADER, *_FOLDERS):
             for name in self._files.list(prefix):
                 # A note of a change that has just ended is no longer there.
-                with contextlib.suppress(FileNotFoundError), self._files.open(name) as file:
-                    size += file.seek(0, os.SEEK_END)
+                with contextlib.suppress(FileNotFoundError):
+                    size += self._files.size(name)
         return size
 
     @property

@@ -58,7 +58,8 @@ class EmbeddedIndex:
     ----------
     folder : made if it is not there.
     most_scanned : with more rows than this, `commit` makes graphs.
-    lasting : False: it goes with the process, and `commit` makes no graph over what was added.
+    lasting : False: it goes with the process, so `commit` keeps what changes in memory alone, and
+        makes no graph over what was added.
 
     Raises
     ------
@@ -129,8 +130,9 @@ class EmbeddedIndex:
         self._further.sync()
         self._table.state = dict(state)
         self._table.further = self._further.listed
-        self._table.save(self._folder / "table.npz")
-        self._mark.unlink(missing_ok=True)
+        if self._lasting:
+            self._table.save(self._folder / "table.npz")
+            self._mark.unlink(missing_ok=True)
         self._changed = False
         self._further.clear_up()
 

@@ -48,6 +48,12 @@ class Column:
             values,
         )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        parts = self.ids, self.codes, self.guesses, self.confidences
+        return sum(part.nbytes for part in parts)
+
     def rows(self, ids: Ids) -> NDArray[np.int64]:
         """Say in which row each of M images is, -1 for those without a tag."""
         return many.find(self.ids, ids)

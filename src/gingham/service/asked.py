@@ -71,9 +71,7 @@ class AskedCatalogue(Catalogue):
             UPLOADS, lambda features: sum(row.nbytes for row in features.values())
         )
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
-        self._past: Recent[tuple[object, ...], Column] = Recent(
-            PAST, lambda column: column.ids.nbytes + column.codes.nbytes + column.confidences.nbytes
-        )
+        self._past: Recent[tuple[object, ...], Column] = Recent(PAST, lambda tags: tags.nbytes)
         self._tags = TagReader(self._attributes)
         self._maps = Maps(
             self._truth,
@@ -150,14 +148,13 @@ class AskedCatalogue(Catalogue):
         InputError
             If the look or the attribute is not there.
         """
-        column = None
         if colour_by is not None:
             self._attributes.check([colour_by])
         drawn = self._maps.draw(look, progress)
         with self._searching:
-            if colour_by is not None and self.has_attribute(colour_by):
-                column = self._tags.column(colour_by)
-        return drawn, column
+            if colour_by is None or not self.has_attribute(colour_by):
+                return drawn, None
+            return drawn, self._tags.column(colour_by)
 
     def stored(self, image: str) -> StoredImage:
         """Give an id of the catalogue as something that can be read.

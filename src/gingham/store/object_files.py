@@ -91,6 +91,13 @@ class ObjectFiles:
             got = obstore.get(self.store, name)
         return ObjectReader(self.store, name, f"{self}/{name}", got)
 
+    def size(self, name: str) -> int:
+        """See `Files.size`."""
+        import obstore
+
+        with refusals(f"{self}/{check_name(name)}"):
+            return int(obstore.head(self.store, name)["size"])
+
     def put(
         self, name: str, write: Callable[[BinaryIO], object], *, if_absent: bool = False
     ) -> None:

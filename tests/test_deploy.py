@@ -139,14 +139,15 @@ def test_nothing_in_front_is_stricter_than_the_limits() -> None:
 
 def told(where: str) -> list[str]:
     """Give the arguments with which gingham is started."""
-    if where == "unit":
-        (line,) = re.findall(r"^ExecStart=\S+/gingham (.*)$", UNIT.read_text(), re.M)
+    if where.endswith("unit"):
+        unit = UNIT if where == "unit" else UNIT.with_name("gingham-watch.service")
+        (line,) = re.findall(r"^ExecStart=\S+/gingham (.*)$", unit.read_text(), re.M)
         return list(line.split())
     (container,) = manifest(where)["spec"]["template"]["spec"]["containers"]
     return list(container["args"])
 
 
-@pytest.mark.parametrize("where", ["unit", "deployment", "index-job"])
+@pytest.mark.parametrize("where", ["unit", "watch-unit", "deployment", "index-job"])
 def test_gingham_knows_what_it_is_told(where: str) -> None:
     name, *arguments = told(where)
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     serve,
     study,
     training,
+    watch,
 )
 from gingham.cli.console import print_json, say
 from gingham.cli.options import app, evaluate_app, keys_app

@@ -40,6 +40,13 @@ def curate(
     trust_predictions: TrustPredictionsOption = False,
     skip_bad_rows: SkipBadRowsOption = False,
     unknown_words: UnknownWordsOption = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DECISIONS.csv",
+            help="What was decided about flagged labels: the file that the report saves.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean a table of labelled images and report every change.
@@ -62,17 +69,28 @@ def curate(
             device=device,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
+            decisions=decisions,
             options=options,
         )
     if as_json:
         print_json(result.to_dict())
     else:
+        say(f"{result.flagged} labels flagged as probably wrong")
+        faults = result.stages.get("pictures", {})
+        for kind in ("dark", "blurred"):
+            if faults.get(kind):
+                say(f"{faults[kind]} pictures are {kind}")
         rows = table("stage", "removed")
         for name, count in result.removed.items():
             rows.add_row(name, str(count))
         print_table(rows)
         for name, why in result.ignored.items():
             say(f"column {name} is not used as an attribute: {why}")
+        for name, what in result.unseen.items():
+            say(
+                f"labels of {name} are not judged: they are {what}, which pictures do not show; "
+                "name it in [label_errors] attributes to judge them"
+            )
         for rule, count in result.stages.get("values", {}).get("rules", {}).items():
             if not count:
                 say(f"rule {rule!r} matches no label: check its spelling")
@@ -80,7 +98,7 @@ def curate(
             said = ", ".join(f"{old!r} to {new!r}" for old, new in merged.items())
             say(f"merged values of {name} that look like one: {said}")
         print_bad_rows(result.bad_rows)
-        say(f"{result.kept} of {result.rows} rows kept; {result.flagged} labels flagged")
+        say(f"{result.kept} of {result.rows} rows kept")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))
         say(f"table: {result.table}")
         say(f"report: {result.report}; {result.seconds:.0f} s")

@@ -89,19 +89,26 @@ class DuplicatesSection:
 
 @settings
 class PicturesSection:
-    """Images that show too little.
+    """Images that show too little, or show it badly.
 
     Attributes
     ----------
     min_side : of the shorter side, in pixels.
     min_deviation : standard deviation of the brightness (0 to 255); an image with less is blank.
     max_aspect : longer side over shorter side.
+    min_sharpness : of the sharpest edges, against the contrast of the whole; an image with less is
+        blurred.
+    min_brightness : of its brightest parts (0 to 255); an image with less is dark.
+    faults : what is done with blurred and dark images: `report` or `remove`.
     """
 
     enabled: bool = True
     min_side: int = Field(default=32, ge=1, le=1_000_000)
     min_deviation: float = Field(default=1.0, ge=0.0, le=127.0)
     max_aspect: float = Field(default=5.0, ge=1.0, le=1e6)
+    min_sharpness: float = Field(default=0.6, ge=0.0, le=100.0)
+    min_brightness: float = Field(default=50.0, ge=0.0, le=255.0)
+    faults: Literal["report", "remove"] = "report"
 
 
 @settings
@@ -143,7 +150,7 @@ class LabelErrorsSection:
 
     Attributes
     ----------
-    attributes : those to judge; none named means all.
+    attributes : those to judge; none named means all that pictures show.
     folds : of the cross-validation.
     context : learn from the labels of the other attributes too, not only from the image.
     action : for flagged labels: `report`, `unknown` or `replace` (by the suggestion).

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import blas_threads
 from gingham.curation.config import LabelErrorsSection
+from gingham.curation.decisions import NONE, LabelDecisions
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import require_extra
@@ -36,6 +37,7 @@ def judge_labels(
     *,
     seed: int,
     options: ReadOptions,
+    decisions: LabelDecisions = NONE,
 ) -> Stage:
     """Rank every label by its out-of-sample probability, the most doubtful first.
 
@@ -54,7 +56,7 @@ def judge_labels(
     Northcutt, Jiang, Chuang, *Confident Learning: Estimating Uncertainty in Dataset Labels* (2021).
     """
     require_extra("train", "cleanlab")
-    names = tuple(map(heading, section.attributes)) or tuple(samples.values)
+    names = tuple(map(heading, section.attributes)) or samples.seen
     found: Records = []
     judged: dict[str, Any] = {}
     rows = np.flatnonzero(samples.kept & has_features)
@@ -76,8 +78,15 @@ def judge_labels(
     found.sort(key=lambda record: (record["probability"], record["row"], record["attribute"]))
     for rank, record in enumerate(found, 1):
         record["rank"] = rank
-    changed = _act(samples, found, section.action)
-    return Stage("label_errors", found, {"changed": changed, "attributes": judged})
+    accepted = decisions.settle(found)
+    for name, counts in judged.items():
+        counts["flagged"] = sum(r["flagged"] for r in found if r["attribute"] == name)
+    decided = sum(record["action"] in ("accepted", "refused") for record in found)
+    changed = _act(samples, [r for r in found if r["flagged"]], section.action)
+    changed += _act(samples, accepted, "replace")
+    return Stage(
+        "label_errors", found, {"changed": changed, "decided": decided, "attributes": judged}
+    )
 
 
 def _others(samples: TableRows, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -238,13 +247,11 @@ def _folds(
 
 
 def _act(samples: TableRows, found: Records, action: str) -> int:
-    """Do what was asked with the flagged labels."""
+    """Do what was asked with some labels."""
     if action == "report":
         return 0
     changed = 0
     for record in found:
-        if not record["flagged"]:
-            continue
         name, row = record["attribute"], record["row"]
         column = samples.values[name]
         said = set(column[row] or ())
@@ -260,9 +267,9 @@ def _act(samples: TableRows, found: Records, action: str) -> int:
         else:
             change = {record["suggested"]} if lacking else {record["value"]}
             column[row] = tuple(sorted(said | change if lacking else said - change)) or None
-        record["action"] = "changed"
+        record["action"] = "accepted" if record["action"] == "accepted" else "changed"
         changed += 1
     for record in found:
-        if record["action"] == "changed":
+        if record["action"] in ("accepted", "changed"):
             record["became"] = written(samples.values[record["attribute"]][record["row"]])
     return changed

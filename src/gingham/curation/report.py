@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from gingham.curation.decisions import COLUMNS
 from gingham.curation.duplicates import conflicts_of
+from gingham.curation.pictures import FAULTS
 from gingham.curation.spreads import spread
 from gingham.curation.table import SPLITS, Records, Stage, TableRows
 from gingham.options import ReadOptions
@@ -45,14 +47,16 @@ def write_report(
         ("balance", "Balance", page.balance),
     ]
     made = [(title, name, make) for name, title, make in makers if name in done]
+    # Bad news first.
+    made.sort(key=lambda one: one[1] in _WITH_NEWS and not _has_news(done[one[1]]))
     parts = {}
     for number, (_, name, make) in enumerate(made, 1):
         parts[name] = make(done[name])
         options.progress("report", number, len(made) + 1)
     parts["distributions"] = page.distributions(before, balanced="balance" in done)
     sections = [(title, name) for title, name, _ in made]
-    after_news = sum(name not in ("split", "balance") for _, name in sections)
-    sections.insert(after_news, ("Distributions", "distributions"))
+    last = [i for i, (_, name) in enumerate(sections) if name in ("split", "balance")]
+    sections.insert(last[0] if last else len(sections), ("Distributions", "distributions"))
     options.progress("report", len(made) + 1, len(made) + 1)
     write_page(
         path,
@@ -61,10 +65,21 @@ def write_report(
         shown=_figures(summary),
         off=summary["turned_off"],
         ignored=list(summary["ignored_columns"].items()),
+        unseen=list(summary["unseen"].items()),
         sections=sections,
         parts=parts,
         most=MOST_CARDS,
     )
+
+
+_WITH_NEWS = ("label_errors", "invalid", "duplicates", "pictures")
+
+
+def _has_news(stage: Stage) -> bool:
+    """Say whether a stage found something that somebody should look at."""
+    if stage.name == "label_errors":
+        return any(one["flagged"] for one in stage.summary["attributes"].values())
+    return bool(stage.records)
 
 
 class _Page:
@@ -138,8 +153,12 @@ class _Page:
 
     def pictures(self, stage: Stage) -> dict[str, Any]:
         """Show the pictures that show too little."""
-        cards = [self._card(r["row"], [r["reason"]]) for r in islice(stage.records, MOST_CARDS)]
-        return {"total": len(stage.records), "cards": cards}
+        found = {}
+        for action in ("reported", "removed"):
+            records = [r for r in stage.records if r["action"] == action]
+            cards = [self._card(r["row"], [r["reason"]]) for r in records[:MOST_CARDS]]
+            found[action] = {"total": len(records), "cards": cards}
+        return found
 
     def values(self, stage: Stage) -> dict[str, Any]:
         """Say what the rules did, and which values were too rare."""
@@ -186,6 +205,7 @@ class _Page:
         return {
             "attributes": attributes,
             "clean": [name for name, one in judged.items() if not one["flagged"]],
+            "decided": stage.summary["decided"],
             "not_judged": [
                 (n, one["not_judged"]) for n, one in judged.items() if one["not_judged"]
             ],
@@ -195,7 +215,8 @@ class _Page:
         own, other = percent(record["probability"]), percent(record["suggested_probability"])
         card = self._card(record["row"], [f"{own} against {other}"])
         card["lines"].append(card["name"])
-        return card | {"says": record["value"], "suggested": record["suggested"]}
+        doubt = {name: record[name] for name in COLUMNS[:-1]}
+        return card | {"says": record["value"], "suggested": record["suggested"], "doubt": doubt}
 
     def split(self, stage: Stage) -> dict[str, Any]:
         """Say how many rows and values each set got."""
@@ -249,4 +270,6 @@ def _figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ):
         if name in stages:
             shown.append((what, stages[name]["removed"], ""))
+    if faults := sum(stages.get("pictures", {}).get(kind, 0) for kind in FAULTS):
+        shown.append(("pictures dark or blurred", faults, ""))
     return [(name, f"{count:,}", what) for name, count, what in shown]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from gingham.curation import (
 )
 from gingham.curation.catalogue import copy_features, read_catalogue
 from gingham.curation.config import CurationConfig
+from gingham.curation.decisions import NONE, LabelDecisions, read_decisions
 from gingham.curation.fingerprints import Fingerprints, take_fingerprints
 from gingham.curation.reduced import read_features, reduce_features
 from gingham.curation.report import write_report
@@ -80,6 +81,8 @@ class CurationResult(Result):
     splits : set -> rows.
     failed : pictures that could not be read.
     ignored : the columns that are no attributes, each with a reason.
+    unseen : the attributes that are not judged, since pictures do not show them, each with what
+        its values are.
     stages : stage -> its figures; one that was turned off is not there.
     bad_rows : rows of the table that were left out.
     """
@@ -97,6 +100,7 @@ class CurationResult(Result):
     stages: dict[str, Any]
     seconds: float
     bad_rows: tuple[BadRow, ...] = ()
+    unseen: dict[str, str] = field(default_factory=dict)
 
 
 def curate(
@@ -107,6 +111,7 @@ def curate(
     device: str = "auto",
     trust_predictions: bool = False,
     skip_bad_rows: bool = False,
+    decisions: str | os.PathLike[str] | None = None,
     options: ReadOptions = DEFAULTS,
     load: LoadRuntime = load_runtime,
 ) -> CurationResult:
@@ -122,6 +127,8 @@ def curate(
     device : see `gingham.load_runtime`.
     trust_predictions : take a table of predictions (with a column `X_confidence`), too.
     skip_bad_rows : leave out rows of the table that cannot be used.
+    decisions : a table of what was decided about flagged labels, as the page makes it: accepted
+        suggestions are labels from now on, refused ones are not flagged again.
     options : only its progress is used; the largest picture is a setting, `[invalid]
         max_megapixels`.
     load : what loads the backbone.
@@ -146,6 +153,7 @@ def curate(
             f"{source} is a folder but not a catalogue: give a catalogue, or a .csv or "
             ".parquet table"
         )
+    decided = NONE if decisions is None else read_decisions(Path(decisions))
     samples = (
         read_catalogue(source)
         if in_catalogue
@@ -174,7 +182,7 @@ def curate(
         limit = PixelLimit(int(config.invalid.max_megapixels * 1e6), "[invalid] max_megapixels")
         options = replace(options, max_pixels=limit)
         catalogue = source if in_catalogue else None
-        work = _Work(samples, config, folder / "cache", options, load, device, catalogue)
+        work = _Work(samples, config, folder / "cache", options, load, device, catalogue, decided)
         stages, labels = work.run()
         paths = write_clean(folder, samples)
         _write_stages(folder / "stages", stages, labels)
@@ -200,6 +208,7 @@ def curate(
         stages=figures,
         seconds=time.perf_counter() - started,
         bad_rows=samples.bad_rows,
+        unseen=_not_judged(samples, config),
     )
 
 
@@ -214,6 +223,7 @@ class _Work:
     load: LoadRuntime
     device: str
     catalogue: Path | None
+    decided: LabelDecisions
 
     @cached_property
     def prints(self) -> Fingerprints:
@@ -256,6 +266,7 @@ class _Work:
                     config.label_errors,
                     seed=config.seed,
                     options=self.options,
+                    decisions=self.decided,
                 )
             )
         if config.split.enabled:
@@ -299,6 +310,12 @@ class _Work:
         reduced = np.zeros((len(self.samples), found.shape[1]), np.float32)
         reduced[known] = found
         return reduced
+
+
+def _not_judged(samples: TableRows, config: CurationConfig) -> dict[str, str]:
+    """Name the attributes that pictures do not show and whose labels nobody asked to judge."""
+    named = set(map(heading, config.label_errors.attributes))
+    return {name: what for name, what in samples.unseen.items() if name not in named}
 
 
 def _nothing_left(stages: Sequence[Stage]) -> str:
@@ -346,6 +363,7 @@ def _summary(
         },
         "bad_rows": [one.to_dict() for one in samples.bad_rows],
         "ignored_columns": samples.ignored,
+        "unseen": _not_judged(samples, config),
         "splits": dict(zip(SPLITS, sizes, strict=True)),
         "stages": {stage.name: dict(stage.summary) for stage in stages},
         "turned_off": [name for name in off if name not in done],

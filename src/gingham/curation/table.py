@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.curation.config import TableSection, UnknownSection
+from gingham.curation.invisible import invisible
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.formats.content import heading
@@ -56,6 +57,7 @@ class TableRows:
     split : of each row, as a position in `SPLITS`.
     repeat : how often training sees the row an epoch.
     bad_rows : rows that cannot be used, and are not kept.
+    unseen : the attributes that pictures do not show, each with what its values are.
     """
 
     names: list[str]
@@ -65,6 +67,7 @@ class TableRows:
     ignored: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+    unseen: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -75,6 +78,11 @@ class TableRows:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The attributes that pictures show, as far as one can tell."""
+        return tuple(name for name in self.values if name not in self.unseen)
 
     @property
     def rows(self) -> list[int]:
@@ -172,6 +180,9 @@ def read_samples(
             )
         samples.values[name] = column
         samples.spelled[name] = spelled
+        known = {value for cell in column for value in cell or ()}
+        if known and (shown := invisible(name, known)):
+            samples.unseen[name] = shown
     if not samples.values:
         raise InputError(
             f"table {table} has no attribute column: name the columns in [table] attributes"

@@ -110,6 +110,7 @@ class AskedCatalogue(Catalogue):
         with ThreadPoolExecutor(1, initializer=give_way) as giving_way:
             read = self._truth.features_of([buffer.getvalue()], layers, DEFAULTS)
             giving_way.submit(list, read).result()
+        self.browse((), None, 0, 1)
         self.facets()
 
     def has_image(self, image: str) -> bool:

@@ -113,21 +113,21 @@ class RowFile:
         self._rows_read += len(rows)
         if self._rows_read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
             self._held = np.concatenate(list(self.chunks()))
+        found = np.empty((len(rows), self._width), self._dtype)
         order = np.argsort(rows, kind="stable")
         files = np.searchsorted(self._starts, rows[order], "right") - 1
-        size, parts = self._row_bytes, []
-        for at, wanted in zip(*_runs(files, rows[order]), strict=True):
+        size, read = self._row_bytes, 0
+        for at, places in zip(*_runs(files, order), strict=True):
             start = self._starts[at]
-            path = self._path(start)
+            path, into = self._path(start), found.data.cast("B")
             with refusals(path), path.open("rb", buffering=0) as file:
                 number = file.fileno()
-                parts += [os.pread(number, size, size * (row - start)) for row in wanted]
-        joined = np.frombuffer(b"".join(parts), self._dtype)
+                for place, row in zip(places, rows[places].tolist(), strict=True):
+                    part = into[size * place : size * (place + 1)]
+                    read += os.preadv(number, [part], size * (row - start))
         with refusals(self._folder):
-            if joined.size != len(rows) * self._width:
+            if read != found.nbytes:
                 raise OSError("a file was cut short")
-        found = np.empty((len(rows), self._width), self._dtype)
-        found[order] = joined.reshape(-1, self._width)
         return found
 
     def chunks(self, first: int = 0) -> Iterator[Numbers]:

@@ -86,8 +86,9 @@ class AttributeInfo(Result):
 
 @dataclass(frozen=True)
 class Info(Result):
-    """What a catalogue holds; `view` and `resolution` are as `Catalogue.create` was given them.
+    """What a catalogue holds.
 
+    `view`, `resolution` and `precision` are as `Catalogue.create` was given them.
     `products` counts those that tables have named.
     """
 
@@ -97,6 +98,7 @@ class Info(Result):
     backbone: str
     view: str
     resolution: int
+    precision: str
     fingerprint: str
     layers: dict[str, int]
     looks: tuple[str, ...]

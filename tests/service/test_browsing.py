@@ -40,6 +40,7 @@ def test_the_catalogue_says_what_a_client_needs_first(
         "backbone": shop.config.backbone,
         "view": "square",
         "resolution": shop.config.preprocess.size,
+        "precision": "float32",
         "fingerprint": shop.config.fingerprint,
         "layers": {layer.name: layer.channels for layer in shop.config.layers},
         "version": gingham.__version__,

@@ -102,7 +102,8 @@ class Descriptor:
 class FeatureConfig:
     """All that decides the value of a feature; its fingerprint is stored with the features.
 
-    `weights` is the SHA-256 of the weights' values; `version` counts changes of gingham's own
+    `weights` is the SHA-256 of the weights' values; `quantised` that of the network that was made
+    of them to compute with integers, if there is one; `version` counts changes of gingham's own
     arithmetic; `layers` begins with `PIXELS`; `foreground` names the layers that are pooled once
     more: see `gingham.backbones.descriptors.foreground_weights`.
     """
@@ -115,6 +116,7 @@ class FeatureConfig:
     version: int = 3
     descriptors: tuple[Descriptor, ...] = ()
     foreground: tuple[str, ...] = ()
+    quantised: str = ""
 
     @property
     def hidden(self) -> tuple[Layer, ...]:
@@ -152,7 +154,7 @@ class FeatureConfig:
         for descriptor in values["descriptors"]:
             if not descriptor["bins"]:
                 del descriptor["bins"]
-        for name in ("descriptors", "foreground"):
+        for name in ("descriptors", "foreground", "quantised"):
             if not values[name]:
                 del values[name]
         if not values["preprocess"]["keep_aspect"]:

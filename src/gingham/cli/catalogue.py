@@ -34,6 +34,7 @@ from gingham.cli.options import (
     MegapixelsOption,
     MinConfidenceOption,
     ModelOption,
+    PrecisionOption,
     ResolutionOption,
     SkipBadRowsOption,
     ViewOption,
@@ -75,6 +76,7 @@ def index(
     descriptors: DescriptorsOption = None,
     view: ViewOption = None,
     resolution: ResolutionOption = None,
+    precision: PrecisionOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
     product_column: Annotated[
@@ -95,6 +97,7 @@ def index(
     from gingham.backbones.preprocess import SQUARE
     from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
+    from gingham.operations.reader import FLOAT32
     from gingham.sources import find_images
     from gingham.store.files import LocalFiles
     from gingham.store.header import is_catalogue
@@ -109,10 +112,10 @@ def index(
     with reading("index", as_json, max_megapixels) as options:
         shop: Catalogue | RemoteCatalogue
         if is_address(catalogue):
-            if backbone or weights or kept or view or resolution or device != "auto":
+            if backbone or weights or kept or view or resolution or precision or device != "auto":
                 raise InputError(
-                    "--backbone, --weights, --device, --descriptors, --view and --resolution are "
-                    "the server's choice: leave them out"
+                    "--backbone, --weights, --device, --descriptors, --view, --resolution and "
+                    "--precision are the server's choice: leave them out"
                 )
             shop = open_catalogue(catalogue, key, wait)
         elif is_catalogue(LocalFiles(Path(catalogue))):
@@ -124,6 +127,7 @@ def index(
                 descriptors=kept,
                 view=view,
                 resolution=resolution,
+                precision=precision,
                 wait=wait,
             )
         else:
@@ -142,6 +146,9 @@ def index(
                 descriptors=kept or (),
                 view=view or SQUARE,
                 resolution=resolution,
+                precision=precision or FLOAT32,
+                calibration=[*walk.images, *listed],
+                options=options,
             )
         with shop:
             result = shop.index(

@@ -28,7 +28,7 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
     lines = [
         f"{result.catalogue}: {result.images} images in {result.files} files",
         f"backbone {result.backbone}: {', '.join(result.layers)}; view {result.view}, "
-        f"resolution {result.resolution}",
+        f"resolution {result.resolution}, precision {result.precision}",
         f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk",
     ]
     for name, one in result.attributes.items():

@@ -208,6 +208,14 @@ ResolutionOption = Annotated[
         "(default), 320, ... Fixed when the catalogue is made.",
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="float32|int8",
+        help="How exactly the network computes: int8 reads more images a second on a CPU, and is "
+        "set by some of the first images. Fixed when the catalogue is made.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 

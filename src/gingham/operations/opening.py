@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -17,18 +17,30 @@ from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.preprocess import SQUARE, Reading
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, check_descriptors
+from gingham.backbones.table import DEFAULT_BACKBONE
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
+from gingham.images import ImageSource
 from gingham.index.index import Index
 from gingham.operations.history import note_interrupted
+from gingham.operations.reader import (
+    FLOAT32,
+    check_device,
+    check_precision,
+    check_settings,
+    open_runtime,
+    quantised_runtime,
+)
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
 from gingham.operations.sync import SyncedIndex
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
 from gingham.store.header import Header, is_catalogue, is_older, migrate, move_home
 from gingham.store.lease import CatalogueLock, Lease
 from gingham.store.locations import Locations
+from gingham.store.network import NAME as NETWORK
+from gingham.store.network import write_network
 from gingham.store.truth import Truth
 from gingham.turns import P, R, in_turn
 
@@ -40,7 +52,7 @@ PLACES = "places"
 
 def _is_foreign(path: Path) -> bool:
     """Tell whether a file is not just a leftover of a killed `create`."""
-    return not path.name.startswith((TEMPORARY_PREFIX, "lock"))
+    return not path.name.startswith((TEMPORARY_PREFIX, "lock", NETWORK))
 
 
 def changing(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -148,7 +160,10 @@ class OpenCatalogue:
         descriptors: Sequence[str] = (),
         view: str = SQUARE,
         resolution: int | None = None,
+        precision: str = FLOAT32,
+        calibration: Iterable[ImageSource] = (),
         runtime: Runtime | None = None,
+        options: ReadOptions = DEFAULTS,
     ) -> Self:
         """Create an empty catalogue.
 
@@ -160,7 +175,12 @@ class OpenCatalogue:
             `whole`, all of it, in a shape that keeps its aspect.
         resolution : side in pixels of the square that is read or, of `whole`, of a square with
             about as many pixels; a multiple of 32. None: the backbone's own.
+        precision : `float32`, or `int8`: the network is quantised, so that the CPU computes about
+            twice as fast, and kept in the catalogue.
+        calibration : images by which it is quantised, best some hundreds of those that will be
+            indexed.
         runtime : used instead of loading one; for other ways to compute features.
+        options : for the images of `calibration`.
 
         Raises
         ------
@@ -169,10 +189,11 @@ class OpenCatalogue:
         BackboneError
             If the backbone cannot be loaded, or cannot read so.
         InputError
-            If there is no such view or resolution.
+            If there is no such view, resolution or precision, or too few images to calibrate on.
         """
         path = Path(folder)
         asked = Reading.asked(view, resolution)
+        check_precision(precision)
         if is_catalogue(LocalFiles(path)):
             raise CatalogueError(
                 f"{path} is already a catalogue: open it, or choose another folder", path=path
@@ -182,9 +203,22 @@ class OpenCatalogue:
                 f"{path} exists but is not a catalogue: choose another folder", path=path
             )
         weights = None if weights is None else absolute(weights)
-        loaded = runtime or load_runtime(
-            backbone, weights, device=device, descriptors=descriptors, reading=asked
-        )
+        loaded: Runtime
+        if precision == FLOAT32:
+            loaded = runtime or load_runtime(
+                backbone, weights, device=device, descriptors=descriptors, reading=asked
+            )
+        else:
+            check_device(device)
+            loaded = quantised_runtime(
+                backbone,
+                weights,
+                descriptors=descriptors,
+                reading=asked,
+                images=calibration,
+                options=options,
+            )
+            write_network(LocalFiles(path), loaded.network)
         home = str(Path(absolute(path)).parent)
         Header(loaded.config, weights, home).write(LocalFiles(path))
         self = cls.open(path, runtime=loaded)
@@ -202,6 +236,7 @@ class OpenCatalogue:
         descriptors: Sequence[str] | None = None,
         view: str | None = None,
         resolution: int | None = None,
+        precision: str | None = None,
         runtime: Runtime | None = None,
         wait: float = 0.0,
     ) -> Self:
@@ -213,7 +248,8 @@ class OpenCatalogue:
         Parameters
         ----------
         folder : of the catalogue.
-        backbone, descriptors, view, resolution : if given, must be those of the catalogue.
+        backbone, descriptors, view, resolution, precision : if given, must be those of the
+            catalogue.
         weights : new location of the weights, if they moved since `create`.
         device, runtime : as for `create`.
         wait : seconds that a method that changes it waits for another process.
@@ -231,25 +267,7 @@ class OpenCatalogue:
                 f"{path} is not a catalogue: create one with gingham index {path} SOURCE", path=path
             )
         self = cls(path, wait, runtime)
-        if backbone is not None and backbone != self.config.backbone:
-            raise CatalogueError(
-                f"catalogue {path} was made with backbone {self.config.backbone}, not "
-                f"{backbone}: leave --backbone out, or index into a new catalogue"
-            )
-        kept = tuple(x.name for x in self.config.descriptors)
-        if descriptors is not None and check_descriptors(descriptors) != kept:
-            raise CatalogueError(
-                f"catalogue {path} stores {', '.join(kept) or 'no'} descriptors, not "
-                f"{', '.join(descriptors)}: leave --descriptors out, or index into a new "
-                "catalogue"
-            )
-        made = Reading.of(self.config.preprocess)
-        asked = Reading.asked(view or made.view, resolution)
-        if asked.view != made.view or asked.resolution not in (None, made.resolution):
-            raise CatalogueError(
-                f"catalogue {path} was made with {made}, not {asked}: leave --view and "
-                "--resolution out, or index into a new catalogue"
-            )
+        check_settings(path, self.config, backbone, descriptors, view, resolution, precision)
         self._device = device
         if weights is not None:
             self._weights = absolute(weights)
@@ -339,13 +357,7 @@ class OpenCatalogue:
     def _load(self) -> Runtime:
         with self._loading:
             if self._loaded is None:
-                runtime = load_runtime(
-                    self.config.backbone,
-                    self._weights,
-                    device=self._device,
-                    descriptors=[x.name for x in self.config.descriptors],
-                    reading=Reading.of(self.config.preprocess),
-                )
+                runtime = open_runtime(self._files, self.config, self._weights, self._device)
                 self._check_runtime(runtime)
                 self._loaded = runtime
             return self._loaded

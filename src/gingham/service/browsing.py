@@ -40,6 +40,7 @@ class CatalogueAnswer(BaseModel):
         backbone="efficientnet_lite0",
         view="square",
         resolution=224,
+        precision="float32",
         fingerprint="0f8fad5bd9cb469f",
         layers={"stem": 32, "stage5": 112},
         version="0.1.0",
@@ -70,6 +71,7 @@ class CatalogueAnswer(BaseModel):
     resolution: int = Field(
         description="Side of the square that is read, or of one with as many pixels."
     )
+    precision: Literal["float32", "int8"] = Field(description="How exactly the network computes.")
     fingerprint: str = Field(description="Names everything that decides a feature's value.")
     layers: dict[str, int] = Field(description="Hidden layer: its number of channels.")
     version: str = Field(description="Of gingham.")
@@ -114,6 +116,7 @@ async def catalogue(request: Request) -> Response:
             "backbone": info.backbone,
             "view": info.view,
             "resolution": info.resolution,
+            "precision": info.precision,
             "fingerprint": info.fingerprint,
             "layers": info.layers,
             "version": gingham.__version__,

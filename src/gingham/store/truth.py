@@ -28,6 +28,7 @@ from gingham.store.features import FeatureStore, ImageId
 from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations, is_missing
+from gingham.store.network import NAME as NETWORK
 from gingham.store.products import ProductLog
 from gingham.store.uploads import UploadedFiles
 
@@ -130,7 +131,7 @@ class Truth:
     def size(self) -> int:
         """The bytes of all its files."""
         size = 0
-        for prefix in (HEADER, *_FOLDERS):
+        for prefix in (HEADER, NETWORK, *_FOLDERS):
             for name in self._files.list(prefix):
                 # A note of a change that has just ended is no longer there.
                 with contextlib.suppress(FileNotFoundError):

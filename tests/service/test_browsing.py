@@ -36,6 +36,7 @@ def test_the_catalogue_says_what_a_client_needs_first(
         "name": "shop",
         "images": 18,
         "files": 18,
+        "products": 0,
         "bytes": shop.info().bytes,
         "backbone": shop.config.backbone,
         "view": "square",

@@ -3,9 +3,14 @@
 5 % of the labels of each attribute flipped, 200 re-encoded copies (a third of them resized too, a
 third mirrored), 50 corrupt files; and what it makes of the folder of near duplicates.
 
+With --synonyms a part of the images of every fifth frequent value gets another name for it, which
+says nothing, and what is counted is how many of these pairs are proposed to be merged, and which
+others.
+
 With --year the table has the season's year too, which is not judged, but tells of the season.
 
-Usage: curation.py [--seed N] [--half 0|1] [--flips uniform|frequent] [--year] [--keep FOLDER]
+Usage: curation.py [--seed N] [--half 0|1] [--flips uniform|frequent] [--year] [--synonyms]
+                   [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from measure import DATA, GINGHAM, machine, rows, run
 
 ATTRIBUTES = ("gender", "articleType", "baseColour", "season", "usage")
 COPIES, CORRUPT, FLIPPED = 200, 50, 0.05
+OFTEN = 50  # images of a value that may get another name
 Row = dict[str, str]
 
 
@@ -42,6 +48,23 @@ def plant_flips(
             other = np.array([value != table[i][name] for value in values]) * weights
             planted[name][i] = table[i][name]
             table[i][name] = str(rng.choice(values, p=other / other.sum()))
+    return planted
+
+
+def plant_synonyms(table: list[Row], rng: np.random.Generator) -> dict[str, dict[str, str]]:
+    """Rename 20 to 50 % of some values' images; attribute -> the other name -> the value."""
+    planted: dict[str, dict[str, str]] = {}
+    for name in ATTRIBUTES:
+        counts = Counter(row[name] for row in table if row[name] not in ("", "NA"))
+        often = sorted(value for value, count in counts.items() if count >= OFTEN)
+        planted[name] = {}
+        for value in rng.permutation(often)[: max(1, len(often) // 5)].tolist():
+            other = f"synonym {len(planted[name])}"
+            planted[name][other] = value
+            own = [row for row in table if row[name] == value]
+            share = rng.uniform(0.2, 0.5)
+            for i in rng.permutation(len(own))[: round(share * len(own))].tolist():
+                own[i][name] = other
     return planted
 
 
@@ -99,7 +122,14 @@ def write(path: Path, table: list[Row]) -> None:
 
 
 def products(
-    folder: Path, out: Path, seed: int, half: int | None, flips: str, witnesses: tuple[str, ...]
+    folder: Path,
+    out: Path,
+    seed: int,
+    half: int | None,
+    flips: str,
+    witnesses: tuple[str, ...],
+    *,
+    synonyms: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     names = ATTRIBUTES + witnesses
@@ -109,7 +139,8 @@ def products(
         if half is None or i % 2 == half
     ]
     images = len(table)
-    flipped = plant_flips(table, rng, flips)
+    flipped = {} if synonyms else plant_flips(table, rng, flips)
+    renamed = plant_synonyms(table, rng) if synonyms else {}
     copies = plant_copies(table, folder, rng)
     corrupt = plant_corrupt(table, folder, rng)
     write(folder / "table.csv", table)
@@ -129,7 +160,10 @@ def products(
     print(f"corrupt files found: {len(corrupt & removed)} of {len(corrupt)}; ", end="")
     print(f"sound files called invalid: {len(removed - corrupt)}")
     judge_copies(table, copies, corrupt, read(stages / "2_duplicates.csv"))
-    judge_flips(flipped, read(stages / "6_label_errors.csv"))
+    if synonyms:
+        judge_synonyms(renamed, read(out / "merges.csv"))
+    else:
+        judge_flips(flipped, read(stages / "6_label_errors.csv"))
 
 
 def judge_copies(
@@ -196,6 +230,20 @@ def judge_flips(flipped: dict[str, dict[int, str]], ranked: list[Row]) -> None:
     print(f"flips among the top 10 % of all {len(ranked)} labels: {total / planted:.3f}")
 
 
+def judge_synonyms(renamed: dict[str, dict[str, str]], proposed: list[Row]) -> None:
+    """Count the pairs that are proposed to be merged, and list those that nobody planted."""
+    found, others = 0, []
+    for row in proposed:
+        names = renamed[row["attribute"]]
+        one, other = row["value"], row["into"]
+        if names.get(one) == other or names.get(other) == one:
+            found += 1
+        else:
+            others.append(f"{row['attribute']}: {one} -> {other} ({row['told_apart']})")
+    planted = sum(map(len, renamed.values()))
+    print(f"planted synonyms proposed: {found} of {planted}; others: {'; '.join(others) or 'none'}")
+
+
 def near_duplicates(folder: Path, out: Path) -> None:
     """Say what is made of each altered copy of one photo."""
     pictures = sorted((DATA / "curation" / "near_duplicates").rglob("*.*"))
@@ -223,6 +271,7 @@ if __name__ == "__main__":
     parser.add_argument("--half", type=int, choices=(0, 1))
     parser.add_argument("--flips", choices=("uniform", "frequent"), default="uniform")
     parser.add_argument("--year", action="store_true")
+    parser.add_argument("--synonyms", action="store_true", help="rename values, flip no labels")
     parser.add_argument("--keep", type=Path, help="where features stay for the next run")
     given = parser.parse_args()
     print(machine())
@@ -230,6 +279,10 @@ if __name__ == "__main__":
         place = Path(temporary)
         kept = given.keep or place / "kept"
         witnesses = ("year",) if given.year else ()
-        products(place, kept / "products", given.seed, given.half, given.flips, witnesses)
-        print("near duplicates:")
-        near_duplicates(place, kept / "near")
+        products(
+            place, kept / "products", given.seed, given.half, given.flips, witnesses,
+            synonyms=given.synonyms,
+        )  # fmt: skip
+        if not given.synonyms:
+            print("near duplicates:")
+            near_duplicates(place, kept / "near")

@@ -33,6 +33,7 @@ from gingham.curation.copies import Difference
 from gingham.curation.duplicates import Link, without_doubtful
 from gingham.curation.spreads import spread
 from gingham.errors import InputError, StorageError
+from gingham.store.files import write_csv
 
 pytest.importorskip("faiss", reason="faiss-cpu comes with the extra `train`")
 pytest.importorskip("cleanlab", reason="cleanlab comes with the extra `train`")
@@ -173,6 +174,39 @@ def test_a_second_run_reads_nothing_again_and_says_the_same(shop: Path) -> None:
     second = {p.name: p.read_bytes() for p in (out / "stages").iterdir()}
     second["clean.csv"] = (out / "clean.csv").read_bytes()
     assert first == second
+
+
+def test_proposed_merges_are_accepted_in_their_file(shop: Path) -> None:
+    with shop.open(newline="") as file:
+        rows = list(csv.reader(file))
+    # Somebody else called every third blue picture "blues".
+    blue = [row for row in rows if row[1] == "blue"]
+    for row in blue[::3]:
+        row[1] = "blues"
+    with shop.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    out = shop.parent.parent / "out"
+    first = run(shop)
+    proposed = read(out / "merges.csv")
+    (one,) = (row for row in proposed if row["value"] == "blues")
+    assert (one["accept"], one["into"]) == ("", "blue")
+    assert first.stages["label_errors"]["merges"][0]["value"] == "blues"
+    assert "merges.csv" in Path(first.report).read_text(encoding="utf-8")
+    one["accept"] = "yes"
+    write_csv(out / "merges.csv", list(one), proposed)
+    second = run(shop)
+    assert second.stages["values"]["rules"]["hue: blues -> blue"] == len(blue[::3])
+    assert "blues" not in {row["hue"] for row in read(out / "clean.csv")}
+    # The config that was written says the same, and the answer stays.
+    saved = CurationConfig.read(out / "curate.toml")
+    assert saved.values.rules == (*SMALL.values.rules, "hue: blues -> blue")
+    assert read(out / "merges.csv")[0] == one
+    one["accept"] = "no"
+    write_csv(out / "merges.csv", list(one), [one])
+    third = run(shop)
+    assert "blues" in {row["hue"] for row in read(out / "clean.csv")}
+    assert "blues" not in {row["value"] for row in third.stages["label_errors"]["merges"]}
+    assert read(out / "merges.csv")[0] == one
 
 
 def test_stages_that_are_off_leave_things_alone_and_no_old_lines(shop: Path) -> None:

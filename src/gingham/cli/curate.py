@@ -97,6 +97,11 @@ def curate(
         for name, merged in result.stages.get("values", {}).get("merged", {}).items():
             said = ", ".join(f"{old!r} to {new!r}" for old, new in merged.items())
             say(f"merged values of {name} that look like one: {said}")
+        if merges := result.stages.get("label_errors", {}).get("merges"):
+            say(
+                f"{len(merges)} pairs of values may be the same: write yes beside those to merge "
+                f"in {out / 'merges.csv'}, and run the command again"
+            )
         print_bad_rows(result.bad_rows)
         say(f"{result.kept} of {result.rows} rows kept")
         say(", ".join(f"{name} {count}" for name, count in result.splits.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from gingham.attributes.discriminant import blas_threads
 from gingham.curation.config import LabelErrorsSection
 from gingham.curation.decisions import NONE, LabelDecisions
+from gingham.curation.merges import propose_merges
 from gingham.curation.split import stratify
 from gingham.curation.table import Records, Stage, TableRows, written
 from gingham.errors import require_extra
@@ -38,6 +40,7 @@ def judge_labels(
     seed: int,
     options: ReadOptions,
     decisions: LabelDecisions = NONE,
+    rare: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Stage:
     """Rank every label by its out-of-sample probability, the most doubtful first.
 
@@ -45,6 +48,9 @@ def judge_labels(
     table says of the other attributes, by a small network, cross-validated with duplicate groups on
     one side. cleanlab scores the labels and says which are likely errors. For an attribute of kind
     multi each value is judged on its own.
+
+    The same network says which values may be one thing: see `propose_merges`. `rare` are values
+    that were dropped before, with their images, whose names may be nearly those of others.
 
     Raises
     ------
@@ -59,6 +65,7 @@ def judge_labels(
     names = tuple(map(heading, section.attributes)) or samples.seen
     found: Records = []
     judged: dict[str, Any] = {}
+    merges: Records = []
     rows = np.flatnonzero(samples.kept & has_features)
     scale = LENGTH / np.sqrt(np.square(reduced[rows]).sum(axis=1).mean()) if len(rows) else 1.0
     for done, name in enumerate(names):
@@ -67,7 +74,10 @@ def judge_labels(
         X = reduced[known] * np.float32(scale)
         if section.context:
             X = np.concatenate([X, _others(samples, name, known)], axis=1)
-        one = _judge(samples, name, known, X, section, seed)
+        one, labels, probabilities = _judge(samples, name, known, X, section, seed)
+        values = sorted(samples.counts(name, known.tolist()))
+        counts = {**(rare or {}).get(name, {}), **samples.counts(name)}
+        merges += propose_merges(name, counts, values, labels, probabilities)
         judged[name] = {
             "labels": len(one),
             "flagged": sum(record["flagged"] for record in one),
@@ -84,9 +94,8 @@ def judge_labels(
     decided = sum(record["action"] in ("accepted", "refused") for record in found)
     changed = _act(samples, [r for r in found if r["flagged"]], section.action)
     changed += _act(samples, accepted, "replace")
-    return Stage(
-        "label_errors", found, {"changed": changed, "decided": decided, "attributes": judged}
-    )
+    summary = {"changed": changed, "decided": decided, "attributes": judged, "merges": merges}
+    return Stage("label_errors", found, summary)
 
 
 def _others(samples: TableRows, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -108,8 +117,12 @@ def _judge(
     X: NDArray[np.float32],
     section: LabelErrorsSection,
     seed: int,
-) -> Records:
-    """Score what is known of one attribute, learned from X (N, D); the most doubtful first."""
+) -> tuple[Records, NDArray[np.intp], NDArray[np.float32]]:
+    """Score what is known of one attribute, learned from X (N, D); the most doubtful first.
+
+    Of an attribute with one value per image the values (M,) and probabilities (M, V) of the judged
+    rows are given, too; of others none.
+    """
     column = [samples.values[name][row] or () for row in known]
     multi = name in samples.multi
     values = sorted({value for said in column for value in said})
@@ -120,6 +133,7 @@ def _judge(
     groups = np.unique(samples.group[known], return_inverse=True)[1]
     probabilities, seen = _probabilities(has, X, groups, section.folds, seed, multi=multi)
     found: Records = []
+    labels, told = np.zeros(0, np.intp), np.zeros((0, len(values)), np.float32)
     if multi:
         # Each value on its own: whether an image that is labelled at all has it or not.
         for i, value in enumerate(values):
@@ -129,12 +143,13 @@ def _judge(
     elif len(values) > 1:
         labels = has.argmax(axis=1)
         judged = seen[np.arange(len(labels)), labels]
-        found = _doubts(values, known[judged], labels[judged], probabilities[judged], section)
+        labels, told = labels[judged], probabilities[judged]
+        found = _doubts(values, known[judged], labels, told.copy(), section)
     found.sort(key=lambda record: (record["probability"], record["row"]))
     for rank, record in enumerate(found, 1):
         image = samples.names[record["row"]]
         record |= {"attribute_rank": rank, "image": image, "attribute": name, "became": ""}
-    return found
+    return found, labels, told
 
 
 def _doubts(

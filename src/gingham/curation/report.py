@@ -209,7 +209,29 @@ class _Page:
             "not_judged": [
                 (n, one["not_judged"]) for n, one in judged.items() if one["not_judged"]
             ],
+            "merges": len(stage.summary["merges"]),
+            "merge_cards": [
+                card
+                for record in stage.summary["merges"][:MOST_CARDS]
+                if (card := self._merge(record))
+            ],
         }
+
+    def _merge(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Show an image of each of two values that may be one; None if one has no image left."""
+        name, old, new = (record[key] for key in ("attribute", "value", "into"))
+        column, rows = self.samples.values[name], self.samples.rows
+        shown = [next((row for row in rows if v in (column[row] or ())), None) for v in (old, new)]
+        if None in shown:
+            return None
+        counted = f"{record['images']:,} and {record['images_into']:,} images"
+        one, other = (
+            {"name": value, "picture": self._picture(row)}
+            for value, row in zip((old, new), shown, strict=True)
+            if row is not None
+        )
+        lines = [name, record["reason"], counted]
+        return one | {"of": other, "lines": lines, "says": old, "suggested": new}
 
     def _doubtful(self, record: Mapping[str, Any]) -> dict[str, Any]:
         own, other = percent(record["probability"]), percent(record["suggested_probability"])

@@ -27,6 +27,8 @@ from gingham.curation.catalogue import copy_features, read_catalogue
 from gingham.curation.config import CurationConfig
 from gingham.curation.decisions import NONE, LabelDecisions, read_decisions
 from gingham.curation.fingerprints import Fingerprints, take_fingerprints
+from gingham.curation.merges import FILE as MERGES
+from gingham.curation.merges import MergeDecisions, read_merges, write_proposals
 from gingham.curation.reduced import read_features, reduce_features
 from gingham.curation.report import write_report
 from gingham.curation.table import (
@@ -122,7 +124,8 @@ def curate(
     table : a `.csv` or `.parquet` file, or a catalogue's folder.
     out : folder of the clean table (`clean.csv`, `clean.parquet`), of what each stage did
         (`stages/*.csv`, `summary.json`), of the page (`report.html`), of the config with all
-        defaults (`curate.toml`), and of what is kept for a second run (`cache/`).
+        defaults (`curate.toml`), of values that may be one thing (`merges.csv`), and of what is
+        kept for a second run (`cache/`). What a person accepted in `merges.csv` is merged.
     config : what to do; None means the defaults.
     device : see `gingham.load_runtime`.
     trust_predictions : take a table of predictions (with a column `X_confidence`), too.
@@ -166,6 +169,8 @@ def curate(
         )
     )
     values.parse_rules(config.values.rules, list(samples.values))
+    merged = read_merges(folder / MERGES, samples.values)
+    config = _with_rules(config, merged.accepted)
     for name in map(heading, config.label_errors.attributes + config.balance.attributes):
         if name not in samples.values:
             raise InputError(
@@ -182,10 +187,15 @@ def curate(
         limit = PixelLimit(int(config.invalid.max_megapixels * 1e6), "[invalid] max_megapixels")
         options = replace(options, max_pixels=limit)
         catalogue = source if in_catalogue else None
-        work = _Work(samples, config, folder / "cache", options, load, device, catalogue, decided)
+        cache = folder / "cache"
+        work = _Work(samples, config, cache, options, load, device, catalogue, decided, merged)
         stages, labels = work.run()
         paths = write_clean(folder, samples)
         _write_stages(folder / "stages", stages, labels)
+        proposed: Records = next(
+            (s.summary["merges"] for s in stages if s.name == "label_errors"), []
+        )
+        write_proposals(folder / MERGES, merged.rows + proposed)
         config.save(folder / "curate.toml")
         summary = _summary(source, samples, stages, config)
         write_json(folder / "summary.json", summary)
@@ -224,6 +234,7 @@ class _Work:
     device: str
     catalogue: Path | None
     decided: LabelDecisions
+    merged: MergeDecisions
 
     @cached_property
     def prints(self) -> Fingerprints:
@@ -257,18 +268,22 @@ class _Work:
             done(unknown.count_unknown(samples, config.unknown))
         if config.label_errors.enabled:
             reduced = self.reduced
-            known = np.array([image_id is not None for image_id in prints.ids])
-            done(
-                label_errors.judge_labels(
-                    samples,
-                    reduced,
-                    known,
-                    config.label_errors,
-                    seed=config.seed,
-                    options=self.options,
-                    decisions=self.decided,
-                )
+            rare: dict[str, dict[str, int]] = next(
+                (s.summary["too_rare"] for s in stages if s.name == "values"), {}
             )
+            known = np.array([image_id is not None for image_id in prints.ids])
+            judged = label_errors.judge_labels(
+                samples,
+                reduced,
+                known,
+                config.label_errors,
+                rare=rare,
+                seed=config.seed,
+                options=self.options,
+                decisions=self.decided,
+            )
+            left = self.merged.left(judged.summary["merges"])
+            done(replace(judged, summary={**judged.summary, "merges": left}))
         if config.split.enabled:
             done(split.split_samples(samples, config.split, seed=config.seed))
         if config.balance.enabled:
@@ -316,6 +331,13 @@ def _not_judged(samples: TableRows, config: CurationConfig) -> dict[str, str]:
     """Name the attributes that pictures do not show and whose labels nobody asked to judge."""
     named = set(map(heading, config.label_errors.attributes))
     return {name: what for name, what in samples.unseen.items() if name not in named}
+
+
+def _with_rules(config: CurationConfig, rules: Sequence[str]) -> CurationConfig:
+    """Add rules that the config does not have yet."""
+    section = config.values
+    further = tuple(rule for rule in rules if rule not in section.rules)
+    return replace(config, values=replace(section, rules=section.rules + further))
 
 
 def _nothing_left(stages: Sequence[Stage]) -> str:

@@ -36,7 +36,7 @@ FEWEST = 10
 PARTNERS = 5
 """A value is compared with so many others, those that its images are taken for most often."""
 
-NEAR = 0.85
+NEAR = 0.9
 """Ratio of Ratcliff and Obershelp from which on names are nearly equal."""
 
 MOST_NAMES = 500

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gingham.backbones.table import BACKBONES, get_backbone
+from gingham.backbones.table import BACKBONES, PIXELS, get_backbone
 from gingham.errors import BackboneError
 from gingham.training.heads import (
     FineTagHead,
+    MultiHead,
     build_head,
     default_layers,
     parameters,
@@ -62,12 +63,27 @@ def test_bilinear_pooling_is_the_sum_of_outer_products() -> None:
         np.testing.assert_allclose(got[image], expected, atol=1e-5)
 
 
+def test_the_layers_of_the_multi_head_are_as_loud_however_wide() -> None:
+    torch.manual_seed(0)
+    head = MultiHead([4, 100], 3)
+    layers = [torch.randn(64, 4) * 5 + 1, torch.randn(64, 100) / 9]
+    for _ in range(200):  # until the running statistics are those of the batch
+        head(layers)
+    got = head.eval()(layers).detach().numpy()
+    weight, bias = (x.detach().numpy() for x in (head.output.weight, head.output.bias))
+    standard = [(x - x.mean(0)).numpy() / x.std(0).numpy() for x in layers]
+    # The mean square over all inputs stays 1; that of each layer's sum is the same.
+    loud = [x * np.sqrt(104 / 2 / x.shape[1]) for x in standard]
+    assert (loud[0] ** 2).sum() == pytest.approx((loud[1] ** 2).sum(), rel=0.01)
+    np.testing.assert_allclose(got, np.concatenate(loud, 1) @ weight.T + bias, atol=0.02)
+
+
 @pytest.mark.parametrize("head", ["multi", "finetag", "rank"])
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "vgg16", "resnet50"])
 def test_every_head_goes_on_every_backbone(head: str, name: str) -> None:
     backbone = get_backbone(name)
     layers = default_layers(head, backbone)
-    assert set(layers) <= {layer for layer, _ in backbone.layers}
+    assert set(layers) <= {PIXELS, *(layer for layer, _ in backbone.layers)}
     pooled = reads_pooled(head, backbone)
     shapes = [(12,) if pooled else (6, 7, 7) for _ in layers]
     with torch.device("meta"):

@@ -36,6 +36,7 @@ from gingham.images import load_image, resize
 from gingham.options import ReadOptions
 from gingham.store.files import replacing
 from gingham.training import TrainedModel, run, train
+from gingham.training.networks import rebuild
 from gingham.training.trained import OUTPUT, TorchModel
 
 
@@ -100,6 +101,23 @@ def test_multi_learns_and_the_folder_holds_all(trained: TrainedModel, table: Pat
         logged = list(csv.DictReader(file))
     assert [float(row["w_map"]) for row in logged if row["w_map"]]
     assert list((trained.folder / "logs" / "frozen" / "tensorboard").glob("events*"))
+
+
+def test_the_model_reads_colours_and_one_of_an_earlier_version_still_does_what_it_did(
+    trained: TrainedModel, table: Path, tmp_path: Path
+) -> None:
+    assert trained.features.layers[0].name == "pixels"
+    stored = load_file(trained.folder / "model.safetensors")
+    loud = stored.pop("head.loudness")
+    old = rebuild(trained.config.model, trained.features, len(trained.vocabulary), stored).eval()
+    images = torch.randint(0, 256, (2, *[trained.preprocess.size] * 2, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        head, layers = old.head, old.trunk(images)
+        expected = head.output(head.norm(torch.cat(layers, 1)))
+        assert torch.allclose(old(images), expected, atol=1e-5)
+    parts = torch.split(loud, [layer.shape[1] for layer in layers])
+    total = [float(part.square().sum()) for part in parts]
+    assert total == pytest.approx([len(loud) / len(parts)] * len(parts))
 
 
 @pytest.mark.parametrize("head", ["finetag", "rank"])

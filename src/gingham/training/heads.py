@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gingham.backbones.table import Backbone
+from gingham.backbones.table import PIXELS, Backbone
 from gingham.errors import BackboneError
 
 WIDE = 4096
@@ -25,27 +25,35 @@ _LAST_MAPS = {"vgg16": "stage5"}
 
 
 class MultiHead(nn.Module):
-    """One linear layer over the pooled layers, each input standardised.
+    """One linear layer over the pooled layers, each input standardised, each layer as loud.
+
+    A layer with many channels would otherwise drown those with few, such as the early ones, which
+    see colours: what a layer adds is divided by the root of its width, like the layers that an
+    attribute is taught by.
 
     Parameters
     ----------
-    channels : of each layer; each comes pooled, (N, 2C): means, then standard deviations.
+    widths : D_b of each layer, as it comes pooled, (N, D_b).
     outputs : V.
     dropout : see `ModelConfig`.
     """
 
     pooled = True
 
-    def __init__(self, channels: Sequence[int], outputs: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, widths: Sequence[int], outputs: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        width = 2 * sum(channels)
+        width = sum(widths)
         self.norm = nn.BatchNorm1d(width, affine=False)
+        # A mean square of 1, as without it, but shared evenly among the layers.
+        shares = [torch.full((w,), (width / len(widths) / w) ** 0.5) for w in widths]
+        self.register_buffer("loudness", torch.cat(shares))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(width, outputs)
 
     def forward(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Map (N, 2C) of each layer to (N, V) logits."""
-        return cast(torch.Tensor, self.output(self.dropout(self.norm(torch.cat(list(layers), 1)))))
+        """Map (N, D_b) of each layer to (N, V) logits."""
+        joined = self.norm(torch.cat(list(layers), 1)) * self.loudness
+        return cast(torch.Tensor, self.output(self.dropout(joined)))
 
 
 class FineTagHead(nn.Module):
@@ -133,12 +141,13 @@ Head = MultiHead | FineTagHead | RankHead
 def default_layers(head: str, backbone: Backbone) -> tuple[str, ...]:
     """Name the hidden layers that a head reads if nothing is said.
 
-    `multi` reads all, pooled; `rank` the last map, as a backbone's own classifier; `finetag` too,
-    but of an EfficientNet three maps before its widening last layer (see docs/training.md).
+    `multi` reads all, and the colours (`pixels`), pooled; `rank` the last map, as a backbone's own
+    classifier; `finetag` too, but of an EfficientNet three maps before its widening last layer (see
+    docs/training.md).
     """
     names = tuple(name for name, _ in backbone.layers)
     if head == "multi":
-        return names
+        return (PIXELS, *names)
     if head == "finetag" and backbone.name in _FINETAG_LAYERS:
         return _FINETAG_LAYERS[backbone.name]
     return (_LAST_MAPS.get(backbone.name, names[-1]),)
@@ -165,7 +174,7 @@ def build_head(
 ) -> Head:
     """Make a head (`multi`, `finetag` or `rank`) for V outputs, with new weights.
 
-    `shapes` are those of one image's layers as the head reads them: (C, H, W), or (2C,) pooled.
+    `shapes` are those of one image's layers as the head reads them: (C, H, W), or (D,) pooled.
 
     Raises
     ------
@@ -173,7 +182,7 @@ def build_head(
         If `finetag` is to read a layer that is not a map.
     """
     if head == "multi":
-        return MultiHead([shape[0] // 2 for shape in shapes], outputs, dropout=dropout)
+        return MultiHead([shape[0] for shape in shapes], outputs, dropout=dropout)
     if head == "rank":
         inputs = sum(map(prod, shapes))
         return RankHead(inputs, outputs, flatten=_flattens(backbone), dropout=dropout)

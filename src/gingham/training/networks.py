@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 from gingham.backbones.builders import architecture, build_network
 from gingham.backbones.pooling import PooledNetwork, pool_foreground
 from gingham.backbones.table import (
+    PIXELS,
     Backbone,
     FeatureConfig,
     early_layers,
@@ -23,7 +24,13 @@ from gingham.errors import BackboneError
 from gingham.extract import PLAIN, View
 from gingham.images import WHOLE
 from gingham.training.config import ModelConfig
-from gingham.training.heads import Head, build_head, default_layers, reads_pooled
+from gingham.training.heads import (
+    Head,
+    MultiHead,
+    build_head,
+    default_layers,
+    reads_pooled,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -199,8 +206,19 @@ def assemble(built: Built, config: ModelConfig, outputs: int) -> Network:
     return Network(built.trunk, head, both_sides=config.both_sides, middle=config.middle)
 
 
-def rebuild(config: ModelConfig, features: FeatureConfig, outputs: int) -> Network:
-    """Build a network as it was trained, with weights that are still to be loaded."""
+def rebuild(
+    config: ModelConfig,
+    features: FeatureConfig,
+    outputs: int,
+    weights: Mapping[str, torch.Tensor],
+) -> Network:
+    """Build a network as it was trained.
+
+    Raises
+    ------
+    RuntimeError
+        Torch's own, if the weights do not fit.
+    """
     from timm.models._features_fx import create_feature_extractor
 
     backbone = get_backbone(config.backbone)
@@ -208,7 +226,13 @@ def rebuild(config: ModelConfig, features: FeatureConfig, outputs: int) -> Netwo
     nodes = {node: layer for layer, node in backbone.layers if layer in names}
     extractor = create_feature_extractor(architecture(backbone), return_nodes=nodes)
     trunk_network = PooledNetwork(extractor.eval(), names, features.preprocess)
-    return assemble(_built(config, backbone, trunk_network, features), config, outputs)
+    network = assemble(_built(config, backbone, trunk_network, features), config, outputs)
+    if isinstance(network.head, MultiHead):
+        # The models of earlier versions let every input be as loud.
+        even = torch.ones(network.head.output.in_features)
+        weights = {"head.loudness": even, **weights}
+    network.load_state_dict(weights)
+    return network
 
 
 def last_convolution(network: Network) -> nn.Module:
@@ -246,7 +270,7 @@ def _built(
         network,
         names,
         pooled=reads_pooled(config.head, backbone),
-        foreground=early_layers([name for name, _ in backbone.layers]),
+        foreground=(PIXELS, *early_layers([name for name, _ in backbone.layers])),
     ).eval()
     size = features.preprocess.size
     with torch.inference_mode():

@@ -219,9 +219,9 @@ class TrainedModel:
 
         from gingham.training.networks import Planar, last_convolution, rebuild
 
-        network = rebuild(self.config.model, self.features, len(self.vocabulary))
+        weights = load_file(self.folder / WEIGHTS)
         try:
-            network.load_state_dict(load_file(self.folder / WEIGHTS))
+            network = rebuild(self.config.model, self.features, len(self.vocabulary), weights)
         except RuntimeError as error:
             raise CatalogueError(f"{self.folder / WEIGHTS} does not fit: {error}") from None
         return TorchModel(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gingham.attributes.logit_sum import LogitSum
 from gingham.attributes.neighbour_vote import HeldOut, VoteRule, fit_vote_rule, log_shares, nearest
 
 
@@ -23,14 +24,20 @@ def test_shares_and_probabilities_sum_to_one_and_follow_the_nearest() -> None:
     raw = np.array([weight[0] + weight[1], 0, weight[2]]) + np.exp(-20)
     np.testing.assert_allclose(share[0], raw / raw.sum())
     often = np.array([0.2, 0.5, 0.3])
-    rule = VoteRule(0.1, 0.5, 0.02, often, np.ones(3))
-    found = rule.probabilities(labels, similarity, 3)
+    joined = LogitSum(np.array([0.5, 2.0]), np.zeros(3), 0.02, often)
+    rule = VoteRule(0.1, joined, np.ones(3))
+    nothing = np.zeros((1, 3))
+    found = rule.probabilities(labels, similarity, nothing)
     assert found.sum() == pytest.approx(1)
     assert found[0].argmax() == 0
     # A value without a vote has its part of the lapse, and more where more is expected of it.
     assert found[0, 1] == pytest.approx(0.02 * 0.5, rel=0.05)
-    twice = replace(rule, shift=np.array([1, 2, 1])).probabilities(labels, similarity, 3)
+    twice = replace(rule, shift=np.array([1, 2, 1])).probabilities(labels, similarity, nothing)
     np.testing.assert_allclose(twice[0] / twice[0, 0], found[0] / found[0, 0] * np.array([1, 2, 1]))
+    # What the regression says is added to the logs of the shares.
+    heard = rule.probabilities(labels, similarity, np.array([[0.0, 0.0, 3.0]]))
+    told, said = ((one - 0.02 * often)[0] for one in (found, heard))
+    assert said[2] / said[0] == pytest.approx(told[2] / told[0] * np.exp(2 * 3))
 
 
 def test_wrong_labels_are_a_lapse_and_do_not_make_every_answer_unsure() -> None:
@@ -42,13 +49,14 @@ def test_wrong_labels_are_a_lapse_and_do_not_make_every_answer_unsure() -> None:
     labels[wrong] = 1 - labels[wrong]
     truth = labels.copy()
     labels[np.unique(voters)] = np.repeat([0, 1], 5)
-    rule = fit_vote_rule([HeldOut(np.arange(400), voters, similarity)], truth, 2)
-    found = rule.probabilities(np.array([[0, 0, 0, 0, 0]]), similarity[:1], 2)
+    nothing = np.zeros((400, 2))
+    rule = fit_vote_rule([HeldOut(np.arange(400), voters, similarity, nothing)], truth, 2)
+    found = rule.probabilities(np.array([[0, 0, 0, 0, 0]]), similarity[:1], nothing[:1])
     assert found[0, 0] == pytest.approx(0.9, abs=0.03)
-    assert rule.lapse >= 0.1
+    assert rule.joined.lapse >= 0.1
 
 
 def test_without_anything_held_out_the_vote_rule_is_cautious() -> None:
     rule = fit_vote_rule([], np.array([0, 1]), 2)
-    found = rule.probabilities(np.array([[0]]), np.array([[1.0]]), 2)
+    found = rule.probabilities(np.array([[0]]), np.array([[1.0]]), np.zeros((1, 2)))
     assert 0.5 < found.max() <= 0.75

@@ -69,6 +69,10 @@ def test_vote_matches_a_plain_loop() -> None:
     fresh, _ = layers(n_each=3, seed=2, spread=1)
     votes = model.vote(fresh, k_evidence=4)
     looks, examples = model.transform(fresh).astype(float), model.transform(X).astype(float)
+    space, joined = model.voter_.projection.space, model.voter_.rule.joined
+    indicator = (y[:, None] == model.classes_).astype(float)
+    ridge = Ridge(space.apply(X), indicator - indicator.mean(axis=0), model.penalty_)
+    scores = space.apply(fresh) @ ridge.coefficients()
     for i, look in enumerate(looks):
         similarity = [float(look @ example) for example in examples]
         near = sorted(range(len(y)), key=lambda j: -similarity[j])[:7]
@@ -76,8 +80,10 @@ def test_vote_matches_a_plain_loop() -> None:
         share = {value: np.exp(-2 / rule.temperature) for value in model.classes_}
         for j in near:
             share[y[j]] += np.exp((similarity[j] - 1) / rule.temperature)
-        powered = np.array([share[value] for value in model.classes_]) ** rule.sharpness
-        expected = (1 - rule.lapse) * powered / powered.sum() + rule.lapse / 3
+        shares = np.array([share[value] for value in model.classes_])
+        logs = np.log(shares / shares.sum())
+        powered = np.exp(joined.weights @ [logs, scores[i]] + joined.offsets)
+        expected = (1 - joined.lapse) * powered / powered.sum() + joined.lapse / 3
         np.testing.assert_allclose(votes.probabilities[i], expected, rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(
             votes.distance[i], [1 - similarity[j] for j in near[:4]], atol=1e-5
@@ -98,7 +104,8 @@ def test_held_out_vote_equals_teaching_without_the_example() -> None:
     map_ = optimal_scoring(ridge.fitted, targets[rest], np.bincount(codes[rest]).astype(float))
     coordinates = unit(points @ ridge.coefficients() @ map_)
     columns, near = nearest(coordinates[[3]] @ coordinates[rest].T, 30)
-    expected = model.voter_.rule.probabilities(codes[rest][columns], near, 3)[0]
+    scores = (points @ ridge.coefficients())[[3]]
+    expected = model.voter_.rule.probabilities(codes[rest][columns], near, scores)[0]
     np.testing.assert_allclose(model.held_out_probabilities_[where[3]], expected, rtol=1e-6)
 
 

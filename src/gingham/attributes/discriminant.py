@@ -171,6 +171,17 @@ def optimal_scoring(fitted: Floats, targets: Floats, sizes: Floats) -> Floats:
     return scaled
 
 
+def turned_back(matrix: Floats, sizes: Rows) -> Floats:
+    """Return the (V - 1, V) matrix that turns coordinates into the fitted scores again.
+
+    `matrix` is one of `optimal_scoring`, with the numbers of rows `sizes` (V,) of each class: its
+    coordinates forget only what all scores of a row have in common by class size, and the scores
+    of a regression onto centred indicators add up to 0.
+    """
+    back = np.asarray(np.linalg.pinv(matrix), np.float64)
+    return back - np.outer(back.sum(axis=1), sizes / sizes.sum())
+
+
 @dataclass(frozen=True)
 class Projection:
     """One pass over the features, to a look and to how foreign the image is.

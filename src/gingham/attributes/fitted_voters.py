@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.discriminant import Projection, residuals
+from gingham.attributes.logit_sum import LogitSum
 from gingham.attributes.neighbour_vote import VoteRule, neighbours
 from gingham.attributes.one_pass import OnePass, Read
 from gingham.attributes.space import Block, Floats, Rows, unit
@@ -153,11 +154,13 @@ class SingleVoter(Voter):
     Attributes
     ----------
     example_labels : (n,) int, index into the classes
-    rule : how similar neighbours become probabilities
+    regression : (d, V) float64, from coordinates to the scores of the regression onto the values
+    rule : how similar neighbours and these scores become probabilities
     neighbours : how many of the nearest vote
     """
 
     example_labels: Rows
+    regression: Floats
     rule: VoteRule
     neighbours: int
 
@@ -165,11 +168,12 @@ class SingleVoter(Voter):
         """Answer for N images with finite features, in chunks of bounded memory."""
         coordinates, residual, whitened = self._read(X)
         looks = unit_looks(coordinates)
-        n, n_values = len(looks), len(self.classes)
+        n = len(looks)
         k = min(k_evidence, len(self.example_labels))
         columns, near = neighbours(looks, self.example_looks, max(k, self.neighbours))
         voters = self.example_labels[columns[:, : self.neighbours]]
-        probabilities = self.rule.probabilities(voters, near[:, : self.neighbours], n_values)
+        scores = coordinates @ self.regression
+        probabilities = self.rule.probabilities(voters, near[:, : self.neighbours], scores)
         evidence, distance = self._evidence(columns[:, :k], near[:, :k])
         novelty = self.unknown.novelty(whitened, residual, 1 - near[:, 0])
         best = probabilities.argmax(axis=1)
@@ -185,24 +189,25 @@ class SingleVoter(Voter):
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything as arrays without objects (values become text)."""
-        rule = self.rule
+        rule, joined = self.rule, self.rule.joined
         return super().to_arrays() | {
             "example_labels": self.example_labels,
-            "rule": np.array([rule.temperature, rule.sharpness, rule.lapse]),
-            "rule_shares": np.stack([rule.shares, rule.shift]),
+            "regression": self.regression,
+            "rule": np.array([rule.temperature, joined.lapse, *joined.weights]),
+            "rule_values": np.stack([joined.offsets, joined.shares, rule.shift]),
             "neighbours": np.array(self.neighbours),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
         """See `Voter.from_arrays`."""
+        temperature, lapse, *weights = arrays["rule"].astype(np.float64).tolist()
+        offsets, shares, shift = arrays["rule_values"].astype(np.float64)
         return cls(
             *_common(arrays),
             arrays["example_labels"].astype(np.intp),
-            VoteRule(
-                *arrays["rule"].astype(np.float64).tolist(),
-                *arrays["rule_shares"].astype(np.float64),
-            ),
+            arrays["regression"].astype(np.float64),
+            VoteRule(temperature, LogitSum(np.array(weights), offsets, lapse, shares), shift),
             int(arrays["neighbours"].astype(np.intp)),
         )
 

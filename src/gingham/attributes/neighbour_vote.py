@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gingham.attributes.logit_sum import LogitSum, fit_logit_sum
 from gingham.attributes.prevalence import shifted, value_shares
 from gingham.attributes.space import Floats, Rows, chunks
 
 TEMPERATURES = (0.05, 0.1, 0.2)
-SHARPNESS = np.geomspace(0.03, 4, 30)
-LAPSES = np.array([0, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3])
+BEGIN = np.array([0.5, 0.0])
+"""Weights of votes and regression, where nothing can be held out."""
 
 _PRODUCTS = 1_000_000  # that are made at once
 
@@ -57,85 +58,65 @@ def log_shares(labels: Rows, similarity: Floats, n_values: int, temperature: flo
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Examples held out: their rows (n,), and their (n, k) neighbours among the others."""
+    """Examples held out: their rows (n,), what the others say of them.
+
+    Their (n, k) neighbours among the others, as rows, and how similar they are; and (n, V) scores
+    of the regression onto the values, learned without them.
+    """
 
     rows: Rows
     voters: Rows
     similarity: Floats
+    scores: Floats
 
 
 @dataclass(frozen=True)
 class VoteRule:
-    """How similar neighbours become probabilities.
+    """How similar neighbours, and the regression onto the values, become probabilities.
 
     Attributes
     ----------
     temperature : similarity that divides a neighbour's weight by e
-    sharpness : power to which the shares are raised
-    lapse : chance that the vote says nothing; n right answers prove no certainty
-    shares : (V,) float64, how often each value is answered then
+    joined : how the logs of the neighbours' shares and the regression's scores are summed
     shift : (V,) float64, how much more often a value is to be expected than among the examples
     """
 
     temperature: float
-    sharpness: float
-    lapse: float
-    shares: Floats
+    joined: LogitSum
     shift: Floats
 
-    def probabilities(self, labels: Rows, similarity: Floats, n_values: int) -> Floats:
-        """Turn (N, k) neighbours' labels and similarities into (N, V) probabilities."""
-        return self.sharpen(log_shares(labels, similarity, n_values, self.temperature))
-
-    def sharpen(self, logs: Floats) -> Floats:
-        """Turn (N, V) logs of shares, as of `log_shares`, into probabilities."""
-        voted = (1 - self.lapse) * _raised(logs, self.sharpness) + self.lapse * self.shares
-        return shifted(voted, self.shift)
-
-
-def _raised(logs: Floats, sharpness: float) -> Floats:
-    power = sharpness * logs
-    power = np.exp(power - power.max(axis=1, keepdims=True))
-    raised: Floats = power / power.sum(axis=1, keepdims=True)
-    return raised
+    def probabilities(self, labels: Rows, similarity: Floats, scores: Floats) -> Floats:
+        """Turn (N, k) neighbours' labels and similarities, and (N, V) scores, into (N, V)."""
+        logs = log_shares(labels, similarity, len(self.shift), self.temperature)
+        return shifted(self.joined.probabilities([logs, scores]), self.shift)
 
 
 def fit_vote_rule(held: Sequence[HeldOut], labels: Rows, n_values: int) -> VoteRule:
-    """Choose temperature, sharpness and lapse by the likelihood of held-out examples' own values.
+    """Choose temperature and sum by the likelihood of held-out examples' own values.
 
-    Without the lapse a few wrong labels, or values of one example, make every answer unsure: of
-    the colours of products none had a confidence above 0.73.
+    The nearest examples vote as if all values were as frequent, whatever the examples say: in the
+    projection each value's examples lie close together, and an image lies in between. The
+    regression and the offsets know how frequent they are: docs/benchmarks.md has the figures.
 
     Parameters
     ----------
     held : what was held out; its rows index `labels`
     labels : (N,) values of all examples
     n_values : V
-
-    References
-    ----------
-    Guo et al., *On Calibration of Modern Neural Networks* (2017), section 4.2, scale by one
-    temperature; ours is `sharpness`. The lapse is at least 1 / (n + 2), Laplace's rule of
-    succession.
     """
-    count = sum(len(part.rows) for part in held)
-    lapses = np.unique(np.maximum(LAPSES, 1 / (count + 2)))
+    parts = [part for part in held if len(part.rows)]
     shares, even = value_shares(np.bincount(labels, minlength=n_values)), np.ones(n_values)
-    best, best_loss = VoteRule(0.1, 0.5, lapses[0], shares, even), np.inf
-    own = labels[np.concatenate([part.rows for part in held])] if count else np.empty(0, np.intp)
-    for temperature in TEMPERATURES if count else ():
-        logs = np.concatenate(
-            [
-                log_shares(labels[part.voters], part.similarity, n_values, temperature)
-                for part in held
-            ]
-        )
-        for sharpness in SHARPNESS:
-            voted = _raised(logs, sharpness)[np.arange(count), own]
-            told = (1 - lapses[:, None]) * voted + lapses[:, None] * shares[own]
-            losses = -np.log(told).sum(axis=1)
-            place = int(losses.argmin())
-            if losses[place] < best_loss:
-                lapse, best_loss = float(lapses[place]), float(losses[place])
-                best = VoteRule(temperature, float(sharpness), lapse, shares, even)
-    return best
+    if not parts:
+        nothing = np.zeros((0, n_values))
+        joined = fit_logit_sum([nothing] * 2, np.zeros(0, np.intp), BEGIN, shares)
+        return VoteRule(TEMPERATURES[1], joined, even)
+    own = labels[np.concatenate([part.rows for part in parts])]
+    scores = np.concatenate([part.scores for part in parts])
+    found = []
+    for temperature in TEMPERATURES:
+        logs = [log_shares(labels[p.voters], p.similarity, n_values, temperature) for p in parts]
+        both = [np.concatenate(logs), scores]
+        joined = fit_logit_sum(both, own, BEGIN, shares)
+        told = joined.probabilities(both)[np.arange(len(own)), own]
+        found.append((-float(np.log(told).sum()), VoteRule(temperature, joined, even)))
+    return min(found, key=lambda one: one[0])[1]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gingham.attributes.cutoffs import HeldOutAnswers
-from gingham.attributes.discriminant import Ridge, optimal_scoring
+from gingham.attributes.discriminant import Ridge, optimal_scoring, turned_back
 from gingham.attributes.few_shot import (
     DoubtedRow,
     Exemplars,
@@ -55,7 +55,8 @@ class SingleLearner(Learner):
        spread; layers are joined, each weighted by its own grouped cross-validated error and by
        how likely it makes the examples, all told (`gingham.attributes.layer_choice`).
     2. Shrinkage LDA, in closed form, projects the joined layers.
-    3. The nearest examples vote, weighted by cosine; held-out votes calibrate the confidence.
+    3. The nearest examples vote, weighted by cosine, and the regression that the projection is made
+       of has a say; held-out examples tell how much each, and calibrate the confidence.
 
     Notes
     -----
@@ -130,8 +131,8 @@ class SingleLearner(Learner):
 
         points = self._join_layers(examples, labels, labels)
         ridge = Ridge(points, self._targets(labels), self.penalty_)
-        look = ridge.coefficients() @ self._to_coordinates(ridge, ridge.fitted, labels)
-        projection = replace(self._projection, look=look)
+        turn = self._to_coordinates(ridge, ridge.fitted, labels)
+        projection = replace(self._projection, look=ridge.coefficients() @ turn)
         rule = self._cross_validate(ridge, labels, examples)
         del points, ridge  # of many examples they are most of the memory
         unknown = self._unknown_rule(examples, labels, background) or self._distance_rule()
@@ -142,6 +143,7 @@ class SingleLearner(Learner):
             unit_looks(projection.apply(examples.X[:n])[0]),
             unknown,
             labels[:n],
+            turned_back(turn, np.bincount(labels)),
             rule,
             self.neighbours,
         )
@@ -231,9 +233,9 @@ class SingleLearner(Learner):
         # A value all of whose examples are held out together cannot be found again.
         fold = fold[np.isin(labels[fold], labels[voters])]
         if not len(fold):
-            return HeldOut(fold, np.empty((0, 1), np.intp), np.empty((0, 1)))
+            return HeldOut(fold, np.empty((0, 1), np.intp), np.empty((0, 1)), scores[:0])
         columns, similarity = neighbours(looks[fold], looks[voters], self.neighbours)
-        return HeldOut(fold, voters[columns], similarity)
+        return HeldOut(fold, voters[columns], similarity, scores[fold])
 
     def _error(
         self, points: NDArray[Any], labels: Rows, examples: Exemplars, folds: list[Rows]
@@ -259,19 +261,21 @@ class SingleLearner(Learner):
         held = in_two_threads(hold_out, folds)
         alone = held if parts is folds else in_two_threads(hold_out, parts)
         rule = fit_vote_rule(alone, labels, n_values)
-        sure = replace(rule, lapse=0.0)
+        sure = replace(rule, joined=replace(rule.joined, lapse=0.0))
         self.held_out_rows_ = examples.rows[: examples.n]
         self.held_out_truth_ = labels[: examples.n]
         self.held_out_probabilities_ = np.full((examples.n, n_values), np.nan)
         self._nearest = np.full(examples.n, np.nan)
         against: dict[int, Rows] = {}
         for part in alone:
-            found = rule.probabilities(labels[part.voters], part.similarity, n_values)
+            found = rule.probabilities(labels[part.voters], part.similarity, part.scores)
             self.held_out_probabilities_[part.rows] = found
             self._nearest[part.rows] = 1 - part.similarity[:, 0]
             best = found.argmax(axis=1)
             # Wrong labels, of which this looks for some, are what the lapse allows for.
-            voted = sure.probabilities(labels[part.voters], part.similarity, n_values).max(axis=1)
+            voted = sure.probabilities(labels[part.voters], part.similarity, part.scores).max(
+                axis=1
+            )
             doubted = (best != labels[part.rows]) & (voted >= CONFIDENT)
             for i in np.flatnonzero(doubted):
                 voters = part.voters[i]
@@ -281,7 +285,7 @@ class SingleLearner(Learner):
         scores = []
         for part in held:
             if len(part.rows):
-                share = rule.probabilities(labels[part.voters], part.similarity, n_values)
+                share = rule.probabilities(labels[part.voters], part.similarity, part.scores)
                 truth, guess = labels[part.rows], share.argmax(axis=1)
                 scores.append(((truth == guess).mean(), macro_f1(truth, guess)))
         self.folds_ = len(scores)

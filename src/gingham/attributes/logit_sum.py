@@ -68,7 +68,8 @@ def fit_logit_sum(scores: Sequence[Floats], own: Rows, begin: Floats, shares: Fl
     Guo et al., *On Calibration of Modern Neural Networks* (2017), section 4.2, scale by one
     temperature; Alexandari, Kundaje, Shrikumar (2020) add an offset for each value. Wolpert,
     *Stacked Generalization* (1992), joins classifiers by their held-out answers; ours are the
-    lapse, and that offsets are held near 0.
+    lapse, and that offsets are held near 0. Bertsekas, *Projected Newton Methods for Optimization
+    Problems with Simple Constraints* (1982), for weights that stay 0 or more.
     """
     n, values = scores[0].shape
     least = 1 / (n + 2)
@@ -130,7 +131,12 @@ def _newton(
     slope[kinds:] = sure.sum(axis=0) - there + HELD * offsets
     bend[kinds:, kinds:] = np.diag(sure.sum(axis=0) + HELD) - sure.T @ told
     bend[np.diag_indices(kinds)] += 1 / SPREAD**2 + 1e-9
-    return np.asarray(np.linalg.solve(bend, slope), np.float64)
+    # A weight of 0 that would go below stays, and the others move as if it were not there.
+    free = np.ones(len(slope), bool)
+    free[:kinds] = (weights > 0) | (slope[:kinds] < 0)
+    step = np.zeros(len(slope))
+    step[free] = np.linalg.solve(bend[np.ix_(free, free)], slope[free])
+    return step
 
 
 def _summed(scores: Sequence[Floats], weights: Floats, offsets: Floats) -> Floats:

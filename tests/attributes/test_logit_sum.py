@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -80,6 +80,7 @@ def test_where_all_are_right_or_none_is_held_out_nothing_is_certain() -> None:
     assert none.lapse == 0.5
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(1, 30))
 def test_probabilities_are_positive_and_add_up_to_one(seed: int, values: int, n: int) -> None:
     rng = np.random.default_rng(seed)

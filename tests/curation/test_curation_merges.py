@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gingham.curation.config import LabelErrorsSection
@@ -28,6 +28,7 @@ from gingham.options import ReadOptions
 NONE: tuple[Any, ...] = ((), np.zeros(0, np.intp), np.zeros((0, 0), np.float32))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=9),
     st.lists(st.integers(0, 5), min_size=1, max_size=9),
@@ -103,6 +104,7 @@ def test_names_that_are_near_are_not_proposed_where_the_images_differ() -> None:
     assert found["told_apart"] == ""
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("abs -", min_size=1, max_size=4), unique=True, max_size=8), st.data())
 def test_no_value_goes_in_one_proposal_and_stays_in_another(
     names: list[str], data: st.DataObject

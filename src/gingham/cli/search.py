@@ -1,15 +1,26 @@
-"""Commands that find images of a catalogue by their looks: search."""
+"""Commands that find images of a catalogue by their looks: search, similar."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gingham.cli.console import pixel_limit, print_json, print_table, say, spinner, table
+from gingham.cli.console import (
+    answer,
+    pixel_limit,
+    print_json,
+    print_table,
+    reading,
+    say,
+    spinner,
+    table,
+)
 from gingham.cli.options import (
     AtPrecisionOption,
     CatalogueArgument,
+    FolderArgument,
     JsonOption,
     KeyOption,
     MegapixelsOption,
@@ -18,10 +29,20 @@ from gingham.cli.options import (
     app,
     look_weights,
     open_catalogue,
+    open_folder,
 )
 from gingham.names import one_line
 from gingham.options import ReadOptions
 from gingham.results import shown
+
+LookOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LOOK=WEIGHT",
+        help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
+        "repeat to mix looks.",
+    ),
+]
 
 
 @app.command()
@@ -34,14 +55,7 @@ def search(
             help="Images to search with, by file or id; none are needed with --colour or --where.",
         ),
     ] = None,
-    look: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LOOK=WEIGHT",
-            help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
-            "repeat to mix looks.",
-        ),
-    ] = None,
+    look: LookOption = None,
     colour: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,3 +138,39 @@ def search(
         similarities = (f"{value:.3f}" for value in hit.looks.values())
         found.add_row(f"{hit.score:.3f}", *similarities, one_line(hit.image), one_line(attributes))
     print_table(found) if hits else say("no other image is found" if image else "no image is found")
+
+
+@app.command()
+def similar(
+    catalogue: FolderArgument,
+    out: Annotated[Path, typer.Option(metavar="FILE.csv|FILE.parquet", help="The table to write.")],
+    look: LookOption = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="Neighbours of each image.")] = 8,
+    with_copies: Annotated[
+        bool, typer.Option("--with-copies", help="Do not leave out near-copies.")
+    ] = False,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="product|folder|none",
+            help="Leave out others of the same product (or folder), and give one of each.",
+        ),
+    ] = "product",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a table of the images most similar to each image of the catalogue.
+
+    Near-copies and images of the same product are left out. An interrupted run goes on when it is
+    given again, if the catalogue is what it was.
+    """
+    looks = look_weights(look)
+    with open_folder(catalogue) as shop, reading("similar", as_json) as options:
+        rows = shop.similar(
+            out,
+            looks=looks,
+            n=number,
+            distinct=not with_copies,
+            by=None if by == "none" else by,  # type: ignore[arg-type]  # checked by `similar`
+            options=options,
+        )
+    answer(as_json, {"file": str(out), "rows": rows}, f"{rows} rows written to {out}")

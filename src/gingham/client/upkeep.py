@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from gingham.client.changing import RemoteChanging
 from gingham.errors import InputError
+from gingham.operations.choosing import By
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import AttachResult
 from gingham.upkeep_results import CompactResult, PruneResult, RelocateResult
 
@@ -58,6 +60,22 @@ class RemoteUpkeep(RemoteChanging):
     def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
         """Refuse; see `Catalogue.relocate`."""
         self._refuse("relocate")
+
+    def similar(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        looks: Mapping[str, float] | None = None,
+        n: int = 8,
+        distinct: bool = True,
+        by: By | None = "product",
+        options: ReadOptions = DEFAULTS,
+    ) -> int:
+        """Refuse; see `Catalogue.similar`."""
+        raise InputError(
+            "similar looks at every image of a catalogue's folder, not over HTTP: call it on "
+            "gingham.Catalogue.open(FOLDER) on that machine, which may be served meanwhile"
+        )
 
     def verify(self) -> list[str]:
         """Refuse; see `Catalogue.verify`."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 
 from gingham.cutoff import Cutoff
 from gingham.images import Box, ImageSource
 from gingham.operations.choosing import By, Narrowed
 from gingham.operations.opening import asking
 from gingham.operations.query import read_examples
+from gingham.operations.similar import check_similar, write_similar
 from gingham.operations.writing import Writing
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Facets, Hit
@@ -79,6 +85,51 @@ class Finding(Writing):
             return self._searcher.search(
                 *(like.given, others.given, looks, where, n, min_score, colours, cutoff, choice)
             )
+
+    @asking
+    def similar(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        looks: Mapping[str, float] | None = None,
+        n: int = 8,
+        distinct: bool = True,
+        by: By | None = "product",
+        options: ReadOptions = DEFAULTS,
+    ) -> int:
+        """Write a table of the neighbours of every image; return the number of rows.
+
+        The columns are `image`, `id`, `rank` (1 is the most similar), `similar`, `similar_id` and
+        `score`. Memory does not grow with the images. A run that was interrupted goes on, if
+        nothing was changed meanwhile, from what it keeps in a folder beside the file.
+
+        Parameters
+        ----------
+        file : `.parquet` or `.csv`; one that is there is replaced once the new one is whole.
+        looks, distinct, by : see `search`.
+        n : neighbours of each image.
+        options : only its progress is used.
+
+        Raises
+        ------
+        InputError
+            If the suffix is another, its folder is not there, or a look or a number is wrong.
+        """
+        check_similar(Path(file), n)
+        narrowed = Narrowed((), distinct, by)
+        with self._searching:
+            asked = self._searcher.stamp(looks) | {"n": n, "distinct": distinct, "by": by}
+            ids = np.sort(self._truth.locations.ids())
+
+        def find(image_id: bytes) -> tuple[str, list[Hit]] | None:
+            with self._searching:
+                if image_id not in self._truth.locations.images:
+                    return None
+                one = replace(narrowed, own=[image_id])
+                hits = self._searcher.search([image_id], [], looks, (), n, choice=one)
+                return self._truth.stored(image_id).files[0], hits
+
+        return write_similar(Path(file), ids, find, asked, options.progress)
 
     @asking
     def facets(

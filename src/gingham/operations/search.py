@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +184,26 @@ class Searcher:
         if self._folders is None or self._folders[0] != version:
             self._folders = version, folder_groups(self._truth)
         return self._folders[1]
+
+    def stamp(self, looks: Mapping[str, float] | None) -> dict[str, Any]:
+        """Say what decides the neighbours of images in some looks: JSON that differs if they may.
+
+        Raises
+        ------
+        InputError
+            If a look is not there.
+        """
+        weights = self._check(dict.fromkeys(self.space.names, 1.0) if looks is None else looks)
+        taught = [name.removeprefix(TAUGHT_PREFIX) for name in weights if TAUGHT_PREFIX in name]
+        ids = np.sort(self._truth.locations.ids())
+        return {
+            "weights": weights,
+            "space": self.space.fingerprint,
+            "taught": {name: self._attributes.taught_stamp(name) for name in taught},
+            "images": hashlib.sha256(ids.tobytes()).hexdigest(),
+            "files": self._truth.locations.complete_version(),
+            "products": self._truth.products.version,
+        }
 
     def facets(self, where: Sequence[str], cutoff: Cutoff | None = None) -> Facets:
         """Count the images of each value among those that pass the filters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -61,8 +62,15 @@ class Groups:
 
     def members(self, code: int) -> Ids:
         """Give the images of a group."""
-        found: Ids = self.ids[self.codes == code]
-        return found
+        order, ends = self._by_group
+        start = int(ends[code - 1]) if code else 0
+        return self.ids[order[start : ends[code]]]
+
+    @cached_property
+    def _by_group(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The places of all images group by group, and where each group ends."""
+        counts = np.bincount(self.codes, minlength=len(self.names))
+        return np.argsort(self.codes, kind="stable"), np.cumsum(counts)
 
 
 class ProductLog:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -37,7 +38,7 @@ def shop(tmp_path: Path, runtime: FakeRuntime, photos: Path, examples: Path) -> 
     return made
 
 
-def table(shop: Catalogue, folder: Path, **cut: float) -> list[dict[str, str]]:
+def table(shop: Catalogue, folder: Path, **cut: Any) -> list[dict[str, str]]:
     shop.export(folder / "tags.csv", **cut)
     with (folder / "tags.csv").open(newline="") as file:
         return list(csv.DictReader(file))

@@ -168,6 +168,7 @@ def test_names_that_are_not_utf8(shop: Path) -> None:
         (["facets", "SHOP", "--where", "size=1"], "unknown attribute 'size'"),
         (["remove", "SHOP", "nowhere.jpg"], "is not in catalogue"),
         (["export", "SHOP", "out.xlsx"], "ends in .parquet or .csv"),
+        (["export", "SHOP", "out.json", "--format", "coc"], "unknown format 'coc'; known: "),
         (["export", "SHOP", "nowhere/out.csv"], "there is no folder nowhere: make it first"),
         (
             ["teach", "SHOP", "colour", "PHOTOS", "--value-column", "x"],

@@ -249,7 +249,7 @@ def test_export(both: Both, tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("cut", [{"min_confidence": 0.97}, {"at_precision": 0.9}])
-def test_a_cut_off(both: Both, tmp_path: Path, cut: dict[str, float]) -> None:
+def test_a_cut_off(both: Both, tmp_path: Path, cut: dict[str, Any]) -> None:
     some = ids(both[0])[:3]
     found = same(both, lambda shop: shop.facets(["colour!=red"], **cut))
     assert sum(found.attributes["colour"].values()) == found.images

@@ -71,7 +71,7 @@ def test_an_archive_is_indexed_taught_shown_and_read_again(
         taught = shop.teach("colour", archive, value_column="folder", views=False)
         assert (taught.examples, taught.values) == (8, ("blue", "red"))
         shop.tag()
-        hit = shop.search(photos["photos/red/1#é.jpg"], n=1)[0]
+        hit = shop.search(photos["photos/red/1#é.jpg"], n=1, with_self=True)[0]
         assert read_file(hit.image) == photos["photos/red/1#é.jpg"]
         assert shop.sheet(tmp_path / "sheet.html", "colour") == 8
         assert 'src="data:image' in (tmp_path / "sheet.html").read_text()

@@ -313,7 +313,35 @@ def facets(
 @app.command()
 def export(
     catalogue: CatalogueArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE.parquet|FILE.csv")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help=".csv or .parquet, or as --format says.")
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="label-studio, coco, datasets, shopify, woocommerce, audubon-core, "
+            "embedding-atlas, csv or parquet; by default FILE's ending says it.",
+        ),
+    ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="A table whose rows get the tags of their images."),
+    ] = None,
+    join_key: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Of TABLE: image for a row an image; another, as sku, for a row a product.",
+        ),
+    ] = "image",
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Write paths relative to FILE's folder.")
+    ] = False,
+    answered: Annotated[
+        bool, typer.Option("--answered", help="Leave out what has no answer at all.")
+    ] = False,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
@@ -324,8 +352,18 @@ def export(
     What is unknown has no confidence; its likeliest value is in the column NAME_best_guess.
     """
     with open_catalogue(catalogue, key) as shop:
-        rows = shop.export(file, min_confidence=min_confidence, at_precision=at_precision)
-        left_out = sum(map(len, shop.images().values())) - rows
+        rows = shop.export(
+            file,
+            form=form,
+            join=join,
+            join_key=join_key,
+            relative=relative,
+            answered=answered,
+            min_confidence=min_confidence,
+            at_precision=at_precision,
+        )
+        whole = not (join or answered)
+        left_out = sum(map(len, shop.images().values())) - rows if whole else 0
     lines = [f"{rows} rows written to {file}"]
     if left_out:
         lines.append(f"{left_out} missing files left out: other files of their images are there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from gingham.client.connection import Connection
 from gingham.client.cutting import cut_query
 from gingham.client.reading import RemoteReading
 from gingham.errors import ImageError, InputError
+from gingham.formats.exported import ExportedFile, ExportedTag
 from gingham.index.filters import UNKNOWN
-from gingham.operations.export import ExportedFile, write_export
+from gingham.operations.export import Arrangement, write_export
 from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import Sheet, SheetTag, check_sheet, untagged
 from gingham.review_results import ReviewOrder, ReviewResult
@@ -53,6 +54,11 @@ class RemoteWriting(RemoteReading):
         self,
         file: str | os.PathLike[str],
         *,
+        form: str | None = None,
+        join: str | os.PathLike[str] | None = None,
+        join_key: str = "image",
+        relative: bool = False,
+        answered: bool = False,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
@@ -63,12 +69,17 @@ class RemoteWriting(RemoteReading):
         cutoff = cut_query(min_confidence, at_precision)
         there = self.info().attributes
         kinds = {x: one.kind for x, one in there.items() if one.tagged or not one.built_in}
-        files = (
+        files: Iterator[ExportedFile] = (
             ExportedFile(name, one["id"], _tags(one, kinds))
             for one in self._listed(cutoff=cutoff)
             for name in (one["image"], *one["copies"])
         )
-        return write_export(Path(file), kinds, files)
+        known: dict[str, ExportedFile] = {}
+        if join is not None:
+            known = {one.image: one for one in files}
+            files = iter(())
+        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
+        return write_export(Path(file), kinds, files, known.get, arrangement)
 
     def sheet(
         self,
@@ -135,11 +146,9 @@ def _values(value: str | list[str]) -> list[str]:
     return [name for name in (value if isinstance(value, list) else [value]) if name != UNKNOWN]
 
 
-def _tags(
-    one: Mapping[str, Any], kinds: Mapping[str, str]
-) -> dict[str, tuple[list[str], float | None, list[str]]]:
+def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, ExportedTag]:
     return {
-        name: (
+        name: ExportedTag(
             _values(value),
             one["confidence"].get(name),
             _values(one["best_guess"].get(name, UNKNOWN)),

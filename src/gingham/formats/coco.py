@@ -10,6 +10,7 @@ from typing import Any
 
 from gingham.formats.content import Content, Row, heading, plain
 from gingham.formats.json_file import begins, load, one_or_list
+from gingham.names import tag_columns
 
 recognised = begins(r"{", r'"(images|annotations|categories|licenses)"\s*:\s*\[')
 
@@ -19,6 +20,8 @@ _BESIDE = ("", "images", "images/default", "../images", "..")
 
 def read(path: Path, wanted: Sequence[str] | None) -> Content:
     """Read images: columns `image`, `category`, `supercategory`, and attributes of annotations.
+
+    Each supercategory is a column of its categories, too.
 
     Several different categories of an image are a list. Files are looked for beside the file, in
     `images`, and in the folder that it is named after (`instances_train2017.json`: `train2017`).
@@ -32,6 +35,11 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
         for name, own in (("category", "name"), ("supercategory", "supercategory")):
             if category.get(own) is not None:
                 cells[name].append(category[own])
+        if category.get("supercategory") and category.get("name"):
+            name = heading(category["supercategory"])
+            cells[name].append(category["name"])
+            if "score" in one:  # so it is known to be a prediction
+                cells[tag_columns(name)[1]].append(plain(one["score"]))
         for name, value in (one.get("attributes") or {}).items():
             if isinstance(value, (str, bool, int, float)):
                 cells[heading(name)].append(plain(value))

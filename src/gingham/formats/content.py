@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gingham.formats.exported import Exported
 from gingham.names import composed
 
 _EXACT = 2**53  # no whole number below it is rounded as it becomes a float
@@ -64,18 +65,31 @@ class Format:
     name : in messages and in the documentation.
     recognised : says whether a path that is there is one of it; files are opened only if they are
         called so.
-    read : None: it is only written.
+    read : None: it is only written, by what else the format is called.
     member : gives the bytes of an image inside such a file, by what follows `#` in its name.
     suffixes : of files that have members.
     is_archive : its rows are files: what is wrong with one does not refuse the others.
+    write : writes what a catalogue gives to a path, and counts the rows. None: it is only read.
+    is_folder : what it writes is a folder, which is not there yet.
+    relative : paths in it are relative to where it is, so that both may be moved.
+    needs_points : it says where images are on a map.
     """
 
     name: str
-    recognised: Callable[[Path], bool]
+    recognised: Callable[[Path], bool] = lambda path: False
     read: Read | None = None
     member: Callable[[str, str], bytes] | None = None
     suffixes: tuple[str, ...] = field(default=())
     is_archive: bool = False
+    write: Callable[[Path, Exported], int] | None = None
+    is_folder: bool = False
+    relative: bool = False
+    needs_points: bool = False
+
+    @property
+    def slug(self) -> str:
+        """By which the command line knows it."""
+        return self.name.lower().replace(" ", "-")
 
 
 def called(*suffixes: str) -> Callable[[Path], bool]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gingham.formats.content import Content, Row, check_names, heading
+from gingham.formats.content import Content, Row, called, check_names, heading
 
 SEPARATORS = (",", ";", "\t")
 """Between the columns of a CSV: the first of them that the header holds."""
@@ -39,8 +39,7 @@ def _rows(path: Path, names: list[str]) -> Iterator[Row]:
             )
         lines.seek(0)
         # So that Excel knows the separator, some begin with a line that names it.
-        marked = _SEPARATOR_LINE.match(head)
-        if marked:
+        if marked := _SEPARATOR_LINE.match(head):
             lines.readline()
         separator = marked[1] if marked else _separator(head)
         # A space after a separator must not hide the quotes that follow it.
@@ -89,3 +88,13 @@ def _separator(text: str) -> str:
         if len(next((cells for cells in reader if cells), [])) > 1:
             return separator
     return SEPARATORS[0]
+
+
+def header(path: Path) -> list[str]:
+    """List the columns of a file that is called `.csv`; none if it has no header."""
+    if not called(".csv")(path):
+        return []
+    try:
+        return read(path, []).names
+    except (OSError, ValueError, csv.Error):
+        return []

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from gingham.formats.content import Content, Row, heading
 from gingham.formats.json_file import begins, load, one_or_list
 
-recognised = begins(r"[", r'"data"\s*:\s*\{', r'"(annotations|completions)"\s*:')
+recognised = begins(r"[", r'"data"\s*:\s*\{', r'"(annotations|completions|predictions)"\s*:')
 
 _UPLOADED = re.compile(r"/data/upload/(?:\d+/)?(?:[0-9a-f]{8}-)?(.+)")
 

@@ -7,18 +7,29 @@ from pathlib import Path
 
 from gingham.formats import (
     arrow,
+    audubon,
     coco,
+    coco_out,
+    csv_out,
     csv_table,
+    darwin_core,
     datasets,
+    datasets_out,
+    iiif,
     label_studio,
+    label_studio_out,
     parquet,
+    parquet_out,
+    shopify,
     tar_archive,
     webdataset,
+    woocommerce,
     zip_archive,
 )
 from gingham.formats.content import Format, called
 
 FORMATS = (
+    Format("Darwin Core archive", darwin_core.recognised, darwin_core.read),
     Format(
         "zip archive",
         called(".zip"),
@@ -35,12 +46,36 @@ FORMATS = (
         (".tar",),
         is_archive=True,
     ),
-    Format("folder of datasets", datasets.recognised, datasets.read),
-    Format("Label Studio", label_studio.recognised, label_studio.read),
-    Format("COCO", coco.recognised, coco.read),
+    Format(
+        "datasets",
+        datasets.recognised,
+        datasets.read,
+        write=datasets_out.write,
+        is_folder=True,
+    ),
+    Format(
+        "Label Studio",
+        label_studio.recognised,
+        label_studio.read,
+        write=label_studio_out.write,
+        relative=True,
+    ),
+    Format("IIIF", iiif.recognised, iiif.read),
+    Format("COCO", coco.recognised, coco.read, write=coco_out.write, relative=True),
+    Format("Shopify", shopify.recognised, shopify.read, write=shopify.write),
+    Format("WooCommerce", woocommerce.recognised, woocommerce.read, write=woocommerce.write),
+    Format("Audubon Core", audubon.recognised, audubon.read, write=audubon.write, relative=True),
     Format("Arrow", called(".arrow"), arrow.read, arrow.member, (".arrow",)),
-    Format("Parquet", called(".parquet"), parquet.read, parquet.member, (".parquet",)),
-    Format("CSV", called(".csv"), csv_table.read),
+    Format("Embedding Atlas", write=parquet_out.write_points, needs_points=True),
+    Format(
+        "Parquet",
+        called(".parquet"),
+        parquet.read,
+        parquet.member,
+        (".parquet",),
+        write=parquet_out.write,
+    ),
+    Format("CSV", called(".csv"), csv_table.read, write=csv_out.write),
 )
 """From the most special to the most general."""
 

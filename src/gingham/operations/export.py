@@ -1,142 +1,184 @@
-"""The catalogue as a table for other programs: a row a file, with its tags."""
+"""The catalogue for other programs: tags of files, of the rows of a table, or of products."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gingham.attributes.registry import Attributes
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
-from gingham.index.filters import UNKNOWN
-from gingham.names import FILE_COLUMNS, SEPARATOR, tag_columns
+from gingham.formats.content import Format
+from gingham.formats.exported import Exported, ExportedFile, ExportedTag
+from gingham.formats.table import FORMATS
+from gingham.images import read_file
+from gingham.names import did_you_mean
+from gingham.operations.joining import by_product, joined
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
-from gingham.store.locations import Locations, is_missing
+from gingham.store.locations import Locations, has_path, is_missing
 
-_ROWS = 10_000
+Points = Callable[[], Mapping[str, tuple[float, float]]]
+"""Gives id in hexadecimal -> place on a map."""
 
 
 @dataclass(frozen=True)
-class ExportedFile:
-    """A row of the table: a file, the id of its image, and its tags.
+class Arrangement:
+    """What an export is like.
 
     Attributes
     ----------
-    tags : attribute -> its values, their confidence, and the best guess where there is no value:
-        then it is unknown.
+    form : the name of a format; by default the suffix says it.
+    join : a table whose rows, with all their columns, get the tags of their images.
+    join_key : `image`: a row an image. Another column of the table: a row for each of its values,
+        with the tags that most of its images have, by confidence.
+    relative : write paths relative to the folder of the file.
+    answered : leave out what has no answer at all.
     """
 
-    image: str
-    id: str
-    tags: Mapping[str, tuple[Sequence[str], float | None, Sequence[str]]]
+    form: str | None = None
+    join: Path | None = None
+    join_key: str = "image"
+    relative: bool = False
+    answered: bool = False
 
 
 def export_table(
-    file: Path, locations: Locations, attributes: Attributes, cutoff: Cutoff | None = None
+    file: Path,
+    locations: Locations,
+    attributes: Attributes,
+    cutoff: Cutoff | None = None,
+    arrangement: Arrangement | None = None,
+    points: Points | None = None,
 ) -> int:
     """Write image, id, and what each attribute says of it; see `Catalogue.export`."""
-    tags: dict[str, dict[ImageId, tuple[list[str], float, list[str]]]] = {
+    tags: dict[str, dict[ImageId, ExportedTag]] = {
         name: {
-            i: (values, confidence, guess)
+            i: ExportedTag(values, confidence, guess)
             for i, values, confidence, guess in attributes.predictions(name, cutoff=cutoff)
         }
         for name in attributes.used()
     }
     copies = {i: names for i, names in locations.image_files() if len(names) > 1}
     dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}
+
+    def exported(name: str, i: ImageId) -> ExportedFile:
+        return ExportedFile(name, i.hex(), {a: some[i] for a, some in tags.items() if i in some})
+
     # A missing file says nothing that another file of the image does not.
-    rows = (
-        ExportedFile(name, i.hex(), {a: some[i] for a, some in tags.items() if i in some})
+    files = (
+        exported(name, i)
         for name, i in locations.file_ids()
         if i not in dead or name not in dead[i] or len(dead[i]) == len(copies[i])
     )
-    return write_export(file, {name: attributes.kind(name) for name in tags}, rows)
+
+    def lookup(name: str) -> ExportedFile | None:
+        found = locations.files.get(name)
+        return None if found is None else exported(name, found)
+
+    kinds = {name: attributes.kind(name) for name in tags}
+    return write_export(file, kinds, files, lookup, arrangement, points=points, read=read_file)
 
 
-def write_export(file: Path, kinds: Mapping[str, str], files: Iterable[ExportedFile]) -> int:
-    """Write a table of files; return the number of rows.
+def write_export(
+    file: Path,
+    kinds: Mapping[str, str],
+    files: Iterable[ExportedFile],
+    lookup: Callable[[str], ExportedFile | None],
+    arrangement: Arrangement | None = None,
+    *,
+    points: Points | None = None,
+    read: Callable[[str], bytes] | None = None,
+) -> int:
+    """Write files and their tags; return the number of rows.
 
     Parameters
     ----------
-    file : `.parquet` or `.csv`.
+    file : what is written; a folder where the format is one.
     kinds : attribute -> its kind.
     files : taken once.
+    lookup : gives the file of a path, if the catalogue has it.
+    arrangement : see there.
+    points : where images are on a map; None: that is not known here.
+    read : gives the bytes of an image; None: they are not here.
 
     Raises
     ------
     InputError
         See `Catalogue.export`.
     """
-    if file.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(
-            f"export to {file}: expected a name that ends in .parquet or .csv", path=file
-        )
+    arrangement = arrangement or Arrangement()
+    form = _format(file, arrangement.form)
     if not file.parent.is_dir():
         raise InputError(
             f"export to {file}: there is no folder {file.parent}: make it first", path=file.parent
         )
-    columns: dict[str, pa.DataType] = dict.fromkeys(FILE_COLUMNS, pa.string())
-    for name, kind in kinds.items():
-        value, confidence, guess = tag_columns(name)
-        if hidden := {value, confidence, guess} & columns.keys():
-            raise InputError(
-                f"export to {file}: attribute {name!r} needs a column {min(hidden)!r}, which is "
-                "there already; teach it under another name, and forget this one"
-            )
-        columns[value] = pa.list_(pa.string()) if kind == "multi" else pa.string()
-        columns[confidence] = pa.float32()
-        columns[guess] = columns[value]
-    written = 0
+    given: list[str] = []
+    chosen = iter(files)
+    if arrangement.join:
+        given, chosen = joined(arrangement.join, arrangement.join_key, lookup)
+        if arrangement.join_key != "image":
+            chosen = by_product(chosen, arrangement.join_key, kinds)
+    elif arrangement.join_key != "image":
+        raise InputError("--join-key names a column of the table that --join gives: give both")
+    if arrangement.answered:
+        chosen = (one for one in chosen if any(tag.values for tag in one.tags.values()))
+    if form.needs_points:
+        if points is None:
+            raise InputError("points need the folder of the catalogue: export where it lies")
+        places = points()
+        chosen = (replace(one, point=places[one.id]) for one in chosen if one.id in places)
+    if form.relative or (arrangement.relative and not form.is_folder):
+        chosen = _relative(chosen, file)
+    try:
+        return _write(form, file, Exported(kinds, given, chosen, read))
+    except InputError as error:
+        raise InputError(f"export to {file}: {error}", path=error.path) from None
 
-    def rows() -> Iterator[dict[str, Any]]:
+
+def _write(form: Format, file: Path, exported: Exported) -> int:
+    write, written = form.write, 0
+    assert write is not None
+    if form.is_folder:
+        if os.path.lexists(file):
+            raise InputError("it is there already: give the name of a new folder")
+        try:
+            return write(file, exported)
+        except BaseException:
+            shutil.rmtree(file, ignore_errors=True)
+            raise
+
+    def fill(path: Path) -> None:
         nonlocal written
-        for one in files:
-            # A name that is not UTF-8 cannot stand in a table of text as it is.
-            name = one.image.encode(errors="surrogateescape").decode(errors="backslashreplace")
-            row: dict[str, Any] = {"image": name, "id": one.id}
-            for attribute, (values, confidence, guess) in one.tags.items():
-                multi = kinds[attribute] == "multi"
-                said = (list(values) or [UNKNOWN]) if multi else (*values, UNKNOWN)[0]
-                row |= dict(
-                    zip(
-                        tag_columns(attribute),
-                        (
-                            said,
-                            confidence if values else None,
-                            (list(guess) or None) if multi else next(iter(guess), None),
-                        ),
-                        strict=True,
-                    )
-                )
-            written += 1
-            yield row
+        written = write(path, exported)
 
-    def write(path: Path) -> None:
-        if file.suffix.lower() == ".csv":
-            with path.open("w", newline="", encoding="utf-8") as out:
-                writer = csv.DictWriter(out, list(columns))
-                writer.writeheader()
-                for row in rows():
-                    writer.writerow(
-                        {k: SEPARATOR.join(v) if isinstance(v, list) else v for k, v in row.items()}
-                    )
-            return
-        schema = pa.schema(list(columns.items()))
-        with pq.ParquetWriter(path, schema) as parquet:
-            batch = []
-            for row in rows():
-                batch.append(row)
-                if len(batch) == _ROWS:
-                    parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
-                    batch.clear()
-            parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
-
-    replace_file(file, write)
+    replace_file(file, fill)
     return written
+
+
+def _format(file: Path, name: str | None) -> Format:
+    """Choose by name, or by suffix."""
+    forms = {one.slug: one for one in FORMATS if one.write}
+    if name is not None:
+        if name not in forms:
+            raise InputError(
+                f"unknown format {name!r}; known: {', '.join(forms)}{did_you_mean(name, forms)}"
+            )
+        return forms[name]
+    plain = {".csv": "csv", ".parquet": "parquet"}
+    if file.suffix.lower() not in plain:
+        raise InputError(
+            f"export to {file}: expected a name that ends in .parquet or .csv, or a format",
+            path=file,
+        )
+    return forms[plain[file.suffix.lower()]]
+
+
+def _relative(files: Iterable[ExportedFile], file: Path) -> Iterator[ExportedFile]:
+    start = os.path.abspath(file.parent)
+    for one in files:
+        inside = os.path.relpath(one.image, start) if has_path(one.image) else one.image
+        yield replace(one, image=inside)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from gingham.cutoff import Cutoff
 from gingham.operations.correcting import Correcting
-from gingham.operations.export import export_table
+from gingham.operations.export import Arrangement, export_table
+from gingham.operations.map import LookVectors, draw_map
 from gingham.operations.opening import asking
 from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import write_sheet
+from gingham.options import silent
 from gingham.review_results import ReviewOrder, ReviewResult
 
 
@@ -23,6 +25,11 @@ class Writing(Correcting):
         self,
         file: str | os.PathLike[str],
         *,
+        form: str | None = None,
+        join: str | os.PathLike[str] | None = None,
+        join_key: str = "image",
+        relative: bool = False,
+        answered: bool = False,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
@@ -33,16 +40,39 @@ class Writing(Correcting):
 
         Parameters
         ----------
-        file : `.parquet`, or `.csv` (where several values are joined by `|`).
+        file : `.parquet`, or `.csv` (where several values are joined by `|`), or as `form` says.
+        form : a format of `gingham.formats`, as `label-studio`, `coco`, `shopify`, `datasets`.
+        join : a table whose rows, with all their columns, get the tags of their images instead.
+        join_key : another column of it than `image` makes one row of those that have the same
+            value, with the tags of most of its images, by confidence.
+        relative : write paths relative to the folder of the file.
+        answered : leave out what has no answer at all.
         min_confidence, at_precision : how sure tags must be; see `search`.
 
         Raises
         ------
         InputError
-            If the suffix is another, or its folder is not there.
+            If the suffix or the format is another, its folder is not there, or the table cannot be
+            joined.
         """
-        cutoff = Cutoff.asked(min_confidence, at_precision)
-        return export_table(Path(file), self._truth.locations, self._attributes, cutoff)
+        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
+        return export_table(
+            Path(file),
+            self._truth.locations,
+            self._attributes,
+            Cutoff.asked(min_confidence, at_precision),
+            arrangement,
+            self._points,
+        )
+
+    def _points(self) -> dict[str, tuple[float, float]]:
+        """Place all images on a map of the look `semantic`."""
+        vectors = LookVectors(
+            self._truth, self._attributes, self._searcher, "semantic", self._searching
+        )
+        drawn = draw_map(vectors, silent)
+        places = (tuple(place) for place in drawn.points.tolist())
+        return dict(zip((one.hex() for one in drawn.ids.tolist()), places, strict=True))
 
     @asking
     def sheet(

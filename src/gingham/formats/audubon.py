@@ -1,0 +1,77 @@
+"""Audubon Core: a CSV of media with what was tagged, as museums and biologists exchange it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gingham.formats import csv_out, csv_table
+from gingham.formats.content import Content, Row
+from gingham.formats.exported import Exported, printable
+from gingham.names import tag_columns
+
+_IMAGE, _TAG, _BETWEEN = "ac:accessURI", "ac:tag", " | "
+_COMMENTS, _SURE = "ac:reviewerComments", "confidence: "
+_WRITTEN = (
+    *("dcterms:identifier", "dc:type", _IMAGE, "ac:hashFunction", "ac:hashValue", _TAG),
+    _COMMENTS,
+)
+
+
+def recognised(path: Path) -> bool:
+    """Say whether a CSV has the address of media."""
+    return _IMAGE in csv_table.header(path)
+
+
+def read(path: Path, wanted: Sequence[str] | None) -> Content:
+    """Read a row a medium: `image`, the terms, and of tags `NAME: VALUE` a column for each name.
+
+    Which names there are say all rows.
+    """
+    names: dict[str, None] = {}
+    for row in csv_table.read(path, None).rows:
+        names |= dict.fromkeys(_tags(row))
+    found = csv_table.read(path, None)
+    own = [name for name in found.names if name not in (_IMAGE, _TAG)]
+
+    def rows() -> Iterator[Row]:
+        for row in found.rows:
+            cells = {"image": row.cells[_IMAGE]} | {name: row.cells[name] or None for name in own}
+            said = _tags(row)
+            tags = {name: said.get(name) or None for name in names}
+            cells |= {x: y[0] if y and len(y) == 1 else y for x, y in tags.items()}
+            yield Row(row.number, cells, row.bad)
+
+    return Content(["image", *own, *(name for name in names if name not in own)], rows())
+
+
+def _tags(row: Row) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for tag in (row.cells.get(_TAG) or "").split(_BETWEEN.strip()):
+        name, colon, value = tag.strip().partition(": ")
+        if colon:
+            found.setdefault(name, []).append(value)
+    # So they are known to be predictions.
+    said = (row.cells.get(_COMMENTS) or "").removeprefix(_SURE)
+    if said != row.cells.get(_COMMENTS):
+        for one in said.split(", "):
+            name, _, confidence = one.rpartition(" ")
+            found[tag_columns(name)[1]] = [confidence]
+    return found
+
+
+def write(path: Path, exported: Exported) -> int:
+    """Write a row a file."""
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for one in exported.files:
+            tags = [f"{name}: {value}" for name, tag in one.tags.items() for value in tag.values]
+            sure = (f"{x} {tag.confidence:.2f}" for x, tag in one.tags.items() if tag.confidence)
+            image, known = printable(one.image), ", ".join(sure)
+            said = (one.id, "StillImage", image, "SHA-256", one.id, _BETWEEN.join(tags))
+            cells = dict(zip(_WRITTEN, (*said, known and _SURE + known), strict=True))
+            yield {**one.cells, **cells}
+
+    given = [name for name in exported.given if name not in _WRITTEN]
+    return csv_out.write_rows(path, [*_WRITTEN, *given], rows())

@@ -29,6 +29,7 @@ from measure import DATA, machine, rows
 PRECISIONS = (0.95, 0.9)
 TASKS = (
     # attribute, examples per value (None: 800 rows drawn by lot), images that a value must have
+    ("articleType", 10, 100),
     ("articleType", 10, 50),
     ("articleType", 10, 14),
     ("articleType", 40, 60),

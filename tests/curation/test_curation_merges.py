@@ -119,6 +119,7 @@ def test_no_value_goes_in_one_proposal_and_stays_in_another(
 
 def test_what_a_rule_cannot_say_is_not_proposed() -> None:
     assert propose_merges("a", {"x->y": 3, "x->ys": 3}, *NONE) == []
+    assert propose_merges("a", {"->x": 3, "->xs": 3}, *NONE) == []
     assert propose_merges("a:b", {"x": 3, "xs": 3}, *NONE) == []
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gingham.curation.table import Records
 from gingham.curation.values import Rule
+from gingham.errors import InputError
 from gingham.names import same
 from gingham.store.files import write_csv
 from gingham.tables import read_table
@@ -119,7 +120,10 @@ def _pair(one: str, other: str) -> tuple[str, str]:
 def _can_be_a_rule(attribute: str, one: str, other: str) -> bool:
     """Whether a rule of the config can say it, whose text has signs of its own."""
     rules = Rule(attribute, one, other), Rule(attribute, other, one)
-    return all(Rule.parse(str(rule)) == rule for rule in rules)
+    try:
+        return all(Rule.parse(str(rule)) == rule for rule in rules)
+    except InputError:
+        return False
 
 
 def _proposal(

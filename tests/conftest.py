@@ -176,3 +176,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     yield opened
     opened.close()
     playwright.stop()
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the address of an empty place in object storage, known to this and other processes."""
+    import secrets
+
+    import s3
+
+    for name, value in s3.environment(s3.shared()).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GINGHAM_CACHE", str(tmp_path / "cache"))
+    return f"s3://{s3.shared_bucket()}/{secrets.token_hex(8)}"

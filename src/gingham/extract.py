@@ -28,6 +28,7 @@ from gingham.images import (
     hash_source,
     open_file,
 )
+from gingham.object_storage import is_object_address
 from gingham.options import DEFAULTS, ReadOptions
 
 A = TypeVar("A")
@@ -315,4 +316,6 @@ def in_order(
 
 def absolute(path: str | os.PathLike[str]) -> str:
     """The name by which a catalogue knows a file: absolute, symbolic links kept."""
+    if is_object_address(path):
+        return str(path)
     return os.path.abspath(os.fspath(path))

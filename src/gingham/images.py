@@ -20,9 +20,10 @@ from PIL import Image
 from gingham.decoding.decode import decode
 from gingham.decoding.pixels import to_srgb, upright
 from gingham.decoding.signatures import HEAD, LARGE, check_head
-from gingham.errors import ImageError, InputError
+from gingham.errors import GinghamError, ImageError, InputError
 from gingham.formats.table import read_inside
 from gingham.image_cells import why_missing
+from gingham.object_storage import is_object_address, read_object
 from gingham.options import MAX_PIXELS
 
 
@@ -80,7 +81,8 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except ImageError:
         raise
     except FileNotFoundError:
-        if (inside := read_inside(os.fspath(path))) is None:
+        inside = _read_object(path) if is_object_address(path) else read_inside(os.fspath(path))
+        if inside is None:
             raise ImageError(why_missing(path)) from None
         check_head(inside[:HEAD])
         yield io.BytesIO(inside)
@@ -89,6 +91,15 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImageError(f"cannot be read: {reason}") from None
+
+
+def _read_object(path: str | os.PathLike[str]) -> bytes | None:
+    try:
+        return read_object(str(path))
+    except FileNotFoundError:
+        return None
+    except GinghamError as error:
+        raise ImageError(str(error)) from None
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

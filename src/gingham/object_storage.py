@@ -62,13 +62,11 @@ def open_store(address: str, *, retrying: float = _RETRYING) -> ObjectStore:
 
     Raises
     ------
-    InputError
-        If it is no address; see `check_address`.
     MissingExtraError
-        If the extra `cluster` is not installed.
+        If the extra `storage` is not installed.
     """
-    require_extra("cluster", "obstore", purpose="object storage")
-    return _open(check_address(address), endpoint(), retrying, os.getpid())
+    require_extra("storage", "obstore", purpose="object storage")
+    return _open(address, endpoint(), retrying, os.getpid())
 
 
 def endpoint() -> str:
@@ -164,6 +162,21 @@ def _refused(text: str, address: str) -> StorageError:
     if status or "redirect" in text:
         return StorageError(errno.EPROTO, f"the storage answers with an error{said}", address)
     return StorageError(errno.EHOSTUNREACH, "the storage does not answer", address)
+
+
+def is_object(address: str) -> bool:
+    """Say whether there is an object; one that cannot be looked at counts as there."""
+    import obstore
+
+    folder, _, name = check_address(address).rpartition("/")
+    try:
+        with refusals(address):
+            obstore.head(open_store(folder), name)
+    except FileNotFoundError:
+        return False
+    except StorageError:
+        pass
+    return True
 
 
 def read_object(address: str) -> bytes:

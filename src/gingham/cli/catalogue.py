@@ -99,8 +99,8 @@ def index(
     from gingham.catalogue import Catalogue
     from gingham.operations.reader import FLOAT32
     from gingham.sources import find_images
-    from gingham.store.files import LocalFiles
     from gingham.store.header import is_catalogue
+    from gingham.store.site import files_at
 
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
@@ -118,7 +118,7 @@ def index(
                     "--precision are the server's choice: leave them out"
                 )
             shop = open_catalogue(catalogue, key, wait)
-        elif is_catalogue(LocalFiles(Path(catalogue))):
+        elif is_catalogue(files_at(catalogue)):
             shop = Catalogue.open(
                 catalogue,
                 backbone=backbone,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gingham.cli.console import answer, print_json, print_table, say, table
 from gingham.cli.options import FolderArgument, JsonOption, keys_app
-from gingham.errors import CatalogueError
 from gingham.service.caller import Role
 
 if TYPE_CHECKING:
@@ -20,18 +18,12 @@ NameArgument = Annotated[
 ]
 
 
-def _keys_of(catalogue: Path) -> KeyFile:
+def _keys_of(catalogue: str) -> KeyFile:
     """Give the file of a catalogue's keys; the catalogue may be in use."""
     from gingham.service.keys import FILE, KeyFile
-    from gingham.store.files import LocalFiles
-    from gingham.store.header import is_catalogue
+    from gingham.store.site import folder_of
 
-    if not is_catalogue(LocalFiles(catalogue)):
-        raise CatalogueError(
-            f"{catalogue} is not a catalogue: create one with gingham index {catalogue} SOURCE",
-            path=catalogue,
-        )
-    return KeyFile(catalogue / FILE)
+    return KeyFile(folder_of(catalogue) / FILE)
 
 
 @keys_app.command()

@@ -64,7 +64,7 @@ def of_the_program(
     """Take the options that belong to no command."""
 
 
-def refuse_address(context: typer.Context, folder: Path | None) -> Path | None:
+def refuse_address(context: typer.Context, folder: str | None) -> str | None:
     """Refuse the address of a served catalogue where its folder is needed."""
     if folder is not None and is_address(folder):
         raise InputError(
@@ -80,14 +80,19 @@ def composed_names(given: Any) -> Any:
 
 
 FolderArgument = Annotated[
-    Path,
-    typer.Argument(metavar="CATALOGUE", help="Folder of the catalogue.", callback=refuse_address),
+    str,
+    typer.Argument(
+        metavar="CATALOGUE",
+        help="Folder of the catalogue, or its address in object storage, as in s3://bucket/shop.",
+        callback=refuse_address,
+    ),
 ]
 CatalogueArgument = Annotated[
     str,
     typer.Argument(
         metavar="CATALOGUE",
-        help="Folder of the catalogue, or the address where it is served: http://HOST:PORT.",
+        help="Folder of the catalogue, its address in object storage (s3://BUCKET/NAME), or the "
+        "address where it is served: http://HOST:PORT.",
     ),
 ]
 KeyOption = Annotated[
@@ -240,14 +245,14 @@ def open_catalogue(
         return connect(place, key=key)
     if key is not None:
         raise InputError(f"--key goes with the address of a served catalogue, and {place} is none")
-    return open_folder(Path(place), wait)
+    return open_folder(place, wait)
 
 
-def open_folder(folder: Path, wait: float = 0.0) -> Catalogue:
-    """Open an existing catalogue by its folder; see `gingham.Catalogue.open`."""
+def open_folder(folder: str | Path, wait: float = 0.0) -> Catalogue:
+    """Open an existing catalogue by its folder or address; see `gingham.Catalogue.open`."""
     from gingham.catalogue import Catalogue
 
-    if folder.is_file():
+    if os.path.isfile(folder):  # noqa: PTH113
         raise InputError(f'"{folder}" is a file: give the folder of the catalogue first')
 
     return Catalogue.open(folder, wait=wait)

@@ -132,8 +132,9 @@ def serve(
     from gingham.service.serve import address_of, listen, run
     from gingham.service.served import ServedCatalogue
     from gingham.service.webhook import Webhook
+    from gingham.store.site import folder_of
 
-    if catalogue.is_file():
+    if os.path.isfile(catalogue):  # noqa: PTH113
         raise InputError(f'"{catalogue}" is a file: give the folder of the catalogue')
     if keys is not None and not keys.is_file():
         raise InputError(f'"{keys}" is not a file: give the keys.json of a catalogue to --keys')
@@ -142,7 +143,7 @@ def serve(
     hook = None
     if webhook is not None and webhook_secret_file is not None:
         hook = Webhook.read(webhook, webhook_secret_file)
-    ring = KeyRing(KeyFile(keys or catalogue / FILE))
+    ring = KeyRing(KeyFile(keys or folder_of(catalogue) / FILE))
     oidc = _oidc(
         oidc_issuer,
         oidc_client_id,

@@ -18,6 +18,7 @@ DERIVED = ("attributes", "index", "maps", "places")
 
 
 def info(
+    address: str,
     folder: Path,
     truth: Truth,
     attributes: Attributes,
@@ -33,7 +34,7 @@ def info(
     tagged = tagged or attributes.tagged_count
     read = truth.preprocess
     return Info(
-        catalogue=str(folder),
+        catalogue=address,
         images=len(truth.locations.images),
         files=len(truth.locations.files),
         backbone=truth.config.backbone,

@@ -6,9 +6,9 @@ import contextlib
 import functools
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Any, Concatenate, Self
@@ -35,12 +35,14 @@ from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
 from gingham.operations.sync import SyncedIndex
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.store.files import TEMPORARY_PREFIX, LocalFiles
-from gingham.store.header import Header, is_catalogue, is_older, migrate, move_home
-from gingham.store.lease import CatalogueLock, Lease
+from gingham.store.files import Files
+from gingham.store.header import Header, check_catalogue, is_catalogue, is_older, migrate, move_home
+from gingham.store.lease import Lease
 from gingham.store.locations import Locations
-from gingham.store.network import NAME as NETWORK
+from gingham.store.mirror import Mirror
 from gingham.store.network import write_network
+from gingham.store.object_files import ObjectFiles
+from gingham.store.site import derived_folder, files_at, is_taken, take_lock, taking_in
 from gingham.store.truth import Truth
 from gingham.turns import P, R, in_turn
 
@@ -48,11 +50,6 @@ logger = logging.getLogger(__name__)
 
 PLACES = "places"
 """The folder of what need not be read from the truth again at every start."""
-
-
-def _is_foreign(path: Path) -> bool:
-    """Tell whether a file is not just a leftover of a killed `create`."""
-    return not path.name.startswith((TEMPORARY_PREFIX, "lock", NETWORK))
 
 
 def changing(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -83,35 +80,38 @@ class OpenCatalogue:
 
     Attributes
     ----------
-    folder : of the catalogue.
+    address : of the catalogue, in the words of messages: its folder, or where it is in storage.
+    folder : of what is derived: the catalogue's own or, of one in object storage, in the cache.
     config : what made its features.
     """
 
     _load_model: Callable[[str], Sequence[Attribute]]
     """Opens the folder of a trained model; set by the class above, which may import `training`."""
 
-    def __init__(self, folder: Path, wait: float, runtime: Runtime | None) -> None:
-        self.folder = folder
+    def __init__(self, files: Files, wait: float, runtime: Runtime | None) -> None:
+        header = Header.read(files)
+        self.address = str(files)
+        self.folder = folder = derived_folder(files, header)
         # Taken in this order, after the lease; `_turn` by what changes the catalogue, `_searching`
         # by what asks the index, or takes in what other processes have written.
         self._indexing, self._turn, self._searching, self._loading = (RLock() for _ in range(4))
-        self._lease = Lease(partial(CatalogueLock, folder), wait, self._begin)
+        self._lease = Lease(partial(take_lock, files, folder), wait, self._begin)
         self._loaded = runtime
         self._is_given = runtime is not None
-        self._files = LocalFiles(folder)
-        header = Header.read(self._files)
+        self._files = files
+        self._mirror = Mirror(files, folder) if isinstance(files, ObjectFiles) else None
         self.config = header.config
         self._weights = header.weights
         self._device: str = "auto"
         if runtime is not None:
             self._check_runtime(runtime)
         kept = folder / PLACES
-        locations = Locations.beside(self._files, header.home, folder, kept / "files.npz")
+        locations = Locations.beside(files, header.home, self.address, kept / "files.npz")
         if header.home is not None and locations.root != header.home:
             logger.warning(
                 "catalogue %s was moved together with its files: those that were below %s are "
                 "looked for below %s",
-                folder,
+                self.address,
                 header.home,
                 locations.root,
             )
@@ -143,6 +143,8 @@ class OpenCatalogue:
         migrate(self._files)
         with self._searching:
             self._truth.refresh()
+        if self._mirror is not None:
+            self._mirror.pull()
         root = self._truth.locations.root
         if root is not None and root != Header.read(self._files).home:
             with contextlib.suppress(OSError):  # it is found again the next time
@@ -169,7 +171,8 @@ class OpenCatalogue:
 
         Parameters
         ----------
-        folder : must not exist, or be empty.
+        folder : must not exist, or be empty; or an address in object storage, as in
+            `s3://bucket/shop` (also `gs://` and `az://`), below which there is nothing.
         backbone, weights, device, descriptors : see `gingham.backbones.runtime.load_runtime`.
         view : what is read of each image: `square`, the backbone's own way, mostly the middle;
             `whole`, all of it, in a shape that keeps its aspect.
@@ -191,16 +194,16 @@ class OpenCatalogue:
         InputError
             If there is no such view, resolution or precision, or too few images to calibrate on.
         """
-        path = Path(folder)
+        files = files_at(folder)
         asked = Reading.asked(view, resolution)
         check_precision(precision)
-        if is_catalogue(LocalFiles(path)):
+        if is_catalogue(files):
             raise CatalogueError(
-                f"{path} is already a catalogue: open it, or choose another folder", path=path
+                f"{files} is already a catalogue: open it, or choose another folder", path=folder
             )
-        if path.exists() and (not path.is_dir() or any(map(_is_foreign, path.iterdir()))):
+        if is_taken(files):
             raise CatalogueError(
-                f"{path} exists but is not a catalogue: choose another folder", path=path
+                f"{files} exists but is not a catalogue: choose another folder", path=folder
             )
         weights = None if weights is None else absolute(weights)
         loaded: Runtime
@@ -218,10 +221,10 @@ class OpenCatalogue:
                 images=calibration,
                 options=options,
             )
-            write_network(LocalFiles(path), loaded.network)
-        home = str(Path(absolute(path)).parent)
-        Header(loaded.config, weights, home).write(LocalFiles(path))
-        self = cls.open(path, runtime=loaded)
+            write_network(files, loaded.network)
+        home = os.path.dirname(absolute(str(files)))  # noqa: PTH120
+        Header(loaded.config, weights, home, secrets.token_hex(8)).write(files)
+        self = cls.open(folder, runtime=loaded)
         self._is_given, self._device = runtime is not None, device
         return self
 
@@ -247,7 +250,7 @@ class OpenCatalogue:
 
         Parameters
         ----------
-        folder : of the catalogue.
+        folder : of the catalogue, or its address in object storage, as in `s3://bucket/shop`.
         backbone, descriptors, view, resolution, precision : if given, must be those of the
             catalogue.
         weights : new location of the weights, if they moved since `create`.
@@ -261,13 +264,10 @@ class OpenCatalogue:
         InputError
             If `wait` is no number of seconds.
         """
-        path = Path(folder)
-        if not is_catalogue(LocalFiles(path)):
-            raise CatalogueError(
-                f"{path} is not a catalogue: create one with gingham index {path} SOURCE", path=path
-            )
+        path = files_at(folder)
+        check_catalogue(path)
         self = cls(path, wait, runtime)
-        check_settings(path, self.config, backbone, descriptors, view, resolution, precision)
+        check_settings(str(path), self.config, backbone, descriptors, view, resolution, precision)
         self._device = device
         if weights is not None:
             self._weights = absolute(weights)
@@ -284,7 +284,10 @@ class OpenCatalogue:
         """Take in what other processes have written; every method that reads does so first."""
         if not self._lease.held:
             with self._searching:
+                if isinstance(self._files, ObjectFiles):
+                    self._files.look_again()
                 self._truth.refresh()
+            self._take_in()
 
     def __enter__(self) -> Self:
         return self
@@ -314,6 +317,21 @@ class OpenCatalogue:
                     error,
                 )
             self._truth.keep()
+            if self._mirror is not None:
+                self._mirror.push()
+
+    def _take_in(self, *, searching: bool = False) -> None:
+        """Bring what is derived of a catalogue in object storage up to date in the cache.
+
+        While another process here does so, or changes the catalogue, what it has done counts;
+        `searching` says whether the search index is wanted, too.
+        """
+        if self._mirror is not None and not self._lease.held:
+            with taking_in(self.folder) as free:
+                if free:
+                    self._mirror.pull()
+                if free and searching:
+                    self._make_generation()
 
     def _publish(self, *, anew: bool = False) -> None:
         """Make a new generation of the index if the newest lacks something.
@@ -322,35 +340,40 @@ class OpenCatalogue:
         ----------
         anew : in any case, and from nothing.
         """
+        with self._turn:
+            self._make_generation(anew=anew)
+
+    def _make_generation(self, *, anew: bool = False) -> None:
         from gingham.index.embedded.generations import Generations
 
         generations = Generations(self.folder / "index")
-        with self._turn:
-            if not (anew or self._searcher.synced.lacks(generations.state())):
-                return
-            from gingham.index.embedded.index import EmbeddedIndex
+        if not (anew or self._searcher.synced.lacks(generations.state())):
+            return
+        from gingham.index.embedded.index import EmbeddedIndex
 
-            with generations.making(anew=anew) as folder:
-                made = SyncedIndex(
-                    lambda: EmbeddedIndex(folder),
-                    self._truth,
-                    self._attributes,
-                    self._searcher.space,
-                )
-                with contextlib.closing(made):
-                    made.fill()
+        with generations.making(anew=anew) as folder:
+            made = SyncedIndex(
+                lambda: EmbeddedIndex(folder),
+                self._truth,
+                self._attributes,
+                self._searcher.space,
+            )
+            with contextlib.closing(made):
+                made.fill()
 
     def _open_index(self) -> Index:
         # What it imports takes time that teaching and tagging need not spend.
         from gingham.index.embedded.copied import CopiedIndex
         from gingham.index.embedded.generations import Generations
 
+        self._take_in(searching=True)
         return CopiedIndex(Generations(self.folder / "index"))
 
     def _is_newer_index(self, index: Index) -> bool:
         from gingham.index.embedded.copied import CopiedIndex
         from gingham.index.embedded.generations import Generations
 
+        self._take_in(searching=True)
         newest = Generations(self.folder / "index").newest()
         return isinstance(index, CopiedIndex) and newest not in (None, index.base)
 
@@ -371,7 +394,7 @@ class OpenCatalogue:
     def _check_runtime(self, runtime: Runtime) -> None:
         if runtime.config != self.config:
             raise CatalogueError(
-                f"catalogue {self.folder} was made with other settings of {self.config.backbone} "
+                f"catalogue {self.address} was made with other settings of {self.config.backbone} "
                 f"(fingerprint {self.config.fingerprint}, now {runtime.config.fingerprint}): give "
                 "the weights it was made with, or index into a new catalogue"
             )

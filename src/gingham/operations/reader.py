@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def precision_of(config: FeatureConfig) -> str:
 
 
 def check_settings(
-    path: Path,
+    path: str,
     config: FeatureConfig,
     backbone: str | None,
     descriptors: Sequence[str] | None,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from gingham.errors import InputError
 from gingham.extract import absolute
 from gingham.store.truth import Truth
 
 
-def remove(truth: Truth, images: Iterable[str | os.PathLike[str]], folder: Path) -> int:
+def remove(truth: Truth, images: Iterable[str | os.PathLike[str]], catalogue: str) -> int:
     """Remove images; see `Catalogue.remove`."""
     names: dict[str, None] = {}
     for image in images:
@@ -21,6 +20,6 @@ def remove(truth: Truth, images: Iterable[str | os.PathLike[str]], folder: Path)
         elif absolute(name) in truth.locations.files:
             names[absolute(name)] = None
         else:
-            raise InputError(f"{name} is not in catalogue {folder}: nothing was removed")
+            raise InputError(f"{name} is not in catalogue {catalogue}: nothing was removed")
     truth.locations.append([(name, None) for name in names])
     return len(names)

@@ -21,7 +21,7 @@ class Upkeep(OpenCatalogue):
     @asking
     def info(self) -> Info:
         """Say what the catalogue holds."""
-        return info(self.folder, self._truth, self._attributes, self._searcher.looks)
+        return info(self.address, self.folder, self._truth, self._attributes, self._searcher.looks)
 
     @asking
     def verify(self) -> list[str]:
@@ -77,7 +77,7 @@ class Upkeep(OpenCatalogue):
             If one is not in the catalogue; then none is removed.
         """
         with recording(self._truth, "remove"):
-            return remove(self._truth, images, self.folder)
+            return remove(self._truth, images, self.address)
 
     @changing
     def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
@@ -115,6 +115,6 @@ class Upkeep(OpenCatalogue):
         """
         if dry_run:
             self._refresh()
-            return prune(self._truth, self.folder, dry_run=True, everything=everything)
+            return prune(self._truth, self.address, dry_run=True, everything=everything)
         with self._changing(), self._turn, recording(self._truth, "prune"):
-            return prune(self._truth, self.folder, dry_run=False, everything=everything)
+            return prune(self._truth, self.address, dry_run=False, everything=everything)

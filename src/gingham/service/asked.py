@@ -357,7 +357,7 @@ class AskedCatalogue(Catalogue):
         """Say what the catalogue holds; the tags are counted once."""
         with self._searching:
             looks, count = self._searcher.looks, self._listings.tagged
-            return info(self.folder, self._truth, self._attributes, looks, count)
+            return info(self.address, self.folder, self._truth, self._attributes, looks, count)
 
     def browse(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 import gingham
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
+from gingham.extract import absolute
 from gingham.service import schemas
 from gingham.service.answers import as_json, attributes_of
 from gingham.service.attribute_schemas import AttributeAnswer
@@ -108,7 +110,7 @@ async def catalogue(request: Request) -> Response:
         shop, caller = service.catalogue, CALLER.get()
         info = shop.info()
         return {
-            "name": shop.folder.resolve().name,
+            "name": os.path.basename(absolute(shop.address)),  # noqa: PTH119
             "images": info.images,
             "files": info.files,
             "bytes": info.bytes,

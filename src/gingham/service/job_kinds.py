@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from gingham.errors import InputError
+from gingham.object_storage import is_object_address
 from gingham.options import ReadOptions
 from gingham.service.schemas import AtPrecision, LeastConfidence, Name
 from gingham.service.served import ServedCatalogue
@@ -78,6 +79,11 @@ class IndexJob(BaseModel):
         return {name: done[name] for name in names}
 
     def _paths(self, catalogue: ServedCatalogue) -> list[Path]:
+        if is_object_address(catalogue.address):
+            raise InputError(
+                "sources cannot be named for a catalogue in object storage: upload the images, or "
+                f"run gingham index {catalogue.address} SOURCE"
+            )
         home = catalogue.folder.resolve().parent
         found = []
         for source in self.sources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
@@ -76,11 +76,13 @@ class Header:
     config : what made the features.
     weights : the file of the weights; None for those that come with the backbone.
     home : the folder to which relative names of files refer; None if it is not known yet.
+    made : tells one catalogue from another that was at the same address; None if it is an old one.
     """
 
     config: FeatureConfig
     weights: str | None
     home: str | None = None
+    made: str | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, files: Files) -> Self:
@@ -95,7 +97,8 @@ class Header:
         while step := MIGRATIONS.get(state["format"]):
             state = step(None, state) | {"format": state["format"] + 1}
         try:
-            return cls(FeatureConfig.from_dict(state["config"]), state["weights"], state["home"])
+            config = FeatureConfig.from_dict(state["config"])
+            return cls(config, state["weights"], state["home"], state.get("made"))
         except (KeyError, TypeError) as error:
             raise CatalogueError(f"{files}/{NAME} is damaged ({error!r})") from None
 
@@ -109,7 +112,8 @@ class Header:
         """
         state = {"format": FORMAT, "config": self.config.to_dict(), "weights": self.weights}
         try:
-            _write(files, state | {"home": self.home}, if_absent=True)
+            made = {} if self.made is None else {"made": self.made}
+            _write(files, state | {"home": self.home} | made, if_absent=True)
         except FileExistsError:
             raise CatalogueError(
                 f"{files} is already a catalogue: open it, or choose another folder"
@@ -133,6 +137,21 @@ def is_catalogue(files: Files) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def check_catalogue(files: Files) -> None:
+    """Refuse what is no catalogue.
+
+    Raises
+    ------
+    CatalogueError
+        If there is none.
+    """
+    if not is_catalogue(files):
+        raise CatalogueError(
+            f"{files} is not a catalogue: create one with gingham index {files} SOURCE",
+            path=str(files),
+        )
 
 
 def migrate(files: Files) -> None:

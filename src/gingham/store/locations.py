@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gingham.extract import absolute
 from gingham.formats.table import container
+from gingham.object_storage import is_object, is_object_address
 from gingham.store.columns import column
 from gingham.store.features import ImageId
 from gingham.store.files import Files
@@ -97,7 +98,7 @@ class Locations(Replayed):
         folder : the catalogue's; its parent is the root if that is where the files are now.
         kept : see above.
         """
-        parent = str(Path(os.path.abspath(folder)).parent)
+        parent = os.path.dirname(absolute(folder))  # noqa: PTH120
         found = cls(files, home or parent, kept)
         found.follow(parent)
         return found
@@ -321,6 +322,8 @@ def is_missing(name: str) -> bool:
 
 
 def _is_gone(path: str) -> bool:
+    if is_object_address(path):
+        return not is_object(path)
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

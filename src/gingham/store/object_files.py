@@ -60,7 +60,12 @@ class ObjectFiles:
 
         What `stamp` gave is not given again.
         """
-        self._check, self._stamped = check, None
+        self._check = check
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Let `stamp` ask the storage the next time, also a moment after it did."""
+        self._stamped = None
 
     def list(self, prefix: str = "") -> Sequence[str]:
         """See `Files.list`."""

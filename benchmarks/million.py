@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
-import statistics
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from gingham.catalogue import Catalogue
+from gingham.index.index import Index, Match, Query
+from gingham.store import ids as many
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles
 from gingham.store.header import Header, is_catalogue
+from gingham.store.ids import Ids
 from gingham.store.locations import Locations
 from measure import DATA, GINGHAM, machine, peak_mb, rows, run
 
@@ -46,6 +48,24 @@ VALUES = 8
 EXAMPLES = 30
 MORE = 16_000
 NOISE = 0.1
+QUERIES = 20
+N = 10
+CHUNK = 8192
+ALL = {"colour": 1.0, "texture": 1.0, "semantic": 1.0}
+TAUGHT = {"attribute:type": 1.0}
+# Name -> looks, whether two images are to be like and one unlike, whether a value is filtered by.
+SEARCHES: dict[str, tuple[dict[str, float], bool, bool]] = {
+    "colour": ({"colour": 1.0}, False, False),
+    "texture": ({"texture": 1.0}, False, False),
+    "semantic": ({"semantic": 1.0}, False, False),
+    "all alike": (ALL, False, False),
+    "colour, 0.1 texture": ({"colour": 1.0, "texture": 0.1}, False, False),
+    "a taught look": (TAUGHT, False, False),
+    "a taught look, colour": (TAUGHT | {"colour": 1.0}, False, False),
+    "a taught look, all": (TAUGHT | ALL, False, False),
+    "all, two images like and one unlike": (ALL, True, False),
+    "all, of one value": (ALL, False, True),
+}
 
 
 def make(folder: Path, source: Path, images: int) -> None:
@@ -113,20 +133,80 @@ def show(what: str, *command: str | Path, index: bool = False) -> None:
 
 
 def search(folder: Path) -> None:
-    """Search in this process, with every image of a hundred as the example."""
+    """Search in this process by some images; compare with a scan of all vectors of the index."""
     started = time.perf_counter()
     with Catalogue.open(folder) as shop:
-        ids = sorted(shop._truth.locations.images)[::10_007][:100]
-        shop.search(ids[0].hex())
+        held = np.sort(shop._truth.locations.ids())
+        some = held[:: max(1, len(held) // (QUERIES + 2))]
+        examples = [image_id.hex() for image_id in many.to_list(some)]
+        shop.search(examples[0])
         first = time.perf_counter() - started
-        for looks in ({"colour": 1.0}, {"texture": 1.0}, {"colour": 1.0, "texture": 0.1}):
+        index = shop._searcher.synced.get()
+        asked: list[tuple[Query, list[Match]]] = []
+        query = index.query
+
+        def watched(given: Query) -> list[Match]:
+            asked.append((given, query(given)))
+            return asked[-1][1]
+
+        setattr(index, "query", watched)  # noqa: B010
+        times = {}
+        for what, (looks, several, filtered) in SEARCHES.items():
+            where = [f"type={next(iter(shop.facets().attributes['type']))}"] if filtered else []
+            shop.search(examples[0], looks=looks, where=where)
+            asked.pop()
             taken = []
-            for image_id in ids:
-                began = time.perf_counter()
-                shop.search(image_id.hex(), looks=looks)
-                taken.append(1000 * (time.perf_counter() - began))
-            print(f"search {json.dumps(looks)}: median {statistics.median(taken):.1f} ms")
-    print(f"first search {first:.1f} s, peak {peak_mb():.0f} MB")
+            for number in range(QUERIES):
+                like, unlike = (
+                    examples[number : number + 1 + several],
+                    examples[number + 2 :][:several],
+                )
+                began, spent = time.perf_counter(), time.process_time()
+                shop.search(like, unlike=unlike, looks=looks, where=where, n=N)
+                taken.append((time.perf_counter() - began, time.process_time() - spent))
+            times[what] = np.median(taken, axis=0) * 1000
+        print(f"first search {first:.1f} s, peak {peak_mb():.0f} MB, {mapped()}")
+        right = np.reshape(recalls(index, held, asked), (len(SEARCHES), QUERIES)).mean(axis=1)
+        print("| search by | recall@10 | median ms | processor ms |\n|---|---|---|---|")
+        for (what, (wall, cpu)), share in zip(times.items(), right, strict=True):
+            print(f"| {what} | {share:.4f} | {wall:.1f} | {cpu:.1f} |")
+
+
+def mapped() -> str:
+    """Say how much of the memory is files that others could have, too."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    (held,) = (line.split()[1] for line in status if line.startswith("RssFile"))
+    return f"of which now {int(held) / 1024:.0f} MB are files"
+
+
+def recalls(index: Index, held: Ids, asked: Sequence[tuple[Query, list[Match]]]) -> list[float]:
+    """Say of each query what share of its matches is as good as the best of all images."""
+    looks = sorted({term.look for query, _ in asked for term in query.terms})
+    best = np.full((len(asked), N), -np.inf, np.float32)
+    vectors = {
+        look: np.zeros((len(asked), rows.shape[1]), np.float32)
+        for look, rows in index.vectors(held[:1], looks).items()
+    }
+    for number, (query, _) in enumerate(asked):
+        for term in query.terms:
+            vectors[term.look][number] += np.float32(term.weight) * term.vector
+    passing = {query.where: index.held(query.where) for query, _ in asked}
+    for start in range(0, len(held), CHUNK):
+        ids = held[start : start + CHUNK]
+        stored = index.vectors(ids, looks)
+        scores = np.sum([vectors[look] @ stored[look].T for look in looks], axis=0)
+        there = {where: many.find(some, ids) >= 0 for where, some in passing.items()}
+        for number, (query, _) in enumerate(asked):
+            scores[number, ~there[query.where]] = -np.inf
+            for one in query.without:
+                own = bytes.fromhex(one) if isinstance(one, str) else one.ljust(32, b"\0")
+                scores[number, ids == own.rstrip(b"\0")] = -np.inf
+        joined = np.concatenate([best, scores], axis=1)
+        best = -np.partition(-joined, N - 1, axis=1)[:, :N]
+    return [
+        float(np.mean([match.score >= row.min() - 1e-4 for match in matches]))
+        for row, (_, matches) in zip(best, asked, strict=True)
+    ]
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -112,7 +112,7 @@ class RowFile:
             return self._held.take(rows, axis=0)
         self._rows_read += len(rows)
         if self._rows_read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
-            self._held = np.concatenate(list(self.chunks()))
+            self._held = self.all()
         found = np.empty((len(rows), self._width), self._dtype)
         order = np.argsort(rows, kind="stable")
         files = np.searchsorted(self._starts, rows[order], "right") - 1
@@ -128,6 +128,15 @@ class RowFile:
         with refusals(self._folder):
             if read != found.nbytes:
                 raise OSError("a file was cut short")
+        return found
+
+    def all(self) -> Numbers:
+        """Read all rows, (N, width), with no second copy of them on the way."""
+        found = np.empty((self._rows, self._width), self._dtype)
+        done = 0
+        for chunk in self.chunks():
+            found[done : done + len(chunk)] = chunk
+            done += len(chunk)
         return found
 
     def chunks(self, first: int = 0) -> Iterator[Numbers]:

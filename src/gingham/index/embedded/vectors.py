@@ -59,8 +59,7 @@ class Vectors:
         if self._directions_path.is_file():
             self._directions = Directions.load(self._directions_path, looks)
             self._coded = RowFile(folder / "codes", self._directions.width, np.int8)
-            parts = [np.zeros((0, self._directions.width), np.int8), *self._coded.chunks()]
-            self._codes = np.concatenate(parts)
+            self._codes = self._coded.all()
             self._squares = self._directions.squares(self._codes)
         if (folder / "graphs").is_dir():
             self._graphs = Graphs(folder / "graphs")

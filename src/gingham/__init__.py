@@ -9,5 +9,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 if find_spec("sklearn") is None:
     # `from gingham import *` asks for every name; asked for by name, these say what to install.
-    __all__ = [name for name in __all__ if not name.endswith("AttributeClassifier")]
+    _NEED_IT = ("AttributeClassifier", "ImageFeatures", "StudyResult", "study")
+    __all__ = [name for name in __all__ if not name.endswith(_NEED_IT)]
 __version__ = "0.1.0"

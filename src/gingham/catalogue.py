@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
 from gingham.attributes.registry import TaughtAttributes
+from gingham.attributes.teachable import DataFrame, Pairs
 from gingham.cutoff import Cutoff
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
@@ -22,7 +23,7 @@ from gingham.operations.ingest import ingest
 from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.tag import tag
-from gingham.operations.teach import TableColumns, teach
+from gingham.operations.teach import TableColumns, given_examples, teach
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -106,7 +107,7 @@ class Catalogue(Finding):
     def teach(
         self,
         attribute: str,
-        examples: str | os.PathLike[str] | Teachable,
+        examples: str | os.PathLike[str] | Teachable | Pairs | DataFrame,
         *,
         image_column: str = "image",
         value_column: str | None = None,
@@ -126,8 +127,9 @@ class Catalogue(Finding):
         Parameters
         ----------
         attribute : its name.
-        examples : a folder with one subfolder per value; a table; or image -> value (for kind
-            `multi` a list of values, where `!value` means absent). The images need not be in the
+        examples : a folder with one subfolder per value; a table, on disk or a DataFrame of pandas
+            or polars; image -> value (for kind `multi` a list of values, where `!value` means
+            absent); or pairs of these. The images need not be in the
             catalogue; those that are may be given by id, and their files may be gone.
         image_column, value_column, group_column : of the table; `value_column` is the attribute's
             name by default. Images of one group (say, near-duplicates) stay in the same fold.
@@ -155,8 +157,9 @@ class Catalogue(Finding):
                 self._truth,
                 self._attributes,
                 attribute,
-                examples if isinstance(examples, Mapping) else Path(examples),
-                TableColumns(image_column, value_column, group_column),
+                *given_examples(
+                    examples, attribute, TableColumns(image_column, value_column, group_column)
+                ),
                 kind=kind,
                 layers=layers,
                 views=views,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any, Self
+
+HTML: dict[type, Callable[[Any], str]] = {}
+"""How notebooks show results of a type: `gingham.report.notebook` fills it."""
 
 
 @dataclass(frozen=True)
 class Result:
     """Base of the results."""
+
+    def _repr_html_(self) -> str | None:
+        return HTML[type(self)](self) if type(self) in HTML else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

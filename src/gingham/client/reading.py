@@ -21,6 +21,7 @@ from gingham.explaining.explanation import ImageExplanations
 from gingham.images import Box, ImageSource, open_image
 from gingham.operations.choosing import By, Narrowed
 from gingham.options import DEFAULTS, ReadOptions
+from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit, ImagePredictions
 from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
 from gingham.upkeep_results import Info
@@ -66,6 +67,9 @@ class RemoteReading:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<RemoteCatalogue {self.url}>"
 
     def __len__(self) -> int:
         return int(self._described()["images"])
@@ -183,7 +187,7 @@ class RemoteReading:
                 found += [Hit.from_dict(one) for one in page["hits"]]
         except ImageError as error:
             raise ImageError(_renamed(str(error), [*like, *others])) from None
-        return found[:n]
+        return HitList(found[:n])
 
     def predict(
         self,

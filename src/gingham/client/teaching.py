@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from gingham.attributes.teachable import DataFrame, Pairs
 from gingham.client import answers
 from gingham.client.connection import Payload, quoted
 from gingham.client.given import is_id
@@ -19,7 +19,7 @@ from gingham.images import ImageSource, hash_source
 from gingham.labels import Label, Labels, Teachable
 from gingham.names import UNKNOWN_WORDS, check_attribute
 from gingham.operations.correct import Corrections
-from gingham.operations.teach import TableColumns, read_teachable
+from gingham.operations.teach import TableColumns, given_examples, read_teachable
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import Failure, TeachResult
 
@@ -36,7 +36,7 @@ class RemoteTeaching(RemoteWriting):
     def teach(
         self,
         attribute: str,
-        examples: str | os.PathLike[str] | Teachable,
+        examples: str | os.PathLike[str] | Teachable | Pairs | DataFrame,
         *,
         image_column: str = "image",
         value_column: str | None = None,
@@ -70,11 +70,14 @@ class RemoteTeaching(RemoteWriting):
             )
         attribute = check_attribute(attribute)
         kind = self._kind(attribute, kind)
+        given, columns = given_examples(
+            examples, attribute, TableColumns(image_column, value_column)
+        )
         labels, images = read_teachable(
-            examples if isinstance(examples, Mapping) else Path(examples),
+            given,
             attribute,
             kind,
-            TableColumns(image_column, value_column),
+            columns,
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             unknown_words=unknown_words,

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from gingham.client.changing import RemoteChanging
 from gingham.errors import InputError
 from gingham.operations.choosing import By
+from gingham.operations.frames import FeatureTable
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import AttachResult
 from gingham.upkeep_results import CompactResult, PruneResult, RelocateResult
@@ -60,6 +61,15 @@ class RemoteUpkeep(RemoteChanging):
     def relocate(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> RelocateResult:
         """Refuse; see `Catalogue.relocate`."""
         self._refuse("relocate")
+
+    def features(
+        self, layers: Sequence[str] | None = None, *, images: Sequence[str] | None = None
+    ) -> FeatureTable:
+        """Refuse; see `Catalogue.features`."""
+        raise InputError(
+            f"{self.url} gives no features: call it on gingham.Catalogue.open(FOLDER) on that "
+            "machine, which may be served meanwhile"
+        )
 
     def similar(
         self,

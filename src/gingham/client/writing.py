@@ -16,6 +16,7 @@ from gingham.errors import ImageError, InputError
 from gingham.formats.exported import ExportedFile, ExportedTag
 from gingham.index.filters import UNKNOWN
 from gingham.operations.export import Arrangement, write_export
+from gingham.operations.frames import Frames
 from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import Sheet, SheetTag, check_sheet, untagged
 from gingham.review_results import ReviewOrder, ReviewResult
@@ -47,7 +48,7 @@ class RemoteImage:
             raise ImageError(str(error)) from None
 
 
-class RemoteWriting(RemoteReading):
+class RemoteWriting(RemoteReading, Frames):
     """The methods of `RemoteCatalogue` that write a file here."""
 
     def export(

@@ -90,6 +90,21 @@ class ImageExplanations(Result):
     picture: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     error: str | None = None
 
+    def _repr_html_(self) -> str:
+        from PIL import Image
+
+        from gingham.explaining.overlay import draw_overlay
+        from gingham.report.notebook import explanations_html
+
+        picture = self.picture
+        shown: list[tuple[str, Image.Image, dict[str, float]]] = []
+        if picture is not None:
+            shown.append(("", Image.fromarray(picture), {}))
+            for one in self.explanations:
+                says = {one.value: one.confidence}
+                shown.append((one.attribute, draw_overlay(picture, one), says))
+        return explanations_html(self.image, shown, self.error)
+
     def to_dict(self) -> dict[str, Any]:
         """`image` and `explanations`, or `image` and `error`."""
         if self.error is not None:

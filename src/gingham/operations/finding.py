@@ -12,6 +12,7 @@ import numpy as np
 from gingham.cutoff import Cutoff
 from gingham.images import Box, ImageSource
 from gingham.operations.choosing import By, Narrowed
+from gingham.operations.frames import FeatureTable, feature_table
 from gingham.operations.opening import asking
 from gingham.operations.query import read_examples
 from gingham.operations.similar import check_similar, write_similar
@@ -22,6 +23,11 @@ from gingham.results import Facets, Hit
 
 class Finding(Writing):
     """The methods of `gingham.Catalogue` that find images by looks, colours and tags."""
+
+    def __repr__(self) -> str:
+        names = ", ".join(self._attributes.names()) or "none"
+        count = len(self._truth.locations.images)
+        return f"<Catalogue {self.folder}: {count:,} images; taught: {names}>"
 
     @asking
     def search(
@@ -85,6 +91,25 @@ class Finding(Writing):
             return self._searcher.search(
                 *(like.given, others.given, looks, where, n, min_score, colours, cutoff, choice)
             )
+
+    @asking
+    def features(
+        self, layers: Sequence[str] | None = None, *, images: Sequence[str] | None = None
+    ) -> FeatureTable:
+        """Give stored features as an array, for other libraries; all of it is held in memory.
+
+        Parameters
+        ----------
+        layers : hidden layers, as `info().layers` names them, pooled ones over the foreground
+            (`stem_foreground`) and descriptors, side by side; None means all that attributes read.
+        images : ids; None means all, in the order in which they were added.
+
+        Raises
+        ------
+        InputError
+            If a layer or an image is not there.
+        """
+        return feature_table(self._truth, layers, images)
 
     @asking
     def similar(

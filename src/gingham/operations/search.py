@@ -32,6 +32,7 @@ from gingham.names import did_you_mean
 from gingham.operations.choosing import ALL, By, Narrowed, choose, folder_groups
 from gingham.operations.cut_tags import cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
+from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
 from gingham.store.ids import Ids
@@ -171,10 +172,10 @@ class Searcher:
         tags = [own_tags(match.tags, cutoff is not None) for match in matches]
         tagged = {name for some in tags for name in some}
         multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
-        return [
+        return HitList(
             self._hit(match, some, sliders, offset, multi)
             for match, some in zip(matches, tags, strict=True)
-        ]
+        )
 
     def _groups(self, by: By) -> Groups:
         """Give the groups of images; folders are found again only when files have changed."""

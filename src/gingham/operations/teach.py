@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from gingham.attributes.attribute_fitting import fit, view_id, views_for
 from gingham.attributes.registry import Attributes
+from gingham.attributes.teachable import DataFrame, Pairs, as_mapping
 from gingham.backbones.runtime import Features
 from gingham.errors import InputError
 from gingham.extract import PLAIN, VIEWS, View, read_into
@@ -157,6 +159,27 @@ def teach(
         verdict=fitted.attribute.verdict,
         **labels.listed,
     )
+
+
+def given_examples(
+    examples: str | os.PathLike[str] | Teachable | Pairs | DataFrame,
+    attribute: str,
+    columns: TableColumns,
+) -> tuple[Path | Teachable, TableColumns]:
+    """Take what `Catalogue.teach` is given as a path or a mapping, with the columns to read of it.
+
+    Raises
+    ------
+    InputError
+        See `as_mapping`.
+    """
+    if isinstance(examples, Mapping):
+        return examples, columns
+    if isinstance(examples, (str, os.PathLike)):
+        return Path(examples), columns
+    value = columns.value or attribute
+    made = as_mapping(examples, columns.image, value, columns.group)
+    return made, TableColumns() if isinstance(examples, DataFrame) else columns
 
 
 def read_teachable(

@@ -9,6 +9,7 @@ from pathlib import Path
 from gingham.cutoff import Cutoff
 from gingham.operations.correcting import Correcting
 from gingham.operations.export import Arrangement, export_table
+from gingham.operations.frames import Frames
 from gingham.operations.map import LookVectors, draw_map
 from gingham.operations.opening import asking
 from gingham.operations.review_sheet import check_review_folder, write_review
@@ -17,7 +18,7 @@ from gingham.options import silent
 from gingham.review_results import ReviewOrder, ReviewResult
 
 
-class Writing(Correcting):
+class Writing(Correcting, Frames):
     """The methods of `gingham.Catalogue` that write a file."""
 
     @asking

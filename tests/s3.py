@@ -16,6 +16,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from pathlib import Path
 
 import pytest
 
@@ -117,7 +119,8 @@ class Proxy:
             one.rfile.read(length // 2)
             self._hang_up(one)
             return
-        body = one.rfile.read(length)
+        chunked = one.headers.get("Transfer-Encoding", "") == "chunked"
+        body = b"".join(_chunks(one.rfile)) if chunked else one.rfile.read(length)
         time.sleep(self.delay)
         if action[:1].isdigit():
             status, _, code = action.partition(" ")
@@ -125,7 +128,8 @@ class Proxy:
             self._answer(one, int(status), [], said)
             return
         line = http.client.HTTPConnection(self._to, timeout=30)
-        headers = {k: v for k, v in one.headers.items() if k.lower() != "connection"}
+        ours = ("connection", "transfer-encoding", "content-length", "expect")
+        headers = {k: v for k, v in one.headers.items() if k.lower() not in ours}
         line.request(one.command, one.path, body, headers)
         answer = line.getresponse()
         content = answer.read()  # of HEAD nothing
@@ -190,3 +194,47 @@ def files_at(address: str, server: str | None = None, *, retrying: float = 20.0)
 def new_files() -> ObjectFiles:
     """Give an empty place in the shared bucket."""
     return files_at(f"s3://{shared_bucket()}/{secrets.token_hex(8)}/shop")
+
+
+def _chunks(file: BufferedIOBase) -> Iterator[bytes]:
+    while size := int(file.readline().split(b";")[0], 16):
+        yield file.read(size)
+        file.readline()
+    while file.readline().strip():
+        pass
+
+
+_COUNTING = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from s3 import Proxy
+proxy = Proxy(sys.argv[1])
+print(proxy.address, flush=True)
+for line in sys.stdin:
+    print(len(proxy.seen), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def counting(server: str) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Run a `Proxy` in a process of its own; gives its address, and what counts its requests."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COUNTING, server, str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    given, said = process.stdin, process.stdout
+    assert given is not None
+    assert said is not None
+
+    def count() -> int:
+        given.write("\n")
+        given.flush()
+        return int(said.readline())
+
+    try:
+        yield said.readline().strip(), count
+    finally:
+        process.kill()
+        process.communicate()

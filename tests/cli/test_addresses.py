@@ -52,6 +52,21 @@ def test_a_catalogue_is_made_useful_over_http(served: tuple[str, Path]) -> None:
     assert found["predictions"]["colour"]["value"] == "red"
     hits = run("search", url, photos / "red0.jpg", "-n", "3", "--look", "attribute:colour=1")
     assert len(hits) == 3
+    schema = folder / "schema.toml"
+    schema.write_text(
+        "[attributes.colour.values.warm]\n[attributes.colour.values.red]\n"
+        "parent = 'warm'\nsynonyms = ['crimson']\n"
+    )
+    for words in ("warm things", "Crimson", "not blue, colour red"):
+        hits = run("search", url, "--text", words, "--schema", schema, "-n", "20")
+        assert [hit["attributes"]["colour"] for hit in hits] == ["red"] * 9
+    with pytest.raises(InputError, match="no word of 'shiny things' is understood: use values of"):
+        run("search", url, "--text", "shiny things")
+    asked = ("predict", url, photos / "red0.jpg", "--schema", schema)
+    (found,) = run(*asked)
+    assert found["predictions"]["colour"]["value"] == "red"
+    with pytest.raises(InputError, match="give --min-confidence, not --at-precision"):
+        run(*asked, "--at-precision", "0.9")
     (why,) = run("explain", url, photos / "red0.jpg", "--out", folder / "why")
     assert Path(why["explanations"][0]["overlay"]).is_file()
     assert (folder / "why" / "index.html").is_file()

@@ -174,6 +174,15 @@ def test_a_joined_table_keeps_its_columns(place: Path, shop: Catalogue, tmp_path
         shop.export(out, form="coc")
 
 
+def test_what_does_not_apply_is_not_written(place: Path, shop: Catalogue, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.toml"
+    schema.write_text("[attributes.colour]\n[attributes.has]\nwhen = { colour = ['red'] }\n")
+    assert shop.export(tmp_path / "out.csv", schema=schema) == 8
+    with (tmp_path / "out.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert bool(row["has"]) == (row["colour"] == "red")
+
+
 def test_embedding_atlas_has_points(place: Path, shop: Catalogue, tmp_path: Path) -> None:
     assert shop.export(tmp_path / "atlas.parquet", form="embedding-atlas") == 8
     table = pq.read_table(tmp_path / "atlas.parquet")

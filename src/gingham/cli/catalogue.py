@@ -36,6 +36,7 @@ from gingham.cli.options import (
     ModelOption,
     PrecisionOption,
     ResolutionOption,
+    SchemaOption,
     SkipBadRowsOption,
     ViewOption,
     WaitOption,
@@ -187,14 +188,22 @@ def predict(
     model: ModelOption = None,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
+    schema: SchemaOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the attributes of images; prints one line per image.
 
-    The images may be in the catalogue or not.
+    The images may be in the catalogue or not. With --schema values of a hierarchy are answered at
+    the deepest level that is sure (0.5, or --min-confidence), and attributes where they apply.
     """
+    from gingham.schema.answers import settle
+    from gingham.schema.schema import Schema
+
+    meaning = Schema.read(schema) if schema else None
+    if meaning and at_precision is not None:
+        raise InputError("--schema adds probabilities: give --min-confidence, not --at-precision")
     paths = found_images(images)
     failed = False
     with (
@@ -205,12 +214,15 @@ def predict(
             paths,
             attributes=attribute,
             model=opened(model),
-            min_confidence=min_confidence,
+            min_confidence=0.0 if meaning else min_confidence,
             at_precision=at_precision,
             options=options,
         )
         for result in results:
             failed |= result.error is not None
+            if meaning:
+                settled = settle(meaning, result.predictions, min_confidence)
+                result = replace(result, predictions=settled)
             if as_json:
                 print_json(result.to_dict())
                 continue
@@ -342,6 +354,7 @@ def export(
     answered: Annotated[
         bool, typer.Option("--answered", help="Leave out what has no answer at all.")
     ] = False,
+    schema: SchemaOption = None,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
@@ -359,6 +372,7 @@ def export(
             join_key=join_key,
             relative=relative,
             answered=answered,
+            schema=schema,
             min_confidence=min_confidence,
             at_precision=at_precision,
         )

@@ -25,12 +25,14 @@ from gingham.cli.options import (
     KeyOption,
     MegapixelsOption,
     MinConfidenceOption,
+    SchemaOption,
     WhereOption,
     app,
     look_weights,
     open_catalogue,
     open_folder,
 )
+from gingham.errors import InputError
 from gingham.names import one_line
 from gingham.options import ReadOptions
 from gingham.results import shown
@@ -71,6 +73,14 @@ def search(
             metavar="IMAGE", help="Image that results should not look like; repeat for more."
         ),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORDS",
+            help="Words that become filters and colours, as in 'red dress polka dots'.",
+        ),
+    ] = None,
+    schema: SchemaOption = None,
     crop: Annotated[
         str | None,
         typer.Option(
@@ -102,21 +112,38 @@ def search(
     """Find the images most similar to the given ones, or of given colours, best first.
 
     An image of the catalogue that is searched with is left out. With --where alone, all images that
-    pass the filters are listed.
+    pass the filters are listed. What --text was taken for, and which words were not understood, is
+    printed on stderr.
     """
     from gingham.colours import parse_colours
     from gingham.parts import parse_crop
+    from gingham.schema.schema import Schema
+    from gingham.schema.words import understand
 
+    words = Schema.read(schema) if schema else None
     looks, colours = look_weights(look), parse_colours(colour) if colour else None
     with (
         open_catalogue(catalogue, key) as shop,
         spinner("searching (new images are indexed first)", as_json),
     ):
+        filters = list(where or [])
+        if text is not None:
+            known = shop.facets().attributes
+            values = {name: [x for x in one if x != "unknown"] for name, one in known.items()}
+            understood = understand(text, values, words)
+            if not (understood.where or understood.colours or image or colours or filters):
+                raise InputError(
+                    f"no word of {text!r} is understood: use values of {', '.join(known)}, names "
+                    "of colours, or words of a --schema"
+                )
+            filters += understood.where
+            if understood.colours:
+                colours = {**understood.colours, **(colours or {})}
         hits = shop.search(
             image or [],
             looks=looks,
             colours=colours,
-            where=where or [],
+            where=filters,
             unlike=unlike or [],
             crop=None if crop is None else parse_crop(crop),
             n=number,
@@ -128,6 +155,11 @@ def search(
             at_precision=at_precision,
             options=ReadOptions(pixel_limit(max_megapixels)),
         )
+    if text is not None:
+        for said, filtered in understood.meant.items():
+            say(f"{one_line(said)}: {one_line(filtered)}", error=True)
+        if understood.not_understood:
+            say(f"not understood: {one_line(', '.join(understood.not_understood))}", error=True)
     if as_json:
         for hit in hits:
             print_json(hit.to_dict())

@@ -60,6 +60,7 @@ class RemoteWriting(RemoteReading, Frames):
         join_key: str = "image",
         relative: bool = False,
         answered: bool = False,
+        schema: str | os.PathLike[str] | None = None,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
@@ -79,7 +80,14 @@ class RemoteWriting(RemoteReading, Frames):
         if join is not None:
             known = {one.image: one for one in files}
             files = iter(())
-        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
+        arrangement = Arrangement(
+            form,
+            Path(join) if join else None,
+            join_key,
+            relative,
+            answered,
+            Path(schema) if schema else None,
+        )
         return write_export(Path(file), kinds, files, known.get, arrangement)
 
     def sheet(

@@ -17,6 +17,8 @@ from gingham.formats.table import FORMATS
 from gingham.images import read_file
 from gingham.names import did_you_mean
 from gingham.operations.joining import by_product, joined
+from gingham.schema.answers import inapplicable
+from gingham.schema.schema import Schema
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
 from gingham.store.locations import Locations, has_path, is_missing
@@ -37,6 +39,7 @@ class Arrangement:
         with the tags that most of its images have, by confidence.
     relative : write paths relative to the folder of the file.
     answered : leave out what has no answer at all.
+    schema : a schema file; attributes that do not apply say nothing.
     """
 
     form: str | None = None
@@ -44,6 +47,7 @@ class Arrangement:
     join_key: str = "image"
     relative: bool = False
     answered: bool = False
+    schema: Path | None = None
 
 
 def export_table(
@@ -124,6 +128,8 @@ def write_export(
             chosen = by_product(chosen, arrangement.join_key, kinds)
     elif arrangement.join_key != "image":
         raise InputError("--join-key names a column of the table that --join gives: give both")
+    if arrangement.schema:
+        chosen = _applicable(chosen, Schema.read(arrangement.schema))
     if arrangement.answered:
         chosen = (one for one in chosen if any(tag.values for tag in one.tags.values()))
     if form.needs_points:
@@ -175,6 +181,12 @@ def _format(file: Path, name: str | None) -> Format:
             path=file,
         )
     return forms[plain[file.suffix.lower()]]
+
+
+def _applicable(files: Iterable[ExportedFile], schema: Schema) -> Iterator[ExportedFile]:
+    for one in files:
+        out = inapplicable(schema, {name: tag.values for name, tag in one.tags.items()})
+        yield replace(one, tags={x: tag for x, tag in one.tags.items() if x not in out})
 
 
 def _relative(files: Iterable[ExportedFile], file: Path) -> Iterator[ExportedFile]:

@@ -31,6 +31,7 @@ class Writing(Correcting, Frames):
         join_key: str = "image",
         relative: bool = False,
         answered: bool = False,
+        schema: str | os.PathLike[str] | None = None,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
@@ -48,6 +49,7 @@ class Writing(Correcting, Frames):
             value, with the tags of most of its images, by confidence.
         relative : write paths relative to the folder of the file.
         answered : leave out what has no answer at all.
+        schema : a schema file (docs/schema.md): attributes that do not apply say nothing.
         min_confidence, at_precision : how sure tags must be; see `search`.
 
         Raises
@@ -56,7 +58,14 @@ class Writing(Correcting, Frames):
             If the suffix or the format is another, its folder is not there, or the table cannot be
             joined.
         """
-        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
+        arrangement = Arrangement(
+            form,
+            Path(join) if join else None,
+            join_key,
+            relative,
+            answered,
+            Path(schema) if schema else None,
+        )
         return export_table(
             Path(file),
             self._truth.locations,

@@ -1,0 +1,1 @@
+"""What attributes mean in a trade: names in all languages, hierarchies, which apply when."""

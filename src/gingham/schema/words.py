@@ -1,0 +1,141 @@
+"""Words to filters: what a search in words means by taught values, synonyms and translations."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from gingham.colours import NAMED
+from gingham.results import Result
+from gingham.schema.schema import Schema, SchemaAttribute, SchemaValue
+
+_HISSING = ("sses", "shes", "ches", "xes", "zes")
+_WORD = re.compile(r"[\w'-]+")
+_SKIPPED = frozenset(
+    {
+        *("a", "an", "and", "the", "with", "in", "of", "for", "or", "is", "on", "to", "me", "my"),
+        *("some", "all", "any", "that", "has", "have"),
+        *("der", "die", "das", "ein", "eine", "einen", "und", "mit", "im", "für", "von", "oder"),
+        *("le", "la", "les", "un", "une", "et", "avec", "de", "du", "des"),
+    }
+)
+_NOT = frozenset(
+    {"not", "no", "without", "except", "ohne", "kein", "keine", "nicht", "sans", "pas"}
+)
+
+
+@dataclass(frozen=True)
+class Understood(Result):
+    """What a text means.
+
+    Attributes
+    ----------
+    where : filters, as `search` takes them.
+    colours : colours that no value is called: colour -> weight, as `search` takes them.
+    meant : words -> the filter or colour they became; `(also ...)` names what they might mean, too.
+    not_understood : the other words.
+    """
+
+    where: tuple[str, ...]
+    colours: dict[str, float]
+    meant: dict[str, str]
+    not_understood: tuple[str, ...]
+
+
+def understand(
+    text: str, known: Mapping[str, Collection[str]], schema: Schema | None = None
+) -> Understood:
+    """Read a text such as `red dress without polka dots`; the longest names are found first.
+
+    Case, accents and a plural `s` do not matter. The name of an attribute before a value says
+    which attribute is meant; else it is the first that has the value. `not` or `without` before a
+    value makes its filter `!=`.
+
+    Parameters
+    ----------
+    text : in any of the languages of the schema.
+    known : attribute -> its values; facets will do.
+    schema : further words for them, and values above others, which mean all of those.
+    """
+    phrases = _phrases(known, schema or Schema())
+    attributes = {_plain(x): x for x in known}
+    for name, one in (schema or Schema()).attributes.items():
+        if name in known:
+            attributes |= dict.fromkeys(map(_plain, _called(name, one)), name)
+    words = [found[0] for found in _WORD.finditer(text)]
+    longest = max((phrase.count(" ") + 1 for phrase in (*phrases, *attributes)), default=1)
+    where: list[str] = []
+    colours: dict[str, float] = {}
+    meant: dict[str, str] = {}
+    lost: list[str] = []
+    asked: tuple[str, str] | None = None  # an attribute's name, and the words for it
+    negated, at = False, 0
+    while at < len(words):
+        for size in range(min(longest, len(words) - at), 0, -1):
+            said = " ".join(words[at : at + size])
+            plain = _plain(said)
+            if plain in phrases or plain in attributes:
+                break
+        at += size
+        found = phrases.get(plain, {})
+        if found:
+            name = asked[0] if asked and asked[0] in found else next(iter(found))
+            filters = [f"{name}{'!=' if negated else '='}{x}" for x in found[name]]
+            where += (x for x in filters if x not in where)
+            others = [f"{x}={y[0]}" for x, y in found.items() if x != name]
+            hint = f" (also {', '.join(others)})" if others and not asked else ""
+            meant[said] = ", ".join(filters) + hint
+            if asked and asked[0] != name:
+                lost.append(asked[1])
+            asked, negated = None, False
+        elif plain in attributes:
+            asked = attributes[plain], said
+        elif plain in NAMED and not negated:
+            colours[plain] = 1.0
+            meant[said] = f"the colour {plain}"
+        elif plain in _NOT:
+            negated = True
+        elif said.casefold() not in _SKIPPED:
+            lost.append(said)
+    if asked:
+        lost.append(asked[1])
+    return Understood(tuple(where), colours, meant, tuple(lost))
+
+
+def _phrases(
+    known: Mapping[str, Collection[str]], schema: Schema
+) -> dict[str, dict[str, list[str]]]:
+    """Give what words mean: as they are compared -> attribute -> values."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, values in known.items():
+        about = schema.attributes.get(name, SchemaAttribute())
+        for value in values:
+            # Whoever asks for what is above a value means it, too.
+            for one in about.above(value):
+                for word in _called(one, about.values.get(one, SchemaValue())):
+                    meant = found.setdefault(_plain(word), {}).setdefault(name, [])
+                    meant += [value] if value not in meant else []
+    found.pop("", None)
+    return found
+
+
+def _called(name: str, about: SchemaValue | SchemaAttribute) -> Iterator[str]:
+    yield name
+    yield from about.synonyms
+    for words in about.translations.values():
+        yield from words
+
+
+def _plain(text: str) -> str:
+    """Write words as they are compared."""
+    parts = unicodedata.normalize("NFKD", text.casefold().replace("_", " "))
+    words = _WORD.findall("".join(c for c in parts if not unicodedata.combining(c)))
+    return " ".join(_singular(word) for word in " ".join(words).replace("-", " ").split())
+
+
+def _singular(word: str) -> str:
+    if word.endswith(_HISSING):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -162,6 +162,17 @@ def _no_chdir() -> Iterator[None]:
     os.chdir(here)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A real PostgreSQL server with pgvector."""
+    for module in ("pg0", "psycopg", "tenacity"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Debian's Chromium, driven by playwright; both want a home."""

@@ -89,7 +89,8 @@ class Info(Result):
     """What a catalogue holds.
 
     `view`, `resolution` and `precision` are as `Catalogue.create` was given them.
-    `products` counts those that tables have named.
+    `products` counts those that tables have named. `index` is where the search index is kept; None
+    of a served catalogue, which does not say.
     """
 
     catalogue: str
@@ -105,3 +106,4 @@ class Info(Result):
     attributes: dict[str, AttributeInfo]
     bytes: int
     products: int = 0
+    index: str | None = None

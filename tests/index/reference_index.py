@@ -36,6 +36,9 @@ class ReferenceIndex(Index):
     def state(self) -> State:
         return self._state
 
+    def begin(self, *, wait: bool = True) -> bool:
+        return True
+
     def reset(self, looks: Mapping[str, int]) -> None:
         self._state: State = {}
         self._widths = dict(looks)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reference_index import ReferenceIndex
 
 from gingham.errors import InputError, ShapeError
+from gingham.index.address import parse_address
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.filters import Condition, Where
 from gingham.index.index import (
@@ -33,9 +34,31 @@ from gingham.index.index import (
 )
 from gingham.store.ids import from_list, to_list
 
-IMPLEMENTATIONS: dict[str, Callable[[Path], Index]] = {
-    "scanned": EmbeddedIndex,
-    "graph": partial(EmbeddedIndex, most_scanned=0),
+Opening = Callable[[Path], Index]
+
+
+def in_folder(request: pytest.FixtureRequest, most_scanned: int = 50_000) -> Opening:
+    return partial(EmbeddedIndex, most_scanned=most_scanned)
+
+
+def in_postgres(request: pytest.FixtureRequest, most_scanned: int = 1_000_000) -> Opening:
+    server = request.getfixturevalue("postgres")
+    from gingham.index.postgres.index import PostgresIndex
+
+    def opened(place: Path) -> Index:
+        schema = hashlib.sha256(str(place).encode()).hexdigest()[:20]
+        address = parse_address(server.url(schema))
+        assert address is not None
+        return PostgresIndex(address, "test", most_scanned=most_scanned)
+
+    return opened
+
+
+IMPLEMENTATIONS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
+    "scanned": in_folder,
+    "graph": partial(in_folder, most_scanned=0),
+    "postgres, scanned": in_postgres,
+    "postgres, graph": partial(in_postgres, most_scanned=0),
 }
 """Each opens the index at a place again after `close`, and makes one where there is none."""
 
@@ -46,12 +69,12 @@ KEYS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(30)]
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def opened(request: pytest.FixtureRequest) -> Callable[[Path], Index]:
-    return IMPLEMENTATIONS[request.param]
+def opened(request: pytest.FixtureRequest) -> Opening:
+    return IMPLEMENTATIONS[request.param](request)
 
 
 @pytest.fixture
-def index(opened: Callable[[Path], Index], tmp_path: Path) -> Iterator[Index]:
+def index(opened: Opening, tmp_path: Path) -> Iterator[Index]:
     index = opened(tmp_path / "index")
     index.reset(LOOKS)
     yield index
@@ -132,7 +155,7 @@ def queries(draw: st.DrawFn, looks: list[str]) -> Query:
 )
 @given(data=st.data())
 def test_agrees_with_the_reference(
-    opened: Callable[[Path], Index], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    opened: Opening, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("index")
     reference, index = ReferenceIndex(), opened(folder)
@@ -188,9 +211,7 @@ def check(found: list[Match], query: Query, reference: Index) -> None:
     assert all(match.score <= floor + 1e-4 for match in expected.values())
 
 
-def test_what_was_not_committed_is_whole_or_gone(
-    opened: Callable[[Path], Index], tmp_path: Path
-) -> None:
+def test_what_was_not_committed_is_whole_or_gone(opened: Opening, tmp_path: Path) -> None:
     look, (metric, width) = next(iter(FURTHER.items()))
     for last in (
         upsert([3]),

@@ -29,6 +29,7 @@ from gingham.cli.options import (
     DescriptorsOption,
     DeviceOption,
     ImagesArgument,
+    IndexOption,
     JsonOption,
     KeyOption,
     MegapixelsOption,
@@ -78,6 +79,7 @@ def index(
     view: ViewOption = None,
     resolution: ResolutionOption = None,
     precision: PrecisionOption = None,
+    index_at: IndexOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     skip_bad_rows: SkipBadRowsOption = False,
     product_column: Annotated[
@@ -98,6 +100,7 @@ def index(
     from gingham.backbones.preprocess import SQUARE
     from gingham.backbones.table import DEFAULT_BACKBONE
     from gingham.catalogue import Catalogue
+    from gingham.index.address import EMBEDDED
     from gingham.operations.reader import FLOAT32
     from gingham.sources import find_images
     from gingham.store.header import is_catalogue
@@ -113,10 +116,11 @@ def index(
     with reading("index", as_json, max_megapixels) as options:
         shop: Catalogue | RemoteCatalogue
         if is_address(catalogue):
-            if backbone or weights or kept or view or resolution or precision or device != "auto":
+            given = (backbone, weights, kept, view, resolution, precision, index_at)
+            if any(given) or device != "auto":
                 raise InputError(
-                    "--backbone, --weights, --device, --descriptors, --view, --resolution and "
-                    "--precision are the server's choice: leave them out"
+                    "--backbone, --weights, --device, --descriptors, --view, --resolution, "
+                    "--precision and --index are the server's choice: leave them out"
                 )
             shop = open_catalogue(catalogue, key, wait)
         elif is_catalogue(files_at(catalogue)):
@@ -130,6 +134,7 @@ def index(
                 resolution=resolution,
                 precision=precision,
                 wait=wait,
+                index=index_at,
             )
         else:
             # A mistyped source must not leave an empty catalogue behind.
@@ -150,6 +155,7 @@ def index(
                 precision=precision or FLOAT32,
                 calibration=[*walk.images, *listed],
                 options=options,
+                index=index_at or EMBEDDED,
             )
         with shop:
             result = shop.index(

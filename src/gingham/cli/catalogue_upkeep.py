@@ -10,6 +10,7 @@ from gingham.cli.console import answer, print_json, say, spinner
 from gingham.cli.options import (
     CatalogueArgument,
     FolderArgument,
+    IndexOption,
     JsonOption,
     KeyOption,
     WaitOption,
@@ -23,6 +24,8 @@ from gingham.cli.options import (
 @app.command()
 def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """Summarise a catalogue: images, attributes, looks, size."""
+    from gingham.index.address import EMBEDDED
+
     with open_catalogue(catalogue, key) as shop:
         result = shop.info()
     lines = [
@@ -31,6 +34,9 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
         f"resolution {result.resolution}, precision {result.precision}",
         f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk",
     ]
+    if result.index is not None:
+        there = "in the catalogue's folder" if result.index == EMBEDDED else f"at {result.index}"
+        lines.append(f"index {there}")
     for name, one in result.attributes.items():
         source = f"model {one.model}" if one.model else f"{one.examples} examples"
         source = "built in" if one.built_in else source
@@ -63,10 +69,18 @@ def verify(catalogue: FolderArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def rebuild(catalogue: FolderArgument, wait: WaitOption = 0.0, as_json: JsonOption = False) -> None:
-    """Rebuild attributes and search index from what is stored."""
+def rebuild(
+    catalogue: FolderArgument,
+    index: IndexOption = None,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild attributes and search index from what is stored.
+
+    With --index the search index is kept there from then on.
+    """
     with open_folder(catalogue, wait) as shop, spinner("rebuilding", as_json):
-        shop.rebuild()
+        shop.rebuild(index=index)
         images = len(shop)
     answer(as_json, {"images": images}, f"rebuilt: {images} images")
 

@@ -229,6 +229,16 @@ PrecisionOption = Annotated[
         "set by some of the first images. Fixed when the catalogue is made.",
     ),
 ]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="ADDRESS",
+        help="Where the search index is kept: embedded, in the catalogue's folder (default), or "
+        "postgresql://USER@HOST:PORT/DATABASE?schema=NAME, with the password in PGPASSWORD. It is "
+        "kept with the catalogue.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 

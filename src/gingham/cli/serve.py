@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gingham.cli.console import say
-from gingham.cli.options import FolderArgument, app
+from gingham.cli.options import FolderArgument, IndexOption, app
 from gingham.errors import InputError, require_extra
 from gingham.store.files import refusals
 
@@ -52,6 +52,7 @@ def serve(
             metavar="FILE", help="A copy of a catalogue's keys.json to use instead of its own."
         ),
     ] = None,
+    index: IndexOption = None,
     webhook: Annotated[
         str | None,
         typer.Option(
@@ -154,7 +155,7 @@ def serve(
         callback=oidc_callback,
     )
     access = Access(ring, host=host, allowed_hosts=allowed_host or (), oidc=oidc)
-    with listen(host, port) as listening, ServedCatalogue.open(catalogue) as shop:
+    with listen(host, port) as listening, ServedCatalogue.open(catalogue, index=index) as shop:
         if not read_only:
             shop.hold(address_of(listening))
         say(f"{catalogue} is served at {address_of(listening)}; Ctrl-C stops")

@@ -161,11 +161,30 @@ class Index(Protocol):
     """A search index; `tests/index/test_index.py` is what every implementation must pass.
 
     What was changed since the last `commit` is seen at once by whoever changed it, and may be lost
-    when the process ends; then `state` is that of an earlier commit, or empty and so is the index.
+    when the process or its connection ends; then `state` is that of an earlier commit, or empty and
+    so is the index.
     """
 
     def state(self) -> State:
         """Give what was committed last; empty for an index that holds nothing."""
+        ...
+
+    def begin(self, *, wait: bool = True) -> bool:
+        """Be the only one who changes it until `commit` or `close`, as the first change is, too.
+
+        Parameters
+        ----------
+        wait : for another who changes it; else say that there is one.
+
+        Returns
+        -------
+        Whether nobody else changes it. Then `state` is what the changes are going to build on.
+
+        Raises
+        ------
+        CatalogueBusyError
+            If another goes on changing it for long.
+        """
         ...
 
     def reset(self, looks: Mapping[str, int]) -> None:

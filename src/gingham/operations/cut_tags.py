@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from gingham.cutoff import Cutoff
+
 T = TypeVar("T")
 
 _MARK = "\x1fcut"
-"""No name of an attribute ends so: it is not printable."""
+"""In no name of an attribute: it is not printable."""
 
 
-def cut_name(attribute: str) -> str:
+def cut_mark(cutoff: Cutoff) -> str:
+    """Name a cut-off."""
+    return f"{cutoff.min_confidence} {cutoff.at_precision}"
+
+
+def cut_name(attribute: str, mark: str) -> str:
     """Name the tags of an attribute that are held to a cut-off."""
-    return attribute + _MARK
+    return f"{attribute}{_MARK} {mark}"
 
 
-def own_tags(tags: Mapping[str, T], cut: bool) -> dict[str, T]:
-    """Keep, by attribute, the tags that are held to a cut-off, or those that are not."""
+def own_tags(tags: Mapping[str, T], cutoff: Cutoff | None) -> dict[str, T]:
+    """Keep, by attribute, the tags that are held to a cut-off; None: those as they were applied."""
+    end = "" if cutoff is None else cut_name("", cut_mark(cutoff))
     return {
-        name.removesuffix(_MARK): found
+        name.removesuffix(end): found
         for name, found in tags.items()
-        if name.endswith(_MARK) == cut
+        if (name.endswith(end) if end else _MARK not in name)
     }

@@ -21,8 +21,10 @@ from gingham.backbones.table import DEFAULT_BACKBONE
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.images import ImageSource
-from gingham.index.index import Index
+from gingham.index.address import EMBEDDED
+from gingham.index.home import IndexHome
 from gingham.operations.history import note_interrupted
+from gingham.operations.kept_index import KeptIndex, new_place
 from gingham.operations.reader import (
     FLOAT32,
     check_device,
@@ -33,7 +35,6 @@ from gingham.operations.reader import (
 )
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
-from gingham.operations.sync import SyncedIndex
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.store.files import Files
 from gingham.store.header import Header, check_catalogue, is_catalogue, is_older, migrate, move_home
@@ -119,8 +120,12 @@ class OpenCatalogue:
         self._attributes = Attributes(
             folder / "attributes", self._truth, self._load_model, lambda: self._lease.held
         )
+        self._kept = KeptIndex(self._files, folder)
         self._searcher = Searcher(
-            self._open_index, self._truth, self._attributes, self._is_newer_index
+            self._searched,
+            self._truth,
+            self._attributes,
+            lambda: None if self._lease.held else self._truth.refresh(),
         )
         self._reviewer = Reviewer(self._truth, self._attributes, self._searcher)
         if is_older(self._files):
@@ -143,6 +148,7 @@ class OpenCatalogue:
         migrate(self._files)
         with self._searching:
             self._truth.refresh()
+            self._kept.follow(self._searcher.synced)
         if self._mirror is not None:
             self._mirror.pull()
         root = self._truth.locations.root
@@ -166,6 +172,7 @@ class OpenCatalogue:
         calibration: Iterable[ImageSource] = (),
         runtime: Runtime | None = None,
         options: ReadOptions = DEFAULTS,
+        index: str = EMBEDDED,
     ) -> Self:
         """Create an empty catalogue.
 
@@ -184,11 +191,15 @@ class OpenCatalogue:
             indexed.
         runtime : used instead of loading one; for other ways to compute features.
         options : for the images of `calibration`.
+        index : where the search index is kept: `embedded`, in the catalogue's folder, or the
+            address of a database; see docs/indexes.md. A password in it is used, and not kept.
 
         Raises
         ------
         CatalogueError
-            If the folder is not empty.
+            If the folder is not empty, or the index is that of another catalogue.
+        ServerError
+            If the database cannot be used.
         BackboneError
             If the backbone cannot be loaded, or cannot read so.
         InputError
@@ -205,6 +216,7 @@ class OpenCatalogue:
             raise CatalogueError(
                 f"{files} exists but is not a catalogue: choose another folder", path=folder
             )
+        place = new_place(index)
         weights = None if weights is None else absolute(weights)
         loaded: Runtime
         if precision == FLOAT32:
@@ -224,7 +236,9 @@ class OpenCatalogue:
             write_network(files, loaded.network)
         home = os.path.dirname(absolute(str(files)))  # noqa: PTH120
         Header(loaded.config, weights, home, secrets.token_hex(8)).write(files)
-        self = cls.open(folder, runtime=loaded)
+        if place.address is not None:
+            place.write(files)
+        self = cls.open(folder, runtime=loaded, index=index)
         self._is_given, self._device = runtime is not None, device
         return self
 
@@ -242,6 +256,7 @@ class OpenCatalogue:
         precision: str | None = None,
         runtime: Runtime | None = None,
         wait: float = 0.0,
+        index: str | None = None,
     ) -> Self:
         """Open a catalogue; any number of processes can have it open.
 
@@ -256,6 +271,7 @@ class OpenCatalogue:
         weights : new location of the weights, if they moved since `create`.
         device, runtime : as for `create`.
         wait : seconds that a method that changes it waits for another process.
+        index : if given, must be where the index is kept; `rebuild` moves it.
 
         Raises
         ------
@@ -268,6 +284,8 @@ class OpenCatalogue:
         check_catalogue(path)
         self = cls(path, wait, runtime)
         check_settings(str(path), self.config, backbone, descriptors, view, resolution, precision)
+        if index is not None:
+            self._kept.place = self._kept.place.check(index, str(path))
         self._device = device
         if weights is not None:
             self._weights = absolute(weights)
@@ -287,6 +305,7 @@ class OpenCatalogue:
                 if isinstance(self._files, ObjectFiles):
                     self._files.look_again()
                 self._truth.refresh()
+                self._kept.follow(self._searcher.synced)
             self._take_in()
 
     def __enter__(self) -> Self:
@@ -334,7 +353,7 @@ class OpenCatalogue:
                     self._make_generation()
 
     def _publish(self, *, anew: bool = False) -> None:
-        """Make a new generation of the index if the newest lacks something.
+        """Bring the index that others open up to date, if it lacks something.
 
         Parameters
         ----------
@@ -344,38 +363,16 @@ class OpenCatalogue:
             self._make_generation(anew=anew)
 
     def _make_generation(self, *, anew: bool = False) -> None:
-        from gingham.index.embedded.generations import Generations
+        home = self._kept.home()
+        if anew or self._searcher.synced.lacks(home.state()):
+            self._searcher.synced.publish(home, anew=anew)
 
-        generations = Generations(self.folder / "index")
-        if not (anew or self._searcher.synced.lacks(generations.state())):
-            return
-        from gingham.index.embedded.index import EmbeddedIndex
-
-        with generations.making(anew=anew) as folder:
-            made = SyncedIndex(
-                lambda: EmbeddedIndex(folder),
-                self._truth,
-                self._attributes,
-                self._searcher.space,
-            )
-            with contextlib.closing(made):
-                made.fill()
-
-    def _open_index(self) -> Index:
-        # What it imports takes time that teaching and tagging need not spend.
-        from gingham.index.embedded.copied import CopiedIndex
-        from gingham.index.embedded.generations import Generations
-
-        self._take_in(searching=True)
-        return CopiedIndex(Generations(self.folder / "index"))
-
-    def _is_newer_index(self, index: Index) -> bool:
-        from gingham.index.embedded.copied import CopiedIndex
-        from gingham.index.embedded.generations import Generations
-
-        self._take_in(searching=True)
-        newest = Generations(self.folder / "index").newest()
-        return isinstance(index, CopiedIndex) and newest not in (None, index.base)
+    def _searched(self) -> IndexHome:
+        """Give where the index is; that of a catalogue in object storage is made here first."""
+        home = self._kept.home()
+        if not home.shared:
+            self._take_in(searching=True)
+        return home
 
     def _load(self) -> Runtime:
         with self._loading:

@@ -19,6 +19,7 @@ from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.descriptor_looks import JOINED, descriptor_looks
 from gingham.index.filters import Where, parse_where
+from gingham.index.home import IndexHome
 from gingham.index.index import Index, Match, Query, Term
 from gingham.index.looks import (
     COLOURS_LOOK,
@@ -30,7 +31,7 @@ from gingham.index.looks import (
 )
 from gingham.names import did_you_mean
 from gingham.operations.choosing import ALL, By, Narrowed, choose, folder_groups
-from gingham.operations.cut_tags import cut_name, own_tags
+from gingham.operations.cut_tags import cut_mark, cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
 from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit
@@ -64,9 +65,9 @@ class Searcher:
 
     Parameters
     ----------
-    open_index : gives the index when it is first needed.
+    home : gives where the index is kept.
     truth, attributes : what is searched.
-    is_newer : see `SyncedIndex`.
+    refresh : see `SyncedIndex`.
 
     Attributes
     ----------
@@ -76,10 +77,10 @@ class Searcher:
 
     def __init__(
         self,
-        open_index: Callable[[], Index],
+        home: Callable[[], IndexHome],
         truth: Truth,
         attributes: Attributes,
-        is_newer: Callable[[Index], bool],
+        refresh: Callable[[], object],
     ) -> None:
         config = truth.config
         self._truth = truth
@@ -88,7 +89,7 @@ class Searcher:
         self.space = LookSpace(
             builtin_looks([(x.name, x.channels) for x in config.hidden], config.foreground)
         )
-        self.synced = SyncedIndex(open_index, truth, attributes, self.space, is_newer)
+        self.synced = SyncedIndex(home, truth, attributes, self.space, refresh)
         self._folders: tuple[object, Groups] | None = None
 
     @property
@@ -169,7 +170,10 @@ class Searcher:
             self.space,
             self._groups,
         )
-        tags = [own_tags(match.tags, cutoff is not None) for match in matches]
+        # An index that others change, too, may be ahead of the truth, or behind.
+        there = self._truth.locations.images
+        matches = [match for match in matches if bytes.fromhex(match.id) in there]
+        tags = [own_tags(match.tags, cutoff) for match in matches]
         tagged = {name for some in tags for name in some}
         multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
         return HitList(
@@ -210,7 +214,7 @@ class Searcher:
         """Count the images of each value among those that pass the filters."""
         index = self.synced.get()
         found = index.facets(self._where(index, where, cutoff))
-        return Facets(found.images, own_tags(found.attributes, cutoff is not None))
+        return Facets(found.images, own_tags(found.attributes, cutoff))
 
     def matching(self, where: Sequence[str], cutoff: Cutoff | None = None) -> Ids:
         """Give the ids of the images that pass the filters, sorted."""
@@ -367,6 +371,7 @@ class Searcher:
                 raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")
         if cutoff is None:
             return found
+        mark = cut_mark(cutoff)
         return Where(
-            tuple(replace(one, attribute=cut_name(one.attribute)) for one in found.conditions)
+            tuple(replace(one, attribute=cut_name(one.attribute, mark)) for one in found.conditions)
         )

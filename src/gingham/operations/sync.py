@@ -15,6 +15,7 @@ from gingham.attributes.registry import Attributes
 from gingham.cutoff import Cutoff
 from gingham.index.descriptor_looks import typical_distance
 from gingham.index.filters import UNKNOWN
+from gingham.index.home import IndexHome
 from gingham.index.index import (
     Change,
     Delete,
@@ -27,12 +28,15 @@ from gingham.index.index import (
     Upsert,
 )
 from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
-from gingham.operations.cut_tags import cut_name
+from gingham.operations.cut_tags import cut_mark, cut_name
 from gingham.store import ids as many
 from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)
+
+_SHARED_CUTS = 4
+"""Cut-offs whose tags are kept where several processes may ask for different ones."""
 
 
 class SyncedIndex:
@@ -44,23 +48,24 @@ class SyncedIndex:
 
     Parameters
     ----------
-    open_index : gives the index.
+    home : gives where the index is kept, when it is first needed.
     truth, attributes : what it is to hold.
     space : the built-in looks.
-    is_newer : says of an index that was opened whether there is a newer one now.
+    refresh : takes in what other processes have added to the truth.
     """
 
     def __init__(
         self,
-        open_index: Callable[[], Index],
+        home: Callable[[], IndexHome],
         truth: Truth,
         attributes: Attributes,
         space: LookSpace,
-        is_newer: Callable[[Index], bool] = lambda index: False,
+        refresh: Callable[[], object] = lambda: None,
     ) -> None:
-        self._open_index = open_index
-        self._is_newer = is_newer
+        self._home = home
+        self._refresh = refresh
         self._index: Index | None = None
+        self._truth = truth
         self._config = truth.config
         self._features = truth.features
         self._locations = truth.locations
@@ -89,30 +94,55 @@ class SyncedIndex:
             )
         )
 
-    def fill(self) -> None:
-        """Bring the index in step, with the looks of tagged attributes and all descriptors."""
-        index = self.get()
-        for look in self._lasting_looks():
-            self.further(index, look)
+    def publish(self, home: IndexHome, *, anew: bool = False) -> None:
+        """Bring the index that others open in step, with the looks that are worth keeping.
+
+        The caller must hold the catalogue's lease. What this object has opened stays as it is.
+
+        Parameters
+        ----------
+        home : where it is kept.
+        anew : make everything again.
+        """
+        made = SyncedIndex(lambda: home, self._truth, self._attributes, self._space)
+        with home.making(anew=anew) as index:
+            made._index = index
+            if anew:
+                with made._changing():
+                    index.begin()
+                    made._bring(index, made._known({}))
+            made.get()
+            for look in made._lasting_looks():
+                made.further(index, look)
 
     def get(self) -> Index:
-        """Bring the index in step with the files, the features and the tags, and give it."""
+        """Bring the index in step with the files, the features and the tags, and give it.
+
+        Where another process is doing that, it is given as it is, if it holds anything.
+        """
         index = self._open()
         state = self._known(index.state())
-        wanted = self._wanted(state)
-        if state != wanted and self._is_newer(index):
+        if state != self._wanted(state) and self._home().is_newer(index):
             self.close()
             index = self._open()
             state = self._known(index.state())
-            wanted = self._wanted(state)
+        if state != self._wanted(state):
+            with self._changing():
+                if index.begin(wait=state["images"] is None):
+                    # Another may have changed it by what this process has not seen yet.
+                    self._refresh()
+                    self._bring(index, self._known(index.state()))
+        return index
+
+    def _bring(self, index: Index, state: State) -> None:
+        """Bring an index of some state up to date."""
+        wanted = self._wanted(state)
         if state != wanted:
             logger.info("bringing the search index up to date")
-            with self._changing():
-                if state["images"] is None:
-                    index.reset(self._space.widths)
-                index.apply(self._changes(index, state, wanted))
-                index.commit(wanted)
-        return index
+            if state["images"] is None:
+                index.reset(self._space.widths)
+            index.apply(self._changes(index, state, wanted))
+        index.commit(wanted)
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -132,34 +162,53 @@ class SyncedIndex:
         index : what `get` gave.
         look : of the index.
         """
-        state = self._known(index.state())
-        note: dict[str, Any] = state["looks"].get(look, {})
+        note = self._note(index, look)
         if note.get("stamp") != self._stamp(look):
             with self._changing():
-                index.apply([Drop(look)])
-                index.apply(self._filling(look, index.held()))
-                note = {"stamp": self._stamp(look)} | self._typical(index, look)
+                index.begin()
+                note = self._note(index, look)
+                state = self._known(index.state())
+                if note.get("stamp") != self._stamp(look):
+                    index.apply([Drop(look)])
+                    index.apply(self._filling(look, index.held()))
+                    note = {"stamp": self._stamp(look)} | self._typical(index, look)
                 index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
 
+    def _note(self, index: Index, look: str) -> dict[str, Any]:
+        """Give what the state notes of a further look; empty if it is not there."""
+        return dict(self._known(index.state())["looks"].get(look, {}))
+
     def cut(self, index: Index, cutoff: Cutoff) -> None:
-        """Bring the tags that are held to a cut-off up to date; there is one at a time.
+        """Bring the tags that are held to a cut-off up to date; the last few cut-offs are kept.
 
         Parameters
         ----------
         index : what `get` gave.
         """
+        mark = cut_mark(cutoff)
         state = self._known(index.state())
-        wanted = {"asked": [cutoff.min_confidence, cutoff.at_precision], "tags": state["tags"]}
-        wanted["images"] = state["images"]
-        if state.get("cut") == wanted:
+        if state.get("cuts", {}).get(mark) == self._cut_of(state):
             return
         with self._changing():
-            for name in {*state.get("cut", {"tags": {}})["tags"], *wanted["tags"]}:
-                index.apply([Untag(cut_name(name))])
-                if name in wanted["tags"]:
-                    index.apply([self._tag(cut_name(name), name, index.held(), cutoff)])
-            index.commit({**state, "cut": wanted})
+            index.begin()
+            state = self._known(index.state())
+            wanted, cuts = self._cut_of(state), dict(state.get("cuts", {}))
+            most = _SHARED_CUTS if self._home().shared else 1
+            old = cuts.pop(mark, {"tags": {}})
+            if old != wanted:
+                for other in list(cuts)[: len(cuts) + 1 - most]:
+                    tags = cuts.pop(other)["tags"]
+                    index.apply([Untag(cut_name(name, other)) for name in tags])
+                index.apply([Untag(cut_name(name, mark)) for name in old["tags"]])
+                for name in wanted["tags"]:
+                    index.apply([self._tag(cut_name(name, mark), name, index.held(), cutoff)])
+            index.commit({**state, "cuts": cuts | {mark: wanted}})
+
+    @staticmethod
+    def _cut_of(state: State) -> dict[str, Any]:
+        """Name what tags that are held to a cut-off are made of."""
+        return {"tags": state["tags"], "images": state["images"]}
 
     def _lasting_looks(self) -> list[str]:
         """Name the further looks that are worth keeping for others."""
@@ -228,7 +277,7 @@ class SyncedIndex:
 
     def _open(self) -> Index:
         if self._index is None:
-            self._index = self._open_index()
+            self._index = self._home().open()
         return self._index
 
     def _known(self, state: State) -> State:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
+from gingham.index.place import IndexPlace
 from gingham.operations.compact import compact
 from gingham.operations.history import recording
 from gingham.operations.info import info
@@ -21,7 +23,8 @@ class Upkeep(OpenCatalogue):
     @asking
     def info(self) -> Info:
         """Say what the catalogue holds."""
-        return info(self.address, self.folder, self._truth, self._attributes, self._searcher.looks)
+        found = info(self.address, self.folder, self._truth, self._attributes, self._searcher.looks)
+        return replace(found, index=self._kept.place.shown)
 
     @asking
     def verify(self) -> list[str]:
@@ -38,10 +41,36 @@ class Upkeep(OpenCatalogue):
         return self._truth.locations.missing()
 
     @changing
-    def rebuild(self) -> None:
-        """Rebuild everything derived: the attributes from the examples, and the index."""
+    def rebuild(self, *, index: str | None = None) -> None:
+        """Rebuild everything derived: the attributes from the examples, and the index.
+
+        Parameters
+        ----------
+        index : keep the index there from now on; see `create`. One that was kept in a database
+            stays there until somebody drops its schema.
+
+        Raises
+        ------
+        CatalogueError, ServerError
+            If the index cannot be kept there; then it stays where it is.
+        """
         self._attributes.rebuild()
-        self._publish(anew=True)
+        if index is None:
+            self._publish(anew=True)
+        else:
+            self._move_index(index)
+
+    def _move_index(self, index: str) -> None:
+        """Make the index anew elsewhere, then let all search it there; see `rebuild`."""
+        place = IndexPlace.at(index, self._kept.place.owner or None)
+        home, left = self._kept.at(place), self._kept.home()
+        with self._turn:
+            self._searcher.synced.publish(home, anew=True)
+            with self._searching:
+                self._searcher.synced.close()
+                self._kept.move(place, home)
+            if left.name != home.name:
+                left.leave()
 
     @changing
     def compact(self) -> CompactResult:

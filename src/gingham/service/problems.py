@@ -19,6 +19,7 @@ from gingham.errors import (
     ImageError,
     InputError,
     MissingExtraError,
+    ServerError,
     StorageError,
     UndoError,
 )
@@ -165,6 +166,9 @@ def as_problem(error: Exception) -> ProblemError:
     ):
         if isinstance(error, family):
             return ProblemError(kind, str(error))
+    if isinstance(error, ServerError):
+        logger.error("%s", error)
+        return busy("the search index does not answer now: the server's log says why; ask again")
     if isinstance(error, StorageError):
         logger.error("%s", error)
         return ProblemError(STORAGE, "the server cannot read or write a file: its log says which")

@@ -134,6 +134,11 @@ class FurtherLooks:
         """
         return self._file(look).width
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Look -> length of its vectors."""
+        return {look: file.width for look, file in self._files.items()}
+
     def metric(self, look: str) -> Metric:
         """How a look compares; looks that are not here, the built-in ones, by dot product."""
         return self._files[look].metric if look in self._files else "dot"

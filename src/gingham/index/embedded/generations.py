@@ -134,6 +134,11 @@ class Generations:
             shutil.rmtree(made, ignore_errors=True)
         self._clear(kept=self._names()[:1])
 
+    def delete(self) -> None:
+        """Delete all generations but those that are read; the caller must hold the lease."""
+        if self._folder.is_dir():
+            self._clear(kept=[])
+
     def _names(self) -> list[str]:
         """Name all generations, the newest first."""
         try:

@@ -16,11 +16,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from gingham.errors import CatalogueBusyError, InputError, ShapeError, StorageError
+from gingham.errors import CatalogueBusyError, InputError, StorageError
+from gingham.index.checks import check_array, check_looks, check_query, check_text, check_upsert
 from gingham.index.embedded.further import FurtherLooks, compare, unreadable
 from gingham.index.embedded.row_file import Rows
 from gingham.index.embedded.rows import RowTable
-from gingham.index.embedded.tags import check_text
 from gingham.index.embedded.vectors import Floats, Vectors, highest
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import (
@@ -96,10 +96,13 @@ class EmbeddedIndex:
         """Give what was committed last."""
         return self._table.state
 
+    def begin(self, *, wait: bool = True) -> bool:
+        """Change it: nobody else has the folder."""
+        return True
+
     def reset(self, looks: Mapping[str, int]) -> None:
         """Forget everything and be an index of these looks, see `Index.reset`."""
-        if not looks or min(looks.values()) < 1:
-            raise InputError(f"an index needs looks, each of width 1 or more; got {dict(looks)}")
+        check_looks(looks)
         self._empty()
         self._take(RowTable(looks))
         self._stored = self._open_vectors()
@@ -108,8 +111,8 @@ class EmbeddedIndex:
         """Make changes, see `Index.apply`."""
         for change in changes:
             match change:
-                case Upsert(ids, vectors):
-                    self._upsert(ids, vectors)
+                case Upsert():
+                    self._upsert(change)
                 case Delete(ids):
                     self._delete(ids)
                 case Tag(attribute, ids, values, which):
@@ -141,7 +144,7 @@ class EmbeddedIndex:
 
         Further looks are compared with every image; see `Vectors.best`.
         """
-        self._check(query)
+        check_query(query, self._widths)
         mask = self._table.mask(query.where, query.without)
         vector = np.zeros(self._width, np.float32)
         extra: Floats | None = None
@@ -176,20 +179,21 @@ class EmbeddedIndex:
         self._lock.release()
 
     @property
+    def _widths(self) -> dict[str, int]:
+        """Every look -> width of its vectors."""
+        return self._table.looks | self._further.widths
+
+    @property
     def _width(self) -> int:
         return sum(self._table.looks.values())
 
-    def _upsert(self, ids: Keys, vectors: Mapping[str, Floats]) -> None:
-        if vectors.keys() != self._blocks.keys() or self._stored is None:
-            raise InputError(f"vectors must be of {list(self._blocks)}, got {list(vectors)}")
-        for look, width in self._table.looks.items():
-            _check_array(vectors[look], f"vectors[{look!r}]", (len(ids), width))
-        if different := len(ids) - len(np.unique(ids)):
-            raise InputError(f"ids must be different, {different} are repeated")
+    def _upsert(self, change: Upsert) -> None:
+        check_upsert(change, self._table.looks)
+        assert self._stored is not None
         self._touch()
-        self._table.add(ids)
-        joined = np.concatenate([vectors[look] for look in self._blocks], axis=1)
-        self._stored.put(self._table.rows_of(ids), joined)
+        self._table.add(change.ids)
+        joined = np.concatenate([change.vectors[look] for look in self._blocks], axis=1)
+        self._stored.put(self._table.rows_of(change.ids), joined)
 
     def _delete(self, ids: Keys) -> None:
         self._touch()
@@ -200,19 +204,8 @@ class EmbeddedIndex:
             raise InputError(f"the look {look!r} is built in: its vectors come with the images")
         check_text("a look", look)
         width = self._further.width(look) if look in self._further else max(1, vectors.shape[-1])
-        _check_array(vectors, "vectors", (len(ids), width))
+        check_array(vectors, "vectors", (len(ids), width))
         self._further.fill(look, metric, self._table.rows_of(ids), vectors)
-
-    def _check(self, query: Query) -> None:
-        if query.n < 1:
-            raise InputError(f"n must be at least 1, got {query.n}")
-        if np.isnan(query.min_score):
-            raise InputError("min_score must be a number, got nan")
-        for term in query.terms:
-            width = self._table.looks.get(term.look) or self._further.width(term.look)
-            _check_array(term.vector, f"the vector of {term.look!r}", (width,))
-            if not np.isfinite(term.weight):
-                raise InputError(f"the weight of {term.look!r} must be finite, got {term.weight}")
 
     def _best(
         self, vector: Floats, extra: Floats | None, mask: NDArray[np.bool_], n: int
@@ -317,10 +310,3 @@ class EmbeddedIndex:
         }
         self._further = FurtherLooks(self._folder / "looks", table.further)
         self._changed = False
-
-
-def _check_array(array: Floats, name: str, shape: tuple[int, ...]) -> None:
-    if array.shape != shape:
-        raise ShapeError(name, expected=str(shape), got=array.shape)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} must be finite, got NaN or infinity")

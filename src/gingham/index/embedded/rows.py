@@ -11,12 +11,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import InputError
+from gingham.index.checks import check_ids, check_there, to_array, to_texts
 from gingham.index.embedded.tags import Tags
 from gingham.index.filters import Where
 from gingham.index.index import Keys
 from gingham.store.files import replace_file
-from gingham.store.ids import KIND, Ids, find, from_list, to_list
+from gingham.store.ids import KIND, Ids, find, to_list
 
 Rows = NDArray[np.int64]
 
@@ -113,11 +113,8 @@ class RowTable:
         InputError
             If an id is no SHA-256.
         """
-        if not isinstance(ids, np.ndarray):
-            for key in ids:
-                if not _is_id(key):
-                    raise InputError(f"an id must be 64 lower-case hex characters, got {key!r}")
-        keys = _to_array(ids)
+        check_ids(ids)
+        keys = to_array(ids)
         new = keys[self._find(keys) < 0]
         rows = range(len(self), len(self) + len(new))
         self._changed.update(zip(to_list(new), rows, strict=True))
@@ -127,7 +124,7 @@ class RowTable:
 
     def remove(self, ids: Keys) -> None:
         """Take images out, those of them that are there."""
-        rows = self._find(_to_array(ids))
+        rows = self._find(to_array(ids))
         rows = rows[rows >= 0]
         self._changed.update((image_id, -1) for image_id in to_list(self._ids[rows]))
         self._live[rows] = False
@@ -141,11 +138,8 @@ class RowTable:
         InputError
             If an image is not there.
         """
-        rows = self._find(_to_array(ids))
-        if (rows < 0).any():
-            missing = ids[int(np.argmin(rows))]
-            name = missing.ljust(32, b"\0").hex() if isinstance(missing, bytes) else missing
-            raise InputError(f"image {name!r} is not in the index")
+        rows = self._find(to_array(ids))
+        check_there(rows, ids)
         return rows
 
     def held(self, where: Where) -> Ids:
@@ -155,7 +149,7 @@ class RowTable:
 
     def ids_of(self, rows: Rows) -> list[str]:
         """Name the images of rows."""
-        return [image_id.hex() for image_id in to_list(self._ids[rows])]
+        return to_texts(self._ids[rows])
 
     def mask(self, where: Where, without: Keys = ()) -> NDArray[np.bool_]:
         """Say of each row whether its image is there, satisfies `where` and is not left out.
@@ -165,7 +159,7 @@ class RowTable:
         mask = self._live & self.tags.mask(where) if where.conditions else self._live
         if not len(without):
             return mask
-        rows, mask = self._find(_to_array(without)), mask.copy()
+        rows, mask = self._find(to_array(without)), mask.copy()
         mask[rows[rows >= 0]] = False
         return mask
 
@@ -189,14 +183,3 @@ class RowTable:
             self._sorted_rows = rows[np.argsort(self._ids[rows], kind="stable")]
             self._sorted = self._ids[self._sorted_rows]
             self._changed = {}
-
-
-def _to_array(ids: Keys) -> Ids:
-    """Put ids into an array; one that is no SHA-256 becomes one that no image has."""
-    if isinstance(ids, np.ndarray):
-        return ids
-    return from_list(bytes.fromhex(key) if _is_id(key) else _NONE for key in ids)
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 64 and not text.strip("0123456789abcdef")

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.errors import InputError
+from gingham.index.checks import check_values
 from gingham.index.filters import Where
 from gingham.index.index import TagValue
 
@@ -67,13 +67,9 @@ class Tags:
         InputError
             If the attribute or a value is empty or not valid text.
         """
-        check_text("an attribute", attribute)
         sets = dict(self._sets.get(attribute, {(): 0}))
         codes = np.zeros(len(values), np.int32)
-        for i, value in enumerate(values):
-            members = (value,) if isinstance(value, str) else tuple(sorted(set(value)))
-            for member in members:
-                check_text(f"a value of {attribute!r}", member)
+        for i, members in enumerate(check_values(attribute, values)):
             codes[i] = sets.setdefault(members, len(sets))
         self._sets[attribute] = sets
         column = self._codes.setdefault(attribute, np.zeros(self._length, np.int32))
@@ -128,19 +124,3 @@ class Tags:
             return np.zeros(self._length, bool)
         matches = np.array([not values.isdisjoint(members) for members in self._sets[attribute]])
         return matches[self._codes[attribute]]
-
-
-def check_text(what: str, text: object) -> None:
-    """Refuse what is no text, or cannot be written.
-
-    Raises
-    ------
-    InputError
-        See above.
-    """
-    if not isinstance(text, str) or not text:
-        raise InputError(f"{what} must be text, not empty; got {text!r}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{what} must be valid text, got {text!r}") from None

@@ -63,9 +63,11 @@ def examples(folder: Path) -> Path:
     return folder
 
 
-def make(folder: Path, *, runtime: FakeRuntime | None = None, each: int = 6) -> ServedCatalogue:
+def make(
+    folder: Path, *, runtime: FakeRuntime | None = None, each: int = 6, place: str = ""
+) -> ServedCatalogue:
     """Make a catalogue of `3 * each` pictures with the attribute colour, tagged."""
-    shop = ServedCatalogue.create(folder / "shop", runtime=runtime or MappingRuntime())
+    shop = ServedCatalogue.create(place or folder / "shop", runtime=runtime or MappingRuntime())
     shop.index([pictures(folder / "photos", each)])
     shop.teach("colour", examples(folder / "examples"))
     shop.tag()

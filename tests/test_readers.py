@@ -253,7 +253,8 @@ while not stop.exists() and time.monotonic() < ends:
             colours = facets.attributes.get("colour", {})
             assert sum(colours.values()) in (0, *allowed), colours
             counts.add(sum(colours.values()))
-            hits = shop.search(image, looks={"attribute:colour": 1.0, "colour": 1.0}, n=3)
+            looks = {"attribute:colour": 1.0, "colour": 1.0}
+            hits = shop.search(image, looks=looks, n=3, with_self=True)
             assert hits[0].image == str(image) and hits[0].score > 1.9, hits
             assert all(Path(hit.image).is_file() for hit in hits)
             (found,) = shop.predict([image])

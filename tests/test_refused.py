@@ -186,7 +186,7 @@ with Catalogue.open(folder, runtime=FakeRuntime()) as shop:
         else:
             print("done")
     assert shop.verify() == []
-    print(shop.search(photos + "/red/0.jpg", n=1)[0].image)
+    print(shop.search(photos + "/red/0.jpg", n=1, with_self=True)[0].image)
 """
     try:
         for indexed in (True, False):

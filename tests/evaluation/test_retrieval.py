@@ -513,7 +513,15 @@ def test_the_command_line(photos: Path, labels: Path, tmp_path: Path) -> None:
     done = gingham(*asked, "--descriptors", "pool")
     assert done.returncode == 2
     assert "unknown descriptor 'pool'" in done.stderr
-    done = gingham("search", tmp_path / "shop", photos / "red1.jpg", "--look", "conv=1", "--json")
+    done = gingham(
+        "search",
+        tmp_path / "shop",
+        photos / "red1.jpg",
+        "--look",
+        "conv=1",
+        "--with-self",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     first = json.loads(done.stdout.splitlines()[0])
     assert first["looks"]["conv"] == pytest.approx(1)

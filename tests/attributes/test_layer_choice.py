@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from gingham.attributes.layer_choice import DEVIATION, LEAST, layer_weights, likeliest
@@ -66,3 +67,17 @@ def test_a_layer_of_little_weight_is_left_out() -> None:
     weights, _ = likeliest(*draw(120, 0.6, 3), np.array([1 - LEAST / 4, LEAST / 4]), 0.3)
     assert weights.tolist() == [1.0, 0.0]
     assert layer_weights(np.array([0.1, 0.9])).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("penalty", [1e-12, 1e-9, 1e-7])
+def test_a_penalty_below_rounding_is_no_fault(penalty: float) -> None:
+    points = np.random.default_rng(0).normal(size=(24, 2)).astype(np.float32)
+    product = points @ points.T  # of two dimensions: all other eigenvalues are rounding
+    product /= np.mean(np.diag(product))
+    indicator = np.eye(3)[np.arange(24) % 3]
+    weights, found = likeliest(
+        np.stack([product, product]), indicator, np.array([0.5, 0.5]), penalty
+    )
+    assert np.isfinite(weights).all()
+    assert weights.sum() == pytest.approx(1)
+    assert found > 0

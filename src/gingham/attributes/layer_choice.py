@@ -83,7 +83,10 @@ def likeliest(
         weight, ridge = _shares(place[:-1]), np.exp(place[-1])
         covariance = (weight.astype(every.dtype) @ every).reshape(n, n).astype(np.float64)
         covariance[np.diag_indices(n)] += ridge
-        root = np.linalg.cholesky(covariance)
+        try:
+            root = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:  # rounding is larger than the penalty: no place to go
+            return np.inf, np.zeros_like(place)
         inverse = np.linalg.inv(covariance)
         solved = inverse @ centred
         q = float((centred * solved).sum())

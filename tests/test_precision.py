@@ -1,4 +1,4 @@
-"""Catalogues whose network computes with integers of eight bits."""
+"""Catalogues whose network computes less exactly: with integers of eight bits, in bfloat16."""
 
 from __future__ import annotations
 
@@ -103,10 +103,13 @@ def test_another_process_reads_alike_without_nncf_and_without_weights(
 def test_two_precisions_do_not_mix(shop: Catalogue, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="made with precision int8, not float32: leave"):
         Catalogue.open(shop.folder, precision="float32")
-    with pytest.raises(InputError, match="precision must be float32 or int8, got 'int4'; did you"):
+    with pytest.raises(
+        InputError, match="precision must be float32, bfloat16 or int8, got 'int4'; did you"
+    ):
         Catalogue.create(tmp_path / "new", precision="int4")
-    with pytest.raises(BackboneError, match="precision int8 runs on the CPU"):
-        Catalogue.create(tmp_path / "new", precision="int8", device="cuda")
+    for precision in ("bfloat16", "int8"):
+        with pytest.raises(InputError, match=f"precision {precision} runs on the CPU"):
+            Catalogue.create(tmp_path / "new", precision=precision, device="cuda")
     assert not (tmp_path / "new").exists()
 
 
@@ -189,6 +192,26 @@ def test_the_command_line_calibrates_on_what_it_indexes(photos: Path, tmp_path: 
     done = run("index", shop, str(photos), "--precision", "int8", "--json")
     assert json.loads(done.stdout)["added"] == 54
     assert "precision int8" in run("info", shop).stdout
+
+
+def test_bfloat16_is_a_precision_of_its_own(photos: Path, tmp_path: Path) -> None:
+    files = sorted(photos.rglob("*.png"))[:6]
+    features = []
+    for precision in ("float32", "bfloat16"):
+        with Catalogue.create(tmp_path / precision, precision=precision) as made:
+            made.index(images=files)
+            assert made.info().precision == precision
+            features.append(made._truth.features.get(sorted(map(bytes.fromhex, made.images()))))
+    with Catalogue.open(tmp_path / "bfloat16") as again:
+        assert again.index(images=[draw(tmp_path / "new.png", "red", 321)]).added == 1
+        with pytest.raises(CatalogueError, match="made with precision bfloat16, not int8"):
+            Catalogue.open(tmp_path / "bfloat16", precision="int8")
+        with Catalogue.open(tmp_path / "float32") as exact:
+            assert exact.config.fingerprint != again.config.fingerprint
+    for layer, rows in features[0].items():
+        a, b = (x.astype(np.float32) for x in (rows, features[1][layer]))
+        cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        assert cosine.min() > 0.995, layer
 
 
 def test_another_network_has_another_digest() -> None:

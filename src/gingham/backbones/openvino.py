@@ -35,9 +35,12 @@ from gingham.backbones.preprocess import OWN_READING, Preprocess, Reading
 from gingham.backbones.runtime import Features, Inputs, Key, Streamed, check_layers, cpu_count
 from gingham.backbones.table import (
     BACKBONES,
+    BFLOAT16,
     DEFAULT_BACKBONE,
     DEFAULT_POOLING,
     DESCRIPTORS,
+    FLOAT32,
+    INT8,
     FeatureConfig,
     check_descriptors,
     get_backbone,
@@ -60,8 +63,9 @@ COMMON = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3))
 """Aspects of photos: whole images of the shapes nearest to them have a graph each, which takes 70
 MB and 0.3 s to compile; all others share one, which takes 1.6 times as long for an image."""
 
-_F32 = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Some CPUs would pick bfloat16 by themselves."""
+_HINTS = {FLOAT32: "f32", BFLOAT16: "bf16", INT8: "f32"}
+"""What OpenVINO calls a precision. Some CPUs would pick bfloat16 by themselves; those that have no
+instructions for it compute in float32."""
 
 _COMPILING = threading.RLock()
 """OpenVINO sets the C locale while it compiles; of two at once the later would leave it set."""
@@ -119,7 +123,7 @@ def picture_shape(preprocess: Preprocess, shape: Shape | None = None) -> Any:
 
 
 class OpenVinoRuntime:
-    """A backbone compiled for the CPU, in float32.
+    """A backbone compiled for the CPU, in float32 or as its configuration says.
 
     Each core runs one stream of single images: as fast as batches here, and an image's features
     cannot depend on the batch it came in.
@@ -136,14 +140,19 @@ class OpenVinoRuntime:
         pooling: str = DEFAULT_POOLING,
         descriptors: Sequence[str] = (),
         reading: Reading = OWN_READING,
+        precision: str = FLOAT32,
     ) -> None:
         split_pooling(pooling)
         kept = check_descriptors(descriptors)
         made_by = _default if backbone == DEFAULT_BACKBONE else _converted
         self._network, config = made_by(backbone, weights, reading)
         made = tuple(one for one in config.descriptors if one.name in kept)
-        self.config = replace(config, pooling=pooling, descriptors=made)
+        self.config = replace(config, pooling=pooling, descriptors=made, precision=precision)
         self._unpooled: dict[tuple[str, ...], Any] = {}
+
+    @property
+    def _exactly(self) -> dict[str, str]:
+        return {"INFERENCE_PRECISION_HINT": _HINTS[self.config.precision]}
 
     @cached_property
     def _compiled(self) -> dict[tuple[tuple[str, ...], Shape | None], Any]:
@@ -186,7 +195,7 @@ class OpenVinoRuntime:
                 self._compiled[names, shape] = self._core.compile_model(
                     self._features(names, shape),
                     "CPU",
-                    _F32 | {"PERFORMANCE_HINT": "THROUGHPUT"} | hints,
+                    self._exactly | {"PERFORMANCE_HINT": "THROUGHPUT"} | hints,
                 )
             return self._compiled[names, shape]
 
@@ -196,7 +205,9 @@ class OpenVinoRuntime:
         with _COMPILING:
             if wanted not in self._unpooled:
                 self._unpooled[wanted] = self._core.compile_model(
-                    self._graph().maps(wanted), "CPU", _F32 | {"PERFORMANCE_HINT": "LATENCY"}
+                    self._graph().maps(wanted),
+                    "CPU",
+                    self._exactly | {"PERFORMANCE_HINT": "LATENCY"},
                 )
         # A request of its own: threads may ask at once.
         given = self._unpooled[wanted].create_infer_request().infer({0: image[None]})

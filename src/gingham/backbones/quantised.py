@@ -24,7 +24,7 @@ from gingham.backbones.openvino import (
     import_openvino,
     picture_shape,
 )
-from gingham.backbones.table import FeatureConfig
+from gingham.backbones.table import INT8, FeatureConfig
 from gingham.errors import BackboneError, require_extra
 from gingham.temporary import TemporaryFolder
 
@@ -63,7 +63,7 @@ class QuantisedRuntime(OpenVinoRuntime):
     def __init__(self, config: FeatureConfig, network: QuantisedNetwork) -> None:
         if config.quantised not in ("", network.digest):
             raise BackboneError("the quantised network is damaged, or another: restore its file")
-        self.config = replace(config, quantised=network.digest)
+        self.config = replace(config, precision=INT8, quantised=network.digest)
         self.network = network
         self._network = self._read
         self._unpooled = {}

@@ -41,6 +41,9 @@ PALETTE_GRAIN = 4
 GEM_POWER, GEM_FLOOR = 3.0, 1e-6
 """Of the statistic `gem`."""
 
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+"""How exactly a network computes."""
+
 FOREGROUND = "_foreground"
 """Suffix of the features of layers that are also pooled over their foreground."""
 
@@ -102,10 +105,11 @@ class Descriptor:
 class FeatureConfig:
     """All that decides the value of a feature; its fingerprint is stored with the features.
 
-    `weights` is the SHA-256 of the weights' values; `quantised` that of the network that was made
-    of them to compute with integers, if there is one; `version` counts changes of gingham's own
-    arithmetic; `layers` begins with `PIXELS`; `foreground` names the layers that are pooled once
-    more: see `gingham.backbones.descriptors.foreground_weights`.
+    `weights` is the SHA-256 of the weights' values; `precision` says how exactly the network
+    computes; `quantised` is the SHA-256 of a network that was made to compute with integers;
+    `version` counts changes of gingham's own arithmetic; `layers` begins with `PIXELS`;
+    `foreground` names the layers that are pooled once more: see
+    `gingham.backbones.descriptors.foreground_weights`.
     """
 
     backbone: str
@@ -116,6 +120,7 @@ class FeatureConfig:
     version: int = 3
     descriptors: tuple[Descriptor, ...] = ()
     foreground: tuple[str, ...] = ()
+    precision: str = FLOAT32
     quantised: str = ""
 
     @property
@@ -157,6 +162,8 @@ class FeatureConfig:
         for name in ("descriptors", "foreground", "quantised"):
             if not values[name]:
                 del values[name]
+        if values["precision"] == FLOAT32:
+            del values["precision"]
         if not values["preprocess"]["keep_aspect"]:
             del values["preprocess"]["keep_aspect"]
         return values

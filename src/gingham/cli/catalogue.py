@@ -98,10 +98,9 @@ def index(
     Only new images are read.
     """
     from gingham.backbones.preprocess import SQUARE
-    from gingham.backbones.table import DEFAULT_BACKBONE
+    from gingham.backbones.table import DEFAULT_BACKBONE, FLOAT32
     from gingham.catalogue import Catalogue
     from gingham.index.address import EMBEDDED
-    from gingham.operations.reader import FLOAT32
     from gingham.sources import find_images
     from gingham.store.header import is_catalogue
     from gingham.store.site import files_at

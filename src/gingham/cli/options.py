@@ -224,9 +224,10 @@ ResolutionOption = Annotated[
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
-        metavar="float32|int8",
-        help="How exactly the network computes: int8 reads more images a second on a CPU, and is "
-        "set by some of the first images. Fixed when the catalogue is made.",
+        metavar="float32|bfloat16|int8",
+        help="How exactly the network computes: bfloat16 and int8 read more images a second on "
+        "CPUs that can; int8 loses more, and is set by some of the first images. Fixed when the "
+        "catalogue is made.",
     ),
 ]
 IndexOption = Annotated[

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from gingham.attributes.registry import Attributes
 from gingham.backbones.preprocess import Reading
-from gingham.operations.reader import precision_of
 from gingham.store.truth import Truth
 from gingham.upkeep_results import AttributeInfo, Info
 
@@ -40,7 +39,7 @@ def info(
         backbone=truth.config.backbone,
         view=Reading.of(read).view,
         resolution=read.size,
-        precision=precision_of(truth.config),
+        precision=truth.config.precision,
         fingerprint=truth.config.fingerprint,
         layers={layer.name: layer.channels for layer in truth.config.layers},
         looks=tuple(looks),

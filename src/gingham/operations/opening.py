@@ -17,7 +17,7 @@ from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.preprocess import SQUARE, Reading
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE
+from gingham.backbones.table import DEFAULT_BACKBONE, FLOAT32, INT8
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.images import ImageSource
@@ -26,7 +26,6 @@ from gingham.index.home import IndexHome
 from gingham.operations.history import note_interrupted
 from gingham.operations.kept_index import KeptIndex, new_place
 from gingham.operations.reader import (
-    FLOAT32,
     check_device,
     check_precision,
     check_settings,
@@ -185,8 +184,9 @@ class OpenCatalogue:
             `whole`, all of it, in a shape that keeps its aspect.
         resolution : side in pixels of the square that is read or, of `whole`, of a square with
             about as many pixels; a multiple of 32. None: the backbone's own.
-        precision : `float32`, or `int8`: the network is quantised, so that the CPU computes about
-            twice as fast, and kept in the catalogue.
+        precision : `float32`; `bfloat16`, with which a CPU that has instructions for it computes
+            nearly twice as fast; or `int8`: the network is quantised, which as many more CPUs can
+            use, and loses more; it is kept in the catalogue.
         calibration : images by which it is quantised, best some hundreds of those that will be
             indexed.
         runtime : used instead of loading one; for other ways to compute features.
@@ -219,9 +219,14 @@ class OpenCatalogue:
         place = new_place(index)
         weights = None if weights is None else absolute(weights)
         loaded: Runtime
-        if precision == FLOAT32:
+        if precision != INT8:
             loaded = runtime or load_runtime(
-                backbone, weights, device=device, descriptors=descriptors, reading=asked
+                backbone,
+                weights,
+                device=device,
+                descriptors=descriptors,
+                reading=asked,
+                precision=precision,
             )
         else:
             check_device(device)

@@ -10,25 +10,26 @@ from gingham.backbones.openvino import OpenVinoRuntime
 from gingham.backbones.preprocess import Reading
 from gingham.backbones.quantised import QuantisedRuntime, quantise
 from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import FeatureConfig, check_descriptors
-from gingham.errors import BackboneError, CatalogueError, ImageError, InputError
+from gingham.backbones.table import (
+    BFLOAT16,
+    FLOAT32,
+    INT8,
+    FeatureConfig,
+    check_descriptors,
+)
+from gingham.errors import CatalogueError, ImageError, InputError
 from gingham.images import ImageSource, open_image, read_source
 from gingham.names import did_you_mean
 from gingham.options import ReadOptions
 from gingham.store.files import Files
 from gingham.store.network import read_network
 
-FLOAT32, INT8 = "float32", "int8"
+PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 
 CALIBRATION = 200
 """Images by which a network is quantised."""
 LEAST = 50
 """As many must be readable."""
-
-
-def precision_of(config: FeatureConfig) -> str:
-    """Name how a catalogue's network computes."""
-    return INT8 if config.quantised else FLOAT32
 
 
 def check_settings(
@@ -69,9 +70,9 @@ def check_settings(
         )
     if precision is not None:
         check_precision(precision)
-        if precision != precision_of(config):
+        if precision != config.precision:
             raise CatalogueError(
-                f"catalogue {path} was made with precision {precision_of(config)}, not "
+                f"catalogue {path} was made with precision {config.precision}, not "
                 f"{precision}: leave --precision out, or index into a new catalogue"
             )
 
@@ -84,10 +85,10 @@ def check_precision(precision: str) -> None:
     InputError
         If it is none.
     """
-    if precision not in (FLOAT32, INT8):
+    if precision not in PRECISIONS:
         raise InputError(
-            f"precision must be {FLOAT32} or {INT8}, got {precision!r}"
-            + did_you_mean(precision, (FLOAT32, INT8))
+            f"precision must be {FLOAT32}, {BFLOAT16} or {INT8}, got {precision!r}"
+            + did_you_mean(precision, PRECISIONS)
         )
 
 
@@ -110,6 +111,7 @@ def open_runtime(files: Files, config: FeatureConfig, weights: str | None, devic
         device=device,
         descriptors=[x.name for x in config.descriptors],
         reading=Reading.of(config.preprocess),
+        precision=config.precision,
     )
 
 
@@ -118,11 +120,11 @@ def check_device(device: str) -> None:
 
     Raises
     ------
-    BackboneError
+    InputError
         If one is asked for.
     """
     if device == "cuda":
-        raise BackboneError("precision int8 runs on the CPU: use --device cpu")
+        raise InputError("precision int8 runs on the CPU: use --device cpu")
 
 
 def quantised_runtime(

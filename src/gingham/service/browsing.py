@@ -73,7 +73,9 @@ class CatalogueAnswer(BaseModel):
     resolution: int = Field(
         description="Side of the square that is read, or of one with as many pixels."
     )
-    precision: Literal["float32", "int8"] = Field(description="How exactly the network computes.")
+    precision: Literal["float32", "bfloat16", "int8"] = Field(
+        description="How exactly the network computes."
+    )
     fingerprint: str = Field(description="Names everything that decides a feature's value.")
     layers: dict[str, int] = Field(description="Hidden layer: its number of channels.")
     version: str = Field(description="Of gingham.")

@@ -366,7 +366,6 @@ def test_after_many_images_a_network_of_its_own_is_let_go_and_loaded_again(
         loaded.append(options["device"])
         return FakeRuntime()
 
-    monkeypatch.setattr("gingham.operations.opening.load_runtime", load)
     monkeypatch.setattr("gingham.operations.reader.load_runtime", load)
     monkeypatch.setattr("gingham.catalogue._MANY", 20)
     given = FakeRuntime() if is_given else None

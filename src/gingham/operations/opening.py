@@ -16,8 +16,8 @@ from typing import Any, Concatenate, Self
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
 from gingham.backbones.preprocess import SQUARE, Reading
-from gingham.backbones.runtime import Runtime, load_runtime
-from gingham.backbones.table import DEFAULT_BACKBONE, FLOAT32, INT8
+from gingham.backbones.runtime import Runtime
+from gingham.backbones.table import DEFAULT_BACKBONE, FLOAT32
 from gingham.errors import CatalogueBusyError, CatalogueError, GinghamError, StorageError
 from gingham.extract import absolute
 from gingham.images import ImageSource
@@ -26,11 +26,10 @@ from gingham.index.home import IndexHome
 from gingham.operations.history import note_interrupted
 from gingham.operations.kept_index import KeptIndex, new_place
 from gingham.operations.reader import (
-    check_device,
     check_precision,
     check_settings,
+    new_runtime,
     open_runtime,
-    quantised_runtime,
 )
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
@@ -40,7 +39,6 @@ from gingham.store.header import Header, check_catalogue, is_catalogue, is_older
 from gingham.store.lease import Lease
 from gingham.store.locations import Locations
 from gingham.store.mirror import Mirror
-from gingham.store.network import write_network
 from gingham.store.object_files import ObjectFiles
 from gingham.store.site import derived_folder, files_at, is_taken, take_lock, taking_in
 from gingham.store.truth import Truth
@@ -218,27 +216,17 @@ class OpenCatalogue:
             )
         place = new_place(index)
         weights = None if weights is None else absolute(weights)
-        loaded: Runtime
-        if precision != INT8:
-            loaded = runtime or load_runtime(
-                backbone,
-                weights,
-                device=device,
-                descriptors=descriptors,
-                reading=asked,
-                precision=precision,
-            )
-        else:
-            check_device(device)
-            loaded = quantised_runtime(
-                backbone,
-                weights,
-                descriptors=descriptors,
-                reading=asked,
-                images=calibration,
-                options=options,
-            )
-            write_network(files, loaded.network)
+        loaded = runtime or new_runtime(
+            files,
+            backbone,
+            weights,
+            device=device,
+            descriptors=descriptors,
+            reading=asked,
+            precision=precision,
+            images=calibration,
+            options=options,
+        )
         home = os.path.dirname(absolute(str(files)))  # noqa: PTH120
         Header(loaded.config, weights, home, secrets.token_hex(8)).write(files)
         if place.address is not None:

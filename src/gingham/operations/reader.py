@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gingham.backbones.openvino import OpenVinoRuntime
-from gingham.backbones.preprocess import Reading
+from gingham.backbones.preprocess import Preprocess, Reading
 from gingham.backbones.quantised import QuantisedRuntime, quantise
 from gingham.backbones.runtime import Runtime, load_runtime
 from gingham.backbones.table import (
@@ -22,7 +23,7 @@ from gingham.images import ImageSource, open_image, read_source
 from gingham.names import did_you_mean
 from gingham.options import ReadOptions
 from gingham.store.files import Files
-from gingham.store.network import read_network
+from gingham.store.network import read_network, write_network
 
 PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 
@@ -127,30 +128,52 @@ def check_device(device: str) -> None:
         raise InputError("precision int8 runs on the CPU: use --device cpu")
 
 
-def quantised_runtime(
+def new_runtime(
+    files: Files,
     backbone: str,
     weights: str | None,
     *,
+    device: str,
     descriptors: Sequence[str],
     reading: Reading,
+    precision: str,
     images: Iterable[ImageSource],
     options: ReadOptions,
-) -> QuantisedRuntime:
-    """Load a backbone and quantise it by some of the images.
+) -> Runtime:
+    """Load a backbone for a new catalogue; a quantised one is kept in its files.
 
     Parameters
     ----------
-    backbone, weights, descriptors, reading : see `load_runtime`.
-    images : of which `CALIBRATION` are drawn; those that cannot be read are passed over.
+    files : of the catalogue.
+    backbone, weights, device, descriptors, reading, precision : see `load_runtime`; `int8`, too.
+    images : by which a network is quantised, see `CALIBRATION`; those that cannot be read are
+        passed over.
     options : the largest image that is read, and progress.
 
     Raises
     ------
     InputError
-        If fewer than `LEAST` images can be read.
+        If fewer than `LEAST` images can be read, or a quantised network is to run on a GPU.
     """
+    if precision != INT8:
+        return load_runtime(
+            backbone,
+            weights,
+            device=device,
+            descriptors=descriptors,
+            reading=reading,
+            precision=precision,
+        )
+    check_device(device)
     runtime = OpenVinoRuntime(backbone, weights, descriptors=descriptors, reading=reading)
-    preprocess = runtime.config.preprocess
+    quantised = quantise(runtime, _calibration(runtime.config.preprocess, images, options))
+    write_network(files, quantised.network)
+    return quantised
+
+
+def _calibration(
+    preprocess: Preprocess, images: Iterable[ImageSource], options: ReadOptions
+) -> list[NDArray[np.uint8]]:
     given, read = list(images), []
     for place in np.random.default_rng(0).permutation(len(given)):
         try:
@@ -168,4 +191,4 @@ def quantised_runtime(
             f"precision int8 is set by at least {LEAST} images that can be read, got {len(read)}: "
             "give more when the catalogue is made, or leave --precision out"
         )
-    return quantise(runtime, read)
+    return read

@@ -243,3 +243,15 @@ def test_small_helpers() -> None:
     assert macro_f1(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])) == pytest.approx(
         (2 / 3 + 0.8) / 2
     )
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_the_regression_may_be_sure_where_no_neighbour_agrees(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = np.where(rng.random(120) < 0.12, "rare", "usual")
+    X = rng.normal(size=(120, 12)).astype(np.float32)
+    X[:, 0] += np.where(y == "rare", 3.0, 0.0)
+    wrong = rng.choice(120, 6, replace=False)
+    y[wrong] = np.where(y[wrong] == "usual", "rare", "usual")
+    model = AttributeClassifier().fit(X, y)
+    assert all(found.against for found in model.contradictions_)

@@ -279,7 +279,9 @@ class SingleLearner(Learner):
             doubted = (best != labels[part.rows]) & (voted >= CONFIDENT)
             for i in np.flatnonzero(doubted):
                 voters = part.voters[i]
-                against[int(part.rows[i])] = voters[labels[voters] == best[i]][:3]
+                others = voters[labels[voters] == best[i]][:3]
+                if len(others):  # the regression may be sure where no neighbour says so
+                    against[int(part.rows[i])] = others
         self.contradictions_ = self._contradictions(labels, examples, against)
 
         scores = []

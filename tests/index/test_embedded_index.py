@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.index.embedded.graphs import Graphs
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.embedded.vectors import highest
 from gingham.index.filters import parse_where
 from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
+from gingham.index.looks import unit
 from gingham.store.ids import to_list
 
 BIG = 3000
@@ -145,6 +147,35 @@ def test_vectors_come_back(large: EmbeddedIndex) -> None:
     np.testing.assert_allclose(found["far"], LARGE[[5, 2950, 5], 1000:], atol=1e-3)
     np.testing.assert_array_equal(found["shape"], SHAPE[[5, 2950, 5]])
     assert large.vectors([], ["near"])["near"].shape == (0, 1000)
+
+
+def test_like_two_and_unlike_a_third_where_graphs_lead_astray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From far off a graph sees the first half alone; of a million images, ways end so."""
+    found = Graphs.nearest
+
+    def astray(
+        graphs: Graphs, look: int, code: NDArray[np.int8], count: int
+    ) -> tuple[NDArray[np.int64], float]:
+        rows, distance = found(graphs, look, code, count)
+        return (rows if distance == 0 else rows[rows < BIG // 2]), distance
+
+    monkeypatch.setattr(Graphs, "nearest", astray)
+    monkeypatch.setattr("gingham.index.embedded.vectors._COST", 0)
+    monkeypatch.setattr("gingham.index.embedded.scattered._MOST", 500)
+    index = EmbeddedIndex(tmp_path, most_scanned=1000)
+    index.reset({"near": 1000, "far": 920})
+    index.apply([Upsert(KEYS[:BIG], {"near": LARGE[:, :1000], "far": LARGE[:, 1000:]})])
+    index.commit({})
+    right = []
+    for one in range(0, 60, 3):
+        asked = unit(LARGE[one : one + 3])
+        asked = asked[0] + asked[1] - asked[2] / 2
+        best = {key for key, _ in scan(LARGE @ asked, 10, np.ones(BIG, bool))}
+        right += [match.id in best for match in index.query(Query(terms(asked), 10))]
+    index.close()
+    assert np.mean(right) > 0.75  # about half, if nothing is asked for around good rows
 
 
 def filled(folder: Path, count: int, most_scanned: int = BIG) -> EmbeddedIndex:

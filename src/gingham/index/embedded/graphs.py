@@ -105,12 +105,12 @@ class Graphs:
                 path.unlink()
         return cls(folder)
 
-    def nearest(self, look: int, code: Codes, count: int) -> Rows:
-        """Give the rows of about the `count` codes nearest to one."""
+    def nearest(self, look: int, code: Codes, count: int) -> tuple[Rows, float]:
+        """Give about the `count` rows nearest to a code, and the least squared distance."""
         graph = self._graphs[look]
         graph.expansion_search = count
-        found: Rows = graph.search(code, count, threads=1).keys.astype(np.int64)
-        return found
+        found = graph.search(code, count, threads=1)
+        return found.keys.astype(np.int64), float(found.distances[0])
 
 
 def _opened(path: Path, *, view: bool) -> Any:

@@ -5,7 +5,7 @@ scan of what came after the graph was made. The candidates are scored by the vec
 
 A graph leads well to what is near one of its rows. An aim that is far from all, as what is like two
 images and unlike a third, has many rows at about the same distance, and the way may end among wrong
-ones: of 1,000,000 images, in four of 40 such queries none of the ten best by all looks was found.
+ones: of 1,000,000 images, four of 40 such queries by all looks found at most one of the ten best.
 Then some rows of all are scored, too, and the graphs are asked around the best.
 """
 

@@ -54,7 +54,7 @@ def test_gingham_knows_what_the_image_tells_it() -> None:
     name, *arguments = yaml.safe_load(dict(instructions())["CMD"])
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     with command.make_context(name, arguments) as context:
-        assert context.params["catalogue"] == Path("shop")
+        assert context.params["catalogue"] == "shop"
 
 
 def test_the_image_runs_as_the_user_of_the_manifests() -> None:

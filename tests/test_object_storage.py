@@ -25,10 +25,16 @@ from s3 import environment, files_at, shared
 INDEX = """
 import sys
 sys.path.insert(0, sys.argv[3])
+import time
 from conftest import FakeRuntime
 from gingham import Catalogue, extract
 extract.KEEP_VIEWS = 8
-with Catalogue.open(sys.argv[1], runtime=FakeRuntime()) as shop:
+class Slow(FakeRuntime):  # so that a kill finds it in the middle
+    def stream(self, images, layers=None):
+        for one in super().stream(images, layers):
+            time.sleep(0.005)
+            yield one
+with Catalogue.open(sys.argv[1], runtime=Slow()) as shop:
     print("ready", flush=True)
     print(shop.index([sys.argv[2]]).images)
 """

@@ -373,7 +373,7 @@ def test_twenty_kills_of_a_writer_beside_two_readers(
             time.sleep(rng.uniform(0.02, 0.6))
             writer.send_signal(signal.SIGKILL)
             _, error = writer.communicate()
-            assert error == ""
+            assert error == "", error
             sizes.append(len(shop))
         shop.index([more])
         shop.tag()

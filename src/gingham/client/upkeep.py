@@ -54,7 +54,7 @@ class RemoteUpkeep(RemoteChanging):
         """Refuse; see `Catalogue.prune`."""
         self._refuse("prune")
 
-    def rebuild(self) -> None:
+    def rebuild(self, *, index: str | None = None) -> None:
         """Refuse; see `Catalogue.rebuild`."""
         self._refuse("rebuild")
 

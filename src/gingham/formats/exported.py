@@ -74,8 +74,8 @@ class Exported:
                     f"attribute {name!r} needs a column {min(hidden)!r}, which is there already; "
                     "teach it under another name, and forget this one"
                 )
-            columns[value] = columns[guess] = "texts" if kind == "multi" else "text"
-            columns[confidence] = "number"
+            texts = "texts" if kind == "multi" else "text"
+            columns |= {value: texts, confidence: "number", guess: texts}
         return columns
 
     def _named(self, attribute: str) -> tuple[str, str, str]:

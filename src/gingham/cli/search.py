@@ -132,9 +132,10 @@ def search(
             values = {name: [x for x in one if x != "unknown"] for name, one in known.items()}
             understood = understand(text, values, words)
             if not (understood.where or understood.colours or image or colours or filters):
+                named = f"values of {', '.join(known)}, " if known else ""
                 raise InputError(
-                    f"no word of {text!r} is understood: use values of {', '.join(known)}, names "
-                    "of colours, or words of a --schema"
+                    f"no word of {text!r} is understood: use {named}names of colours, or words of "
+                    "a --schema"
                 )
             filters += understood.where
             if understood.colours:

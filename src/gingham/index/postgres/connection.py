@@ -199,7 +199,7 @@ class DatabaseConnection:
         where = f"the index at {self._address.shown}"
         # The server's own words, in one line; of a failed connection they name no password.
         reason = (error.diag.message_primary or str(error)).strip().splitlines()
-        said = reason[-1] if reason else type(error).__name__
+        said = reason[-1].strip() if reason else type(error).__name__
         if isinstance(error, (errors.InsufficientPrivilege, errors.FeatureNotSupported)):
             return f"{where} is refused ({said}): {_PRIVILEGES}"
         if isinstance(error, errors.UndefinedFile):

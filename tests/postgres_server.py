@@ -86,8 +86,13 @@ class PostgresServer:
         raise RuntimeError((self._folder / "log").read_text(errors="replace")[-2000:])
 
     def kill(self) -> None:
-        """Stop it with kill -9."""
+        """Stop it, and the processes that answer for it, with kill -9."""
+        process = self._process.pid
+        answering = Path(f"/proc/{process}/task/{process}/children").read_text().split()
         self._process.kill()
+        for one in answering:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(one), signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:

@@ -223,13 +223,10 @@ def test_majority_against_a_plain_reference(tags: list[ExportedTag], kind: str) 
 
 
 def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path) -> None:
-    peaks = []
     tag = {"colour": ExportedTag(("red",), 0.5)}
-    for count in (10_000, 50_000):
-        table = tmp_path / "t.csv"
-        with table.open("w") as file:
-            file.write("image,sku\n")
-            file.writelines(f"/nowhere/{row:07}.jpg,{row:07}\n" for row in range(count))
+    table = tmp_path / "t.csv"
+
+    def peak(count: int) -> int:
         tracemalloc.start()
         written = write_export(
             tmp_path / "out.csv",
@@ -238,7 +235,16 @@ def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path) -> None:
             lambda name: ExportedFile(name, "00", tag),
             Arrangement(join=table),
         )
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert written == count
+        return used
+
+    peaks = []
+    for count in (10_000, 50_000):
+        with table.open("w") as file:
+            file.write("image,sku\n")
+            file.writelines(f"/nowhere/{row:07}.jpg,{row:07}\n" for row in range(count))
+        # Threads that other tests have left may take memory meanwhile.
+        peaks.append(min(peak(count) for _ in range(3)))
     assert peaks[1] < 1.2 * peaks[0] + 100_000, peaks

@@ -73,9 +73,13 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(
 ) -> None:
     with closing(PostgresIndex(address, "test", patience=0.5)) as other:
         postgres.kill()
-        with pytest.raises(ServerError, match=r"gingham@127.0.0.1.* cannot be reached") as refused:
-            other.query(ASKED)
-        postgres.start()
+        try:
+            with pytest.raises(
+                ServerError, match=r"gingham@127.0.0.1.* cannot be reached"
+            ) as refused:
+                other.query(ASKED)
+        finally:
+            postgres.start()
         assert PASSWORD not in str(refused.value)
         assert other.query(ASKED) == index.query(ASKED)
 

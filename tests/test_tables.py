@@ -402,9 +402,12 @@ def test_of_a_table_that_streams_no_more_than_some_rows_are_held(
         else:
             images = [f"photos/{row:09}.jpg" for row in range(count)]
             pq.write_table(pa.table({"image": images, "colour": ["red"] * count}), path)
-        tracemalloc.start()
-        rows = stream_table(path, ["image"]).rows
-        assert sum(row.bad is None and len(row.cells["image"]) == 20 for row in rows) == count
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        measured = []
+        for _ in range(3):  # threads that other tests have left may take memory meanwhile
+            tracemalloc.start()
+            rows = stream_table(path, ["image"]).rows
+            assert sum(row.bad is None and len(row.cells["image"]) == 20 for row in rows) == count
+            measured.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        peaks.append(min(measured))
     assert peaks[1] < 1.2 * peaks[0] + 100_000, peaks

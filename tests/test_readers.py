@@ -334,7 +334,7 @@ class Slow(FakeRuntime):
             time.sleep(0.01)
             yield one
 
-with Catalogue.open(folder, runtime=Slow()) as shop:
+with Catalogue.open(folder, runtime=Slow(), wait=10) as shop:
     print("open", flush=True)
     if what == "index":
         shop.index([photos])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ MAY_SKIP = (
     "the superuser may read everything",
     "this system has no /dev/full",
     "file systems cannot be mounted here",
+    "PostgreSQL runs for no user that the system does not know",
     "SCIPY_ARRAY_API is not set: not checking array_api input",
 )
 """All other reasons name something that can be installed: under GINGHAM_CI they are failures."""
@@ -167,6 +169,10 @@ def postgres() -> Iterator[Any]:
     """A real PostgreSQL server with pgvector."""
     for module in ("pg0", "psycopg", "tenacity"):
         pytest.importorskip(module, reason=f"{module} is not installed")
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        pytest.skip("PostgreSQL runs for no user that the system does not know")
     from postgres_server import postgres_server
 
     with postgres_server() as server:

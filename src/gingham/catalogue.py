@@ -75,7 +75,9 @@ class Catalogue(Finding):
         Parameters
         ----------
         sources : folders (all files below), image files, or what `gingham.formats` reads (archives,
-            tables with an `image` column); each must exist. Or what `find_images` found of them.
+            tables with an `image` column); each must exist. Addresses in object storage, as in
+            `s3://bucket/photos`, mean all objects below; one that was read before is read again
+            only when the storage lists another version. Or what `find_images` found of them.
         images : paths, bytes or open files, each of which may fail by itself. An image without a
             path is known by its id.
         skip_bad_rows : leave out rows of tables that cannot be used.
@@ -92,7 +94,7 @@ class Catalogue(Finding):
             if not isinstance(sources, Walk):
                 sources = find_images(
                     sources,
-                    exclude=self.folder,
+                    exclude=self.address,
                     skip_bad_rows=skip_bad_rows,
                     product_column=product_column,
                 )

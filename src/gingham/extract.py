@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -55,6 +56,9 @@ VIEWS = (View(PLAIN),)
 
 Views = Callable[[ImageId], tuple[View, ...]]
 """What to read of an image; no view means that it is known."""
+
+Recognise = Callable[[ImageSource], ImageId | None]
+"""Gives the id of an image that is known without its bytes; called by several threads."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,15 @@ class Extracted:
     note: str | None = None
 
 
+def unrecognised(image: ImageSource) -> ImageId | None:
+    """Recognise no image, so that all are read."""
+
+
 def identify(
     images: Iterable[ImageSource],
     views: Views = lambda image_id: VIEWS,
     *,
+    recognise: Recognise = unrecognised,
     workers: int | None = None,
 ) -> Generator[Item, None, None]:
     """Read and hash images in threads, in order, and decide what to extract from each.
@@ -117,23 +126,27 @@ def identify(
     ----------
     images : paths, bytes or open files.
     views : called once for each image that can be read, in order.
+    recognise : says which images need not be read.
     workers : threads; None means one per core, 0 that the caller's thread reads.
     """
     count = cpu_count() if workers is None else workers
+    read = partial(_read, recognise=recognise)
     with ExitStack() as stack:
-        found: Iterator[Item] = map(_read, images)
+        found: Iterator[Item] = map(read, images)
         if count:
             pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="read"))
-            found = in_order(pool, _read, images, window=4 * count)
+            found = in_order(pool, read, images, window=4 * count)
         for item in found:
             chosen = () if item.id is None else views(item.id)
             yield replace(item, data=item.data if chosen else b"", views=chosen)
 
 
-def _read(source: ImageSource) -> Item:
+def _read(source: ImageSource, recognise: Recognise) -> Item:
     image = name = f"<{type(source).__name__}>"
     if isinstance(source, (str, os.PathLike)):
         image, name = os.fspath(source), absolute(source)
+    if (known := recognise(source)) is not None:
+        return Item(image, name, known)
     try:
         image_id, data = hash_source(source)
     except ImageError as error:
@@ -240,6 +253,7 @@ def read_into(
     options: ReadOptions,
     step: str,
     total: int,
+    recognise: Recognise = unrecognised,
 ) -> Generator[Extracted, None, None]:
     """Read what a store lacks of images, and hand it over every few hundred images.
 
@@ -255,6 +269,7 @@ def read_into(
     missing : what the store lacks of an image.
     options : the largest image, and progress.
     step, total : for progress.
+    recognise : see `identify`; what it knows is in the store.
 
     Yields
     ------
@@ -276,8 +291,9 @@ def read_into(
 
     views = given = 0
     kept = time.monotonic()
+    items = identify(images, unclaimed, recognise=recognise, workers=_readers(images))
     try:
-        with closing(extract(identify(images, unclaimed), runtime, options=options)) as results:
+        with closing(extract(items, runtime, options=options)) as results:
             for done, item in enumerate(results, 1):
                 if item.id is not None and item.reason is not None:
                     reasons[item.id] = item.reason
@@ -295,6 +311,12 @@ def read_into(
                     views, given, kept = 0, 0, time.monotonic()
     finally:
         hand_over()
+
+
+def _readers(images: Iterable[ImageSource]) -> int | None:
+    """Say how many threads read: more where they wait for answers from object storage."""
+    far = isinstance(images, Sequence) and any(map(is_object_address, images))
+    return max(8, 4 * cpu_count()) if far else None
 
 
 def in_order(

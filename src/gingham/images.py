@@ -95,7 +95,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _read_object(path: str | os.PathLike[str]) -> bytes | None:
     try:
-        return read_object(str(path))
+        return read_object(path if isinstance(path, str) else str(path))
     except FileNotFoundError:
         return None
     except GinghamError as error:

@@ -1,15 +1,16 @@
-"""Object storage: what an address there looks like, how it is opened, what a refusal means."""
+"""Object storage: addresses there, what lies below one, how it is read, what a refusal means."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gingham.errors import InputError, StorageError, require_extra
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _ADDRESS = re.compile(r"(s3|gs|az)://")
+_PARTS = re.compile(r"((?:s3|gs|az)://[^/\s?#@]+)(?:/(.*))?", re.DOTALL)
 _WHOLE = re.compile(r"(s3|gs|az)://[^/\s?#@]+/[^?#\0]*[^/?#\0]")
 
 _RETRIES = 10
+_TIMES = 3  # an answer that breaks off is asked for so often
 _RETRYING = 60.0
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -123,8 +126,12 @@ def _usual_credentials() -> Any | None:
 
 
 @contextlib.contextmanager
-def refusals(address: str) -> Iterator[None]:
+def refusals(address: str, *passed: type[Exception]) -> Iterator[None]:
     """Say of an object that the storage refuses it, and what to do; no message has a credential.
+
+    Parameters
+    ----------
+    passed : errors to raise as they are.
 
     Raises
     ------
@@ -139,6 +146,8 @@ def refusals(address: str) -> Iterator[None]:
     try:
         yield
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+        raise
+    except passed:
         raise
     except FileNotFoundError as error:
         if any(one in str(error) for one in _BUCKETS):
@@ -164,14 +173,113 @@ def _refused(text: str, address: str) -> StorageError:
     return StorageError(errno.EHOSTUNREACH, "the storage does not answer", address)
 
 
+class ListedObject(str):
+    """The address of an object that was listed, and which version of it there was.
+
+    Attributes
+    ----------
+    tag : by which the storage knows the version; None if it has none.
+    size : in bytes.
+    """
+
+    __slots__ = ("_written", "size", "tag")
+
+    tag: str | None
+    size: int
+    _written: float
+
+    @classmethod
+    def of(cls, address: str, tag: str | None, size: int, modified: datetime) -> Self:
+        """Make one of what the storage lists."""
+        made = cls(address)
+        made.tag, made.size, made._written = tag, size, modified.timestamp()
+        return made
+
+    @property
+    def mark(self) -> bytes:
+        """Tell this version of this object from all others: 32 bytes."""
+        said = f"{self}\0{self.tag}\0{self.size}\0{self._written}"
+        return hashlib.sha256(said.encode()).digest()
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Split an address into that of the bucket and the name in it, which may be empty.
+
+    Raises
+    ------
+    InputError
+        If it names no bucket.
+    """
+    found = _PARTS.fullmatch(address)
+    if found is None:
+        raise InputError(f"address {address!r}: expected a bucket, as in s3://bucket/photos")
+    return found[1], (found[2] or "").strip("/")
+
+
+def list_objects(address: str) -> Iterator[ListedObject]:
+    """List the objects below an address, in order of their names, or the one that lies there.
+
+    Raises
+    ------
+    InputError
+        If the address names no bucket, or an object has a name that is no path.
+    StorageError
+        If the storage refuses; see `refusals`.
+    """
+    from obstore.exceptions import InvalidPathError
+
+    bucket, name = split_address(address)
+    last: ListedObject | None = None
+    for left in reversed(range(_TIMES)):
+        try:
+            for found in _listed(bucket, name, last):
+                last = found
+                yield found
+            return
+        except InvalidPathError:
+            raise InputError(
+                f"{address} holds an object with `//`, `/./` or `/../` in its name: rename it, or "
+                "give what lies beside it"
+            ) from None
+        except StorageError as error:
+            if not left or error.errno != errno.EHOSTUNREACH:
+                raise
+
+
+def _listed(bucket: str, name: str, after: str | None) -> Iterator[ListedObject]:
+    """List what lies below a name, from one address on."""
+    import obstore
+    from obstore.exceptions import InvalidPathError
+
+    store, address = open_store(bucket), f"{bucket}/{name}"
+    offset = None if after is None else after.removeprefix(f"{bucket}/")
+    pages: Iterator[Any] = iter(obstore.list(store, name or None, offset=offset))
+    there = after is not None
+    while True:
+        with refusals(address, InvalidPathError):
+            page = next(pages, None)
+        if page is None:
+            break
+        there = True
+        yield from (_object(bucket, meta) for meta in page)
+    if not there and name:
+        with contextlib.suppress(FileNotFoundError), refusals(address):
+            yield _object(bucket, obstore.head(store, name))
+
+
+def _object(bucket: str, meta: Any) -> ListedObject:
+    tag = meta.get("e_tag")
+    return ListedObject.of(f"{bucket}/{meta['path']}", tag, meta["size"], meta["last_modified"])
+
+
 def is_object(address: str) -> bool:
     """Say whether there is an object; one that cannot be looked at counts as there."""
     import obstore
 
-    folder, _, name = check_address(address).rpartition("/")
+    bucket, name = split_address(address)
     try:
         with refusals(address):
-            obstore.head(open_store(folder), name)
+            obstore.head(open_store(bucket), name)
     except FileNotFoundError:
         return False
     except StorageError:
@@ -180,18 +288,33 @@ def is_object(address: str) -> bool:
 
 
 def read_object(address: str) -> bytes:
-    """Read one object whole.
+    """Read one object whole; of one that was listed, the version that was listed.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
     StorageError
-        If the storage refuses; see `refusals`.
+        If the storage refuses (see `refusals`), or there is another version by now.
     """
     import obstore
+    from obstore.exceptions import PreconditionError
 
-    folder, _, name = check_address(address).rpartition("/")
-    store = open_store(folder)
-    with refusals(address):
-        return bytes(obstore.get(store, name).bytes())
+    bucket, name = split_address(address)
+    store = open_store(bucket)
+    options: Any = {}
+    if isinstance(address, ListedObject) and address.tag is not None:
+        options["if_match"] = address.tag
+    try:
+        for left in reversed(range(_TIMES)):
+            with refusals(str(address)):
+                got = obstore.get(store, name, options=options)
+            try:
+                with refusals(str(address)):
+                    return bytes(got.bytes())
+            except StorageError:
+                if not left:
+                    raise
+    except PreconditionError:
+        pass
+    raise StorageError(errno.ESTALE, "it was replaced since it was listed", str(address))

@@ -1,4 +1,4 @@
-"""What users point at (folders, files, tables, lists of paths) -> image paths."""
+"""What users point at (folders, files, tables, lists of paths, buckets) -> image paths."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from gingham.errors import InputError
 from gingham.formats.table import is_archive, recognised
 from gingham.image_cells import resolve, why_missing
+from gingham.object_storage import is_object_address, list_objects
 from gingham.results import BadRow, Failure
 from gingham.tables import columns, settle, stream_table
 
@@ -70,7 +72,7 @@ class Walk:
 def find_images(
     sources: Iterable[str | os.PathLike[str]],
     *,
-    exclude: Path | None = None,
+    exclude: str | os.PathLike[str] | None = None,
     skip_bad_rows: bool | None = None,
     product_column: str | None = None,
 ) -> Walk:
@@ -78,8 +80,10 @@ def find_images(
 
     Parameters
     ----------
-    sources : what the user gave: paths, or patterns such as `shop/*.jpg`.
-    exclude : a folder to leave out (the catalogue itself, if it lies below a source).
+    sources : what the user gave: paths, patterns such as `shop/*.jpg`, or addresses in object
+        storage, as in `s3://bucket/photos`.
+    exclude : a folder to leave out (the catalogue itself, if it lies below a source), or an
+        address.
     skip_bad_rows : leave out rows of tables that cannot be used; None: there is no such choice.
     product_column : of tables, which product an image shows; None: `product`, where there is one.
 
@@ -88,9 +92,11 @@ def find_images(
     InputError
         If a source does not exist, holds no file at all, or is a table without the column or with
         bad rows that are not skipped.
+    StorageError
+        If object storage refuses.
     """
     walk = Walk()
-    left_out = None if exclude is None else os.path.realpath(exclude)
+    left_out = None if exclude is None else _real(exclude)
     for source in sources:
         if is_pattern(source):
             asked = Path(source).parts
@@ -134,7 +140,9 @@ def _add(
     product: str | None,
 ) -> None:
     path = Path(source)
-    if recognised(path):
+    if is_object_address(source):
+        _add_objects(walk, str(source), left_out)
+    elif recognised(path):
         _add_table(walk, path, skip_bad_rows, product)
     elif path.is_dir():
         before, ignored = walk._found(), len(walk.ignored)
@@ -148,6 +156,54 @@ def _add(
         raise InputError(f"source {path} does not exist: check the path", path=path)
     else:
         walk.images.append(os.fspath(source))
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    return str(path) if is_object_address(path) else os.path.realpath(path)
+
+
+def _add_objects(walk: Walk, address: str, left_out: str | None) -> None:
+    """Add the objects below an address in object storage, as a folder's files are."""
+    address = address.rstrip("/")
+    if any(_is_in(address, known) for known in walk._read):
+        walk.repeated.append(address)
+        return
+    walk._read.add(address)
+    ignored: dict[str, None] = {}
+    before = len(walk.images)
+    empty: str | None = None
+    for found in chain(list_objects(address), [None]):
+        # An empty object may stand for a folder: one that is not empty, or was just made.
+        if empty is not None and not (found and _is_in(found, empty)) and "." in _last(empty):
+            walk.images.append(empty)
+        empty = None
+        if found is None:
+            break
+        parts = found[len(address) + 1 :].split("/")
+        clutter = next((i for i, part in enumerate(parts, 1) if _is_clutter(part)), None)
+        if clutter is not None:
+            ignored["/".join([address, *parts[:clutter]])] = None
+        elif left_out is not None and _is_in(found, left_out):
+            ignored[left_out] = None
+        elif found.size:
+            walk.images.append(found)
+        else:
+            empty = found
+    walk.ignored += ignored
+    if len(walk.images) == before:
+        hidden = " but hidden ones" if ignored else ""
+        raise InputError(
+            f"{address} holds no objects{hidden}: check the address, as in s3://bucket/photos",
+            path=address,
+        )
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return name == folder or name.startswith(folder + "/")
 
 
 def _add_table(

@@ -69,7 +69,8 @@ def index(
         typer.Argument(
             metavar="SOURCE...",
             help="Folders, images, patterns such as 'shop/*.jpg', zip and tar archives, tables "
-            "with an `image` column and other formats, or - for paths on stdin.",
+            "with an `image` column and other formats, addresses in object storage "
+            "(s3://BUCKET/PREFIX), or - for paths on stdin.",
         ),
     ],
     backbone: BackboneOption = None,
@@ -139,7 +140,7 @@ def index(
             # A mistyped source must not leave an empty catalogue behind.
             walk = find_images(
                 folders,
-                exclude=Path(catalogue),
+                exclude=catalogue,
                 skip_bad_rows=skip_bad_rows,
                 product_column=product_column,
             )

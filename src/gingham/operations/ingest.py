@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Protocol
 
 from gingham.backbones.runtime import Features
-from gingham.extract import PLAIN, VIEWS, read_into
+from gingham.extract import PLAIN, VIEWS, Extracted, Recognise, Views, read_into, unrecognised
 from gingham.images import ImageId, ImageSource
+from gingham.object_storage import ListedObject
 from gingham.options import ReadOptions
 from gingham.results import Failure, IndexResult
 from gingham.sources import Walk
+from gingham.store import ids as many
 from gingham.store.truth import Truth
+
+_MARKS = 8192
+"""Objects that an interrupted run may have to read again, though not to compute."""
+
+
+class ReadImages(Protocol):
+    """Reads what a store lacks of images, as `gingham.extract.read_into` does."""
+
+    def __call__(  # noqa: D102
+        self,
+        keep: Callable[[dict[ImageId, dict[str, Features]]], None],
+        images: Sequence[ImageSource],
+        *,
+        missing: Views,
+        options: ReadOptions,
+        step: str,
+        total: int,
+        recognise: Recognise,
+    ) -> Generator[Extracted, None, None]: ...
 
 
 def ingest(
-    truth: Truth, walk: Walk, images: Sequence[ImageSource], options: ReadOptions
+    truth: Truth,
+    walk: Walk,
+    images: Sequence[ImageSource],
+    options: ReadOptions,
+    reading: ReadImages | None = None,
 ) -> IndexResult:
     """Read the images of a walk, and further ones, that are not stored yet; see `Catalogue.index`.
 
     Parameters
     ----------
     truth : what is written to, every few hundred images.
+    reading : how images are read; None: in this process.
     """
     started = time.perf_counter()
     images = [*walk.images, *images]
@@ -32,24 +60,41 @@ def ingest(
     before, seen = truth.locations.images, set[ImageId]()
     events: list[tuple[str, ImageId | None]] = []
     products: dict[ImageId, str] = {}
+    marks: list[bytes] = []
+    listed = any(isinstance(image, ListedObject) for image in images)
+    known = truth.objects.read() if listed else many.from_list([])
+
+    def recognise(image: ImageSource) -> ImageId | None:
+        if isinstance(image, ListedObject) and many.find_one(known, image.mark) >= 0:
+            found = truth.locations.files.get(image)
+            return found if found in truth.features else None
+        return None
+
+    def note() -> None:
+        truth.objects.add(marks)
+        marks.clear()
 
     def keep(new: dict[ImageId, dict[str, Features]]) -> None:
         # Features first: a file whose image has none must never be in the log.
         truth.features.append(list(new), [views[PLAIN] for views in new.values()])
         truth.locations.append(events)
         events.clear()
+        if len(marks) >= _MARKS:
+            note()
 
-    results = read_into(
+    results = (reading or partial(read_into, runtime=truth.runtime))(
         keep,
         images,
-        truth.runtime,
         missing=lambda image_id: () if image_id in truth.features else VIEWS,
         options=options,
         step="index",
         total=len(images),
+        recognise=recognise if listed else unrecognised,
     )
-    with closing(results):
-        for item in results:
+    with ExitStack() as stack:
+        # Last of all, so that each has its location.
+        stack.callback(note)
+        for item in stack.enter_context(closing(results)):
             if item.reason is not None or item.id is None:
                 failed.append(Failure(item.image, item.reason or "cannot be read"))
                 continue
@@ -59,6 +104,10 @@ def ingest(
             added += is_new
             unchanged += not is_new
             seen.add(item.id)
+            if isinstance(item.image, ListedObject):
+                mark = item.image.mark
+                if many.find_one(known, mark) < 0:
+                    marks.append(mark)
             if item.image in walk.products:
                 products[item.id] = walk.products[item.image]
             if truth.locations.files.get(item.name) != item.id:

@@ -29,12 +29,13 @@ from gingham.store.files import Files
 from gingham.store.header import NAME as HEADER
 from gingham.store.locations import Locations, is_missing
 from gingham.store.network import NAME as NETWORK
+from gingham.store.objects import KnownObjects
 from gingham.store.products import ProductLog
 from gingham.store.uploads import UploadedFiles
 
 _FOLDERS = (
     *("features/", "views/", "locations/", "uploads/"),
-    *("examples/", "attached/", "confirmed/", "changes/", "products/"),
+    *("examples/", "attached/", "confirmed/", "changes/", "products/", "objects/"),
 )
 
 
@@ -90,6 +91,7 @@ class Truth:
     confirmed : which examples need not be looked at again.
     products : which product each image shows.
     uploads : the images that the catalogue keeps itself.
+    objects : which objects in object storage were read.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Truth:
         self.changes = ChangeLog(files)
         self.products = ProductLog(files)
         self.uploads = UploadedFiles(files)
+        self.objects = KnownObjects(files)
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
@@ -228,6 +231,7 @@ class Truth:
             for store in (
                 *(self.features, self.views, self.locations),
                 *(self.log, self.attached, self.confirmed, self.changes, self.products),
+                self.objects,
             )
             for problem in store.verify()
         ]

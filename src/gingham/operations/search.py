@@ -38,7 +38,7 @@ from gingham.results import Facets, Hit
 from gingham.store.features import ImageId
 from gingham.store.ids import Ids
 from gingham.store.products import Groups
-from gingham.store.truth import Truth
+from gingham.store.truth import StoredImage, Truth
 
 Features = Mapping[str, NDArray[np.floating]]
 Example = ImageId | Features
@@ -170,15 +170,16 @@ class Searcher:
             self.space,
             self._groups,
         )
-        # An index that others change, too, may be ahead of the truth, or behind.
-        there = self._truth.locations.images
-        matches = [match for match in matches if bytes.fromhex(match.id) in there]
         tags = [own_tags(match.tags, cutoff) for match in matches]
         tagged = {name for some in tags for name in some}
         multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
+        groups = self._truth.products.groups()
+        stored = map(self._truth.stored_if_there, (bytes.fromhex(match.id) for match in matches))
         return HitList(
-            self._hit(match, some, sliders, offset, multi)
-            for match, some in zip(matches, tags, strict=True)
+            self._hit(match, image, some, sliders, offset, multi, groups)
+            for match, image, some in zip(matches, stored, tags, strict=True)
+            # An index that others change, too, may be ahead of the truth, or behind.
+            if image is not None
         )
 
     def _groups(self, by: By) -> Groups:
@@ -334,10 +335,12 @@ class Searcher:
     def _hit(
         self,
         match: Match,
+        image: StoredImage,
         tags: Mapping[str, Sequence[str]],
         sliders: Sequence[_Slider],
         offset: float,
         multi: Container[str],
+        groups: Groups,
     ) -> Hit:
         compared = iter(match.compared)
         looks = {
@@ -345,17 +348,16 @@ class Searcher:
             + sum(factor * next(compared) for _, _, factor in slider.parts)
             for slider in sliders
         }
-        files = self._truth.stored(bytes.fromhex(match.id)).files
         return Hit(
-            image=files[0],
+            image=image.files[0],
             id=match.id,
             score=match.score + offset,
             looks=looks,
             attributes={
                 name: list(values) if name in multi else values[0] for name, values in tags.items()
             },
-            copies=files[1:],
-            product=self._truth.products.groups().name(bytes.fromhex(match.id)),
+            copies=image.files[1:],
+            product=groups.name(image.id),
         )
 
     def _where(self, index: Index, where: Sequence[str], cutoff: Cutoff | None) -> Where:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 from fastapi.responses import Response
 
 from gingham.cutoff import Cutoff
@@ -17,9 +18,12 @@ from gingham.upkeep_results import AttributeInfo
 
 
 def as_json(value: Mapping[str, Any], status: int = 200) -> Response:
-    """Make an answer of plain values."""
-    # Escaped, so that file names that are not UTF-8 survive; no result holds NaN.
-    return Response(json.dumps(value, allow_nan=False), status, media_type="application/json")
+    """Make an answer of plain values, none of which is NaN."""
+    try:
+        text = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # file names that are not UTF-8 survive if they are escaped
+        text = json.dumps(value, allow_nan=False).encode()
+    return Response(text, status, media_type="application/json")
 
 
 def hits_of(

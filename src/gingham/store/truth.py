@@ -200,8 +200,17 @@ class Truth:
 
     def stored(self, image_id: ImageId) -> StoredImage:
         """Give the files of an image of the catalogue, those that are there first."""
-        files = tuple(self.locations.images[image_id])
-        return StoredImage(image_id, tuple(sorted(files, key=is_missing)) if files[1:] else files)
+        found = self.stored_if_there(image_id)
+        if found is None:
+            raise KeyError(image_id)
+        return found
+
+    def stored_if_there(self, image_id: ImageId) -> StoredImage | None:
+        """Do as `stored`; None if the catalogue does not have the image."""
+        files = tuple(self.locations.images.get(image_id, ()))
+        if files[1:]:
+            files = tuple(sorted(files, key=is_missing))
+        return StoredImage(image_id, files) if files else None
 
     def living(self, file: str, image_id: ImageId | None) -> str:
         """Name the file of an example, or another file of its image if that one is missing."""

@@ -327,8 +327,9 @@ def _packed(vectors: Floats) -> NDArray[np.int16]:
 
 
 def _unpacked(packed: NDArray[np.int16], columns: slice = slice(None)) -> Floats:
-    numbers = packed[:, 1:][:, columns].astype(np.float32)
-    unpacked: Floats = np.ldexp(numbers, packed[:, :1].astype(np.int32))
+    # One power of two a row: ldexp of all numbers takes eight times as long, and gives the same.
+    scales = np.ldexp(np.float32(1), packed[:, :1].astype(np.int32))
+    unpacked: Floats = np.multiply(packed[:, 1:][:, columns], scales, dtype=np.float32)
     return unpacked
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gingham.errors import InputError, StorageError
 from gingham.object_storage import check_address
-from gingham.store.object_files import WHOLE, ObjectFiles
+from gingham.store.object_files import MARK, WHOLE, ObjectFiles
 from s3 import Proxy, files_at, new_bucket, new_files, shared, shared_bucket
 
 BIG = random.Random(0).randbytes(3 * WHOLE + 7)
@@ -34,6 +34,10 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def files(proxy: Proxy, request: pytest.FixtureRequest) -> ObjectFiles:
     return files_at(f"{new_files()}", proxy.address)
+
+
+def test_the_mark_of_a_write_has_a_name_that_azure_takes() -> None:
+    assert MARK.isidentifier()
 
 
 def first(number: int, action: str, method: str) -> tuple[list[int], object]:

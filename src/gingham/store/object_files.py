@@ -23,7 +23,8 @@ WHOLE = 1 << 20
 """Bytes of an object up to which it is read at once."""
 
 _LEAST, _MOST = 1 << 16, 1 << 23
-_MARK = "gingham-put"
+MARK = "gingham_put"
+"""Says in an object's metadata which request wrote it; Azure wants an identifier."""
 _MOMENT = 0.2  # seconds for which what has just been asked is not asked again
 
 
@@ -141,7 +142,7 @@ class ObjectFiles:
                     name,
                     content,
                     mode=mode,
-                    attributes={_MARK: mark},
+                    attributes={MARK: mark},
                     use_multipart=False,
                 )
                 return version_of(meta)
@@ -150,7 +151,7 @@ class ObjectFiles:
         # It may be this very one: it was written, the answer was lost, it was sent again.
         with contextlib.suppress(FileNotFoundError), refusals(f"{self}/{name}"):
             got = obstore.get(self.store, name)
-            if got.attributes.get(_MARK) == mark:
+            if got.attributes.get(MARK) == mark:
                 return version_of(got.meta)
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self}/{name}")
 

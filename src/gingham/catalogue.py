@@ -10,6 +10,7 @@ from gingham.attributes.attribute import Attribute, Model
 from gingham.attributes.registry import TaughtAttributes
 from gingham.attributes.teachable import DataFrame, Pairs
 from gingham.cutoff import Cutoff
+from gingham.errors import InputError
 from gingham.explaining.explanation import ImageExplanations
 from gingham.extract import absolute
 from gingham.images import ImageSource, in_memory
@@ -19,7 +20,7 @@ from gingham.operations.attach import attach
 from gingham.operations.finding import Finding
 from gingham.operations.forget import forget
 from gingham.operations.history import recording
-from gingham.operations.ingest import ingest
+from gingham.operations.ingest import ReadImages, ingest
 from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.tag import tag
@@ -64,6 +65,7 @@ class Catalogue(Finding):
         images: Iterable[ImageSource] = (),
         skip_bad_rows: bool = False,
         product_column: str | None = None,
+        cluster: str | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images: read each through the backbone once and keep its features.
@@ -83,13 +85,20 @@ class Catalogue(Finding):
         skip_bad_rows : leave out rows of tables that cannot be used.
         product_column : of tables, the product that an image shows, which `search` groups by; by
             default `product`, where there is one.
+        cluster : read on a Ray cluster, by workers that write the features themselves: `local`
+            starts one on this machine, `auto` takes the one that it belongs to or RAY_ADDRESS
+            names, `HOST:PORT` another. Its machines must reach the catalogue and the images.
         options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
         ------
         InputError
-            If a source does not exist, contains no files, or is a table with bad rows.
+            If a source does not exist, contains no files, or is a table with bad rows; or if
+            images lie where only this machine of a cluster finds them.
+        ServerError
+            If there is no such cluster, or no worker starts.
         """
+        reading = None if cluster is None else self._read_on(cluster, options)
         with self._changing():
             if not isinstance(sources, Walk):
                 sources = find_images(
@@ -99,11 +108,27 @@ class Catalogue(Finding):
                     product_column=product_column,
                 )
             with self._indexing, recording(self._truth, "index"):
-                result = ingest(self._truth, sources, list(images), options)
+                result = ingest(self._truth, sources, list(images), options, reading)
             if result.added > _MANY:
                 # It need not lie in memory beside the search index that is made now.
                 self._unload()
             return result
+
+    def _read_on(self, cluster: str, options: ReadOptions) -> ReadImages:
+        from gingham.cluster.connection import check_cluster
+        from gingham.cluster.reading import read_on_cluster
+        from gingham.cluster.worker import WorkerPlan
+
+        if self._device == "cuda":
+            raise InputError("workers of a cluster read on CPUs: use device cpu or auto")
+        plan = WorkerPlan(
+            absolute(self.address),
+            self.config,
+            self._weights,
+            options.max_pixels,
+            self._loaded if self._is_given else None,
+        )
+        return read_on_cluster(check_cluster(cluster), plan, self._truth.features)
 
     @changing
     def teach(

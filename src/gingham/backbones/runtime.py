@@ -174,8 +174,22 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """In a container (cgroup v2): the time it may compute in each period, or `max`; and the period."""
 
 
+_most: int | None = None
+
+
+def limit_cpus(most: int) -> None:
+    """Let this process use no more cores than so many, as one of several workers of a machine."""
+    global _most
+    _most = most
+
+
 def cpu_count() -> int:
-    """The number of cores this process may use: its affinity, and its container's quota."""
+    """The number of cores this process may use: its affinity, its container's quota, its share."""
+    cores = _allowed()
+    return cores if _most is None else min(cores, _most)
+
+
+def _allowed() -> int:
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:

@@ -36,6 +36,7 @@ from gingham.cli.options import (
     MinConfidenceOption,
     ModelOption,
     PrecisionOption,
+    RayOption,
     ResolutionOption,
     SchemaOption,
     SkipBadRowsOption,
@@ -90,6 +91,7 @@ def index(
             "  [default: product, where there is one]",
         ),
     ] = None,
+    ray: RayOption = None,
     key: KeyOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -106,6 +108,10 @@ def index(
     from gingham.store.header import is_catalogue
     from gingham.store.site import files_at
 
+    if ray is not None:
+        from gingham.cluster.connection import check_cluster
+
+        check_cluster(ray)
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
@@ -163,6 +169,7 @@ def index(
                 images=listed,
                 skip_bad_rows=skip_bad_rows,
                 product_column=product_column,
+                cluster=ray,
                 options=options,
             )
     # Including the conversion of the network, where there was one.

@@ -99,6 +99,14 @@ KeyOption = Annotated[
     str | None,
     typer.Option(help="Key for a served catalogue.  [default: GINGHAM_KEY of the environment]"),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|auto|HOST:PORT",
+        help="Read on a Ray cluster: one started on this machine, the one that it belongs to or "
+        "RAY_ADDRESS names, or the one at an address.",
+    ),
+]
 WaitOption = Annotated[
     float,
     typer.Option(

@@ -45,13 +45,18 @@ class RemoteChanging(RemoteTeaching):
         images: Iterable[ImageSource] = (),
         skip_bad_rows: bool = False,
         product_column: str | None = None,
+        cluster: str | None = None,
         options: ReadOptions = DEFAULTS,
     ) -> IndexResult:
         """Add images that lie here; see `Catalogue.index`.
 
         The server keeps the bytes of those that it has not yet; an interrupted run resumes. It
-        takes no products: `product_column` is refused.
+        takes no products: `product_column` is refused, and so is `cluster`.
         """
+        if cluster is not None:
+            raise InputError(
+                f"{self.url} reads by itself: index on a cluster where the catalogue's folder is"
+            )
         if product_column is not None:
             raise InputError(
                 f"{self.url} takes no products: index the table where the catalogue's folder is"

@@ -153,14 +153,24 @@ class FeatureStore:
         """
         if not ids:
             return
+        with self._changing:
+            places = self._places
+            self._found = places.add({self.write(ids, features): many.from_list(ids)})
+
+    def write(
+        self, ids: Sequence[ImageId], features: Sequence[Mapping[str, NDArray[np.floating]]]
+    ) -> str:
+        """Add a shard as `append` does, for other processes; this one need not know the others.
+
+        Returns
+        -------
+        The name of the shard.
+        """
         columns = [column(ids, pa.binary(32))]
         for layer in self.layers:
             block = np.stack([row[layer] for row in features]).astype(np.float16)
             columns.append(vectors(block, pa.list_(_ELEMENT, block.shape[1])))
-        table = pa.Table.from_arrays(columns, ["id", *self.layers])
-        with self._changing:
-            places = self._places
-            self._found = places.add({self._shards.append(table): many.from_list(ids)})
+        return self._shards.append(pa.Table.from_arrays(columns, ["id", *self.layers]))
 
     def batches(
         self, layers: Sequence[str] | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from gingham.backbones.descriptors import THRESHOLD
@@ -128,8 +129,8 @@ class FeatureConfig:
         """The network's own layers, from the input to the head."""
         return tuple(layer for layer in self.layers if layer.name != PIXELS)
 
-    @property
-    def widths(self) -> dict[str, int]:
+    @cached_property
+    def widths(self) -> Mapping[str, int]:
         """The length of every feature: over the foreground, of the layers, of the descriptors."""
         channels = {layer.name: layer.channels for layer in self.layers}
         count = len(split_pooling(self.pooling))

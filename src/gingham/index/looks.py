@@ -272,9 +272,9 @@ def direction(positives: Floats, negatives: Floats | None = None) -> Floats:
     """
     if not len(positives):
         raise ShapeError("positives", expected="(N, d) with N >= 1", got=positives.shape)
-    joined = unit(unit(positives).mean(0, keepdims=True))
+    joined = unit(unit(positives).sum(0, keepdims=True))
     if negatives is not None and len(negatives):
-        joined = joined - np.float32(NEGATIVE_FACTOR) * unit(unit(negatives).mean(0, keepdims=True))
+        joined = joined - np.float32(NEGATIVE_FACTOR) * unit(unit(negatives).sum(0, keepdims=True))
         joined = unit(joined)
     first: Floats = joined[0]
     return first
@@ -284,7 +284,8 @@ def unit(rows: AnyFloats) -> Floats:
     """L2-normalise the rows of an (N, d) array; a zero row stays zero."""
     rows = rows.astype(np.float32, copy=False)
     norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
-    scaled: Floats = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12)
+    norms[norms <= 1e-12] = np.inf
+    scaled: Floats = rows / norms
     return scaled
 
 

@@ -122,11 +122,13 @@ class SyncedIndex:
         """
         index = self._open()
         state = self._known(index.state())
-        if state != self._wanted(state) and self._home().is_newer(index):
+        lacking = state != self._wanted(state)
+        if lacking and self._home().is_newer(index):
             self.close()
             index = self._open()
             state = self._known(index.state())
-        if state != self._wanted(state):
+            lacking = state != self._wanted(state)
+        if lacking:
             with self._changing():
                 if index.begin(wait=state["images"] is None):
                     # Another may have changed it by what this process has not seen yet.

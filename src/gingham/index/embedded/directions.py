@@ -153,8 +153,13 @@ class Directions:
             return cls(looks, *numbers, int(file["count"]))
 
     def _rounded(self, k: int, part: Floats, lacking: Floats) -> Codes:
-        numbers = np.column_stack([(part - self._means[self._looks[k]]) @ self._axes[k], lacking])
-        rounded: Codes = np.rint(numbers / self._steps[k]).clip(-_LARGEST, _LARGEST).astype(np.int8)
+        numbers = np.empty((len(part), len(self._axes[k].T) + 1), np.float32)
+        np.matmul(part - self._means[self._looks[k]], self._axes[k], out=numbers[:, :-1])
+        numbers[:, -1] = lacking
+        numbers /= self._steps[k]
+        rounded: Codes = np.rint(np.minimum(np.maximum(numbers, -_LARGEST), _LARGEST)).astype(
+            np.int8
+        )
         return rounded
 
 

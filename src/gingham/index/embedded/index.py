@@ -241,14 +241,13 @@ class EmbeddedIndex:
             else compare(self._further.metric(term.look), term.vector, stored[term.look])
             for i, term in enumerate(terms)
         ]
-        joined = np.column_stack([np.zeros((len(rows), 0), np.float32), *compared])
         return [
             Match(key, score, tuple(parts), self._table.tags.of(row))
-            for key, score, parts, row in zip(
+            for key, score, row, *parts in zip(
                 self._table.ids_of(rows),
                 scores.tolist(),
-                joined.tolist(),
                 rows.tolist(),
+                *(part.tolist() for part in compared),
                 strict=True,
             )
         ]

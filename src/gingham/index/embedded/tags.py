@@ -24,6 +24,7 @@ class Tags:
         self._length = 0
         self._codes: dict[str, NDArray[np.int32]] = {}
         self._sets: dict[str, dict[tuple[str, ...], int]] = {}
+        self._listed: dict[str, list[tuple[str, ...]]] = {}  # the same by code, once asked for
 
     @classmethod
     def load(
@@ -72,6 +73,7 @@ class Tags:
         for i, members in enumerate(check_values(attribute, values)):
             codes[i] = sets.setdefault(members, len(sets))
         self._sets[attribute] = sets
+        self._listed.pop(attribute, None)
         column = self._codes.setdefault(attribute, np.zeros(self._length, np.int32))
         column[rows] = codes[which]
 
@@ -79,6 +81,7 @@ class Tags:
         """Forget an attribute."""
         self._codes.pop(attribute, None)
         self._sets.pop(attribute, None)
+        self._listed.pop(attribute, None)
 
     def erase(self, rows: NDArray[np.int64]) -> None:
         """Clear all tags of some rows."""
@@ -87,8 +90,13 @@ class Tags:
 
     def of(self, row: int) -> dict[str, tuple[str, ...]]:
         """Give the tags of one row."""
-        found = {name: list(self._sets[name])[codes[row]] for name, codes in self._codes.items()}
-        return {name: values for name, values in found.items() if values}
+        found = {}
+        for name, codes in self._codes.items():
+            if name not in self._listed:
+                self._listed[name] = list(self._sets[name])
+            if values := self._listed[name][codes[row]]:
+                found[name] = values
+        return found
 
     def mask(self, where: Where) -> NDArray[np.bool_]:
         """Say of each row whether it satisfies `where`."""

@@ -14,8 +14,8 @@ from gingham.errors import CatalogueError, InputError, ServerError
 from gingham.index.address import IndexAddress, parse_address
 from gingham.index.checks import to_texts
 from gingham.index.index import Drop, Fill, Query, Tag, Term, Untag
-from gingham.index.postgres.connection import LockedError
 from gingham.index.postgres.index import PostgresIndex
+from gingham.index.remote import LockedError
 from postgres_server import PASSWORD, PostgresServer
 
 ASKED = Query([Term("colour", np.ones(3, np.float32), 1)], 3)

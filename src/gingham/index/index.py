@@ -174,11 +174,13 @@ class Index(Protocol):
 
         Parameters
         ----------
-        wait : for another who changes it; else say that there is one.
+        wait : for another who changes it; else say that there is one, or that this process has no
+            right to change it.
 
         Returns
         -------
-        Whether nobody else changes it. Then `state` is what the changes are going to build on.
+        Whether this process alone changes it. Then `state` is what the changes are going to build
+        on.
 
         Raises
         ------

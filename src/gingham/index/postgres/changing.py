@@ -173,7 +173,7 @@ class Changer:
             self._unfilled.discard(look)
 
     def _make_look(self, look: str, metric: Metric, width: int, *, builtin: bool) -> LookTable:
-        made = LookTable(self._layout.table(), metric, width, builtin)
+        made = LookTable(table=self._layout.table(), metric=metric, width=width, builtin=builtin)
         self._server.ask(self._sql.make_look(made))
         self._layout.looks[look] = made
         return made

@@ -15,23 +15,19 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from gingham.errors import ServerError
 from gingham.index.address import IndexAddress
 from gingham.index.postgres.sql import Part
+from gingham.index.remote import PATIENCE, ForbiddenError, LockedError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds for which a database that does not answer is asked again, as while it starts."""
 CONNECT = 10
 LOCK = 60
 """Seconds to wait for another process that changes the index."""
 
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+_FORBIDDEN = (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 _LASTING = (errors.InvalidPassword, errors.InvalidAuthorizationSpecification)
-
-
-class LockedError(ServerError):
-    """Another process changes the index."""
 
 
 class LostError(Exception):
@@ -188,6 +184,8 @@ class DatabaseConnection:
             raise LockedError(
                 f"another process changes the index at {self._address.shown}: try again later"
             ) from None
+        except _FORBIDDEN as error:
+            raise ForbiddenError(self._said(error)) from None
         except _RefusedError as error:
             raise ServerError(self._said(error.args[0])) from None
         except psycopg.Error as error:
@@ -200,7 +198,7 @@ class DatabaseConnection:
         # The server's own words, in one line; of a failed connection they name no password.
         reason = (error.diag.message_primary or str(error)).strip().splitlines()
         said = reason[-1].strip() if reason else type(error).__name__
-        if isinstance(error, (errors.InsufficientPrivilege, errors.FeatureNotSupported)):
+        if isinstance(error, (*_FORBIDDEN, errors.FeatureNotSupported)):
             return f"{where} is refused ({said}): {_PRIVILEGES}"
         if isinstance(error, errors.UndefinedFile):
             return f"{where} is refused ({said}): {_EXTENSION}"

@@ -20,10 +20,11 @@ from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import Change, Floats, Keys, Match, Query, State
 from gingham.index.postgres.binary import read_ids, read_vectors
 from gingham.index.postgres.changing import Changer
-from gingham.index.postgres.connection import PATIENCE, DatabaseConnection, LockedError, LostError
+from gingham.index.postgres.connection import DatabaseConnection, LostError
 from gingham.index.postgres.layout import TableLayout
 from gingham.index.postgres.sql import Part, Statements, session
 from gingham.index.postgres.views import views
+from gingham.index.remote import PATIENCE, ForbiddenError, LockedError, candidates, ordered_facets
 from gingham.results import Facets
 from gingham.store.ids import Ids, to_list
 
@@ -35,7 +36,6 @@ DEFAULT_SCHEMA = "gingham"
 MOST_SCANNED = 1_000_000
 """Numbers of a look up to which all images are compared rather than an HNSW index asked."""
 
-_ROOM = 100  # candidates of each look, beyond four times as many as are wanted
 _TRIES = 5  # for tables that another process replaces meanwhile
 
 
@@ -73,7 +73,7 @@ class PostgresIndex:
         self._owner = owner
         self._most_scanned = most_scanned
         self._sql = Statements(self._schema)
-        self._server = DatabaseConnection(address, session(_candidates(10)), patience)
+        self._server = DatabaseConnection(address, session(candidates(10)), patience)
         self._layout = TableLayout()
         self._state: State = {}
         self._changer: Changer | None = None
@@ -107,7 +107,7 @@ class PostgresIndex:
             self._server.begin()
             try:
                 self._take(self._server.ask(self._sql.lock(wait=wait)))
-            except LockedError:
+            except (LockedError, ForbiddenError):
                 if wait:
                     raise
                 self._server.rollback()
@@ -167,12 +167,12 @@ class PostgresIndex:
         if not self._layout.images:
             return []
         looks = self._layout.looks
-        aims = aims_of(query, {name: look.metric for name, look in looks.items()})
+        aims = aims_of(query, self._layout.metrics)
         given: list[Part] | None = None
         if aims == []:
             given = [self._sql.first(self._layout, query)]
         elif aims is not None and any(looks[aim.look].graph for aim in aims):
-            count = _candidates(query.n)
+            count = candidates(query.n)
             given = [
                 self._sql.nearest(self._layout, looks[aim.look], aim.vector, query, count)
                 for aim in aims
@@ -209,16 +209,7 @@ class PostgresIndex:
         for attribute, values, count in found:
             for value in values:
                 counts.setdefault(attribute, Counter())[value] += count
-        return Facets(
-            images[2],
-            {
-                attribute: {
-                    value: -count
-                    for count, value in sorted((-n, value) for value, n in counted.items())
-                }
-                for attribute, counted in sorted(counts.items())
-            },
-        )
+        return ordered_facets(images[2], counts)
 
     def _vectors(self, ids: Keys, looks: Sequence[str]) -> dict[str, Floats]:
         check_known(looks, self._layout.looks)
@@ -313,8 +304,3 @@ class PostgresIndex:
         except (LostError, GinghamError) as error:
             logger.info("the views of the index are brought up to date the next time: %s", error)
             self._server.rollback()
-
-
-def _candidates(n: int) -> int:
-    """Say how many candidates each look gives for n matches."""
-    return 4 * n + _ROOM

@@ -7,15 +7,14 @@ to it any more, so nobody waits for whoever changes the index.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from gingham.index.index import Metric
+from gingham.index.layout import KeptLook, Layout
 
 
-@dataclass
-class LookTable:
+@dataclass(kw_only=True)
+class LookTable(KeptLook):
     """The table of a look: `n`, `v` halfvec(width); a row for every image.
 
     Attributes
@@ -24,70 +23,39 @@ class LookTable:
     """
 
     table: str
-    metric: Metric
-    width: int
-    builtin: bool
     graph: bool = False
 
 
 @dataclass
-class TableLayout:
+class TableLayout(Layout[LookTable]):
     """The tables of an index.
 
     Attributes
     ----------
-    next : the number of the next table.
-    images : the table `n`, `image`; empty for an index of no looks.
     looks : look -> its table.
     tags : attribute -> the table `n`, `held` text[]; a row for every image that has a value.
+    images : the table `n`, `image`; empty for an index of no looks.
     columns : attribute -> its column of the view; one that was there once stays.
     gone : tables to drop.
     shown : whether the views are those of these tables.
     """
 
-    next: int = 1
     images: str = ""
-    looks: dict[str, LookTable] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     shown: bool = False
 
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Take what `write` gave."""
-        layout = cls(**json.loads(text))
-        layout.looks = {name: LookTable(**look) for name, look in layout.looks.items()}  # type: ignore[arg-type]
-        return layout
-
-    def write(self) -> str:
-        """Write it as JSON."""
-        return json.dumps(asdict(self))
-
-    def copy(self) -> TableLayout:
-        """Copy it, to be changed."""
-        return TableLayout.read(self.write())
+    look_type: ClassVar[type[LookTable]] = LookTable
 
     def table(self) -> str:
         """Name a new table."""
-        self.next += 1
-        return f"t{self.next - 1}"
+        return self.name("t")
 
     def reset(self) -> None:
         """Leave all tables."""
         tables = [self.images, *(look.table for look in self.looks.values()), *self.tags.values()]
         self.gone += filter(None, tables)
         self.images, self.looks, self.tags, self.shown = self.table(), {}, {}, False
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Every look -> length of its vectors."""
-        return {name: look.width for name, look in self.looks.items()}
-
-    @property
-    def builtin(self) -> dict[str, int]:
-        """Built-in look -> length of its vectors."""
-        return {name: look.width for name, look in self.looks.items() if look.builtin}
 
     def show(self, attribute: str) -> None:
         """Give an attribute a column of the view, unless it is not printable."""

@@ -29,6 +29,7 @@ MAY_SKIP = (
     "this system has no /dev/full",
     "file systems cannot be mounted here",
     "PostgreSQL runs for no user that the system does not know",
+    "GINGHAM_TEST_QDRANT_URL names no Qdrant server; none can be installed",
     "SCIPY_ARRAY_API is not set: not checking array_api input",
 )
 """All other reasons name something that can be installed: under GINGHAM_CI they are failures."""
@@ -177,6 +178,53 @@ def postgres() -> Iterator[Any]:
 
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture
+def local_qdrant() -> Iterator[Any]:
+    """What a Qdrant server holds, in this process; every request was a right one."""
+    for module in ("qdrant_client", "tenacity"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from qdrant_server import LocalQdrant
+
+    held = LocalQdrant()
+    yield held
+    assert held.refused == []
+
+
+@pytest.fixture
+def qdrant() -> Iterator[Any]:
+    """A server on loopback that answers as Qdrant does; every request was a right one."""
+    for module in ("qdrant_client", "tenacity"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from qdrant_server import QdrantServer
+
+    server = QdrantServer()
+    yield server
+    server.stop()
+    assert server.held.refused == []
+
+
+@pytest.fixture
+def qdrant_url() -> Iterator[Any]:
+    """Gives addresses of collections of a real Qdrant server, which are deleted in the end."""
+    url = os.environ.get("GINGHAM_TEST_QDRANT_URL")
+    if not url:
+        pytest.skip("GINGHAM_TEST_QDRANT_URL names no Qdrant server; none can be installed")
+    from qdrant_client import QdrantClient
+
+    names: list[str] = []
+
+    def named(name: str) -> str:
+        names.append(name)
+        return f"qdrant+{url.rstrip('/')}/{name}"
+
+    yield named
+    client = QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"))
+    for one in client.get_collections().collections:
+        if one.name.rsplit(".", 1)[0] in names:
+            client.delete_collection(one.name)
+    client.close()
 
 
 @pytest.fixture(scope="module")

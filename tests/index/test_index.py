@@ -46,12 +46,40 @@ def in_postgres(request: pytest.FixtureRequest, most_scanned: int = 1_000_000) -
     from gingham.index.postgres.index import PostgresIndex
 
     def opened(place: Path) -> Index:
-        schema = hashlib.sha256(str(place).encode()).hexdigest()[:20]
-        address = parse_address(server.url(schema))
+        address = parse_address(server.url(_named(place)))
         assert address is not None
         return PostgresIndex(address, "test", most_scanned=most_scanned)
 
     return opened
+
+
+def in_qdrant(request: pytest.FixtureRequest) -> Opening:
+    """In the local mode of Qdrant's client, behind the requests that a server would get."""
+    held = request.getfixturevalue("local_qdrant")
+    from gingham.index.qdrant.index import QdrantIndex
+
+    def opened(place: Path) -> Index:
+        address = parse_address(f"qdrant+http://local/{_named(place)}")
+        assert address is not None
+        return QdrantIndex(address, "test", transport=held.transport())
+
+    return opened
+
+
+def in_qdrant_server(request: pytest.FixtureRequest) -> Opening:
+    url = request.getfixturevalue("qdrant_url")
+    from gingham.index.qdrant.index import QdrantIndex
+
+    def opened(place: Path) -> Index:
+        address = parse_address(url(f"test-{_named(place)}"))
+        assert address is not None
+        return QdrantIndex(address, "test")
+
+    return opened
+
+
+def _named(place: Path) -> str:
+    return hashlib.sha256(str(place).encode()).hexdigest()[:20]
 
 
 IMPLEMENTATIONS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
@@ -59,6 +87,8 @@ IMPLEMENTATIONS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
     "graph": partial(in_folder, most_scanned=0),
     "postgres, scanned": in_postgres,
     "postgres, graph": partial(in_postgres, most_scanned=0),
+    "qdrant, local": in_qdrant,
+    "qdrant, server": in_qdrant_server,
 }
 """Each opens the index at a place again after `close`, and makes one where there is none."""
 

@@ -42,10 +42,15 @@ class IndexAddress:
 
 _HOW = {
     "postgresql": "set PGPASSWORD, or give it in ~/.pgpass or a service file, where the index is "
-    "used"
+    "used",
+    "qdrant+http": "set QDRANT_API_KEY where the index is used",
+    "qdrant+https": "set QDRANT_API_KEY where the index is used",
 }
-_OPTIONS = {"postgresql": {"schema"}}
-"""Kind of database -> what follows the question mark and is not for the database's client."""
+"""Kind of server -> how a password is given."""
+_FORMS = (
+    "embedded, postgresql://USER@HOST:PORT/DATABASE or qdrant+https://HOST:PORT/COLLECTION "
+    "(qdrant+http without TLS)"
+)
 
 
 def parse_address(text: str) -> IndexAddress | None:
@@ -53,12 +58,13 @@ def parse_address(text: str) -> IndexAddress | None:
 
     Parameters
     ----------
-    text : `embedded`, or `postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?schema=NAME]`.
+    text : `embedded`, or `postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?schema=NAME]`, or
+        `qdrant+http[s]://HOST[:PORT][/COLLECTION][?NAME=VALUE...]`, see `QdrantOptions`.
 
     Raises
     ------
     InputError
-        If it is neither. What was given is not repeated: it may hold a password.
+        If it is none of these. What was given is not repeated where it may hold a password.
     """
     if text == EMBEDDED:
         return None
@@ -68,23 +74,37 @@ def parse_address(text: str) -> IndexAddress | None:
     except ValueError:
         parts, asked = urlsplit(""), []
     kind = "postgresql" if parts.scheme == "postgres" else parts.scheme
-    if kind not in _OPTIONS or not text.isprintable() or not _is_like(text, parts):
-        raise InputError(
-            "the place of the index cannot be read: give embedded, or "
-            "postgresql://USER@HOST:PORT/DATABASE"
-        )
-    own = {name: value for name, value in asked if name in _OPTIONS[kind]}
+    if kind not in _HOW or not text.isprintable() or not _is_like(text, parts):
+        raise InputError(f"the place of the index cannot be read: give {_FORMS}")
+    public = [(name, value) for name, value in asked if not _SECRET.search(name)]
+    if kind == "postgresql":
+        own = {name: value for name, value in asked if name == "schema"}
+    else:
+        own = dict(public)
+        _check_qdrant(parts, own)
     login, _, hosts = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
-    public = [(name, value) for name, value in asked if not _SECRET.search(name)]
     shown = parts._replace(scheme=kind, netloc=f"{user}@{hosts}" if login else hosts)
+    client = [(name, value) for name, value in asked if name not in own]
     return IndexAddress(
         kind,
         _with_query(shown, public),
-        _with_query(parts, [(name, value) for name, value in asked if name not in own]),
+        _with_query(parts, client),
         own,
         bool(colon) or public != asked,
     )
+
+
+def _check_qdrant(parts: SplitResult, options: Mapping[str, str]) -> None:
+    from gingham.index.qdrant.options import read_options, split_path
+
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?", parts.netloc):
+        raise InputError(
+            "an address of Qdrant names a host and no user, as in qdrant+http://HOST:6333/NAME; "
+            f"for a key, {_HOW[parts.scheme]}"
+        )
+    split_path(parts)
+    read_options(options)
 
 
 def _with_query(parts: SplitResult, asked: Sequence[tuple[str, str]]) -> str:

@@ -25,7 +25,12 @@ def index_home(place: IndexPlace, folder: Path) -> IndexHome:
         from gingham.index.embedded.home import EmbeddedHome
 
         return EmbeddedHome(folder)
-    require_extra("postgresql", "psycopg", "tenacity", purpose="an index in PostgreSQL")
-    from gingham.index.postgres.home import PostgresHome
+    if place.address.kind == "postgresql":
+        require_extra("postgresql", "psycopg", "tenacity", purpose="an index in PostgreSQL")
+        from gingham.index.postgres.home import PostgresHome
 
-    return PostgresHome(place.address, place.owner)
+        return PostgresHome(place.address, place.owner)
+    require_extra("qdrant", "qdrant_client", "tenacity", purpose="an index in Qdrant")
+    from gingham.index.qdrant.home import QdrantHome
+
+    return QdrantHome(place.address, place.owner)

@@ -31,12 +31,10 @@ class Layout(Generic[L]):
 
     Attributes
     ----------
-    next : the number of the next thing that gets a name.
     looks : look -> how it is kept.
     tags : attribute -> the name under which its tags are kept.
     """
 
-    next: int = 1
     looks: dict[str, L] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -56,11 +54,6 @@ class Layout(Generic[L]):
     def copy(self) -> Self:
         """Copy it, to be changed."""
         return self.read(self.write())
-
-    def name(self, kind: str) -> str:
-        """Name a new thing of a kind."""
-        self.next += 1
-        return f"{kind}{self.next - 1}"
 
     @property
     def widths(self) -> dict[str, int]:

@@ -97,7 +97,7 @@ class CatalogueLock:
         """Say who holds the lock."""
         one = self._read_holder()
         process, here = one.get("process"), one.get("host") == socket.gethostname()
-        if not process or (here and not _is_alive(process)):
+        if not process or (here and not is_alive(process)):
             # The lock has just been taken, and who took it has not been written yet.
             one = one | {"process": None}
         return in_use(str(self._folder), one)
@@ -142,7 +142,8 @@ def in_use(place: str, one: Mapping[str, Any]) -> str:
     return f"catalogue {place} is in use by {who}{when}: wait until it has finished, or stop it"
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Say whether there is a process of this number here."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -32,6 +32,7 @@ class TableLayout(Layout[LookTable]):
 
     Attributes
     ----------
+    next : the number of the next table.
     looks : look -> its table.
     tags : attribute -> the table `n`, `held` text[]; a row for every image that has a value.
     images : the table `n`, `image`; empty for an index of no looks.
@@ -40,6 +41,7 @@ class TableLayout(Layout[LookTable]):
     shown : whether the views are those of these tables.
     """
 
+    next: int = 1
     images: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
@@ -49,7 +51,8 @@ class TableLayout(Layout[LookTable]):
 
     def table(self) -> str:
         """Name a new table."""
-        return self.name("t")
+        self.next += 1
+        return f"t{self.next - 1}"
 
     def reset(self) -> None:
         """Leave all tables."""

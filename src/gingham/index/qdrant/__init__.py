@@ -1,0 +1,1 @@
+"""The index in collections of a Qdrant server or cluster."""

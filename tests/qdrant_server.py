@@ -46,11 +46,18 @@ class LocalQdrant:
         self.refused: list[str] = []
         self._turn = threading.RLock()
 
-    def transport(self) -> httpx.MockTransport:
-        """Give what answers a client in the same process."""
+    def transport(self, fails: Callable[[str], bool] = lambda asked: False) -> httpx.MockTransport:
+        """Give what answers a client in the same process.
+
+        Parameters
+        ----------
+        fails : whether a request, a method and a path, does not get there.
+        """
 
         def handle(request: httpx.Request) -> httpx.Response:
             url = urlsplit(str(request.url))
+            if fails(f"{request.method} {url.path}"):
+                raise httpx.ConnectError("gone")
             status, headers, content = self.answer(
                 request.method, url.path, url.query, request.read(), dict(request.headers)
             )
@@ -69,7 +76,7 @@ class LocalQdrant:
             if found is None:
                 continue
             self.requests[route] += 1
-            if self.read_only and not READS.search(route):
+            if self.read_only and not READS.fullmatch(route):
                 return 403, {}, _error("Forbidden: only read access")
             try:
                 asked = dict(parse_qsl(query, strict_parsing=bool(query)))
@@ -84,6 +91,8 @@ class LocalQdrant:
                     result = call(self, parsed, *names)
             except (ValueError, ValidationError, KeyError) as error:
                 missing = isinstance(error, KeyError) or str(error).endswith("not found")
+                if "already exists" in str(error):  # as after an answer that was lost
+                    return 409, {}, _error(str(error))
                 if not missing:
                     self.refused.append(f"{method} {path}: {error}")
                 return 404 if missing else 400, {}, _error(str(error))
@@ -149,7 +158,7 @@ class LocalQdrant:
 
 
 DONE = {"operation_id": 0, "status": "completed"}
-READS = re.compile("^GET|scroll|count|facet|query|points$(?<!PUT .{26})")
+READS = re.compile("GET .*|POST .*/(points|scroll|count|facet|query/batch)")
 COLLECTION = "/collections/([^/]+)"
 
 
@@ -173,7 +182,7 @@ def _batch(server: LocalQdrant, asked: models.UpdateOperations, name: str) -> An
     return [DONE] * len(asked.operations)
 
 
-def _done(call: Callable[[LocalQdrant, Any, str], object]) -> Callable[..., Any]:
+def _done(call: Callable[..., object]) -> Callable[..., Any]:
     def done(server: LocalQdrant, asked: Any, name: str, *more: str) -> Any:
         call(server, asked, name, *more)
         return DONE
@@ -322,6 +331,7 @@ class QdrantServer:
                 if isinstance(fault, str) and fault != "lose":
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
+                headers: dict[str, str]
                 if isinstance(fault, int):
                     status, headers, content = fault, {}, _error("try again")
                 elif isinstance(fault, tuple):

@@ -243,8 +243,9 @@ IndexOption = Annotated[
     typer.Option(
         "--index",
         metavar="ADDRESS",
-        help="Where the search index is kept: embedded, in the catalogue's folder (default), or "
-        "postgresql://USER@HOST:PORT/DATABASE?schema=NAME, with the password in PGPASSWORD. It is "
+        help="Where the search index is kept: embedded, in the catalogue's folder (default), "
+        "postgresql://USER@HOST:PORT/DATABASE?schema=NAME, with the password in PGPASSWORD, or "
+        "qdrant+http[s]://HOST:PORT/COLLECTION, with the key in QDRANT_API_KEY. The address is "
         "kept with the catalogue.",
     ),
 ]

@@ -13,7 +13,7 @@ from qdrant_client import models
 from qdrant_client.qdrant_remote import QdrantRemote
 
 from gingham.index.index import Metric
-from gingham.index.qdrant.connection import MissingError, QdrantConnection
+from gingham.index.qdrant.connection import MissingError, QdrantConnection, RefusedError
 from gingham.index.qdrant.options import QdrantOptions
 from gingham.index.qdrant.points import MOST_IDS, chunks
 
@@ -45,20 +45,29 @@ class PointCollection:
         owner : is noted with it.
         """
         options = self._server.options
-        if self._ask(lambda client, name: client.collection_exists(name)):
+        if self.exists():
             return
-        self._ask(
-            lambda client, name: client.create_collection(
-                name,
-                vectors_config=vectors,
-                shard_number=options.shards if vectors else None,
-                replication_factor=options.replicas,
-                write_consistency_factor=options.replicas // 2 + 1,
-                quantization_config=_quantization(options),
-                on_disk_payload=options.vectors == "disk",
-                metadata={_METADATA: owner},
+        try:
+            self._ask(
+                lambda client, name: client.create_collection(
+                    name,
+                    vectors_config=vectors,
+                    shard_number=options.shards if vectors else None,
+                    replication_factor=options.replicas,
+                    write_consistency_factor=options.replicas // 2 + 1,
+                    quantization_config=_quantization(options),
+                    on_disk_payload=options.vectors == "disk",
+                    metadata={_METADATA: owner},
+                )
             )
-        )
+        except RefusedError:
+            # It may have been made by a request of which the answer was lost.
+            if not self.exists():
+                raise
+
+    def exists(self) -> bool:
+        """Say whether it is there."""
+        return self._ask(lambda client, name: client.collection_exists(name))
 
     def owner(self) -> str | None:
         """Say whose it is; None if it is not of gingham."""
@@ -99,11 +108,21 @@ class PointCollection:
             datatype=models.VectorStorageDatatype(self._server.options.datatype),
         )
         config = models.DenseVectorNameConfig(dense=dense)
-        self._ask(lambda client, name: client.create_vector_name(name, vector, config, wait=True))
+        try:
+            self._ask(
+                lambda client, name: client.create_vector_name(name, vector, config, wait=True)
+            )
+        except RefusedError:
+            if vector not in self.names()[0]:
+                raise
 
     def forget_vector(self, vector: str) -> None:
         """Delete a vector from all points."""
-        self._ask(lambda client, name: client.delete_vector_name(name, vector, wait=True))
+        try:
+            self._ask(lambda client, name: client.delete_vector_name(name, vector, wait=True))
+        except (RefusedError, MissingError):
+            if vector in self.names()[0]:
+                raise
 
     def put(self, points: Sequence[models.PointStruct]) -> None:
         """Add points, or replace them."""

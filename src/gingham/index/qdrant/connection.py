@@ -39,6 +39,10 @@ class MissingError(Exception):
     """There is no such collection, or no such point."""
 
 
+class RefusedError(ServerError):
+    """The server does not do this, as it also says of what it has done before."""
+
+
 class QdrantConnection:
     """A client of one server.
 
@@ -131,7 +135,7 @@ class QdrantConnection:
             )
         if error.status_code in _PASSING:
             return ServerError(self._unreachable(said))
-        return ServerError(f"{where} refused a request ({said}): run gingham rebuild CATALOGUE")
+        return RefusedError(f"{where} refused a request ({said}): run gingham rebuild CATALOGUE")
 
     def _unanswered(self, source: Exception) -> ServerError:
         if isinstance(source, httpx.TransportError):

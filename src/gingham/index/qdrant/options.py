@@ -33,7 +33,7 @@ class QdrantOptions(SettingsFile):
     timeout : seconds for one request.
     """
 
-    shards: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    shards: Annotated[int | None, Field(ge=1, le=10_000)] = None
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     quantization: Literal["none", "scalar", "binary", "turbo"] = "none"
     vectors: Literal["memory", "disk"] = "memory"

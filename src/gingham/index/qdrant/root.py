@@ -100,7 +100,7 @@ class Root:
             If the server is too old.
         """
         root = PointCollection(self._server, self._server.name)
-        if not self._server.ask(lambda client: client.collection_exists(root.name)):
+        if not root.exists():
             version = self._server.ask(lambda client: client.info()).version
             if _number(version) < LEAST_VERSION:
                 raise ServerError(
@@ -180,7 +180,9 @@ class Root:
         if found is None:
             self._put(_LOCK, self._held(self._token), mode=models.UpdateMode.INSERT_ONLY)
         else:
-            if found["holder"] != NOBODY and not self._is_over(found):
+            # Its own is one that could not be given back, for the server was away.
+            free = found["holder"] in (NOBODY, self._token) or self._is_over(found)
+            if not free:
                 return False
             self._put(
                 _LOCK,

@@ -26,7 +26,7 @@ L = TypeVar("L", bound=KeptLook)
 
 
 @dataclass
-class Layout(Generic[L]):
+class KeptLayout(Generic[L]):
     """What is where.
 
     Attributes

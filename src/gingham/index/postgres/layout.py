@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from gingham.index.layout import KeptLook, Layout
+from gingham.index.layout import KeptLayout, KeptLook
 
 
 @dataclass(kw_only=True)
@@ -27,7 +27,7 @@ class LookTable(KeptLook):
 
 
 @dataclass
-class TableLayout(Layout[LookTable]):
+class TableLayout(KeptLayout[LookTable]):
     """The tables of an index.
 
     Attributes

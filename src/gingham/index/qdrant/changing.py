@@ -38,7 +38,7 @@ from gingham.index.index import (
 )
 from gingham.index.qdrant.collection import PointCollection, collections_of, vector_params
 from gingham.index.qdrant.connection import QdrantConnection
-from gingham.index.qdrant.layout import LookVector, View
+from gingham.index.qdrant.layout import IndexVersion, LookVector
 from gingham.index.qdrant.points import (
     BORN,
     DIED,
@@ -75,7 +75,7 @@ class Found:
     free: NDArray[np.int64]
 
 
-class Changer:
+class PointChanger:
     """What is changed from one version to the next.
 
     Parameters
@@ -94,7 +94,7 @@ class Changer:
         self,
         server: QdrantConnection,
         owner: str,
-        base: View,
+        base: IndexVersion,
         number: int,
         keep: Callable[[], None],
     ) -> None:
@@ -103,7 +103,7 @@ class Changer:
         self._base = base
         self._number = number
         self._keep = keep
-        self.view = View(base.layout.copy(), base.version + 1)
+        self.view = IndexVersion(base.layout.copy(), base.version + 1)
         self._layout = self.view.layout
         self._points = PointCollection(server, self._layout.collection)
         self._made: set[str] = set()  # keys and vectors that no committed version reads
@@ -353,7 +353,7 @@ class Changer:
             )
 
 
-def tidy(server: QdrantConnection, owner: str, base: View) -> None:
+def tidy(server: QdrantConnection, owner: str, base: IndexVersion) -> None:
     """Delete what the committed version has no use for.
 
     It is left by changes that were not committed, and by earlier versions, which nobody reads now.

@@ -13,7 +13,7 @@ from qdrant_client import models
 from qdrant_client.qdrant_remote import QdrantRemote
 
 from gingham.index.index import Metric
-from gingham.index.qdrant.connection import MissingError, QdrantConnection, RefusedError
+from gingham.index.qdrant.connection import MissingError, QdrantConnection, RefusedRequestError
 from gingham.index.qdrant.options import QdrantOptions
 from gingham.index.qdrant.points import MOST_IDS, chunks
 
@@ -60,7 +60,7 @@ class PointCollection:
                     metadata={_METADATA: owner},
                 )
             )
-        except RefusedError:
+        except RefusedRequestError:
             # It may have been made by a request of which the answer was lost.
             if not self.exists():
                 raise
@@ -112,7 +112,7 @@ class PointCollection:
             self._ask(
                 lambda client, name: client.create_vector_name(name, vector, config, wait=True)
             )
-        except RefusedError:
+        except RefusedRequestError:
             if vector not in self.names()[0]:
                 raise
 
@@ -120,7 +120,7 @@ class PointCollection:
         """Delete a vector from all points."""
         try:
             self._ask(lambda client, name: client.delete_vector_name(name, vector, wait=True))
-        except (RefusedError, MissingError):
+        except (RefusedRequestError, MissingError):
             if vector in self.names()[0]:
                 raise
 

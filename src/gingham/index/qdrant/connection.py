@@ -39,7 +39,7 @@ class MissingError(Exception):
     """There is no such collection, or no such point."""
 
 
-class RefusedError(ServerError):
+class RefusedRequestError(ServerError):
     """The server does not do this, as it also says of what it has done before."""
 
 
@@ -135,7 +135,9 @@ class QdrantConnection:
             )
         if error.status_code in _PASSING:
             return ServerError(self._unreachable(said))
-        return RefusedError(f"{where} refused a request ({said}): run gingham rebuild CATALOGUE")
+        return RefusedRequestError(
+            f"{where} refused a request ({said}): run gingham rebuild CATALOGUE"
+        )
 
     def _unanswered(self, source: Exception) -> ServerError:
         if isinstance(source, httpx.TransportError):

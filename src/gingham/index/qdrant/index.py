@@ -15,10 +15,10 @@ from gingham.index.address import IndexAddress
 from gingham.index.checks import check_known, check_looks, check_query, check_there, to_array
 from gingham.index.filters import EVERYWHERE, Where
 from gingham.index.index import Change, Floats, Keys, Match, Query, State
-from gingham.index.qdrant.changing import Changer, tidy
+from gingham.index.qdrant.changing import PointChanger, tidy
 from gingham.index.qdrant.collection import PointCollection
 from gingham.index.qdrant.connection import MissingError, QdrantConnection
-from gingham.index.qdrant.layout import PointLayout, View
+from gingham.index.qdrant.layout import IndexVersion, PointLayout
 from gingham.index.qdrant.points import (
     BORN,
     DIED,
@@ -76,8 +76,8 @@ class QdrantIndex:
         self._owner = owner
         self._server = QdrantConnection(address, patience, transport)
         self._root = Root(self._server, owner)
-        self._about = About({}, View(PointLayout(), 0))
-        self._changer: Changer | None = None
+        self._about = About({}, IndexVersion(PointLayout(), 0))
+        self._changer: PointChanger | None = None
         try:
             self._read()
         except BaseException:
@@ -104,7 +104,7 @@ class QdrantIndex:
             self._read()
             base = self._about.view
             tidy(self._server, self._owner, base)
-            self._changer = Changer(
+            self._changer = PointChanger(
                 self._server, self._owner, base, self._root.number, self._root.keep
             )
         return True
@@ -143,7 +143,7 @@ class QdrantIndex:
         Each look gives candidates, which are scored exactly.
         """
 
-        def read(points: PointCollection, view: View) -> list[Match]:
+        def read(points: PointCollection, view: IndexVersion) -> list[Match]:
             check_query(query, view.layout.widths)
             return search(points, view, query) if view.layout.collection else []
 
@@ -152,7 +152,7 @@ class QdrantIndex:
     def facets(self, where: Where = EVERYWHERE) -> Facets:
         """Count images and values, see `Index.facets`."""
 
-        def read(points: PointCollection, view: View) -> Facets:
+        def read(points: PointCollection, view: IndexVersion) -> Facets:
             asked = passing(view, where)
             if asked is None or not view.layout.collection:
                 return Facets(0, {})
@@ -164,7 +164,7 @@ class QdrantIndex:
     def held(self, where: Where = EVERYWHERE) -> Ids:
         """Give the ids of images, see `Index.held`."""
 
-        def read(points: PointCollection, view: View) -> Ids:
+        def read(points: PointCollection, view: IndexVersion) -> Ids:
             asked = passing(view, where)
             if asked is None or not view.layout.collection:
                 return to_array([])
@@ -176,7 +176,7 @@ class QdrantIndex:
     def vectors(self, ids: Keys, looks: Sequence[str]) -> dict[str, Floats]:
         """Give stored vectors, see `Index.vectors`."""
 
-        def read(points: PointCollection, view: View) -> dict[str, Floats]:
+        def read(points: PointCollection, view: IndexVersion) -> dict[str, Floats]:
             check_known(looks, view.layout.looks)
             widths = view.layout.widths
             images = to_texts(ids)
@@ -206,7 +206,7 @@ class QdrantIndex:
             self._release()
         self._server.close()
 
-    def _reading(self, read: Callable[[PointCollection, View], T]) -> T:
+    def _reading(self, read: Callable[[PointCollection, IndexVersion], T]) -> T:
         """Read, with what was changed; again, if another process has replaced the collection."""
         if self._changer is not None:
             with self._changing():
@@ -222,7 +222,7 @@ class QdrantIndex:
             f"the index at {self._server.shown} lacks a collection: run gingham rebuild CATALOGUE"
         )
 
-    def _changed(self) -> Changer:
+    def _changed(self) -> PointChanger:
         self.begin()
         assert self._changer is not None
         return self._changer

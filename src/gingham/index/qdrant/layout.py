@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gingham.index.layout import KeptLook, Layout
+from gingham.index.layout import KeptLayout, KeptLook
 
 
 @dataclass(kw_only=True)
@@ -16,7 +16,7 @@ class LookVector(KeptLook):
 
 
 @dataclass
-class PointLayout(Layout[LookVector]):
+class PointLayout(KeptLayout[LookVector]):
     """Where an index is.
 
     Attributes
@@ -32,7 +32,7 @@ class PointLayout(Layout[LookVector]):
 
 
 @dataclass(frozen=True)
-class View:
+class IndexVersion:
     """What one version of an index is: what is where, and which points are part of it."""
 
     layout: PointLayout

@@ -16,7 +16,7 @@ from qdrant_client import models
 from gingham.index.checks import to_array
 from gingham.index.filters import Where
 from gingham.index.index import Floats, Keys
-from gingham.index.qdrant.layout import View
+from gingham.index.qdrant.layout import IndexVersion
 from gingham.store.ids import Ids, from_list, to_list
 
 IMAGE, BORN, DIED = "image", "born", "died"
@@ -84,7 +84,7 @@ def has_ids(points: Sequence[str]) -> models.HasIdCondition:
 
 
 def passing(
-    view: View, where: Where, without: Keys = (), also: Sequence[models.Condition] = ()
+    view: IndexVersion, where: Where, without: Keys = (), also: Sequence[models.Condition] = ()
 ) -> models.Filter | None:
     """Ask for the points of a version that satisfy a filter; None if there can be none."""
     must: list[Any] = [older(BORN, view.version), *also]

@@ -23,7 +23,7 @@ from gingham.errors import CatalogueError, ServerError
 from gingham.index.index import State
 from gingham.index.qdrant.collection import PointCollection
 from gingham.index.qdrant.connection import MissingError, QdrantConnection
-from gingham.index.qdrant.layout import PointLayout, View
+from gingham.index.qdrant.layout import IndexVersion, PointLayout
 from gingham.index.remote import LockedError
 from gingham.store.lease import is_alive
 
@@ -42,7 +42,7 @@ class About:
     """What was committed last."""
 
     state: State
-    view: View
+    view: IndexVersion
 
 
 class Root:
@@ -86,7 +86,7 @@ class Root:
                 "another catalogue: give another name, as in qdrant+http://HOST:6333/NAME, or "
                 "delete that one if it is no longer needed"
             )
-        view = View(PointLayout.read(held["layout"]), held["version"])
+        view = IndexVersion(PointLayout.read(held["layout"]), held["version"])
         return About(json.loads(held["state"]), view)
 
     def make(self) -> About:
@@ -116,11 +116,11 @@ class Root:
         root.index_key("version", models.PayloadSchemaType.INTEGER)
         for key in ("holder", "beat"):
             root.index_key(key, models.PayloadSchemaType.KEYWORD)
-        first = {"owner": self._owner} | _noted({}, View(PointLayout(), 0))
+        first = {"owner": self._owner} | _noted({}, IndexVersion(PointLayout(), 0))
         self._put(_ABOUT, first, mode=models.UpdateMode.INSERT_ONLY)
         return self.read()
 
-    def note(self, state: State, base: View, view: View) -> None:
+    def note(self, state: State, base: IndexVersion, view: IndexVersion) -> None:
         """Commit: replace what was read as `base`, if that is still what counts.
 
         Raises
@@ -253,7 +253,7 @@ class Root:
         )
 
 
-def _noted(state: State, view: View) -> models.Payload:
+def _noted(state: State, view: IndexVersion) -> models.Payload:
     return {
         "version": view.version,
         "state": json.dumps(dict(state)),

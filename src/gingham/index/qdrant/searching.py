@@ -16,7 +16,7 @@ from qdrant_client import models
 from gingham.index.aims import Aim, aims_of
 from gingham.index.index import Floats, Match, Query, Term
 from gingham.index.qdrant.collection import PointCollection
-from gingham.index.qdrant.layout import View
+from gingham.index.qdrant.layout import IndexVersion
 from gingham.index.qdrant.points import IMAGE, MOST_IDS, has_ids, passing, to_lists
 from gingham.index.remote import candidates
 
@@ -24,7 +24,7 @@ _NEAR: dict[str, Any] = {"quantization": models.QuantizationSearchParams(rescore
 _EXACT = models.SearchParams(exact=True)
 
 
-def search(points: PointCollection, view: View, query: Query) -> list[Match]:
+def search(points: PointCollection, view: IndexVersion, query: Query) -> list[Match]:
     """Answer a query; see `Index.query`."""
     where = passing(view, query.where, query.without)
     if where is None:
@@ -46,7 +46,7 @@ def search(points: PointCollection, view: View, query: Query) -> list[Match]:
 class _Found:
     """The candidates of a query: what each term gives, and what the points hold."""
 
-    def __init__(self, points: PointCollection, view: View, query: Query) -> None:
+    def __init__(self, points: PointCollection, view: IndexVersion, query: Query) -> None:
         self._points = points
         self._layout = view.layout
         self._query = query

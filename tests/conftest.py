@@ -205,6 +205,17 @@ def qdrant() -> Iterator[Any]:
     assert server.held.refused == []
 
 
+@pytest.fixture(params=["postgresql", "qdrant"])
+def index_server(request: pytest.FixtureRequest) -> Any:
+    """A place for an index in each kind of server."""
+    for module in ("pg0", "psycopg", "qdrant_client", "tenacity"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from index_servers import SERVERS
+
+    fixture, place = SERVERS[request.param]
+    return place(request.getfixturevalue(fixture))
+
+
 @pytest.fixture
 def qdrant_url() -> Iterator[Any]:
     """Gives addresses of collections of a real Qdrant server, which are deleted in the end."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,20 +16,22 @@ from gingham.errors import CatalogueError, InputError, ServerError
 from gingham.index.address import parse_address
 from gingham.results import Hit
 from helpers import run
+from index_servers import IndexServer, in_postgres
 from postgres_server import PASSWORD, PostgresServer
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    """An address with a password, of a schema that is not there."""
-    return postgres.url(f"shop_{secrets.token_hex(4)}")
+def url(index_server: IndexServer) -> str:
+    """An address with a password, of an index that is not there."""
+    return index_server.url
 
 
 @pytest.fixture
-def plain(postgres: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def plain(index_server: IndexServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The same without it, which the environment gives."""
-    monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    return url.replace(re.search(r"//(gingham:.*)@127", url)[1], "gingham")  # type: ignore[index]
+    for name, value in index_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return index_server.plain
 
 
 @pytest.fixture
@@ -106,21 +106,25 @@ def test_processes_see_what_others_write_and_may_ask_for_different_cut_offs(
 
 
 def test_a_server_that_is_killed_meanwhile_costs_an_answer_nothing(
-    shop: Catalogue, postgres: PostgresServer, photos: Path
+    shop: Catalogue, index_server: IndexServer, photos: Path
 ) -> None:
     expected = ids(shop.search([photos / "red3.jpg"]))
-    postgres.kill()
-    postgres.start()
+    index_server.kill()
+    index_server.start()
     assert ids(shop.search([photos / "red3.jpg"])) == expected
     draw(photos / "new.jpg", "red", 77)
-    postgres.kill()
-    postgres.start()
+    index_server.kill()
+    index_server.start()
     shop.index([photos])
     assert shop.facets().images == 37
 
 
 def test_no_file_of_the_catalogue_and_no_message_has_the_password(
-    url: str, tmp_path: Path, photos: Path, examples: Path, caplog: pytest.LogCaptureFixture
+    url: str,
+    index_server: IndexServer,
+    tmp_path: Path,
+    photos: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         with Catalogue.create(tmp_path / "shop", runtime=FakeRuntime(), index=url) as shop:
@@ -130,18 +134,22 @@ def test_no_file_of_the_catalogue_and_no_message_has_the_password(
             assert shop.facets().images == 36
         with (
             Catalogue.open(tmp_path / "shop", runtime=FakeRuntime()) as shop,
-            pytest.raises(ServerError, match=r"no password supplied.*set PGPASSWORD") as refused,
+            pytest.raises(ServerError, match=index_server.refused) as refused,
         ):
             shop.facets()
-    assert "is not kept: set PGPASSWORD" in caplog.text
+    assert "is not kept: set " in caplog.text
     kept = [path.read_bytes() for path in (tmp_path / "shop").rglob("*") if path.is_file()]
-    for secret in (PASSWORD, url.partition("gingham:")[2].partition("@")[0]):
+    for secret in index_server.secrets:
         assert secret not in caplog.text + str(refused.value)
         assert not any(secret.encode() in content for content in kept)
 
 
 def test_rebuild_moves_the_index_there_and_back(
-    other: Catalogue, plain: str, photos: Path, caplog: pytest.LogCaptureFixture
+    other: Catalogue,
+    plain: str,
+    index_server: IndexServer,
+    photos: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
 
     def red(shop: Catalogue) -> set[str]:
@@ -153,11 +161,11 @@ def test_rebuild_moves_the_index_there_and_back(
         assert red(other) == expected
         assert red(reader) == expected
         assert json.loads((other.folder / "index.json").read_text())["index"] == plain
-        with pytest.raises(CatalogueError, match=r"keeps its index at postgresql.*rebuild --index"):
+        with pytest.raises(CatalogueError, match=r"keeps its index at \w+.*rebuild --index"):
             Catalogue.open(other.folder, index="embedded")
         other.rebuild()
         other.rebuild(index="embedded")
-        assert "drop its schema, shop_" in caplog.text
+        assert index_server.left in caplog.text
         assert red(other) == expected
         assert red(reader) == expected
         other.rebuild(index=plain)  # it knows its own
@@ -165,6 +173,40 @@ def test_rebuild_moves_the_index_there_and_back(
     other.rebuild(index="embedded")
     other.rebuild(index=plain)
     assert not list((other.folder / "index").iterdir())
+
+
+@pytest.mark.parametrize("index_server", ["qdrant"], indirect=True)
+def test_rebuild_moves_the_index_from_one_server_to_another(
+    shop: Catalogue, plain: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line, while another process has the catalogue open."""
+    found = in_postgres(postgres)
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+    expected = shop.facets()
+    for place in (found.plain, "embedded", plain):
+        done = run("rebuild", shop.folder, "--index", place)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(run("info", shop.folder, "--json").stdout)["index"] == place
+        assert shop.facets() == expected
+
+
+def test_who_may_only_read_searches(
+    shop: Catalogue, photos: Path, index_server: IndexServer
+) -> None:
+    expected, facets = ids(shop.search([photos / "red3.jpg"], n=5)), shop.facets()
+    place = index_server.reader()
+    with Catalogue.open(shop.folder, runtime=FakeRuntime(), index=place) as reader:
+        assert ids(reader.search([photos / "red3.jpg"], n=5)) == expected
+        assert reader.facets(["colour=red"]).images == 12
+        # The catalogue has one more image, which the index is not told of.
+        draw(photos / "new.jpg", "red", 77)
+        with pytest.raises(ServerError, match="refused"):
+            reader.index([photos])
+        assert ids(reader.search([photos / "red3.jpg"], n=5)) == expected
+        assert reader.facets() == facets
+        with pytest.raises(ServerError, match="refused"):
+            reader.rebuild()
 
 
 def test_two_catalogues_do_not_share_an_index(
@@ -178,6 +220,7 @@ def test_two_catalogues_do_not_share_an_index(
     assert other.facets().images == shop.facets().images == 36
 
 
+@pytest.mark.parametrize("index_server", ["postgresql"], indirect=True)
 def test_the_command_line_keeps_it_and_says_where_it_is(
     tmp_path: Path, photos: Path, plain: str, url: str
 ) -> None:
@@ -235,7 +278,7 @@ def test_addresses(given: str, shown: str, client: str, options: dict[str, str])
 
 
 @pytest.mark.parametrize(
-    "given", ["", "postgresql:h", "qdrant://h", "postgresql://h/d?schema", "postgresql://h/\n"]
+    "given", ["", "postgresql:h", "mongo://h", "postgresql://h/d?schema", "postgresql://h/\n"]
 )
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(InputError, match="place of the index cannot be read"):

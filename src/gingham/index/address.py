@@ -35,6 +35,11 @@ class IndexAddress:
     has_password: bool
 
     @property
+    def place(self) -> str:
+        """The address as it is shown, but for who asks."""
+        return re.sub(r"//[^/@]*@", "//", self.shown, count=1)
+
+    @property
     def how(self) -> str:
         """How a password is given in place of writing it into the address."""
         return _HOW[self.kind]

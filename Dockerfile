@@ -6,6 +6,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 
 FROM python:3.11-slim-bookworm AS build
+# Of gingham; `cluster` brings Ray and the client of Qdrant, and makes the image half as large again.
+ARG EXTRAS=oidc,postgresql,service,storage
 ENV PIP_CONSTRAINT=/build/constraints.txt PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 COPY constraints.txt ./
@@ -17,13 +19,16 @@ COPY --from=page /page/node_modules node_modules
 RUN python -I src/gingham/service/libraries.py node_modules \
  && python -m pip wheel --no-deps --wheel-dir dist . \
  && python -m pip --python /opt/gingham/bin/python install --only-binary :all: \
-    "gingham[oidc,service] @ file://$(echo /build/dist/*.whl)"
+    "gingham[$EXTRAS] @ file://$(echo /build/dist/*.whl)"
 # Nothing uses these, and they are a fifth of the image: the network is built by OpenVINO's operations
-# and runs on the CPU; files of Arrow are read and written, not sent.
+# and runs on the CPU; files of Arrow are read and written, not sent; of Amazon's services only those
+# that give credentials are asked by way of botocore.
 WORKDIR /opt/gingham/lib/python3.11/site-packages
 RUN rm openvino/libs/libopenvino_intel_[gn]pu_plugin.so pyarrow/_flight.*.so pyarrow/lib*_flight.so* \
  && find openvino/libs -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete \
- && rm -r openvino/include pyarrow/include pyarrow/tests
+ && rm -r openvino/include pyarrow/include pyarrow/tests \
+ && { [ ! -e botocore ] || find botocore/data -mindepth 1 -maxdepth 1 -type d \
+      ! -name 'sso*' ! -name sts ! -name signin -exec rm -r {} +; }
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="gingham" \

@@ -69,7 +69,8 @@ class Curve:
         error = stats.t.rvs(len(self.points) - 2, size=DRAWS, random_state=rng)
         if self.law == "power":
             return np.asarray(np.exp(middle + error * (variance + spread**2) ** 0.5))
-        return np.maximum(middle + error * (variance + (spread * middle) ** 2) ** 0.5, 0.0)
+        wide = (variance + (spread * middle) ** 2) ** 0.5
+        return np.asarray(np.maximum(middle + error * wide, 0.0))
 
 
 BUILD = Curve(

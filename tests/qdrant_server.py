@@ -88,7 +88,10 @@ class LocalQdrant:
                     warnings.simplefilter("ignore")
                     if names:
                         self._check_keys(names[0], parsed)
-                    result = call(self, parsed, *names)
+                    if isinstance(call, str):
+                        result = getattr(self, call)(parsed, *names)
+                    else:
+                        result = call(self, parsed, *names)
             except (ValueError, ValidationError, KeyError) as error:
                 missing = isinstance(error, KeyError) or str(error).endswith("not found")
                 if "already exists" in str(error):  # as after an answer that was lost
@@ -150,6 +153,22 @@ class LocalQdrant:
         )
         return {"points": _plain(points), "next_page_offset": offset}
 
+    def retrieve(self, asked: models.PointRequest, name: str) -> Any:
+        found = self.client.retrieve(
+            name,
+            asked.ids,
+            with_payload=asked.with_payload if asked.with_payload is not None else True,
+            with_vectors=asked.with_vector or False,
+        )
+        return _plain(found)
+
+    def batch(self, asked: models.UpdateOperations, name: str) -> Any:
+        self.client.batch_update_points(name, asked.operations)
+        return [DONE] * len(asked.operations)
+
+    def count(self, asked: models.CountRequest, name: str) -> Any:
+        return _plain(self.client.count(name, asked.filter, exact=True))
+
     def facet(self, asked: models.FacetRequest, name: str) -> Any:
         if asked.key not in self.schemas.get(name, {}):
             raise ValueError(f"Existing index required for facet on {asked.key}")
@@ -157,29 +176,47 @@ class LocalQdrant:
         return _plain(self.client.facet(name, asked.key, asked.filter, limit=asked.limit or 10))
 
 
+class ForgetfulQdrant(LocalQdrant):
+    """Checks every request of a build and keeps no vector: what the way to a server costs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._payloads: dict[str, dict[str, Any]] = {}
+
+    def upsert(self, asked: models.PointsList, name: str) -> Any:
+        if not self.created[name].vectors:
+            return super().upsert(asked, name)
+        self._payloads.update((str(one.id), one.payload or {}) for one in asked.points)
+        return DONE
+
+    def retrieve(self, asked: models.PointRequest, name: str) -> Any:
+        if not self.created[name].vectors:
+            return super().retrieve(asked, name)
+        there = ((one, self._payloads.get(str(one))) for one in asked.ids)
+        return [{"id": one, "payload": payload} for one, payload in there if payload is not None]
+
+    def batch(self, asked: models.UpdateOperations, name: str) -> Any:
+        for operation in asked.operations:
+            assert isinstance(operation, models.SetPayloadOperation)
+            for point in operation.set_payload.points or ():
+                self._payloads[str(point)].update(operation.set_payload.payload)
+        return [DONE] * len(asked.operations)
+
+    def count(self, asked: models.CountRequest, name: str) -> Any:
+        return {"count": len(self._payloads)}
+
+    def facet(self, asked: models.FacetRequest, name: str) -> Any:
+        counts = Counter(one for held in self._payloads.values() for one in held[asked.key])
+        return {"hits": [{"value": value, "count": count} for value, count in counts.items()]}
+
+
 DONE = {"operation_id": 0, "status": "completed"}
 READS = re.compile("GET .*|POST .*/(points|scroll|count|facet|query/batch)")
 COLLECTION = "/collections/([^/]+)"
 
 
-def _retrieved(server: LocalQdrant, asked: models.PointRequest, name: str) -> Any:
-    return _plain(
-        server.client.retrieve(
-            name,
-            asked.ids,
-            with_payload=asked.with_payload if asked.with_payload is not None else True,
-            with_vectors=asked.with_vector or False,
-        )
-    )
-
-
 def _queried(server: LocalQdrant, asked: models.QueryRequestBatch, name: str) -> Any:
     return _plain(server.client.query_batch_points(name, asked.searches))
-
-
-def _batch(server: LocalQdrant, asked: models.UpdateOperations, name: str) -> Any:
-    server.client.batch_update_points(name, asked.operations)
-    return [DONE] * len(asked.operations)
 
 
 def _done(call: Callable[..., object]) -> Callable[..., Any]:
@@ -190,7 +227,7 @@ def _done(call: Callable[..., object]) -> Callable[..., Any]:
     return done
 
 
-Route = tuple[str, Any, Callable[..., Any]]
+Route = tuple[str, Any, Callable[..., Any] | str]
 ROUTES: list[Route] = [
     ("GET /", None, lambda server, _: {"title": "qdrant", "version": server.version}),
     ("GET /collections", None, lambda server, _: _plain(server.client.get_collections())),
@@ -199,11 +236,11 @@ ROUTES: list[Route] = [
         None,
         lambda server, _, name: {"exists": server.client.collection_exists(name)},
     ),
-    (f"GET {COLLECTION}", None, LocalQdrant.info),
-    (f"PUT {COLLECTION}", models.CreateCollection, LocalQdrant.create),
-    (f"DELETE {COLLECTION}", None, LocalQdrant.delete_collection),
-    (f"PUT {COLLECTION}/index", models.CreateFieldIndex, LocalQdrant.index_key),
-    (f"DELETE {COLLECTION}/index/([^/]+)", None, LocalQdrant.forget_index),
+    (f"GET {COLLECTION}", None, "info"),
+    (f"PUT {COLLECTION}", models.CreateCollection, "create"),
+    (f"DELETE {COLLECTION}", None, "delete_collection"),
+    (f"PUT {COLLECTION}/index", models.CreateFieldIndex, "index_key"),
+    (f"DELETE {COLLECTION}/index/([^/]+)", None, "forget_index"),
     (
         f"PUT {COLLECTION}/vectors/([^/]+)",
         models.VectorNameConfig,
@@ -218,8 +255,8 @@ ROUTES: list[Route] = [
         None,
         _done(lambda server, _, name, vector: server.client.delete_vector_name(name, vector)),
     ),
-    (f"PUT {COLLECTION}/points", models.PointsList, LocalQdrant.upsert),
-    (f"POST {COLLECTION}/points", models.PointRequest, _retrieved),
+    (f"PUT {COLLECTION}/points", models.PointsList, "upsert"),
+    (f"POST {COLLECTION}/points", models.PointRequest, "retrieve"),
     (
         f"PUT {COLLECTION}/points/vectors",
         models.UpdateVectors,
@@ -239,17 +276,17 @@ ROUTES: list[Route] = [
         models.PointsSelector,
         _done(lambda server, asked, name: server.client.delete(name, asked)),
     ),
-    (f"POST {COLLECTION}/points/batch", models.UpdateOperations, _batch),
-    (f"POST {COLLECTION}/points/scroll", models.ScrollRequest, LocalQdrant.scroll),
+    (f"POST {COLLECTION}/points/batch", models.UpdateOperations, "batch"),
+    (f"POST {COLLECTION}/points/scroll", models.ScrollRequest, "scroll"),
     (
         f"POST {COLLECTION}/points/count",
         models.CountRequest,
-        lambda server, asked, name: _plain(server.client.count(name, asked.filter, exact=True)),
+        "count",
     ),
-    (f"POST {COLLECTION}/facet", models.FacetRequest, LocalQdrant.facet),
+    (f"POST {COLLECTION}/facet", models.FacetRequest, "facet"),
     (f"POST {COLLECTION}/points/query/batch", models.QueryRequestBatch, _queried),
 ]
-"""Method and path, the model of the body, and what answers."""
+"""Method and path, the model of the body, and what answers: a function, or a method by name."""
 
 
 def _plain(found: Any) -> Any:
@@ -278,14 +315,18 @@ def _keys(parsed: Any) -> Iterator[str]:
 class QdrantServer:
     """The same behind a socket; it can be killed, and started again with what it holds.
 
+    Parameters
+    ----------
+    held : what it answers from.
+
     Attributes
     ----------
     faults : what happens to the next requests instead of an answer, first to last: a status, an
         answer, `tear` (no answer, nothing done), `lose` (done, but no answer) or `hang`.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self.held = LocalQdrant(key)
+    def __init__(self, held: LocalQdrant | None = None) -> None:
+        self.held = held or LocalQdrant()
         self.faults: list[int | str | Answer] = []
         self.hang = 3.0
         self.fault_at: Callable[[str], bool] = lambda path: True

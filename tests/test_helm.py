@@ -122,7 +122,7 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
     (JOB, "indexing.wait", 60),
     (JOB, "indexing.resources", RESOURCES),
     (RAY, "indexing.ray.image", "registry.example.org/gingham-ray:0.2.0"),
-    (RAY, "indexing.ray.version", "2.51.0"),
+    (RAY, "indexing.ray.version", "9.9.9"),
     (RAY, "indexing.ray.workers", 40),
     (RAY, "indexing.ray.resources", RESOURCES),
 ]

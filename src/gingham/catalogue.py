@@ -230,7 +230,7 @@ class Catalogue(Finding):
         images : paths, bytes or open files, or ids of images in the catalogue. In the results an
             image without a path is named by its id.
         attributes : only these; None means all.
-        model : its attributes are asked instead of the catalogue's.
+        model : its attributes are asked instead of the catalogue's, and the schema is not followed.
         min_confidence, at_precision : how sure an answer must be; what is less sure is unknown,
             with its value as the best guess. See `gingham.cutoff.Cutoff`.
         options : see `index`.
@@ -254,6 +254,7 @@ class Catalogue(Finding):
             list(images),
             options,
             registry=self._attributes,
+            follow=model is None,
             cutoff=Cutoff.asked(min_confidence, at_precision),
         )
 

@@ -22,7 +22,12 @@ SEPARATOR = "|"
 FILE_COLUMNS = ("image", "id")
 """What a table of tags says of a file."""
 
-UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", "unknown")
+UNKNOWN = "unknown"
+"""Stands where an attribute has no sure value."""
+NOT_APPLICABLE = "not applicable"
+"""Stands where an attribute has no value because it does not apply, as the neckline of a lamp."""
+
+UNKNOWN_WORDS = ("NA", "N/A", "#N/A", "NaN", "null", "<NA>", UNKNOWN, NOT_APPLICABLE)
 """Words that mean, in upper or lower case, that nothing is known, as an empty cell does. `none` is
 not one of them: it is a value of many attributes."""
 

@@ -288,6 +288,7 @@ class Prediction(Result):
     values : value -> calibrated probability, highest first; of the built-in attribute `colours`
         the value's share of the foreground.
     evidence : the nearest examples, nearest first; none where there are no examples.
+    applies : whether, by the catalogue's schema, it says anything of this image.
     """
 
     value: str | list[str] | None
@@ -295,6 +296,7 @@ class Prediction(Result):
     values: dict[str, float]
     evidence: tuple[Evidence, ...]
     best_guess: str | list[str] | None = None
+    applies: bool = True
 
     @classmethod
     def of(

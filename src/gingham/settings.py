@@ -95,17 +95,18 @@ class SettingsFile:
         """Write every key with its value; `read` gives the same settings back."""
         values = self.to_dict()
         tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-        lines = [f"{key} = {_toml(value)}" for key, value in values.items() if key not in tables]
+        lines = [f"{key} = {toml(value)}" for key, value in values.items() if key not in tables]
         for name, table in tables.items():
-            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+            lines += ["", f"[{name}]", *(f"{key} = {toml(value)}" for key, value in table.items())]
         return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """Write a value, or a key, as TOML."""
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{toml(key)} = {toml(one)}" for key, one in value.items()) + "}"
     # JSON writes texts, numbers and booleans as TOML does, except for the character DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

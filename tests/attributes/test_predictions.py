@@ -47,7 +47,7 @@ def test_codes_and_counts_are_those_of_the_rows(
     assert sets[0] == ("unknown",)
     assert len(set(sets)) == len(sets)
     assert one.counts("unknown", limits) == Counter(x for values in expected for x in values)
-    sets, which, guesses = one.numbered(limits)
+    sets, which, guesses, _ = one.numbered(limits)
     assert sets[0] == ()
     said = [(tuple(values), tuple(guess)) for _, values, _, guess in one.rows(limits)]
     assert [(sets[i], sets[j]) for i, j in zip(which, guesses, strict=True)] == said

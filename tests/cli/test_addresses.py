@@ -57,16 +57,17 @@ def test_a_catalogue_is_made_useful_over_http(served: tuple[str, Path]) -> None:
         "[attributes.colour.values.warm]\n[attributes.colour.values.red]\n"
         "parent = 'warm'\nsynonyms = ['crimson']\n"
     )
+    assert run("schema", url, schema) == [{"attributes": ["colour"], "untagged": ["colour"]}]
+    values = run("schema", url)[0]["attributes"]["colour"]["values"]
+    assert values == {"warm": {}, "red": {"parent": "warm", "synonyms": ["crimson"]}}
+    assert run("tag", url)[0]["attributes"]["colour"]["warm"] == 9
     for words in ("warm things", "Crimson", "not blue, colour red"):
-        hits = run("search", url, "--text", words, "--schema", schema, "-n", "20")
+        hits = run("search", url, "--text", words, "-n", "20")
         assert [hit["attributes"]["colour"] for hit in hits] == ["red"] * 9
     with pytest.raises(InputError, match="no word of 'shiny things' is understood: use values of"):
         run("search", url, "--text", "shiny things")
-    asked = ("predict", url, photos / "red0.jpg", "--schema", schema)
-    (found,) = run(*asked)
+    (found,) = run("predict", url, photos / "red0.jpg")
     assert found["predictions"]["colour"]["value"] == "red"
-    with pytest.raises(InputError, match="give --min-confidence, not --at-precision"):
-        run(*asked, "--at-precision", "0.9")
     (why,) = run("explain", url, photos / "red0.jpg", "--out", folder / "why")
     assert Path(why["explanations"][0]["overlay"]).is_file()
     assert (folder / "why" / "index.html").is_file()

@@ -20,6 +20,7 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 import gingham
 from conftest import draw
 from gingham import Catalogue, InputError, RemoteCatalogue
+from gingham.schema.schema import Schema, SchemaAttribute, SchemaValue
 from gingham.service.app import create_app
 from gingham.service.served import ServedCatalogue
 from serving import MappingRuntime, listening, make
@@ -302,7 +303,7 @@ def test_every_method_is_there_or_says_where_to_run_it(both: Both, tmp_path: Pat
     assert set(public) <= set(dir(RemoteCatalogue))
     for name in public:
         here, there = getattr(Catalogue, name), getattr(RemoteCatalogue, name)
-        if name not in ("create", "open", "taught"):
+        if name not in ("create", "open", "schema", "taught"):
             assert list(inspect.signature(here).parameters) == list(
                 inspect.signature(there).parameters
             ), name
@@ -358,3 +359,24 @@ def shown(file: Path) -> list[str]:
 )
 def test_a_sheet_that_cannot_be_made(both: Both, call: Callable[[Any], Any]) -> None:
     assert same(both, call)[0] is InputError
+
+
+def test_a_schema(both: Both, tmp_path: Path) -> None:
+    values = {"warm": SchemaValue(), "red": SchemaValue(parent="warm", synonyms=("crimson",))}
+    schema = Schema({"colour": SchemaAttribute(values=values)})
+    try:
+        assert same(both, lambda shop: shop.set_schema(schema)) == ("colour",)
+        assert same(both, lambda shop: shop.schema.to_dict()) == schema.to_dict()
+        same(both, lambda shop: shop.tag(["colour"]).attributes)
+        facets = same(both, lambda shop: shop.facets().attributes)
+        assert facets["colour"]["warm"] == facets["colour"]["red"] == 6
+        same(both, lambda shop: shop.search(where=["colour=Crimson"], n=9))
+        assert shop_sheet(both[0], tmp_path) == shop_sheet(both[1], tmp_path) > 0
+    finally:
+        for shop in both:
+            shop.set_schema(Schema())
+            shop.tag(["colour"])
+
+
+def shop_sheet(shop: Shop, folder: Path) -> int:
+    return shop.sheet(folder / "sheet.html", "colour", n=3)

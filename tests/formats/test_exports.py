@@ -22,6 +22,7 @@ from gingham.images import read_file
 from gingham.labels import read_labels
 from gingham.operations.export import Arrangement, write_export
 from gingham.operations.joining import majority
+from gingham.schema.schema import Schema, SchemaAttribute
 from gingham.sources import find_images
 from gingham.tables import read_table
 
@@ -175,12 +176,20 @@ def test_a_joined_table_keeps_its_columns(place: Path, shop: Catalogue, tmp_path
 
 
 def test_what_does_not_apply_is_not_written(place: Path, shop: Catalogue, tmp_path: Path) -> None:
-    schema = tmp_path / "schema.toml"
-    schema.write_text("[attributes.colour]\n[attributes.has]\nwhen = { colour = ['red'] }\n")
-    assert shop.export(tmp_path / "out.csv", schema=schema) == 8
-    with (tmp_path / "out.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            assert bool(row["has"]) == (row["colour"] == "red")
+    has = SchemaAttribute(when={"colour": ("red",)})
+    try:
+        assert shop.set_schema(Schema({"colour": SchemaAttribute(), "has": has})) == ()
+        assert shop.export(tmp_path / "out.csv") == 8
+        with (tmp_path / "out.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                applies = row["colour"] == "red"
+                assert (row["has"] != "not applicable") == applies
+                assert bool(row["has_confidence"]) <= applies
+        # For a shop's own fields it is as if nothing was known.
+        shop.export(tmp_path / "studio.json", form="label-studio")
+        assert "not applicable" not in (tmp_path / "studio.json").read_text()
+    finally:
+        shop.set_schema(Schema())
 
 
 def test_embedding_atlas_has_points(place: Path, shop: Catalogue, tmp_path: Path) -> None:

@@ -1,18 +1,20 @@
-"""Schemas: hierarchies and applicability against plain references, and words to filters."""
+"""Schema files: what they may say, applicability against a plain reference, words to filters."""
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gingham.errors import InputError
 from gingham.results import Prediction
-from gingham.schema.answers import deepest, inapplicable, settle
+from gingham.schema.answers import applied, inapplicable, needed
 from gingham.schema.schema import Schema, SchemaAttribute, SchemaValue
-from gingham.schema.words import understand
+from gingham.schema.words import in_own_words, understand
 
 TEXT = """
 [attributes.category]
@@ -39,7 +41,7 @@ synonyms = ["spotted"]
 """
 
 KNOWN = {
-    "category": ["dress", "top", "lamp"],
+    "category": ["dress", "top", "lamp", "clothing"],
     "colour": ["red", "blue"],
     "trim": ["red"],
     "pattern": ["polka dot", "striped"],
@@ -63,6 +65,8 @@ def schema(tmp_path: Path) -> Schema:
         ("[attributes.a.values]\nx = {parent = 'x'}", "go round in a circle: 'x'"),
         ("[attributes]\na = {when = {b = []}}\nb = {when = {a = []}}", "round in a circle"),
         ("[attributes.a]\nwenn = 1", "wenn"),
+        ("[attributes.a.values.unknown]", "'unknown' is what is answered where there is no value"),
+        ("[attributes.a.values.'not applicable']", "'not applicable' is what is answered"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -71,38 +75,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, reason: str)
         Schema.read(tmp_path / "s.toml")
 
 
-TREES = st.lists(st.integers(-1, 6), min_size=1, max_size=8).map(
-    lambda parents: {
-        f"v{n}": SchemaValue(parent=f"v{p}" if 0 <= p < n else None) for n, p in enumerate(parents)
-    }
-)
-
-
-@given(TREES, st.lists(st.floats(0, 1), min_size=8, max_size=8), st.floats(0.1, 1))
-def test_the_deepest_sure_value_against_a_plain_reference(
-    tree: dict[str, SchemaValue], weights: list[float], sure: float
-) -> None:
-    attribute = SchemaAttribute(values=tree)
-    whole = sum(weights[: len(tree)]) or 1.0
-    chances = {value: weight / whole for value, weight in zip(tree, weights, strict=False)}
-
-    def is_below(value: str, other: str) -> bool:
-        return value == other or (
-            (parent := tree[value].parent) is not None and is_below(parent, other)
-        )
-
-    chance = {v: sum(chances[o] for o in tree if is_below(o, v)) for v in tree}
-    depth = {v: sum(is_below(v, other) for other in tree) for v in tree}
-    there = [value for value in tree if chance[value] >= sure + 1e-9]
-    found, confidence = deepest(attribute, chances, sure)
-    if found is None:
-        assert not there
-        return
-    assert confidence == pytest.approx(min(chance[found], 1.0))
-    assert chance[found] >= sure - 1e-9
-    assert not [value for value in there if depth[value] > depth[found]]
-
-
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8),
     st.dictionaries(st.integers(0, 5), st.sampled_from(["x", "y"])),
@@ -123,27 +96,32 @@ def test_what_applies_against_a_plain_reference(
     assert found == {f"a{n}" for n in range(6) if not applies(n)}
 
 
-def test_predictions_are_settled(schema: Schema) -> None:
-    def predicted(**values: float) -> Prediction:
-        best = max(values, key=values.__getitem__)
-        return Prediction(best, values[best], values, ())
+def test_what_does_not_apply_is_said_so(schema: Schema) -> None:
+    def predicted(value: str) -> Prediction:
+        return Prediction(value, 0.9, {value: 0.9}, ())
 
-    neckline = predicted(round=0.9)
-    sure = settle(schema, {"category": predicted(dress=0.7, top=0.2), "neckline": neckline})
-    assert (sure["category"].value, sure["neckline"]) == ("dress", neckline)
-    between = settle(schema, {"category": predicted(dress=0.45, top=0.4, lamp=0.15)})
-    assert between["category"].value == "clothing"
-    assert between["category"].confidence == pytest.approx(0.85)
-    unsure = settle(schema, {"category": predicted(dress=0.4, lamp=0.4)}, 0.8)
-    assert (unsure["category"].value, unsure["category"].best_guess) == (None, "dress")
-    other = {"category": predicted(lamp=0.9), "neckline": neckline, "collar": neckline}
-    assert settle(schema, other).keys() == {"category"}
-    colour = {"colour": predicted(red=0.6, blue=0.4)}
-    assert settle(schema, colour) == colour
-    assert settle(schema, colour, 0.7)["colour"].best_guess == "red"
-    # What is unlike all examples is no clothing either.
-    novel = Prediction(None, None, {"dress": 0.6, "top": 0.4}, (), "dress")
-    assert settle(schema, {"category": novel})["category"] == novel
+    found = {
+        "category": predicted("lamp"),
+        "neckline": predicted("round"),
+        "colour": predicted("a"),
+    }
+    found["collar"] = replace(predicted("none"), value=None, confidence=None, best_guess="none")
+    said = applied(schema, found)
+    assert {name: one.applies for name, one in said.items()} == {
+        "category": True,
+        "neckline": False,
+        "colour": True,
+        "collar": False,
+    }
+    assert (said["neckline"].value, said["neckline"].confidence) == (None, None)
+    assert said["collar"].best_guess is None
+    assert (said["category"], said["colour"]) == (found["category"], found["colour"])
+    top = found | {"category": predicted("top")}
+    assert applied(schema, top)["neckline"] == found["neckline"]
+
+
+def test_what_decides_is_found(schema: Schema) -> None:
+    assert needed(schema, ["collar", "colour"]) == ["collar", "colour", "neckline", "category"]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +134,7 @@ def test_predictions_are_settled(schema: Schema) -> None:
         ("robe d'ete", ["category=dress"], []),
         ("trim red", ["trim=red"], []),
         ("Kategorie top", ["category=top"], []),
-        ("clothing not blue", ["category=dress", "category=top", "colour!=blue"], []),
+        ("clothing not blue", ["category=clothing", "colour!=blue"], []),
         ("a shiny thing", [], ["shiny", "thing"]),
         ("kind red", ["colour=red"], ["kind"]),
         ("", [], []),
@@ -176,6 +154,7 @@ def test_a_colour_that_is_no_value_is_a_colour(schema: Schema) -> None:
     assert understand("not navy", KNOWN).not_understood == ("navy",)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_and_no_word_is_lost(text: str) -> None:
     found = understand(text, KNOWN)
@@ -183,3 +162,52 @@ def test_any_text_is_read_and_no_word_is_lost(text: str) -> None:
         name, _, value = one.replace("!=", "=").partition("=")
         assert value in KNOWN[name]
     assert all(word in text for word in found.not_understood)
+
+
+@pytest.mark.parametrize(
+    ("where", "written"),
+    [
+        ("category=gown", ["category=dress"]),
+        ("Kategorie!=Kleid", ["category!=dress"]),
+        ("KIND=Robe d'ete", ["category=dress"]),
+        ("pattern=Spotted", [POLKA]),
+        ("category=dress", ["category=dress"]),
+        ("category=not there", ["category=not there"]),
+        ("nothing=red", ["nothing=red"]),
+        ("no filter", ["no filter"]),
+        ("colour=a=b", ["colour=a=b"]),
+        ("category=unknown", ["category=unknown"]),
+    ],
+)
+def test_filters_may_say_other_names(schema: Schema, where: str, written: list[str]) -> None:
+    assert in_own_words([where], KNOWN, schema) == written
+    assert in_own_words([where], KNOWN, Schema()) == [where]
+
+
+def test_a_word_for_several_values_means_any_of_them() -> None:
+    one = SchemaValue(synonyms=("frock",))
+    schema = Schema({"category": SchemaAttribute(values={"dress": one, "gown": one})})
+    known = {"category": ["dress", "gown"]}
+    assert in_own_words(["category=Frock"], known, schema) == ["category=dress", "category=gown"]
+
+
+VALUES = st.dictionaries(
+    st.text(max_size=5).filter(lambda name: name not in ("unknown", "not applicable")),
+    st.builds(
+        SchemaValue,
+        description=st.text(max_size=9),
+        synonyms=st.lists(st.text(max_size=5), max_size=2).map(tuple),
+        translations=st.dictionaries(
+            st.text(max_size=3), st.lists(st.text(max_size=4), max_size=2).map(tuple), max_size=2
+        ),
+    ),
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=3))
+def test_what_is_written_as_toml_is_read_back(values: dict[str, dict[str, SchemaValue]]) -> None:
+    schema = Schema({x: SchemaAttribute(values=some) for x, some in values.items()})
+    again = Schema.from_dict(tomllib.loads(schema.to_toml()))
+    assert again.to_dict() == schema.to_dict() == Schema.from_dict(schema.to_dict()).to_dict()

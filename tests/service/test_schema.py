@@ -58,6 +58,8 @@ def try_out(operation: Any, mode: GenerationMode, address: str, known: list[str]
             case.path_parameters["name"] = "nothing"
         if real and operation.path == "/v1/map":
             case.query = {"look": "colour"}
+        if real and operation.path.endswith("/neighbours"):
+            case.query = {"n": 3}
         if real and case.media_type == "application/json" and operation.method == "post":
             kept = case.body if isinstance(case.body, dict) else {}
             case.body = {"id": image} | {k: v for k, v in kept.items() if k in ("crop", "n")}

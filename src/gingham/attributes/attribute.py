@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import Runtime
 from gingham.cutoff import Cutoff, CutoffResult
+from gingham.errors import InputError
 from gingham.images import ImageSource
+from gingham.names import did_you_mean
 from gingham.options import ReadOptions
 from gingham.results import Prediction
+from gingham.schema.hierarchy import Hierarchy
 
 PROJECTION = "projection"
 GRAD_CAM = "grad-cam"
@@ -60,12 +63,32 @@ class TagBatch:
     confidence : (N,), that the values, or those guessed, are right.
     guesses : the best guess for an image that is unknown; none where there is a value.
     looks : (N, d), where they lie in the look of the attribute; None if it has none.
+    probabilities : (N, V), of the attribute's values; None if they are not told.
+    above : how sure the value above that of each image is, and so on; none outside of a hierarchy.
     """
 
     values: list[list[str]]
     confidence: NDArray[np.floating]
     guesses: list[list[str]]
     looks: NDArray[np.floating] | None = None
+    probabilities: NDArray[np.floating] | None = None
+    above: list[list[float]] | None = None
+
+    def down(self, hierarchy: Hierarchy) -> TagBatch:
+        """Answer with where the likeliest way down a hierarchy ends; what is unknown stays so."""
+        if not hierarchy.steps or self.probabilities is None:
+            return self
+        ends, ways = hierarchy.ways(self.probabilities)
+        answered = np.array([bool(values) for values in self.values], bool)
+        return replace(
+            self,
+            values=[
+                [hierarchy.names[end]] if there else []
+                for end, there in zip(ends, answered, strict=True)
+            ],
+            confidence=np.where(answered, [way[0] for way in ways], self.confidence),
+            above=[way[1:] if there else [] for way, there in zip(ways, answered, strict=True)],
+        )
 
 
 @dataclass(frozen=True)
@@ -157,3 +180,22 @@ class Model(Protocol):
         InputError
             If the model has no attribute of a name.
         """
+
+
+def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
+    """Return the attributes asked for, or all that are known.
+
+    Raises
+    ------
+    InputError
+        If one is not known, or there is none.
+    """
+    if not known:
+        raise InputError("no attribute is taught yet: run gingham teach or gingham attach first")
+    names = [names] if isinstance(names, str) else names
+    for name in names or ():
+        if name not in known:
+            raise InputError(
+                f"unknown attribute {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}"
+            )
+    return list(dict.fromkeys(names)) if names else known

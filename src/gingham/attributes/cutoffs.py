@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from gingham.cutoff import Cutoff, CutoffResult
 from gingham.results import Prediction
+from gingham.schema.hierarchy import SURE, Hierarchy
 
 if TYPE_CHECKING:
     from gingham.attributes.attribute import Attribute
@@ -45,10 +47,14 @@ class Floors:
     ----------
     least : value -> its own; of kind `single` alone.
     others : that of all other answers.
+    parents : value -> the one above it, which answers where it is not sure enough itself.
+    over : that of values above others.
     """
 
     least: Mapping[str, float] = field(default_factory=dict)
     others: float = 0.0
+    parents: Mapping[str, str] = field(default_factory=dict)
+    over: float = 0.0
 
     def keep(self, values: Sequence[str], confidence: float) -> bool:
         """Say whether an answer is sure enough."""
@@ -57,26 +63,64 @@ class Floors:
     def of(self, values: Sequence[str]) -> float:
         """Give the confidence from which on some values are answered."""
         first = values[0] if len(values) == 1 else ""
-        return self.least.get(first, self.others)
+        return self.over if first in self._inner else self.least.get(first, self.others)
+
+    @cached_property
+    def _inner(self) -> frozenset[str]:
+        """The values above others."""
+        return frozenset(self.parents.values())
+
+    def deepest(
+        self, values: Sequence[str], confidence: float, above: Sequence[float]
+    ) -> tuple[list[str], float]:
+        """Give the deepest of a value and those above it that is sure enough; none: no value.
+
+        Parameters
+        ----------
+        above : how sure the value above it is, and so on; empty outside of a hierarchy.
+        """
+        for sure in (*above, None):
+            if self.keep(values, confidence) or sure is None:
+                break
+            values, confidence = [self.parents[values[0]]], sure
+        return (list(values), confidence) if self.keep(values, confidence) else ([], confidence)
 
     def cut(self, prediction: Prediction) -> Prediction:
         """Make a prediction that is not sure enough unknown, with its value as the best guess."""
         value, confidence = prediction.value, prediction.confidence
         if value is None or confidence is None:
             return prediction
-        if self.keep([value] if isinstance(value, str) else value, confidence):
+        if not self.parents and self.keep([value] if isinstance(value, str) else value, confidence):
             return prediction
+        above: Sequence[float] = ()
+        if self.parents and isinstance(value, str):
+            hierarchy = Hierarchy(tuple(prediction.values), self.parents)
+            ends, ways = hierarchy.ways(np.array([list(prediction.values.values())]))
+            value, (confidence, *above) = hierarchy.names[ends[0]], ways[0]
+        said, confidence = self.deepest(
+            [value] if isinstance(value, str) else value, confidence, above
+        )
+        if said:
+            value = said[0] if isinstance(value, str) else value
+            return replace(prediction, value=value, confidence=confidence)
         return replace(prediction, value=None, confidence=None, best_guess=value)
 
     def to_json(self) -> str:
         """Write it as text; `from_json` is the inverse."""
-        return json.dumps({"least": dict(self.least), "others": self.others})
+        return json.dumps(
+            {
+                "least": dict(self.least),
+                "others": self.others,
+                "parents": dict(self.parents),
+                "over": self.over,
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
         said = json.loads(text)
-        return cls(said["least"], said["others"])
+        return cls(**said)
 
 
 EVERY = Floors()
@@ -236,12 +280,23 @@ def cut_off(
     )
 
 
-def limits_of(attribute: Attribute, cutoff: Cutoff | None) -> Floors:
-    """Give what answers of an attribute are held to; without a cut-off all are answered."""
+def limits_of(
+    attribute: Attribute, cutoff: Cutoff | None, parents: Mapping[str, str] | None = None
+) -> Floors:
+    """Give what answers of an attribute are held to.
+
+    Without a cut-off all are answered or, where values are above others, those that are `SURE`.
+
+    Parameters
+    ----------
+    parents : value -> the one above it. Nothing was tested of those above: each must be as sure as
+        the precision that is asked for.
+    """
     if cutoff is None:
-        return EVERY
+        return Floors(others=SURE, parents=parents, over=SURE) if parents else EVERY
     found = attribute.cut_off(cutoff)
     least = {value: NEVER if at is None else at for value, at in found.least.items()}
     if attribute.kind == "multi":
         return Floors(others=next(iter(least.values())))
-    return Floors(least)
+    over = max(cutoff.min_confidence or 0.0, cutoff.at_precision or 0.0)
+    return Floors(least, parents=parents, over=over) if parents else Floors(least)

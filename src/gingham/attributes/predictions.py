@@ -30,12 +30,14 @@ _SCHEMA = pa.schema(
         pa.field("confidence", pa.float32(), nullable=False),
         # Of what is unknown.
         pa.field("guess", pa.list_(pa.field("element", pa.string())), nullable=False),
+        # How sure the value above that, and so on, is; empty outside of a hierarchy.
+        pa.field("above", pa.list_(pa.field("element", pa.float32())), nullable=False),
         # In the look of the attribute; empty where it has none.
         pa.field("look", pa.list_(pa.field("element", pa.float32())), nullable=False),
     ]
 )
 
-_TAGS = _SCHEMA.names[:4]
+_TAGS = _SCHEMA.names[:5]
 
 _GROUP = 2**16
 """Rows that are written together."""
@@ -69,7 +71,9 @@ class TagTable:
         confidence = numbers(np.asarray(tags.confidence, np.float32))
         looks = np.empty((len(ids), 0)) if tags.looks is None else tags.looks
         look = vectors(looks.astype(np.float32), _SCHEMA.field("look").type)
-        columns = [keys, lists[0], confidence, lists[1], look]
+        sure = [[]] * len(ids) if tags.above is None else tags.above
+        above = column(sure, _SCHEMA.field("above").type)
+        columns = [keys, lists[0], confidence, lists[1], above, look]
         return cls(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
     @property
@@ -116,42 +120,75 @@ class TagTable:
         Different sets of values, that of what is `unknown` first, and which of them each of the N
         images has.
         """
-        sets, which, _ = self.numbered(limits)
+        sets, which, *_ = self.numbered(limits)
         return [(unknown,), *sets[1:]], which
 
     def numbered(
         self, limits: Floors
-    ) -> tuple[list[tuple[str, ...]], NDArray[np.intp], NDArray[np.intp]]:
+    ) -> tuple[list[tuple[str, ...]], NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
         """Say what `rows` gives, in numbers.
 
         Returns
         -------
-        Different sets of values, first that of none; which of them each of the N images has, and
-        which is its best guess.
+        Different sets of values, first that of none; which of them each of the N images has, which
+        is its best guess, and how sure it is of the one or the other.
         """
         said, which = _numbered(self.table["values"])
         thought, guesses = _numbered(self.table["guess"])
         places: dict[tuple[str, ...], int] = {(): 0}
         for values in (*said, *thought):
-            places.setdefault(values, len(places))
+            while values not in places:
+                places[values] = len(places)
+                # Whoever is not sure of it answers with what is above it.
+                parent = limits.parents.get(values[0]) if len(values) == 1 else None
+                values = values if parent is None else (parent,)
+        sets = list(places)
         own = np.array([places[values] for values in said], np.intp)[which]
         other = np.array([places[values] for values in thought], np.intp)[guesses]
-        least = np.array([limits.of(values) for values in said])
-        confidence = self.table["confidence"].to_numpy().astype(np.float64)
-        unsure = (own > 0) & (confidence < least[which])
-        return list(places), np.where(unsure, 0, own), np.where(unsure, own, other)
+        least = np.array([limits.of(values) for values in sets])
+        confidence = self.table["confidence"].to_numpy().astype(np.float32)
+        found, sure = self._climbed(limits, places, least, own, confidence)
+        unsure = (own > 0) & (sure < least[found])
+        return (
+            sets,
+            np.where(unsure, 0, found),
+            np.where(unsure, own, other),
+            np.where(unsure, confidence, sure),
+        )
+
+    def _climbed(
+        self,
+        limits: Floors,
+        places: dict[tuple[str, ...], int],
+        least: NDArray[np.float64],
+        own: NDArray[np.intp],
+        confidence: NDArray[np.float32],
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Go up from the places of values until one is sure enough, or there is none above it."""
+        column = self.table["above"].combine_chunks()
+        if not limits.parents or not len(column):
+            return own, confidence
+        ends = column.offsets.to_numpy() - column.offsets[0].as_py()
+        above = column.flatten().to_numpy()
+        parent = np.array(
+            [places.get((limits.parents.get((*values, "")[0], ""),), 0) for values in places]
+        )
+        found, sure = own.copy(), confidence.copy()
+        for step in range(int(np.diff(ends).max())):
+            going = np.flatnonzero((sure < least[found]) & (ends[:-1] + step < ends[1:]))
+            found[going] = parent[found[going]]
+            sure[going] = above[ends[going] + step]
+        return found, sure
 
     def rows(self, limits: Floors) -> Iterator[Tagged]:
         """Give what each image is tagged, held to limits."""
         found = zip(*(self.table[name].to_pylist() for name in _TAGS), strict=True)
-        if limits == EVERY:
-            yield from found
-            return
-        for image_id, values, confidence, guess in found:
-            if values and not limits.keep(values, confidence):
-                yield image_id, [], confidence, values
+        for image_id, values, confidence, guess, above in found:
+            said, sure = limits.deepest(values, confidence, above) if values else ([], 0.0)
+            if said:
+                yield image_id, said, sure, guess
             else:
-                yield image_id, values, confidence, guess
+                yield image_id, [], confidence, values or guess
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:

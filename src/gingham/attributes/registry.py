@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import shutil
 import threading
@@ -10,10 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gingham.attributes.attribute import Attribute
+from gingham.attributes.attribute import Attribute, chosen_names
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
 from gingham.attributes.colours import COLOURS, Colours, has_colours
@@ -21,34 +20,16 @@ from gingham.attributes.cutoffs import EVERY, Floors, limits_of
 from gingham.attributes.predictions import PredictionsFile, Tagged, TagTable, TagWriter, Version
 from gingham.attributes.taught import TaughtAttribute, stamp_of
 from gingham.cutoff import Cutoff
-from gingham.errors import CatalogueError, InputError, StorageError
-from gingham.names import did_you_mean, folder_name, same
+from gingham.errors import CatalogueError, StorageError
+from gingham.names import NOT_APPLICABLE, folder_name, same
+from gingham.schema.hierarchy import Hierarchy
+from gingham.schema.schema import Schema
 from gingham.store.attached import Attached
 from gingham.store.examples import Taught
-from gingham.store.ids import Ids
 from gingham.store.truth import Truth
 from gingham.turns import in_turn
 
 logger = logging.getLogger(__name__)
-
-
-def chosen_names(known: list[str], names: Sequence[str] | None) -> list[str]:
-    """Return the attributes asked for, or all that are known.
-
-    Raises
-    ------
-    InputError
-        If one is not known, or there is none.
-    """
-    if not known:
-        raise InputError("no attribute is taught yet: run gingham teach or gingham attach first")
-    names = [names] if isinstance(names, str) else names
-    for name in names or ():
-        if name not in known:
-            raise InputError(
-                f"unknown attribute {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}"
-            )
-    return list(dict.fromkeys(names)) if names else known
 
 
 class Attributes:
@@ -90,6 +71,7 @@ class Attributes:
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
         self._tags: dict[str, tuple[Version, str]] = {}
+        self._ways: dict[str, tuple[tuple[str, int], str]] = {}
 
     @in_turn
     def taught(self) -> dict[str, Taught]:
@@ -237,7 +219,7 @@ class Attributes:
     def writing_tags(self, attribute: Attribute, limits: Floors = EVERY) -> Iterator[TagWriter]:
         """Replace an attribute's tags; see `gingham.attributes.predictions`."""
         file, places = self._predictions(attribute.name), self._truth.locations.version
-        with file.writing(attribute.stamp, limits, places) as writer:
+        with file.writing(self.stamp(attribute.name), limits, places) as writer:
             yield writer
         self._tags.pop(attribute.name, None)
 
@@ -251,7 +233,7 @@ class Attributes:
         former : also those of the attribute as it once was, if there are none as it is now.
         cutoff : how sure they must be; None: as sure as they had to be when it was applied.
         """
-        limits = None if cutoff is None else limits_of(self.get(name), cutoff)
+        limits = None if cutoff is None else self.limits(self.get(name), cutoff)
         for tags in self._predictions(name).read(self._stamp_of(name, former)):
             yield from tags.rows(tags.limits if limits is None else limits)
 
@@ -260,25 +242,16 @@ class Attributes:
     ) -> tuple[TagTable, Floors]:
         """Read what `predictions` streams at once, and give the limits to hold it to."""
         tags = TagTable.joined(self._predictions(name).read(self._stamp_of(name, former)))
-        return tags, tags.limits if cutoff is None else limits_of(self.get(name), cutoff)
-
-    def coded_tags(
-        self, name: str, unknown: str, cutoff: Cutoff | None
-    ) -> tuple[Ids, list[tuple[str, ...]], NDArray[np.intp]]:
-        """Give the ids of what is tagged, and the tags; see `predictions` and `TagTable.coded`."""
-        tags, limits = self.held_to(name, cutoff)
-        return tags.ids, *tags.coded(unknown, limits)
+        return tags, tags.limits if cutoff is None else self.limits(self.get(name), cutoff)
 
     def read_tags(self, name: str) -> Iterator[TagTable]:
         """Stream the tags of an attribute as it is now, with looks."""
-        yield from self._predictions(name).read(self._tagged_stamp(name), looks=True)
+        yield from self._predictions(name).read(self._stamp_of(name, former=False), looks=True)
 
     def tags(self, name: str) -> TagTable | None:
         """Read all tags of an attribute as it is now, without looks; None if there are none."""
-        wanted = self.tagged(name)
-        if wanted is None:
-            return None
-        return self._predictions(name).read_all(wanted.rpartition(":")[0])
+        stamp = self._stamp_of(name, former=False)
+        return self._predictions(name).read_all(stamp) if stamp else None
 
     def tagged_count(self, name: str) -> int:
         """Count the images of the catalogue with a tag of an attribute as it is now."""
@@ -296,9 +269,6 @@ class Attributes:
         """Name the tags of an attribute; None if they are not of the attribute as it is now."""
         written, stamp = self._written(name)
         return f"{stamp}:{written}" if written and stamp == self.stamp(name) else None
-
-    def _tagged_stamp(self, name: str) -> str:
-        return self._stamp_of(name, former=False)
 
     def _stamp_of(self, name: str, former: bool) -> str:
         """Name the attribute whose tags are there, as it is now or once was; empty if none are."""
@@ -368,11 +338,46 @@ class Attributes:
 
     def stamp(self, name: str) -> str:
         """Name the state of the attribute that answers: it differs whenever an answer could."""
-        one = self.attached.get(name)
-        if one is not None:
-            return one.fingerprint
-        built_in = self.built_in.get(name)
-        return built_in.stamp if built_in else self.taught_stamp(name)
+        if one := self.attached.get(name) or self.built_in.get(name):
+            own = one.fingerprint if isinstance(one, Attached) else one.stamp
+        else:
+            own = self.taught_stamp(name)
+        key = own, self._truth.schema.version
+        known, mark = self._ways.get(name, (None, ""))
+        if known != key:
+            steps = json.dumps(sorted(self.hierarchy(name).steps.items()))
+            mark = f"-{hashlib.sha256(steps.encode()).hexdigest()[:8]}" if steps != "[]" else ""
+            self._ways[name] = key, mark
+        return own + mark
+
+    @property
+    def schema(self) -> Schema:
+        """What attributes and values mean."""
+        return self._truth.schema.current
+
+    def hierarchy(self, name: str, values: Sequence[str] = ()) -> Hierarchy:
+        """Give values, or all, of an attribute with those above them; none of kind `multi`."""
+        about = self.schema.attributes.get(name)
+        if about is None or not about.parents or self.kind(name) == "multi":
+            return Hierarchy(())
+        attached = self.attached.get(name)
+        values = values or (attached.values if attached else self.taught()[name].values)
+        return Hierarchy(tuple(values), about.parents)
+
+    def limits(self, attribute: Attribute, cutoff: Cutoff | None) -> Floors:
+        """Give what answers of an attribute are held to; see `limits_of`."""
+        about = self.schema.attributes.get(attribute.name)
+        parents = about.parents if about and attribute.kind != "multi" else {}
+        return limits_of(attribute, cutoff, Hierarchy(attribute.values, parents).steps)
+
+    def answers(self, name: str) -> tuple[str, ...]:
+        """The values of an attribute, those above them, and whether it may not apply."""
+        about = self.schema.attributes.get(name)
+        values = self.values(name)
+        if about is None:
+            return values
+        above = Hierarchy(values, about.parents).names
+        return (*above, NOT_APPLICABLE) if about.when else above
 
     @in_turn
     def taught_stamp(self, name: str) -> str:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from gingham.attributes.cutoffs import EVERY, Floors
 from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import SettledTags, Settling, settled_stamp
 from gingham.cutoff import Cutoff
+from gingham.names import NOT_APPLICABLE
 from gingham.store import ids as many
 from gingham.store.features import ImageId
 from gingham.store.ids import Ids
@@ -38,15 +40,27 @@ class Column:
     @classmethod
     def of(cls, tags: TagTable, limits: Floors = EVERY) -> Column:
         """Keep the tags of an attribute, held to limits."""
-        values, codes, guesses = tags.numbered(limits)
-        order = np.argsort(tags.ids)
-        return cls(
-            tags.ids[order],
-            codes[order].astype(np.int32),
-            guesses[order].astype(np.int32),
-            tags.table["confidence"].to_numpy()[order],
-            values,
-        )
+        return cls._sorted(tags.ids, *tags.numbered(limits))
+
+    @classmethod
+    def settled(cls, tags: SettledTags) -> Column:
+        """Keep tags that the schema has settled; what does not apply is a value of its own."""
+        values = [*tags.sets, (NOT_APPLICABLE,)]
+        codes = np.where(tags.applies, tags.codes, len(values) - 1)
+        return cls._sorted(tags.ids, values, codes, tags.guesses, tags.confidences)
+
+    @classmethod
+    def _sorted(
+        cls,
+        ids: Ids,
+        values: list[tuple[str, ...]],
+        codes: NDArray[np.intp],
+        guesses: NDArray[np.intp],
+        confidences: NDArray[np.float32],
+    ) -> Column:
+        order = np.argsort(ids)
+        said, guessed = (x[order].astype(np.int32) for x in (codes, guesses))
+        return cls(ids[order], said, guessed, confidences[order], values)
 
     @property
     def nbytes(self) -> int:
@@ -83,7 +97,7 @@ class ImageTags:
 
     Attributes
     ----------
-    attributes : value, list of values, or `unknown`.
+    attributes : value, list of values, `unknown` or `not applicable`.
     confidence : of those that are not unknown.
     best_guess : of those that are.
     """
@@ -117,7 +131,7 @@ class TagReader:
                 values, confidence, guess = found
                 some = list(values) or ["unknown"]
                 shown.attributes[name] = some if multi else some[0]
-                if values:
+                if values and values != (NOT_APPLICABLE,):
                     shown.confidence[name] = confidence
                 elif guess:
                     shown.best_guess[name] = list(guess) if multi else guess[0]
@@ -125,12 +139,12 @@ class TagReader:
 
     def column(self, name: str, cutoff: Cutoff | None = None) -> Column | None:
         """Give all tags of an attribute; None if there are none of it as it is now."""
-        stamp, place = self.attributes.tagged(name), (name, cutoff is None)
+        stamp, place = settled_stamp(self.attributes, name), (name, cutoff is None)
         if stamp is None:
             self._columns.pop((name, True), None)
             self._columns.pop((name, False), None)
             return None
         if place not in self._columns or self._columns[place][0] != (stamp, cutoff):
-            column = Column.of(*self.attributes.held_to(name, cutoff))
+            column = Column.settled(Settling(self.attributes, cutoff).of(name))
             self._columns[place] = (stamp, cutoff), column
         return self._columns[place][1]

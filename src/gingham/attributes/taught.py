@@ -92,6 +92,7 @@ class TaughtAttribute:
             votes.confidence,
             [guess if far else [] for guess, far in zip(guesses, unknown, strict=True)],
             votes.looks,
+            votes.probabilities if isinstance(votes, Votes) else None,
         )
 
     def _guesses(self, votes: Votes | MultiVotes) -> tuple[list[bool], list[list[str]]]:

@@ -24,6 +24,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     keys,
     retrieval,
     review,
+    schema,
     search,
     serve,
     study,

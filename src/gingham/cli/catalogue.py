@@ -38,7 +38,6 @@ from gingham.cli.options import (
     PrecisionOption,
     RayOption,
     ResolutionOption,
-    SchemaOption,
     SkipBadRowsOption,
     ViewOption,
     WaitOption,
@@ -54,6 +53,7 @@ from gingham.cli.options import (
 )
 from gingham.client.address import is_address
 from gingham.errors import InputError
+from gingham.names import NOT_APPLICABLE
 from gingham.results import shown
 
 if TYPE_CHECKING:
@@ -201,22 +201,15 @@ def predict(
     model: ModelOption = None,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
-    schema: SchemaOption = None,
     max_megapixels: MegapixelsOption = 100.0,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the attributes of images; prints one line per image.
 
-    The images may be in the catalogue or not. With --schema values of a hierarchy are answered at
-    the deepest level that is sure (0.5, or --min-confidence), and attributes where they apply.
+    The images may be in the catalogue or not. Values of a hierarchy (see gingham schema) are
+    answered at the deepest level that is sure: 0.5, or --min-confidence.
     """
-    from gingham.schema.answers import settle
-    from gingham.schema.schema import Schema
-
-    meaning = Schema.read(schema) if schema else None
-    if meaning and at_precision is not None:
-        raise InputError("--schema adds probabilities: give --min-confidence, not --at-precision")
     paths = found_images(images)
     failed = False
     with (
@@ -227,15 +220,12 @@ def predict(
             paths,
             attributes=attribute,
             model=opened(model),
-            min_confidence=0.0 if meaning else min_confidence,
+            min_confidence=min_confidence,
             at_precision=at_precision,
             options=options,
         )
         for result in results:
             failed |= result.error is not None
-            if meaning:
-                settled = settle(meaning, result.predictions, min_confidence)
-                result = replace(result, predictions=settled)
             if as_json:
                 print_json(result.to_dict())
                 continue
@@ -243,7 +233,7 @@ def predict(
                 say(f"failed: {result.image}: {result.error}", error=True)
             if result.predictions or result.error is None:
                 said = "; ".join(
-                    f"{name} {shown(p.value)}"
+                    f"{name} {shown(p.value) if p.applies else NOT_APPLICABLE}"
                     + ("" if p.value is None else f" ({p.confidence:.2f})")
                     for name, p in result.predictions.items()
                 )
@@ -283,10 +273,11 @@ def tag(
             options=options,
         )
         cutoffs = cut_offs(shop, result.attributes, min_confidence, at_precision)
+        meaning = shop.schema
     if as_json:
         print_json(result.to_dict() | ({"cutoffs": cutoffs} if cutoffs else {}))
     else:
-        print_counts(result.attributes)
+        print_counts(result.attributes, meaning)
         say(f"{result.images} images tagged in {result.seconds:.1f} s")
         print_cut_offs(cutoffs)
         print_failures(result.failures)
@@ -324,11 +315,12 @@ def facets(
     with open_catalogue(catalogue, key) as shop:
         result = shop.facets(where or [], min_confidence=min_confidence, at_precision=at_precision)
         cutoffs = cut_offs(shop, result.attributes, min_confidence, at_precision)
+        meaning = shop.schema
     if as_json:
         print_json(result.to_dict() | ({"cutoffs": cutoffs} if cutoffs else {}))
     else:
         if result.attributes:
-            print_counts(result.attributes)
+            print_counts(result.attributes, meaning)
         else:
             say("nothing is tagged yet: run gingham tag (after gingham teach or gingham attach)")
         say(f"{result.images} images")
@@ -367,7 +359,6 @@ def export(
     answered: Annotated[
         bool, typer.Option("--answered", help="Leave out what has no answer at all.")
     ] = False,
-    schema: SchemaOption = None,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
     key: KeyOption = None,
@@ -375,7 +366,8 @@ def export(
 ) -> None:
     """Write a table of all files with their tags and confidences.
 
-    What is unknown has no confidence; its likeliest value is in the column NAME_best_guess.
+    What is unknown has no confidence; its likeliest value is in the column NAME_best_guess. What
+    does not apply by the catalogue's schema is `not applicable`.
     """
     with open_catalogue(catalogue, key) as shop:
         rows = shop.export(
@@ -385,7 +377,6 @@ def export(
             join_key=join_key,
             relative=relative,
             answered=answered,
-            schema=schema,
             min_confidence=min_confidence,
             at_precision=at_precision,
         )

@@ -16,6 +16,8 @@ from gingham.results import BadRow, Failure, Walked
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gingham.schema.schema import Schema
+
 
 def print_json(value: Any) -> None:
     """Print one line of JSON."""
@@ -82,12 +84,18 @@ def print_table(rows: Table) -> None:
     console.print(rows)
 
 
-def print_counts(attributes: dict[str, dict[str, int]]) -> None:
-    """Print attribute, value and number of images, the most frequent first."""
+def print_counts(attributes: dict[str, dict[str, int]], schema: Schema) -> None:
+    """Print attribute, value and number of images, the most frequent first; hierarchies as trees.
+
+    A value of a hierarchy is counted with all below it.
+    """
+    from gingham.schema.hierarchy import as_tree
+
     rows = table("attribute", "value", "images")
     for name, counts in attributes.items():
-        for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            rows.add_row(one_line(name), one_line(value), str(count))
+        about = schema.attributes.get(name)
+        for depth, value in as_tree(counts, about.parents if about else {}):
+            rows.add_row(one_line(name), "  " * depth + one_line(value), str(counts[value]))
     print_table(rows)
 
 

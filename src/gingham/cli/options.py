@@ -151,14 +151,6 @@ UnknownWordsOption = Annotated[
         f"[default: {','.join(UNKNOWN_WORDS)}]",
     ),
 ]
-SchemaOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--schema",
-        metavar="SCHEMA.toml",
-        help="Synonyms and translations, hierarchies, and which attributes apply when.",
-    ),
-]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(

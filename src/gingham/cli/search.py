@@ -25,7 +25,6 @@ from gingham.cli.options import (
     KeyOption,
     MegapixelsOption,
     MinConfidenceOption,
-    SchemaOption,
     WhereOption,
     app,
     look_weights,
@@ -33,9 +32,11 @@ from gingham.cli.options import (
     open_folder,
 )
 from gingham.errors import InputError
-from gingham.names import one_line
+from gingham.names import NOT_APPLICABLE, UNKNOWN, one_line
 from gingham.options import ReadOptions
 from gingham.results import shown
+
+NO_VALUE = (UNKNOWN, NOT_APPLICABLE)
 
 LookOption = Annotated[
     list[str] | None,
@@ -80,7 +81,6 @@ def search(
             help="Words that become filters and colours, as in 'red dress polka dots'.",
         ),
     ] = None,
-    schema: SchemaOption = None,
     crop: Annotated[
         str | None,
         typer.Option(
@@ -117,10 +117,8 @@ def search(
     """
     from gingham.colours import parse_colours
     from gingham.parts import parse_crop
-    from gingham.schema.schema import Schema
     from gingham.schema.words import understand
 
-    words = Schema.read(schema) if schema else None
     looks, colours = look_weights(look), parse_colours(colour) if colour else None
     with (
         open_catalogue(catalogue, key) as shop,
@@ -129,13 +127,13 @@ def search(
         filters = list(where or [])
         if text is not None:
             known = shop.facets().attributes
-            values = {name: [x for x in one if x != "unknown"] for name, one in known.items()}
-            understood = understand(text, values, words)
+            values = {x: [y for y in one if y not in NO_VALUE] for x, one in known.items()}
+            understood = understand(text, values, shop.schema)
             if not (understood.where or understood.colours or image or colours or filters):
                 named = f"values of {', '.join(known)}, " if known else ""
                 raise InputError(
-                    f"no word of {text!r} is understood: use {named}names of colours, or words of "
-                    "a --schema"
+                    f"no word of {text!r} is understood: use {named}names of colours, or set other "
+                    "words for values with gingham schema"
                 )
             filters += understood.where
             if understood.colours:

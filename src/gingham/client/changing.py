@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from gingham.client.connection import Payload
@@ -29,6 +30,7 @@ from gingham.results import (
     TagResult,
 )
 from gingham.review_results import RecordedChange
+from gingham.schema.schema import Schema
 from gingham.sources import Walk, find_images
 
 _LONGEST_WAIT = 2.0
@@ -120,6 +122,12 @@ class RemoteChanging(RemoteTeaching):
             seconds=time.perf_counter() - started,
             failures=tuple(Failure(**one) for one in job["result"]["failed"]),
         )
+
+    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> tuple[str, ...]:
+        """Set what attributes and values mean; see `Catalogue.set_schema`."""
+        given = schema if isinstance(schema, Schema) else Schema.read(Path(schema))
+        said = self._ask("PUT", "/v1/schema", body=Payload(given.to_dict()), changes=True)
+        return tuple(said["untagged"])
 
     def undo(self, number: int) -> RecordedChange:
         """Undo a change; see `Catalogue.undo`. A server applies its attribute again."""

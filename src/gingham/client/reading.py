@@ -24,6 +24,7 @@ from gingham.options import DEFAULTS, ReadOptions
 from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit, ImagePredictions
 from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
+from gingham.schema.schema import Schema
 from gingham.upkeep_results import Info
 
 T = TypeVar("T")
@@ -83,6 +84,11 @@ class RemoteReading:
     def info(self) -> Info:
         """Say what the catalogue holds; of an attached model only the folder's name is known."""
         return Info.from_dict({**self._described(), "catalogue": self.url})
+
+    @property
+    def schema(self) -> Schema:
+        """What attributes and values mean; see `Catalogue.schema`."""
+        return Schema.from_dict(self._ask("GET", "/v1/schema"), where=f"the schema of {self.url}")
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Return the id of every image (64 hexadecimal digits) and its files on the server."""

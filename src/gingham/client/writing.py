@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gingham.attributes.registry import chosen_names
+from gingham.attributes.attribute import chosen_names
 from gingham.client.connection import Connection
 from gingham.client.cutting import cut_query
 from gingham.client.reading import RemoteReading
 from gingham.errors import ImageError, InputError
 from gingham.formats.exported import ExportedFile, ExportedTag
-from gingham.index.filters import UNKNOWN
+from gingham.names import NOT_APPLICABLE, UNKNOWN
 from gingham.operations.export import Arrangement, write_export
 from gingham.operations.frames import Frames
 from gingham.operations.review_sheet import check_review_folder, write_review
 from gingham.operations.sheet import Sheet, SheetTag, check_sheet, untagged
 from gingham.review_results import ReviewOrder, ReviewResult
+from gingham.schema.hierarchy import Hierarchy
+from gingham.schema.schema import SchemaAttribute
 
 _TILE = 480
 """Pixels of the longer side of a picture that is asked for; a sheet shows half of it."""
@@ -60,7 +62,6 @@ class RemoteWriting(RemoteReading, Frames):
         join_key: str = "image",
         relative: bool = False,
         answered: bool = False,
-        schema: str | os.PathLike[str] | None = None,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
@@ -80,14 +81,7 @@ class RemoteWriting(RemoteReading, Frames):
         if join is not None:
             known = {one.image: one for one in files}
             files = iter(())
-        arrangement = Arrangement(
-            form,
-            Path(join) if join else None,
-            join_key,
-            relative,
-            answered,
-            Path(schema) if schema else None,
-        )
+        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
         return write_export(Path(file), kinds, files, known.get, arrangement)
 
     def sheet(
@@ -106,11 +100,18 @@ class RemoteWriting(RemoteReading, Frames):
         if not about.tagged:
             raise untagged(attribute)
         there = {one["id"]: one for one in self._listed(where)}
+        not_applicable = (NOT_APPLICABLE, [NOT_APPLICABLE])
+        there = {
+            image: one
+            for image, one in there.items()
+            if one["attributes"].get(attribute) not in not_applicable
+        }
+        parents = self.schema.attributes.get(attribute, SchemaAttribute()).parents
         taught = {one["id"]: one["values"] for one in self._examples(attribute)}
         sheet = Sheet(
             attribute,
             about.kind,
-            about.values,
+            Hierarchy(about.values, parents).names,
             [
                 SheetTag(
                     image,
@@ -152,7 +153,8 @@ class RemoteWriting(RemoteReading, Frames):
 
 def _values(value: str | list[str]) -> list[str]:
     """Give the values of a tag; none: unknown."""
-    return [name for name in (value if isinstance(value, list) else [value]) if name != UNKNOWN]
+    names = value if isinstance(value, list) else [value]
+    return [name for name in names if name not in (UNKNOWN, NOT_APPLICABLE)]
 
 
 def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, ExportedTag]:
@@ -161,6 +163,7 @@ def _tags(one: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Exporte
             _values(value),
             one["confidence"].get(name),
             _values(one["best_guess"].get(name, UNKNOWN)),
+            value not in (NOT_APPLICABLE, [NOT_APPLICABLE]),
         )
         for name, value in one["attributes"].items()
         if name in kinds

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gingham.errors import InputError
-from gingham.names import FILE_COLUMNS, tag_columns
+from gingham.names import FILE_COLUMNS, NOT_APPLICABLE, UNKNOWN, tag_columns
 
-UNKNOWN = "unknown"
 _TAGGED = "_tagged"
 
 
 class ExportedTag(NamedTuple):
-    """What an attribute says: its values, their confidence, and the best guess where none."""
+    """What an attribute says: its values, their confidence, and the best guess where none.
+
+    What does not apply, by the catalogue's schema, has neither.
+    """
 
     values: Sequence[str]
     confidence: float | None
     guess: Sequence[str] = ()
+    applies: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ class Exported:
             row = {**one.cells, "image": printable(one.image), "id": one.id}
             for attribute, tag in one.tags.items():
                 multi = self.kinds[attribute] == "multi"
-                said = (list(tag.values) or [UNKNOWN]) if multi else (*tag.values, UNKNOWN)[0]
+                none = UNKNOWN if tag.applies else NOT_APPLICABLE
+                said = (list(tag.values) or [none]) if multi else (*tag.values, none)[0]
                 guess = (list(tag.guess) or None) if multi else next(iter(tag.guess), None)
                 sure = tag.confidence if tag.values else None
                 row |= zip(self._named(attribute), (said, sure, guess), strict=True)

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gingham.errors import InputError
-from gingham.names import composed, did_you_mean
+from gingham.names import UNKNOWN, composed, did_you_mean
 
-UNKNOWN = "unknown"
+__all__ = ["EVERYWHERE", "UNKNOWN", "Condition", "Where", "parse_where"]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import Settling
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.formats.content import Format
@@ -17,8 +18,6 @@ from gingham.formats.table import FORMATS
 from gingham.images import read_file
 from gingham.names import did_you_mean
 from gingham.operations.joining import by_product, joined
-from gingham.schema.answers import inapplicable
-from gingham.schema.schema import Schema
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
 from gingham.store.locations import Locations, has_path, is_missing
@@ -39,7 +38,6 @@ class Arrangement:
         with the tags that most of its images have, by confidence.
     relative : write paths relative to the folder of the file.
     answered : leave out what has no answer at all.
-    schema : a schema file; attributes that do not apply say nothing.
     """
 
     form: str | None = None
@@ -47,7 +45,6 @@ class Arrangement:
     join_key: str = "image"
     relative: bool = False
     answered: bool = False
-    schema: Path | None = None
 
 
 def export_table(
@@ -59,11 +56,9 @@ def export_table(
     points: Points | None = None,
 ) -> int:
     """Write image, id, and what each attribute says of it; see `Catalogue.export`."""
+    settling = Settling(attributes, cutoff)
     tags: dict[str, dict[ImageId, ExportedTag]] = {
-        name: {
-            i: ExportedTag(values, confidence, guess)
-            for i, values, confidence, guess in attributes.predictions(name, cutoff=cutoff)
-        }
+        name: {one.id: ExportedTag(*one[1:]) for one in settling.of(name).rows()}
         for name in attributes.used()
     }
     copies = {i: names for i, names in locations.image_files() if len(names) > 1}
@@ -128,8 +123,6 @@ def write_export(
             chosen = by_product(chosen, arrangement.join_key, kinds)
     elif arrangement.join_key != "image":
         raise InputError("--join-key names a column of the table that --join gives: give both")
-    if arrangement.schema:
-        chosen = _applicable(chosen, Schema.read(arrangement.schema))
     if arrangement.answered:
         chosen = (one for one in chosen if any(tag.values for tag in one.tags.values()))
     if form.needs_points:
@@ -181,12 +174,6 @@ def _format(file: Path, name: str | None) -> Format:
             path=file,
         )
     return forms[plain[file.suffix.lower()]]
-
-
-def _applicable(files: Iterable[ExportedFile], schema: Schema) -> Iterator[ExportedFile]:
-    for one in files:
-        out = inapplicable(schema, {name: tag.values for name, tag in one.tags.items()})
-        yield replace(one, tags={x: tag for x, tag in one.tags.items() if x not in out})
 
 
 def _relative(files: Iterable[ExportedFile], file: Path) -> Iterator[ExportedFile]:

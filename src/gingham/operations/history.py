@@ -29,7 +29,11 @@ _OF_IMAGES = {
     "prune": "removed",
     "undo": "brought back",
 }
-_OTHERS = {"attach": "attached the model", "relocate": "followed files that were moved"}
+_OTHERS = {
+    "attach": "attached the model",
+    "relocate": "followed files that were moved",
+    "schema": "set the schema",
+}
 _REMOVES = ("remove", "prune")
 
 
@@ -60,6 +64,7 @@ def recording(
         places=truth.locations.version,
         attached=truth.attached.version,
         images=len(truth.locations.images),
+        schema=truth.schema.version,
     )
     try:
         yield
@@ -81,8 +86,8 @@ def note_interrupted(truth: Truth) -> None:
 def _note(truth: Truth, begun: Begun, said: Taught | None) -> None:
     """Note a change in the log, if anything was changed; of an attribute, what was said before."""
     attribute, examples, places = begun.attribute, truth.log.version, truth.locations.version
-    before = (begun.examples, begun.places, begun.attached)
-    if before == (examples, places, truth.attached.version):
+    before = (begun.examples, begun.places, begun.attached, begun.schema)
+    if before == (examples, places, truth.attached.version, truth.schema.version):
         return
     count = abs(len(truth.locations.images) - begun.images)
     summary = _in_words(begun.verb, attribute, count)

@@ -81,8 +81,12 @@ def majority(tags: Sequence[ExportedTag], kind: str) -> ExportedTag:
 
     Of kind `single` the value with the most confidence in all, of kind `multi` those with half of
     it or more. The confidence is the value's share of the images that have an answer (of several
-    values their mean); without an answer the first best guess counts.
+    values their mean); without an answer the first best guess counts. Images of which it says
+    nothing count only where there are no others.
     """
+    if tags and not any(tag.applies for tag in tags):
+        return tags[0]
+    tags = [tag for tag in tags if tag.applies]
     said: dict[str, float] = defaultdict(float)
     for tag in tags:
         for value in tag.values:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import Settling
 from gingham.attributes.tags import Column
 from gingham.errors import InputError
 from gingham.store.examples import Taught
@@ -54,8 +55,11 @@ def past_tags(
     check : called between two batches; what it raises ends the work.
     """
     once = fit(truth, attribute, taught, attributes.background).attribute
+    ways = attributes.hierarchy(attribute, once.values)
     parts = []
     for ids, features in truth.features.blocks(once.layers, truth.locations.ids()):
         check()
-        parts.append(TagTable.of(ids, once.tags(features)))
-    return Column.of(TagTable.joined(parts))
+        parts.append(TagTable.of(ids, once.tags(features).down(ways)))
+    limits = attributes.limits(once, None)
+    settled = Settling(attributes).settle(attribute, TagTable.joined(parts), limits)
+    return Column.settled(settled)

@@ -14,6 +14,8 @@ from gingham.errors import ImageError
 from gingham.images import ImageSource, in_memory
 from gingham.options import ReadOptions
 from gingham.results import ImagePredictions, Prediction
+from gingham.schema.answers import applied, needed
+from gingham.schema.schema import Schema
 from gingham.store.truth import Truth
 
 
@@ -99,15 +101,23 @@ def predict(
     *,
     evidence: int = 5,
     registry: Attributes | None = None,
+    follow: bool = False,
     cutoff: Cutoff | None = None,
 ) -> Iterator[ImagePredictions]:
     """Predict images one after another, with so many examples; see `Catalogue.predict`.
 
     Examples are named by the file that they were taught from; given the registry of the attributes,
-    by another file of the same image if that one is missing.
+    by another file of the same image if that one is missing. With `follow` the schema of the
+    catalogue settles the answers.
     """
     known = registry.taught() if registry else {}
+    asked, schema = [one.name for one in attributes], Schema()
     limits = {one.name: limits_of(one, cutoff) for one in attributes}
+    if follow and registry:
+        schema, there = registry.schema, registry.answering()
+        deciding = [x for x in needed(schema, asked) if x in there and x not in asked]
+        attributes = [*attributes, *map(registry.get, deciding)]
+        limits = {one.name: registry.limits(one, cutoff) for one in attributes}
     ids = {
         attribute.name: {example.image: example.id for example in known[attribute.name].examples}
         for attribute in attributes
@@ -131,5 +141,7 @@ def predict(
             for attribute in attributes
             if attribute.name in one.features
         }
-        yield ImagePredictions(one.image, predictions, one.reason)
+        settled = applied(schema, predictions)
+        said = {name: found for name, found in settled.items() if name in asked}
+        yield ImagePredictions(one.image, said, one.reason)
         options.progress("predict", done, len(images))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.next_labels import rank_next
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import Settling, settled_stamp
 from gingham.attributes.tags import Column
 from gingham.attributes.taught import TaughtAttribute
 from gingham.errors import InputError
-from gingham.index.filters import UNKNOWN
+from gingham.names import NOT_APPLICABLE, UNKNOWN
 from gingham.operations.search import Searcher
 from gingham.results import Prediction
 from gingham.review_results import ReviewItem, ReviewOrder, ReviewResult
@@ -128,12 +129,13 @@ class Reviewer:
             raise InputError(f"order must be one of {', '.join(get_args(ReviewOrder))}: {order!r}")
         if n < 1 or offset < 0:
             raise InputError(f"expected n >= 1 and offset >= 0, got {n} and {offset}")
-        values = self._attributes.values(name)
+        values = self._attributes.answers(name)
         if value is not None and value not in (*values, UNKNOWN):
             raise InputError(f"attribute {name!r} has no value {value!r}: {', '.join(values)}")
         key = (
             *(self._attributes.stamp(name), self._attributes.written(name)),
             *(self._truth.locations.version, self._truth.confirmed.version),
+            *(self._truth.schema.version, settled_stamp(self._attributes, name)),
         )
         if self._kept.get((name, order), (None,))[0] != key:
             make = {"useful": self._useful, "suspicious": self._suspicious}
@@ -149,6 +151,7 @@ class Reviewer:
         column = self._column(name)
         taught = many.from_list(example.id for example in self._examples(name))
         wanted = self._truth.locations.has(column.ids) & ~many.are_in(taught, column.ids)
+        wanted &= np.array([x != (NOT_APPLICABLE,) for x in column.values])[column.codes]
         # The digits of an id are as good as drawn by lot.
         rows = np.flatnonzero(wanted)
         if order == "uncertain":
@@ -290,9 +293,10 @@ class Reviewer:
         written = self._attributes.written(name)
         if written is None:
             raise InputError(f"attribute {name!r} is not tagged yet: apply it first")
-        if self._columns.get(name, (None,))[0] != written:
-            tags = self._attributes.held_to(name, None, former=True)
-            self._columns[name] = written, Column.of(*tags)
+        key = written, self._truth.schema.version, settled_stamp(self._attributes, name)
+        if self._columns.get(name, (None,))[0] != key:
+            settled = Settling(self._attributes).of(name, former=True)
+            self._columns[name] = key, Column.settled(settled)
         return self._columns[name][1]
 
 

@@ -35,6 +35,7 @@ from gingham.operations.cut_tags import cut_mark, cut_name, own_tags
 from gingham.operations.sync import SyncedIndex
 from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit
+from gingham.schema.words import in_own_words
 from gingham.store.features import ImageId
 from gingham.store.ids import Ids
 from gingham.store.products import Groups
@@ -354,11 +355,21 @@ class Searcher:
             score=match.score + offset,
             looks=looks,
             attributes={
-                name: list(values) if name in multi else values[0] for name, values in tags.items()
+                name: list(said) if name in multi else said[0]
+                for name, values in tags.items()
+                if (said := self._lowest(name, values))
             },
             copies=image.files[1:],
             product=groups.name(image.id),
         )
+
+    def _lowest(self, attribute: str, values: Sequence[str]) -> Sequence[str]:
+        """Leave out what is only there because it is above another value."""
+        about = self._attributes.schema.attributes.get(attribute)
+        if about is None or not about.parents:
+            return values
+        over = {one for value in values for one in list(about.above(value))[1:]}
+        return [value for value in values if value not in over]
 
     def _where(self, index: Index, where: Sequence[str], cutoff: Cutoff | None) -> Where:
         """Read filters; with a cut-off they ask for tags that are made for it first."""
@@ -366,8 +377,8 @@ class Searcher:
             self.synced.cut(index, cutoff)
         if not where:
             return Where()
-        known = {n: set(self._attributes.values(n)) for n in self._attributes.answering()}
-        found = parse_where(where, known)
+        known = {n: set(self._attributes.answers(n)) for n in self._attributes.answering()}
+        found = parse_where(in_own_words(where, known, self._attributes.schema), known)
         for name in {one.attribute for one in found.conditions}:
             if self._attributes.tagged(name) is None:
                 raise InputError(f"attribute {name!r} is not tagged yet: run gingham tag first")

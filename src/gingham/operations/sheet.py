@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import Settling
 from gingham.errors import InputError
-from gingham.index.filters import UNKNOWN
+from gingham.names import NOT_APPLICABLE, UNKNOWN
 from gingham.report.kit import check_page, counted, percent, short
 from gingham.report.sheet import Section, Tile, Tone, write_contact_sheet
 from gingham.results import shown
@@ -51,18 +52,20 @@ def write_sheet(
         raise untagged(name)
     ids = truth.locations.ids()
     live = set(many.to_list(ids if matching is None else ids[many.find(matching, ids) >= 0]))
+    settled = Settling(attributes).of(name)
+    out = many.are_in(settled.ids[~settled.applies], many.from_list(live))
     said = attributes.taught().get(name)
     taught = {one.id: one.values for one in said.examples} if said else {}
     sheet = Sheet(
         name,
         attributes.kind(name),
-        attributes.values(name),
+        [x for x in attributes.answers(name) if x != NOT_APPLICABLE],
         [
             SheetTag(image.hex(), values, confidence if values else 0.0, taught.get(image, {}))
-            for image, values, confidence, _ in attributes.predictions(name)
-            if image in live
+            for image, values, confidence, _, applies in settled.rows()
+            if image in live and applies
         ],
-        len(live),
+        len(live) - int(out.sum()),
         matching is not None,
         lambda image: truth.stored(bytes.fromhex(image)),
     )

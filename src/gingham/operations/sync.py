@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import SettledTags, Settling, settled_stamp
 from gingham.cutoff import Cutoff
 from gingham.index.descriptor_looks import typical_distance
-from gingham.index.filters import UNKNOWN
 from gingham.index.home import IndexHome
 from gingham.index.index import (
     Change,
@@ -203,8 +203,9 @@ class SyncedIndex:
                     tags = cuts.pop(other)["tags"]
                     index.apply([Untag(cut_name(name, other)) for name in tags])
                 index.apply([Untag(cut_name(name, mark)) for name in old["tags"]])
+                settling = Settling(self._attributes, cutoff)
                 for name in wanted["tags"]:
-                    index.apply([self._tag(cut_name(name, mark), name, index.held(), cutoff)])
+                    index.apply([_tag(cut_name(name, mark), settling.of(name), index.held())])
             index.commit({**state, "cuts": cuts | {mark: wanted}})
 
     @staticmethod
@@ -290,7 +291,8 @@ class SyncedIndex:
 
     def _wanted(self, state: State) -> dict[str, Any]:
         """Say what the state should be, with those further looks that are what they were."""
-        stamps = {name: self._attributes.tagged(name) for name in self._attributes.answering()}
+        names = self._attributes.answering()
+        stamps = {name: settled_stamp(self._attributes, name) for name in names}
         return {
             **state,
             "images": self._locations.complete_version(),
@@ -317,18 +319,20 @@ class SyncedIndex:
             for look, note in new["looks"].items():
                 new["looks"][look] = note | self._typical(index, look)
         yield from (Untag(name) for name in old["tags"].keys() - new["tags"].keys())
+        settling = Settling(self._attributes)
         for name, stamp in new["tags"].items():
             if old["tags"].get(name) != stamp:
                 yield Untag(name)
-                yield self._tag(name, name, index.held())
+                yield _tag(name, settling.of(name), index.held())
             elif len(added):
-                yield self._tag(name, name, added)
+                yield _tag(name, settling.of(name), added)
 
-    def _tag(self, name: str, attribute: str, wanted: Ids, cutoff: Cutoff | None = None) -> Tag:
-        """Give the tags of an attribute, under a name; only those of some images, sorted."""
-        ids, values, which = self._attributes.coded_tags(attribute, UNKNOWN, cutoff)
-        kept = many.find(wanted, ids) >= 0
-        return Tag(name, ids[kept], values, which[kept])
+
+def _tag(name: str, tags: SettledTags, wanted: Ids) -> Tag:
+    """Give the tags of an attribute, under a name; only those of some images, sorted."""
+    values, which = tags.found()
+    kept = many.find(wanted, tags.ids) >= 0
+    return Tag(name, tags.ids[kept], values, which[kept])
 
 
 def _texts(ids: Ids) -> list[str]:

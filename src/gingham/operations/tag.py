@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gingham.attributes.attribute import Attribute, Features
-from gingham.attributes.cutoffs import limits_of
 from gingham.attributes.discriminant import blas_threads
 from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
+from gingham.attributes.settled_tags import Settling
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.index.filters import UNKNOWN
@@ -50,7 +50,7 @@ def tag(
     groups = [[one] for one in chosen if one.reader is None]
     readers = {id(one.reader): one.reader for one in chosen if one.reader is not None}
     groups += [[one for one in chosen if id(one.reader) == key] for key in readers]
-    limits = {one.name: limits_of(one, cutoff) for one in chosen}
+    limits = {one.name: attributes.limits(one, cutoff) for one in chosen}
     ids = truth.locations.ids()
     counts = {one.name: Counter(dict.fromkeys((*one.values, UNKNOWN), 0)) for one in chosen}
     failures: list[Failure] = []
@@ -81,12 +81,18 @@ def tag(
             for name in writers if len(known) else ():
                 for tags in attributes.read_tags(name):
                     writers[name].put(tags.only(many.find(known, tags.ids) >= 0))
-            for batch in _answers(truth, group, ids[~tagged], failures, options):
+            for batch in _answers(truth, attributes, group, ids[~tagged], failures, options):
                 for name, tags in batch.items():
                     writers[name].put(tags)
                     counts[name].update(tags.counts(UNKNOWN, limits[name]))
                 done += len(batch[group[0].name].ids)
                 options.progress("tag", done, total)
+    # What does not apply is known once all have answered, and so is what is above which values.
+    settling = Settling(attributes)
+    for name in counts:
+        if name in attributes.schema.attributes and attributes.tagged(name) is not None:
+            counts[name] = Counter(dict.fromkeys((*attributes.answers(name), UNKNOWN), 0))
+            counts[name].update(settling.of(name).counts())
     images = len(ids) - len({failure.image for failure in failures})
     return TagResult(
         {name: dict(found) for name, found in counts.items()},
@@ -98,15 +104,19 @@ def tag(
 
 def _answers(
     truth: Truth,
+    attributes: Attributes,
     group: Sequence[Attribute],
     ids: Ids,
     failures: list[Failure],
     options: ReadOptions,
 ) -> Iterator[dict[str, TagTable]]:
     """Give the tags of images, attribute -> tags, a batch at a time."""
+    ways = {one.name: attributes.hierarchy(one.name, one.values) for one in group}
 
     def answer(batch: Ids, features: Features) -> dict[str, TagTable]:
-        return {one.name: TagTable.of(batch, one.tags(features)) for one in group}
+        return {
+            one.name: TagTable.of(batch, one.tags(features).down(ways[one.name])) for one in group
+        }
 
     def answer_shard(batch: Ids, features: Features) -> list[dict[str, TagTable]]:
         parts = [slice(start, start + BATCH) for start in range(0, len(batch), BATCH)]

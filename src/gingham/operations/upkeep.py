@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from gingham.index.place import IndexPlace
 from gingham.operations.compact import compact
@@ -14,6 +15,7 @@ from gingham.operations.opening import OpenCatalogue, asking, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
+from gingham.schema.schema import Schema
 from gingham.upkeep_results import CompactResult, Info, PruneResult, RelocateResult
 
 
@@ -25,6 +27,37 @@ class Upkeep(OpenCatalogue):
         """Say what the catalogue holds."""
         found = info(self.address, self.folder, self._truth, self._attributes, self._searcher.looks)
         return replace(found, index=self._kept.place.shown)
+
+    @property
+    @asking
+    def schema(self) -> Schema:
+        """What attributes and values mean; an empty one if none was set."""
+        return self._truth.schema.current
+
+    @changing
+    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> tuple[str, ...]:
+        """Set what attributes and values mean, in place of what was set before.
+
+        Parameters
+        ----------
+        schema : or its TOML file (docs/schema.md). It may name attributes that are not taught yet.
+
+        Returns
+        -------
+        The attributes that another hierarchy has tagged: they have no tags until `tag` is called.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or what it says cannot be meant; then nothing is changed.
+        """
+        given = schema if isinstance(schema, Schema) else Schema.read(Path(schema))
+        names = self._attributes.answering()
+        tagged = [name for name in names if self._attributes.tagged(name) is not None]
+        if given != self._truth.schema.current:
+            with self._searching, recording(self._truth, "schema"):
+                self._truth.schema.append(given)
+        return tuple(name for name in tagged if self._attributes.tagged(name) is None)
 
     @asking
     def verify(self) -> list[str]:

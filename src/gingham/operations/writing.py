@@ -31,13 +31,13 @@ class Writing(Correcting, Frames):
         join_key: str = "image",
         relative: bool = False,
         answered: bool = False,
-        schema: str | os.PathLike[str] | None = None,
         min_confidence: float | None = None,
         at_precision: float | None = None,
     ) -> int:
         """Write a table of all files with id, tags and confidences; return the number of rows.
 
         What is unknown has no confidence; its likeliest value is in the column NAME_best_guess.
+        By the catalogue's schema a value may be one above those taught, or `not applicable`.
         A missing file is left out where another file of its image is there.
 
         Parameters
@@ -49,7 +49,6 @@ class Writing(Correcting, Frames):
             value, with the tags of most of its images, by confidence.
         relative : write paths relative to the folder of the file.
         answered : leave out what has no answer at all.
-        schema : a schema file (docs/schema.md): attributes that do not apply say nothing.
         min_confidence, at_precision : how sure tags must be; see `search`.
 
         Raises
@@ -58,14 +57,7 @@ class Writing(Correcting, Frames):
             If the suffix or the format is another, its folder is not there, or the table cannot be
             joined.
         """
-        arrangement = Arrangement(
-            form,
-            Path(join) if join else None,
-            join_key,
-            relative,
-            answered,
-            Path(schema) if schema else None,
-        )
+        arrangement = Arrangement(form, Path(join) if join else None, join_key, relative, answered)
         return export_table(
             Path(file),
             self._truth.locations,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
+from typing import Any
 
 from gingham.errors import InputError
-from gingham.settings import SettingsFile, Texts, settings
+from gingham.names import NOT_APPLICABLE, UNKNOWN
+from gingham.settings import SettingsFile, Texts, settings, toml
 
 
 @settings
@@ -52,10 +56,18 @@ class SchemaAttribute:
             yield here
             here = self.values[here].parent if here in self.values else None
 
-    @property
-    def is_hierarchy(self) -> bool:
-        """Whether some value is above another."""
-        return any(one.parent is not None for one in self.values.values())
+    @cached_property
+    def parents(self) -> dict[str, str]:
+        """Value -> the one above it; empty if none is above another."""
+        return {name: one.parent for name, one in self.values.items() if one.parent is not None}
+
+    @cached_property
+    def digest(self) -> str:
+        """Name what decides its answers: the hierarchy, and when it applies; empty: nothing."""
+        if not (self.parents or self.when):
+            return ""
+        said = json.dumps([self.parents, self.when])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 @settings
@@ -73,11 +85,36 @@ class Schema(SettingsFile):
 
     def __post_init__(self) -> None:
         for name, attribute in self.attributes.items():
+            for value in (UNKNOWN, NOT_APPLICABLE):
+                if value in attribute.values:
+                    raise InputError(
+                        f"attribute {name!r}: {value!r} is what is answered where there is no "
+                        "value: leave it out"
+                    )
             parents = {x: one.parent for x, one in attribute.values.items()}
             _check(parents.values(), attribute.values, f"attribute {name!r}: parent")
             _no_circle({x: [y] if y else [] for x, y in parents.items()}, f"values of {name!r}")
             _check(attribute.when, self.attributes, f"attribute {name!r}: when")
         _no_circle({x: list(one.when) for x, one in self.attributes.items()}, "attributes (when)")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, without what says nothing; `from_dict` is the inverse."""
+        return {"attributes": _said(super().to_dict()["attributes"])}
+
+    def to_toml(self) -> str:
+        """Write a table for each attribute and value; `read` gives the same schema back."""
+        lines: list[str] = []
+
+        def table(place: tuple[str, ...], said: Mapping[str, Any]) -> None:
+            keys = ".".join(map(toml, place))
+            lines.append(f"{'' if not lines else chr(10)}[attributes.{keys}]")
+            lines.extend(f"{key} = {toml(one)}" for key, one in said.items() if key != "values")
+            for value, about in said.get("values", {}).items():
+                table((*place, "values", value), about)
+
+        for name, said in self.to_dict()["attributes"].items():
+            table((name,), said)
+        return "\n".join(lines) + "\n"
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -92,6 +129,17 @@ class Schema(SettingsFile):
         for name in self.attributes:
             add(name)
         return tuple(done)
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the fields of attributes and values that are as they are when nothing is said."""
+    said = {}
+    for name, about in values.items():
+        kept = {key: one for key, one in about.items() if one}
+        if "values" in kept:
+            kept["values"] = _said(kept["values"])
+        said[name] = kept
+    return said
 
 
 def _check(names: object, known: Mapping[str, object], where: str) -> None:

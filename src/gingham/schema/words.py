@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gingham.colours import NAMED
@@ -56,8 +56,8 @@ def understand(
     Parameters
     ----------
     text : in any of the languages of the schema.
-    known : attribute -> its values; facets will do.
-    schema : further words for them, and values above others, which mean all of those.
+    known : attribute -> its values, with those above them; facets will do.
+    schema : further words for them.
     """
     phrases = _phrases(known, schema or Schema())
     attributes = {_plain(x): x for x in known}
@@ -104,19 +104,49 @@ def understand(
     return Understood(tuple(where), colours, meant, tuple(lost))
 
 
+def in_own_words(
+    where: Sequence[str], known: Mapping[str, Collection[str]], schema: Schema
+) -> list[str]:
+    """Write filters such as `Kategorie=Kleid` with the names that attributes and values have.
+
+    What has no other name, or is one itself, stays as it is.
+
+    Parameters
+    ----------
+    where : filters, see `gingham.index.filters.parse_where`.
+    known : attribute -> its values.
+    """
+    if not schema.attributes:
+        return list(where)
+    attributes = {_plain(word): x for x in known for word in _called(x, _about(schema, x))}
+    written = []
+    for text in where:
+        said, equals, value = text.partition("=")
+        name, negated = (said[:-1], "!") if said.endswith("!") else (said, "")
+        name = name if name in known else attributes.get(_plain(name), name)
+        values = known.get(name, ())
+        meant = [value]
+        if value not in values:
+            meant = _phrases({name: values}, schema).get(_plain(value), {}).get(name, meant)
+        written += [f"{name}{negated}={one}" for one in meant] if equals else [text]
+    return written
+
+
+def _about(schema: Schema, attribute: str) -> SchemaAttribute:
+    return schema.attributes.get(attribute, SchemaAttribute())
+
+
 def _phrases(
     known: Mapping[str, Collection[str]], schema: Schema
 ) -> dict[str, dict[str, list[str]]]:
     """Give what words mean: as they are compared -> attribute -> values."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, values in known.items():
-        about = schema.attributes.get(name, SchemaAttribute())
+        about = _about(schema, name)
         for value in values:
-            # Whoever asks for what is above a value means it, too.
-            for one in about.above(value):
-                for word in _called(one, about.values.get(one, SchemaValue())):
-                    meant = found.setdefault(_plain(word), {}).setdefault(name, [])
-                    meant += [value] if value not in meant else []
+            for word in _called(value, about.values.get(value, SchemaValue())):
+                meant = found.setdefault(_plain(word), {}).setdefault(name, [])
+                meant += [value] if value not in meant else []
     found.pop("", None)
     return found
 

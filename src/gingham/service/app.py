@@ -25,6 +25,7 @@ from gingham.service import (
     map,
     metrics,
     page,
+    schema,
     searching,
     session,
     uploads,
@@ -56,6 +57,7 @@ ROUTES = (
     jobs,
     history,
     map,
+    schema,
 )
 """Modules with routes."""
 

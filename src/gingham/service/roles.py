@@ -39,6 +39,8 @@ NEEDED: Mapping[str, Role | None] = MappingProxyType(
         "values": "reader",
         "review": "reader",
         "cutoff": "reader",
+        "schema": "reader",
+        "setSchema": "editor",
         "map": "reader",
         "add": "editor",
         "history": "editor",

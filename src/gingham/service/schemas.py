@@ -210,6 +210,7 @@ class Prediction(BaseModel):
         "share of the foreground."
     )
     evidence: list[Evidence] = Field(description="The nearest examples, nearest first.")
+    applies: bool = Field(True, description="Whether, by the schema, it says anything of it.")
 
 
 _PREDICTION = {

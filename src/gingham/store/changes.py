@@ -77,7 +77,7 @@ class Begun:
     ----------
     made, by, verb, attribute, undoes : see `ChangeEntry`.
     detail : is added to the summary.
-    examples, places, attached : versions of the logs.
+    examples, places, attached, schema : versions of the logs.
     images : how many there were.
     """
 
@@ -91,6 +91,7 @@ class Begun:
     places: int
     attached: int
     images: int
+    schema: int = 0
 
 
 class ChangeLog:

@@ -31,11 +31,12 @@ from gingham.store.locations import Locations, is_missing
 from gingham.store.network import NAME as NETWORK
 from gingham.store.objects import KnownObjects
 from gingham.store.products import ProductLog
+from gingham.store.schema import SchemaLog
 from gingham.store.uploads import UploadedFiles
 
 _FOLDERS = (
     *("features/", "views/", "locations/", "uploads/"),
-    *("examples/", "attached/", "confirmed/", "changes/", "products/", "objects/"),
+    *("examples/", "attached/", "confirmed/", "changes/", "products/", "schema/", "objects/"),
 )
 
 
@@ -90,6 +91,7 @@ class Truth:
     changes : who changed what.
     confirmed : which examples need not be looked at again.
     products : which product each image shows.
+    schema : what attributes and values mean.
     uploads : the images that the catalogue keeps itself.
     objects : which objects in object storage were read.
     """
@@ -114,14 +116,17 @@ class Truth:
         self.confirmed = ConfirmedLog(files)
         self.changes = ChangeLog(files)
         self.products = ProductLog(files)
+        self.schema = SchemaLog(files)
         self.uploads = UploadedFiles(files)
         self.objects = KnownObjects(files)
+        self._logs = (
+            *(self.log, self.attached, self.confirmed, self.changes, self.products, self.schema),
+        )
 
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         # Features last: they are written first, so every image that a log names has its own.
-        logs = (self.log, self.attached, self.confirmed, self.changes, self.products)
-        parts = (*logs, self.locations, self.views, self.features)
+        parts = (*self._logs, self.locations, self.views, self.features)
         changed = [part.refresh() for part in parts]
         return any(changed)
 
@@ -239,7 +244,7 @@ class Truth:
             problem
             for store in (
                 *(self.features, self.views, self.locations),
-                *(self.log, self.attached, self.confirmed, self.changes, self.products),
+                *self._logs,
                 self.objects,
             )
             for problem in store.verify()

@@ -100,13 +100,18 @@ class TrainedAttribute:
         """Answer for N images."""
         answers = self.model.calibration.answers(features[OUTPUT])
         values = [self.outputs.answered(given) for given in answers.given[:, self._columns]]
-        likeliest = answers.probabilities[:, self._columns].argmax(1).tolist()
+        probabilities = answers.probabilities[:, self._columns]
+        likeliest = probabilities.argmax(1).tolist()
         guesses = [
             [] if has or self.kind == "multi" else [self.outputs.values[best]]
             for has, best in zip(values, likeliest, strict=True)
         ]
+        single = self.outputs.kind not in ("binary", "multi")
         return TagBatch(
-            values, answers.certainty(self.outputs.kind, self._columns).mean(1), guesses
+            values,
+            answers.certainty(self.outputs.kind, self._columns).mean(1),
+            guesses,
+            probabilities=probabilities if single else None,
         )
 
     def cut_off(self, cutoff: Cutoff) -> CutoffResult:

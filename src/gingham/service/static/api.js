@@ -65,6 +65,7 @@ export const api = {
   login: (key) => ask('/v1/session', { method: 'POST', json: { key } }),
   logout: () => ask('/v1/session', { method: 'DELETE' }),
   catalogue: () => ask('/v1/catalogue'),
+  schema: () => ask('/v1/schema'),
   facets: (where, precision, signal) => ask(`/v1/facets${query({ where, at_precision: precision })}`, { signal }),
   cutoff: (name, params) => ask(`${attribute(name)}/cutoff${query(params)}`),
   images: (params, signal) => ask(`/v1/images${query(params)}`, { signal }),

@@ -25,6 +25,7 @@ const rightsOf = ({ role, read_only: readOnly }) => ({
 function App() {
   const place = usePlace();
   const [catalogue, setCatalogue] = useState(null);
+  const [schema, setSchema] = useState(null);
   const [session, setSession] = useState(null);
   const [problem, setProblem] = useState(null);
   const [version, setVersion] = useState(0);
@@ -33,7 +34,8 @@ function App() {
 
   const reload = useCallback(async () => {
     try {
-      const found = await api.catalogue();
+      const [found, meant] = await Promise.all([api.catalogue(), api.schema()]);
+      setSchema(meant);
       setCatalogue(found);
       setVersion((n) => n + 1);
       setProblem(null);
@@ -69,8 +71,8 @@ function App() {
   }, [place.path]);
 
   const shop = useMemo(
-    () => catalogue && { catalogue, can: rightsOf(catalogue), version, notify, fail, reload, session },
-    [catalogue, version, session],
+    () => catalogue && { catalogue, schema, can: rightsOf(catalogue), version, notify, fail, reload, session },
+    [catalogue, schema, version, session],
   );
   const locked = session?.needs_key && !session.role;
   return html`<${Shop.Provider} value=${shop}>

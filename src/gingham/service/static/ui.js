@@ -11,7 +11,7 @@ export {
   useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, useState,
 };
 
-/** What all views share: catalogue, can, notify, fail, reload. */
+/** What all views share: catalogue, schema, can, notify, fail, reload. */
 export const Shop = createContext(null);
 export const useShop = () => useContext(Shop);
 

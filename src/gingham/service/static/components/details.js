@@ -1,6 +1,7 @@
 // Everything about one image: its values, why it has them and where, and what to do with it.
 import { fileName, html, listed, lookName, percent, useEffect, useState, useShop } from '../ui.js';
 import { api, thumbnail } from '../api.js';
+import { UNKNOWN, isOut, useMeaning } from '../meaning.js';
 import { Confirm, Dialog } from './dialog.js';
 import { Thumbnail } from './tile.js';
 
@@ -81,14 +82,17 @@ export function Details({ id, hit, precision = null, close, like, unlike, step, 
 }
 
 function Attributes({ one }) {
-  const names = Object.keys(one.attributes);
+  const meaning = useMeaning();
+  const names = Object.keys(one.attributes).filter((name) => !isOut(one.attributes[name]));
   if (!names.length) return html`<p class="soft">It has no values yet: <a href="/teach">teach an attribute</a> and apply it.</p>`;
   return html`<dl class="attributes">${names.map((name) => {
-    const text = listed(one.attributes[name]).join(', ');
-    const sure = text === 'unknown' ? null : one.confidence[name];
-    const guess = text === 'unknown' && one.best_guess?.[name];
-    return html`<div key=${name}><dt>${name}</dt><dd class=${text === 'unknown' ? 'unknown' : ''}>${text}${guess && html` <small class="soft">likeliest: ${listed(guess).join(', ')}</small>`}</dd>
-      <dd class="sure">${sure != null && html`<${Bar} share=${sure} label=${`confidence that ${name} is ${text}`} /> ${percent(sure)}`}</dd></div>`;
+    const said = (values) => listed(values).map((value) => meaning.value(name, value)).join(', ');
+    const [text, label] = [said(one.attributes[name]), meaning.attribute(name)];
+    const unknown = listed(one.attributes[name])[0] === UNKNOWN;
+    const sure = unknown ? null : one.confidence[name];
+    const guess = unknown && one.best_guess?.[name];
+    return html`<div key=${name}><dt>${label}</dt><dd class=${unknown ? 'unknown' : ''}>${text}${guess && html` <small class="soft">likeliest: ${said(guess)}</small>`}</dd>
+      <dd class="sure">${sure != null && html`<${Bar} share=${sure} label=${`confidence that ${label} is ${text}`} /> ${percent(sure)}`}</dd></div>`;
   })}</dl>`;
 }
 

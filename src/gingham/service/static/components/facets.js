@@ -1,9 +1,12 @@
 // How many images have each value; a click filters by it, the minus leaves it out.
 import { html, useEffect, useState, useShop } from '../ui.js';
 import { api } from '../api.js';
+import { NOT_APPLICABLE, UNKNOWN, treeOf, useMeaning } from '../meaning.js';
 import { JobProgress, useJob } from './job.js';
 
 const FEW = 8;
+
+const LAST = [NOT_APPLICABLE, UNKNOWN];
 
 const attributeOf = (filter) => filter.slice(0, filter.search(/!?=/));
 
@@ -57,32 +60,49 @@ function Unapplied({ name }) {
 function Facet({ name, counts, where, change }) {
   const [whole, setWhole] = useState(false);
   const [part, setPart] = useState('');
-  if (counts && !Object.keys(counts).length) return null;
-  const entries = Object.entries(counts ?? {}).sort(
-    ([a, m], [b, n]) => (a === 'unknown') - (b === 'unknown') || n - m || a.localeCompare(b),
-  );
+  const [unfolded, setUnfolded] = useState({});
+  const meaning = useMeaning();
   const isChosen = (value) => where.includes(`${name}=${value}`);
   const isOut = (value) => where.includes(`${name}!=${value}`);
-  const found = entries.filter(([value]) => value.toLowerCase().includes(part.toLowerCase()));
-  const shown = whole || part ? found : found.filter(([v], i) => i < FEW || isChosen(v) || isOut(v));
-  const most = Math.max(1, ...entries.map(([, n]) => n));
+  const isUsed = (value) => isChosen(value) || isOut(value);
+  const given = Object.keys(counts ?? {});
+  // Of what is shown it says nothing.
+  if (counts && given.every((value) => value === NOT_APPLICABLE && !isUsed(value))) return null;
+  const entries = Object.entries(counts ?? {}).sort(
+    ([a, m], [b, n]) => LAST.indexOf(a) - LAST.indexOf(b) || n - m || a.localeCompare(b),
+  );
+  const above = (value) => meaning.parent(name, value);
+  const tree = treeOf(entries, above);
+  const used = new Set();
+  for (const [value] of tree) if (isUsed(value)) for (let one = above(value); one; one = above(one)) used.add(one);
+  const isOpen = (value) => unfolded[value] ?? (tree.length <= FEW || used.has(value));
+  const inSight = (value) => !above(value) || counts[above(value)] === undefined || (isOpen(above(value)) && inSight(above(value)));
+  const says = (value) => meaning.value(name, value);
+  const found = part
+    ? tree.filter(([value]) => `${value} ${says(value)}`.toLowerCase().includes(part.toLowerCase()))
+    : tree.filter(([value]) => inSight(value));
+  let tops = 0; // what is below one that is shown is shown, too
+  const shown = whole || part ? found : found.filter(([v, , depth]) => (tops += depth === 0) <= FEW || isUsed(v));
+  const most = Math.max(1, ...entries.map(([value, n]) => (value === NOT_APPLICABLE ? 0 : n)));
   const toggle = (filter, other) => {
     const rest = where.filter((one) => one !== filter && one !== other);
     change(where.includes(filter) ? rest : [...rest, filter]);
   };
   return html`<details class="facet" open>
-    <summary>${name}</summary>
+    <summary>${meaning.attribute(name)}</summary>
     ${entries.length > 2 * FEW &&
-    html`<input type="search" placeholder=${`find among ${entries.length}`} aria-label=${`find a value of ${name}`}
+    html`<input type="search" placeholder=${`find among ${entries.length}`} aria-label=${`find a value of ${meaning.attribute(name)}`}
       value=${part} onInput=${(event) => setPart(event.target.value)} />`}
     <ul>
-      ${shown.map(([value, n]) => html`<li key=${value} class=${isOut(value) ? 'out' : ''}>
-        <label style=${{ '--share': `${(100 * n) / most}%` }}>
+      ${shown.map(([value, n, depth, over]) => html`<li key=${value} class=${isOut(value) ? 'out' : ''} style=${{ '--depth': part ? 0 : depth }}>
+        ${tree.some(([, , , any]) => any) && html`<span class="fold">${over && !part && html`<button class="bare" type="button" aria-expanded=${isOpen(value)}
+          aria-label=${`what is below ${says(value)}`} onClick=${() => setUnfolded({ ...unfolded, [value]: !isOpen(value) })}>${isOpen(value) ? '▾' : '▸'}</button>`}</span>`}
+        <label style=${{ '--share': `${Math.min(100, (100 * n) / most)}%` }}>
           <input type="checkbox" checked=${isChosen(value)} onChange=${() => toggle(`${name}=${value}`, `${name}!=${value}`)} />
-          <span>${value}</span><small>${n.toLocaleString('en')}</small>
+          <span>${says(value)}</span><small>${n.toLocaleString('en')}</small>
         </label>
-        <button class="bare" type="button" aria-pressed=${isOut(value)} aria-label=${`leave out ${value}`}
-          title=${isOut(value) ? `${value} is left out` : `leave out ${value}`}
+        <button class="bare" type="button" aria-pressed=${isOut(value)} aria-label=${`leave out ${says(value)}`}
+          title=${isOut(value) ? `${says(value)} is left out` : `leave out ${says(value)}`}
           onClick=${() => toggle(`${name}!=${value}`, `${name}=${value}`)}>−</button>
       </li>`)}
     </ul>
@@ -93,10 +113,15 @@ function Facet({ name, counts, where, change }) {
 
 /** The filters that hold, each with a cross to take it away. */
 export function Chips({ where, change }) {
+  const meaning = useMeaning();
   if (!where.length) return null;
+  const says = (filter) => {
+    const [name, sign, value] = [attributeOf(filter), filter.match(/!?=/)[0], filter.slice(filter.search('=') + 1)];
+    return `${meaning.attribute(name)}${sign === '=' ? ': ' : ' not: '}${meaning.value(name, value)}`;
+  };
   return html`<ul class="chips" aria-label="filters">
     ${where.map((filter) => html`<li key=${filter}><button type="button" onClick=${() => change(where.filter((one) => one !== filter))}>
-      ${filter.replace(/!?=/, (sign) => (sign === '=' ? ': ' : ' not: '))}<span aria-hidden="true"> ×</span><span class="hidden"> (take this filter away)</span>
+      ${says(filter)}<span aria-hidden="true"> ×</span><span class="hidden"> (take this filter away)</span>
     </button></li>`)}
     ${where.length > 1 && html`<li><button class="link" type="button" onClick=${() => change([])}>clear all</button></li>`}
   </ul>`;

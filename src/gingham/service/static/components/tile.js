@@ -1,6 +1,7 @@
 // A picture of the catalogue with what is known of it.
 import { fileName, html, listed, lookName, percent } from '../ui.js';
 import { thumbnail } from '../api.js';
+import { UNKNOWN, isOut, useMeaning } from '../meaning.js';
 
 /** The picture; one that cannot be read says so in its place. */
 export function Thumbnail({ id, size = 256, alt = '' }) {
@@ -16,10 +17,12 @@ export function Thumbnail({ id, size = 256, alt = '' }) {
 
 /** What a value is called, and how sure it is: no number beside unknown. */
 export function Value({ name, value, confidence, guess, named }) {
-  const text = listed(value).join(', ');
-  const unknown = text === 'unknown';
-  return html`<span class=${`value${unknown ? ' unknown' : ''}`} title=${`${name}: ${text}${unknown && guess ? `, likeliest ${listed(guess).join(', ')}` : ''}`}>
-    <span>${text}</span>${named && html`<small>${name}</small>`}${!unknown && confidence != null && html`<small>${percent(confidence)}</small>`}
+  const meaning = useMeaning();
+  const said = (values) => listed(values).map((one) => meaning.value(name, one)).join(', ');
+  const [text, label] = [said(value), meaning.attribute(name)];
+  const unknown = listed(value)[0] === UNKNOWN;
+  return html`<span class=${`value${unknown ? ' unknown' : ''}`} title=${`${label}: ${text}${unknown && guess ? `, likeliest ${said(guess)}` : ''}`}>
+    <span>${text}</span>${named && html`<small>${label}</small>`}${!unknown && confidence != null && html`<small>${percent(confidence)}</small>`}
   </span>`;
 }
 
@@ -35,7 +38,7 @@ export function Tile({ one, place, attributes, looks = [], badge, selected, name
     <div class="picture"><${Thumbnail} id=${one.id} alt=${fileName(one.image)} />${badge && html`<b class="badge">${badge}</b>`}</div>
     ${attributes.length > 0 &&
     html`<div class="values">${attributes.map(
-      (name) => one.attributes[name] !== undefined &&
+      (name) => one.attributes[name] !== undefined && !isOut(one.attributes[name]) &&
         html`<${Value} key=${name} name=${name} value=${one.attributes[name]} confidence=${one.confidence[name]} guess=${one.best_guess?.[name]} named=${named} />`,
     )}</div>`}
     ${looks.length > 0 &&

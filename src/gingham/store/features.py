@@ -31,6 +31,7 @@ Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
 _FEW = 2_000
+_SPARSE = 8  # of so many images, one is read by itself
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
@@ -240,7 +241,14 @@ class FeatureStore:
     ) -> Blocks:
         # Without a column there would be no rows to count.
         name, columns = places.shards[shard], list(names) or ["id"]
-        if len(rows) == places.sizes[shard]:
+        whole = len(rows) == places.sizes[shard]
+        if not whole and _SPARSE * len(rows) < places.sizes[shard]:
+            out = {x: np.empty((len(rows), self._widths[x]), np.float16) for x in names}
+            if self._shards.read_into(out, np.arange(len(rows)), name, rows):
+                return out
+        if (blocks := self._shards.blocks(name, names)) is not None:
+            return blocks if whole else {layer: block[rows] for layer, block in blocks.items()}
+        if whole:
             table = self._shards.table(name, columns)
             return {layer: _matrix(table, layer) for layer in names}
         table, read = self._shards.rows(name, columns, rows)
@@ -270,14 +278,29 @@ class FeatureStore:
         self._read_into({layer: found[:, start:end] for layer, (start, end) in parts}, ids)
         return found
 
+    def held(self, ids: Ids, layers: Sequence[str]) -> tuple[Blocks, NDArray[np.bool_]]:
+        """Read the features of those of some images that are there, in the order given.
+
+        Returns
+        -------
+        Layer -> (N, 2C) float16, of which rows of images that are not there say nothing; and
+        (N,) whether they are.
+        """
+        out = {x: np.empty((len(ids), self._widths[x]), np.float16) for x in layers}
+        return out, self._read_held(out, ids)
+
     def _read_into(self, out: Blocks, ids: Sequence[ImageId]) -> None:
+        there = self._read_held(out, many.from_list(ids))
+        if (missing := np.flatnonzero(~there)).size:
+            raise KeyError(ids[int(missing[0])])
+
+    def _read_held(self, out: Blocks, ids: Ids) -> NDArray[np.bool_]:
         while True:
             places = self._places
-            found = many.find(places.ids, many.from_list(ids))
-            if (missing := np.flatnonzero(found < 0)).size:
-                raise KeyError(ids[int(missing[0])])
+            found = many.find(places.ids, ids)
             try:
-                return self._read(places, found, out)
+                self._read(places, found, out)
+                return found >= 0
             except MissingShardError:
                 # Compacted in the meantime.
                 self.refresh()
@@ -285,26 +308,34 @@ class FeatureStore:
                     raise
 
     def _read(self, places: Places, found: NDArray[np.int64], out: Blocks) -> None:
-        if not len(found):
+        there, names = np.flatnonzero(found >= 0), tuple(out)
+        if not len(there):
             return
-        shards, names = places.shard[found], tuple(out)
+        shards = places.shard[found[there]]
         # Those of a shard side by side: of many shards, each is not looked for among all images.
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
+        order = there[order]
         asked = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
 
         def read(shard: int) -> bool:
             to = asked[shard]
-            blocks, rows = self._rows(places.shards[shard], names, places.row[found[to]])
-            for name in names:
-                out[name][to] = blocks[name][rows]
+            name, wanted = places.shards[shard], places.row[found[to]]
+            if self._shards.read_into(out, to, name, wanted):
+                return False
+            blocks, rows = self._rows(name, names, wanted)
+            for layer in names:
+                out[layer][to] = blocks[layer][rows]
             return True
 
-        for _, done in _ahead(read, numbers.tolist()):
+        arrow = False
+        for _, done in _ahead(read, numbers.tolist(), len(there)):
             if done is None:
                 raise MissingShardError("a shard was compacted")
-        # Of many images, Arrow would keep a hundred MB for what it reads next.
-        pa.default_memory_pool().release_unused()
+            arrow |= done
+        if arrow:
+            # Of many images, it would keep a hundred MB for what it reads next.
+            pa.default_memory_pool().release_unused()
 
     def _rows(
         self, shard: str, names: tuple[str, ...], rows: NDArray[np.int32]
@@ -335,7 +366,8 @@ class FeatureStore:
             found = many.find(places.ids, wanted)
             kept[found[found >= 0]] = True
             before, dropped = len(places.shards), int((~kept).sum())
-            for group in groups(places, kept):
+            slow = {k for k, name in enumerate(places.shards) if self._shards.is_slow(name)}
+            for group in groups(places, kept, slow):
                 rewrite(self._shards, places, group, kept)
             if dropped:
                 self._kept.forget()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +19,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
-from gingham.store.files import Files
+from gingham.store import plain
+from gingham.store.files import Files, LocalFiles
 
 GROUP = 64
-"""Rows that are read together where few are wanted. Fewer make reading many slower."""
+"""Rows that are read together where few are wanted and columns are compressed. Fewer make reading
+many slower."""
 
 
 class MissingShardError(CatalogueError):
@@ -29,6 +33,9 @@ class MissingShardError(CatalogueError):
 
 class Shards:
     """Parquet files that are only ever added, by any number of writers at once.
+
+    Vectors are written so that a row of them can be read by itself, but where what is stored and
+    sent costs most: in object storage they are compressed.
 
     Threads may call all methods together. A shard becomes visible whole or not at all. It is named
     by the time (UTC) and a random number, so writers need not agree on names. What `Files.list`
@@ -45,8 +52,9 @@ class Shards:
 
     def __init__(self, files: Files, prefix: str, schema: pa.Schema) -> None:
         self.schema = schema
-        # Short rows of a log are read as a whole.
-        self._group = GROUP if any(map(_is_vector, schema)) else None
+        self._vectors = [field.name for field in schema if _is_vector(field)]
+        self._local = files if isinstance(files, LocalFiles) else None
+        self._columns: dict[str, Mapping[str, plain.Column]] = {}
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
@@ -90,25 +98,29 @@ class Shards:
             names = self.names()
             table = table.cast(self.schema)
             name = f"{self._prefix}{self._new_stem()}.parquet"
-            split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
+            how = self._writing()
             self._files.put(
                 name,
                 lambda file: pq.write_table(
-                    table,
-                    file,
-                    compression="zstd",
-                    use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
-                    # Exponents beside exponents compress; the same size without it is 7 % more.
-                    use_byte_stream_split=split,
-                    row_group_size=self._group,
-                    write_statistics=False,
-                    write_page_checksum=True,
+                    table, file, write_statistics=False, write_page_checksum=True, **how
                 ),
                 if_absent=True,
             )
             # A new list: whoever is reading goes through the old one.
             self._names, self._stamp = sorted([*names, name]), None
             return name
+
+    def _writing(self) -> Mapping[str, Any]:
+        if self._vectors and self._local is not None:
+            return plain.WRITING
+        return {
+            "compression": "zstd",
+            "use_dictionary": [f.name for f in self.schema if pa.types.is_string(f.type)],
+            # Exponents beside exponents compress; the same size without it is 7 % more.
+            "use_byte_stream_split": [f"{name}.list.element" for name in self._vectors],
+            # Short rows of a log are read as a whole.
+            "row_group_size": GROUP if self._vectors else None,
+        }
 
     def _new_stem(self) -> str:
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -118,6 +130,7 @@ class Shards:
         with self._changing:
             names = self.names()
             self._files.delete(name)
+            self._columns.pop(name, None)
             self._names, self._stamp = [one for one in names if one != name], None
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -149,18 +162,79 @@ class Shards:
             numbers = [np.arange(ends[group] - sizes[group], ends[group]) for group in groups]
             return table, np.concatenate(numbers)
 
+    def blocks(self, name: str, columns: Sequence[str]) -> dict[str, plain.Vectors] | None:
+        """Read columns of vectors of one shard: column -> (N, width) float16.
+
+        None if they are compressed: `table` reads those.
+        """
+        if (there := self._plain(name)) is None:
+            return None
+        with self._descriptor(name) as file:
+            return {column: plain.read_column(file, there[column]) for column in columns}
+
+    def read_into(
+        self,
+        out: Mapping[str, plain.Vectors],
+        to: NDArray[np.integer],
+        name: str,
+        rows: NDArray[np.integer],
+    ) -> bool:
+        """Read M rows of one shard, and nothing else; say whether its format allows that.
+
+        Parameters
+        ----------
+        out : column of vectors -> (N, width) array.
+        to : (M,), which of these N each row becomes.
+        """
+        if (there := self._plain(name)) is None:
+            return False
+        columns = [(there[column], block) for column, block in out.items()]
+        with self._descriptor(name) as file:
+            for row, place in zip(rows.tolist(), to.tolist(), strict=True):
+                for column, block in columns:
+                    plain.read_row(file, column, row, block[place])
+        return True
+
+    def is_slow(self, name: str) -> bool:
+        """Say whether the vectors of a shard are compressed where no others are."""
+        return self._local is not None and bool(self._vectors) and self._plain(name) is None
+
+    def _plain(self, name: str) -> Mapping[str, plain.Column] | None:
+        """Say where the columns of vectors of a shard are, if they can be read there."""
+        if self._local is None:
+            return None
+        if (found := self._columns.get(name)) is None:
+            with self._opened(name) as shard:
+                found = self._columns[name] = plain.columns(shard)
+        return found or None
+
+    @contextmanager
+    def _descriptor(self, name: str) -> Iterator[int]:
+        assert self._local is not None
+        with self._refusing(name):
+            file = self._local.descriptor(name)
+            try:
+                yield file
+            finally:
+                os.close(file)
+
     @contextmanager
     def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
+        with (
+            self._refusing(name),
+            self._files.open(name) as file,
+            # Buffering would read in a thread of Arrow's, which ends the process with an abort if
+            # it lets go of a Python file while the interpreter shuts down.
+            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as shard,
+        ):
+            if not shard.schema_arrow.equals(self.schema, check_metadata=True):
+                raise CatalogueError(f"{self._files}/{name} was written with other settings")
+            yield shard
+
+    @contextmanager
+    def _refusing(self, name: str) -> Iterator[None]:
         try:
-            with (
-                self._files.open(name) as file,
-                # Buffering would read in a thread of Arrow's, which ends the process with an abort
-                # if it lets go of a Python file while the interpreter shuts down.
-                pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as shard,
-            ):
-                if not shard.schema_arrow.equals(self.schema, check_metadata=True):
-                    raise CatalogueError(f"{self._files}/{name} was written with other settings")
-                yield shard
+            yield
         except (OSError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 # Arrow's own errors, of what it finds in a file, have no number.

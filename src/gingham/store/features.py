@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -14,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
-from gingham.extract import in_order
 from gingham.images import ImageId as ImageId
 from gingham.store import ids as many
+from gingham.store.ahead import ahead
 from gingham.store.columns import column, vectors
 from gingham.store.compacting import Compacted, groups, rewrite
 from gingham.store.files import Files
@@ -30,7 +29,6 @@ R = TypeVar("R")
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
-_FEW = 2_000
 _SPARSE = 8  # of so many images, one is read by itself
 
 # Parquet calls the items of a list "element".
@@ -226,7 +224,7 @@ class FeatureStore:
             return (work(places.ids[images], self._block(places, shard, names, rows)),)
 
         todo = [shard for shard in order if len(parts[shard][1])]
-        for shard, done in _ahead(read, todo, int(left.sum())):
+        for shard, done in ahead(read, todo, int(left.sum())):
             if done is None:
                 self.refresh()
                 if self._places is places:
@@ -329,7 +327,7 @@ class FeatureStore:
             return True
 
         arrow = False
-        for _, done in _ahead(read, numbers.tolist(), len(there)):
+        for _, done in ahead(read, numbers.tolist(), len(there)):
             if done is None:
                 raise MissingShardError("a shard was compacted")
             arrow |= done
@@ -388,29 +386,6 @@ class FeatureStore:
                     for row in np.flatnonzero(~finite)
                 ]
         return problems
-
-
-def _ahead(
-    read: Callable[[int], R], todo: Sequence[int], images: int = _FEW
-) -> Iterator[tuple[int, R | None]]:
-    """Read shards, each while the one before is worked on; gives None where one has gone.
-
-    Parameters
-    ----------
-    images : how many are read; of few, in one thread: a second one has buffers of its own.
-    """
-
-    def kept(shard: int) -> R | None:
-        try:
-            return read(shard)
-        except MissingShardError:
-            return None
-
-    if len(todo) < 2 or images < _FEW:
-        yield from ((shard, kept(shard)) for shard in todo)
-        return
-    with ThreadPoolExecutor(2) as pool:
-        yield from zip(todo, in_order(pool, kept, todo, window=3), strict=True)
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

@@ -40,7 +40,7 @@ _INTEGER = 0x15  # of a header: the next field, which is an integer
 
 
 @dataclass(frozen=True)
-class Column:
+class PlainColumn:
     """Where a column of N vectors is in its file.
 
     Attributes
@@ -56,7 +56,7 @@ class Column:
     width: int
 
 
-def columns(shard: pq.ParquetFile) -> dict[str, Column]:
+def columns(shard: pq.ParquetFile) -> dict[str, PlainColumn]:
     """Say where the columns of vectors of a shard are; empty if they are not plain.
 
     Parameters
@@ -75,11 +75,11 @@ def columns(shard: pq.ParquetFile) -> dict[str, Column]:
             start = chunk.data_page_offset
             end = start + chunk.total_compressed_size
             first = end - _BYTES * chunk.num_values
-            found[field.name] = Column(start, first, end, field.type.list_size)
+            found[field.name] = PlainColumn(start, first, end, field.type.list_size)
     return found
 
 
-def read_column(file: int, column: Column) -> Vectors:
+def read_column(file: int, column: PlainColumn) -> Vectors:
     """Read all (N, width) vectors of a column.
 
     Parameters
@@ -99,7 +99,7 @@ def read_column(file: int, column: Column) -> Vectors:
     return page[column.first - column.start :].view(np.float16).reshape(-1, column.width)
 
 
-def read_row(file: int, column: Column, row: int, out: Vectors) -> None:
+def read_row(file: int, column: PlainColumn, row: int, out: Vectors) -> None:
     """Read one vector into `out`, (width,); checksums are of whole columns, and not looked at.
 
     Raises

@@ -54,7 +54,7 @@ class Shards:
         self.schema = schema
         self._vectors = [field.name for field in schema if _is_vector(field)]
         self._local = files if isinstance(files, LocalFiles) else None
-        self._columns: dict[str, Mapping[str, plain.Column]] = {}
+        self._columns: dict[str, Mapping[str, plain.PlainColumn]] = {}
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
@@ -199,7 +199,7 @@ class Shards:
         """Say whether the vectors of a shard are compressed where no others are."""
         return self._local is not None and bool(self._vectors) and self._plain(name) is None
 
-    def _plain(self, name: str) -> Mapping[str, plain.Column] | None:
+    def _plain(self, name: str) -> Mapping[str, plain.PlainColumn] | None:
         """Say where the columns of vectors of a shard are, if they can be read there."""
         if self._local is None:
             return None

@@ -52,6 +52,8 @@ def test_rows_and_columns_are_those_that_arrow_reads(
                 out = np.zeros(column.width, np.float16)
                 plain.read_row(file, column, row, out)
                 np.testing.assert_array_equal(out, block[row])
+            numbers = np.array([column.numbers])
+            assert plain.from_numbers({layer: column.width}, numbers) == {layer: column}
     finally:
         os.close(file)
 
@@ -119,3 +121,13 @@ def test_some_images_of_a_shard(tmp_path: Path) -> None:
         ((some, blocks),) = store.blocks(["head"], wanted)
         assert many.to_list(some) == [ids[row] for row in chosen]
         np.testing.assert_array_equal(blocks["head"], features[chosen])
+
+
+def test_where_columns_are_is_kept(tmp_path: Path) -> None:
+    store, path, ids = filled(tmp_path / "f", 40)
+    names = [f"features/{path.name}"]
+    noted = store._shards.columns(names)
+    again = FeatureStore(LocalFiles(tmp_path / "f"), CONFIG)
+    again._shards.note_columns(names, noted)
+    for layer, block in store.get(ids[3:5]).items():
+        np.testing.assert_array_equal(again.get(ids[3:5])[layer], block)

@@ -29,6 +29,7 @@ R = TypeVar("R")
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
+_FEW = 2_000  # images, which are read one by one
 _SPARSE = 8  # of so many images, one is read by itself
 
 # Parquet calls the items of a list "element".
@@ -93,6 +94,8 @@ class FeatureStore:
         if arrays is None:
             return Places.empty()
         self._known = len(head["shards"])
+        if (columns := arrays.get("columns")) is not None:
+            self._shards.note_columns(head["shards"], columns)
         return Places.from_arrays(head, arrays)
 
     def _find(self, places: Places) -> Places:
@@ -118,7 +121,8 @@ class FeatureStore:
                 return
             known = sum(places.sizes[: self._known])
             if lasting(known, places.sizes[self._known :]):
-                self._kept.put(*places.to_arrays())
+                head, arrays = places.to_arrays()
+                self._kept.put(head, arrays | {"columns": self._shards.columns(places.shards)})
                 self._known = len(places.shards)
 
     def __contains__(self, image_id: object) -> bool:
@@ -242,7 +246,8 @@ class FeatureStore:
         whole = len(rows) == places.sizes[shard]
         if not whole and _SPARSE * len(rows) < places.sizes[shard]:
             out = {x: np.empty((len(rows), self._widths[x]), np.float16) for x in names}
-            if self._shards.read_into(out, np.arange(len(rows)), name, rows):
+            each = [(name, row, to) for to, row in enumerate(rows.tolist())]
+            if self._shards.read_each(out, each):
                 return out
         if (blocks := self._shards.blocks(name, names)) is not None:
             return blocks if whole else {layer: block[rows] for layer, block in blocks.items()}
@@ -281,8 +286,7 @@ class FeatureStore:
 
         Returns
         -------
-        Layer -> (N, 2C) float16, of which rows of images that are not there say nothing; and
-        (N,) whether they are.
+        Layer -> (N, 2C) float16, and (N,) which images are there: the rows of others say nothing.
         """
         out = {x: np.empty((len(ids), self._widths[x]), np.float16) for x in layers}
         return out, self._read_held(out, ids)
@@ -314,12 +318,14 @@ class FeatureStore:
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
         order = there[order]
+        if len(there) < _FEW and self._shards.read_each(out, places.each(found, order)):
+            return
         asked = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
 
         def read(shard: int) -> bool:
             to = asked[shard]
             name, wanted = places.shards[shard], places.row[found[to]]
-            if self._shards.read_into(out, to, name, wanted):
+            if self._shards.read_each(out, places.each(found, to)):
                 return False
             blocks, rows = self._rows(name, names, wanted)
             for layer in names:

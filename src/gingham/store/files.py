@@ -123,7 +123,7 @@ class LocalFiles:
 
     def descriptor(self, name: str) -> int:
         """Open a file to read it, and give the number of its descriptor, which is to be closed."""
-        return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"{self._root}/{check_name(name)}", os.O_RDONLY | os.O_CLOEXEC)
 
     def size(self, name: str) -> int:
         """See `Files.size`."""

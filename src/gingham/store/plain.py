@@ -55,6 +55,11 @@ class PlainColumn:
     end: int
     width: int
 
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """What `from_numbers` takes."""
+        return self.start, self.first, self.end
+
 
 def columns(shard: pq.ParquetFile) -> dict[str, PlainColumn]:
     """Say where the columns of vectors of a shard are; empty if they are not plain.
@@ -77,6 +82,17 @@ def columns(shard: pq.ParquetFile) -> dict[str, PlainColumn]:
             first = end - _BYTES * chunk.num_values
             found[field.name] = PlainColumn(start, first, end, field.type.list_size)
     return found
+
+
+def from_numbers(widths: Mapping[str, int], numbers: NDArray[np.int64]) -> dict[str, PlainColumn]:
+    """Take where L columns are, (L, 3), as was noted before; zeros where they are not plain."""
+    if not numbers.any():
+        return {}
+    columns = zip(widths.items(), numbers.tolist(), strict=True)
+    return {
+        name: PlainColumn(start, first, end, width)
+        for (name, width), (start, first, end) in columns
+    }
 
 
 def read_column(file: int, column: PlainColumn) -> Vectors:

@@ -52,9 +52,10 @@ class Shards:
 
     def __init__(self, files: Files, prefix: str, schema: pa.Schema) -> None:
         self.schema = schema
-        self._vectors = [field.name for field in schema if _is_vector(field)]
+        self._vectors = {x.name: x.type.list_size for x in schema if _is_vector(x)}
         self._local = files if isinstance(files, LocalFiles) else None
         self._columns: dict[str, Mapping[str, plain.PlainColumn]] = {}
+        self._noted: tuple[dict[str, int], NDArray[np.int64]] = {}, np.zeros((0, 0, 3), np.int64)
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
@@ -172,27 +173,33 @@ class Shards:
         with self._descriptor(name) as file:
             return {column: plain.read_column(file, there[column]) for column in columns}
 
-    def read_into(
-        self,
-        out: Mapping[str, plain.Vectors],
-        to: NDArray[np.integer],
-        name: str,
-        rows: NDArray[np.integer],
+    def read_each(
+        self, out: Mapping[str, plain.Vectors], places: Sequence[tuple[str, int, int]]
     ) -> bool:
-        """Read M rows of one shard, and nothing else; say whether its format allows that.
+        """Read some rows, and nothing else; say whether the format of their shards allows that.
 
         Parameters
         ----------
         out : column of vectors -> (N, width) array.
-        to : (M,), which of these N each row becomes.
+        places : of each row its shard, its number there, and which of these N it becomes.
         """
-        if (there := self._plain(name)) is None:
+        if any(self._plain(name) is None for name, _, _ in places) or self._local is None:
             return False
-        columns = [(there[column], block) for column, block in out.items()]
-        with self._descriptor(name) as file:
-            for row, place in zip(rows.tolist(), to.tolist(), strict=True):
-                for column, block in columns:
-                    plain.read_row(file, column, row, block[place])
+        name, file = "", -1
+        try:
+            for shard, row, place in places:
+                if shard != name:
+                    if file >= 0:
+                        os.close(file)
+                    name, file = shard, -1
+                    file, there = self._local.descriptor(shard), self._columns[shard]
+                for column, block in out.items():
+                    plain.read_row(file, there[column], row, block[place])
+        except OSError as error:
+            raise self._refused(name, error) from None
+        finally:
+            if file >= 0:
+                os.close(file)
         return True
 
     def is_slow(self, name: str) -> bool:
@@ -204,19 +211,39 @@ class Shards:
         if self._local is None:
             return None
         if (found := self._columns.get(name)) is None:
-            with self._opened(name) as shard:
-                found = self._columns[name] = plain.columns(shard)
+            numbers, noted = self._noted
+            if name in numbers:
+                found = plain.from_numbers(self._vectors, noted[numbers[name]])
+            else:
+                with self._opened(name) as shard:
+                    found = plain.columns(shard)
+            self._columns[name] = found
         return found or None
+
+    def columns(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Give where the columns of S shards are, to be kept for `note_columns`: (S, L, 3)."""
+        found = np.zeros((len(names), len(self._vectors), 3), np.int64)
+        for numbers, name in zip(found, names, strict=True):
+            if there := self._plain(name):
+                numbers[:] = [there[column].numbers for column in self._vectors]
+        return found
+
+    def note_columns(self, names: Sequence[str], found: NDArray[np.int64]) -> None:
+        """Take what `columns` gave, so that these shards need not be asked."""
+        if found.shape == (len(names), len(self._vectors), 3):
+            self._noted = {name: number for number, name in enumerate(names)}, found
 
     @contextmanager
     def _descriptor(self, name: str) -> Iterator[int]:
         assert self._local is not None
-        with self._refusing(name):
+        try:
             file = self._local.descriptor(name)
             try:
                 yield file
             finally:
                 os.close(file)
+        except OSError as error:
+            raise self._refused(name, error) from None
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
@@ -236,15 +263,18 @@ class Shards:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                # Arrow's own errors, of what it finds in a file, have no number.
-                refused = StorageError.of(error, f"{self._files}/{name}")
-                missing = isinstance(error, FileNotFoundError)
-                raise (MissingShardError if missing else CatalogueError)(str(refused)) from None
-            raise CatalogueError(
-                f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
-                "delete it and run the command that wrote it again (index, teach or study)"
-            ) from None
+            raise self._refused(name, error) from None
+
+    def _refused(self, name: str, error: Exception) -> CatalogueError:
+        if isinstance(error, OSError) and error.errno is not None:
+            # Arrow's own errors, of what it finds in a file, have no number.
+            refused = StorageError.of(error, f"{self._files}/{name}")
+            missing = isinstance(error, FileNotFoundError)
+            return (MissingShardError if missing else CatalogueError)(str(refused))
+        return CatalogueError(
+            f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
+            "delete it and run the command that wrote it again (index, teach or study)"
+        )
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per shard."""

@@ -47,6 +47,8 @@ def test_rows_and_columns_are_those_that_arrow_reads(
         for layer, column in columns.items():
             read = expected[layer].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             block = plain.read_column(file, column)
+            assert block.flags.aligned
+            assert block.flags.c_contiguous
             np.testing.assert_array_equal(block, read.reshape(count, column.width))
             for row in rows:
                 out = np.zeros(column.width, np.float16)

@@ -107,7 +107,9 @@ def read_column(file: int, column: PlainColumn) -> Vectors:
     OSError
         If they are not as they were written.
     """
-    page = np.empty(column.end - column.start, np.uint8)
+    # The numbers begin where numbers may, at an even address.
+    odd = (column.first - column.start) % _BYTES
+    page = np.empty(odd + column.end - column.start, np.uint8)[odd:]
     _read(file, page, column.start)
     size, checksum = _header(page[:_LONGEST].tobytes())
     if zlib.crc32(page[len(page) - size :].data) != checksum:

@@ -17,6 +17,7 @@ from gingham.catalogue import Catalogue
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.report.notebook import MOST, HitList
+from gingham.results import Evidence, Failure, Result
 
 
 @pytest.fixture
@@ -140,8 +141,52 @@ def test_results_show_themselves(
     assert said == []
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     page.close()
-    assert shop.tag()._repr_html_() is None
     assert repr(shop) == f"<Catalogue {shop.folder}: 36 images; taught: tint>"
+
+
+def test_counts_and_what_to_review_are_shown_with_bars(shop: Catalogue, photos: Path) -> None:
+    taught = shop.teach("<i>", {photos / f"{c}{i}.jpg": c for c in COLOURS for i in range(6)})
+    tagged, found = shop.tag(), shop.review("tint", n=3)
+    judged = taught.verdict
+    assert judged is not None
+    pages: list[tuple[Result, tuple[str, ...]]] = [
+        (taught, (f"&lt;i&gt;, {judged.sentence}", f"{judged.values[0].right} of 6")),
+        (tagged, ("tint", "&lt;i&gt;", ">unknown</span>")),
+        (shop.facets(["tint=red"]), ("width:100.0%", ">12</span>")),
+        (found, (found.items[0].reason, f"and {found.total - 3} more")),
+        (found.items[0], (found.items[0].reason, "data:image/jpeg")),
+    ]
+    for one, says in pages:
+        html = str(one._repr_html_())
+        assert all(part in html for part in says), type(one)
+        assert "<i>" not in html
+    hit = shop.search(photos / "red0.jpg")[0]
+    assert "data:image/jpeg" in str(hit._repr_html_())
+    (answer,) = shop.predict([photos / "red0.jpg"])
+    assert ">red</span>" in str(answer.predictions["tint"]._repr_html_())
+    assert shop.info()._repr_html_() is None
+
+
+def test_a_result_is_told_in_short(shop: Catalogue, photos: Path) -> None:
+    """Every result is: empty fields are left out, long ones shortened, none is lost in JSON."""
+    (answer,) = shop.predict([photos / "red0.jpg"])
+    pairs = [(photos / f"{c}{i}.jpg", c) for c in COLOURS for i in range(4)]
+    results = [shop.info(), shop.tag(), shop.review("tint"), answer, shop.search(answer.image)[0]]
+    for one in (*results, shop.index([photos]), shop.teach("b", pairs)):
+        assert repr(one).startswith(f"{type(one).__name__}(")
+        assert "=()" not in repr(one)
+        assert len(repr(one)) < 1500
+    one = Failure("a" * 500, "x")
+    assert len(repr(one)) < 100
+    assert one.to_dict()["image"] == "a" * 500
+    assert repr(Evidence("a.jpg", "red", 1 / 3)) == (
+        "Evidence(image='a.jpg', value='red', distance=0.3333)"
+    )
+    todo: list[type] = [Result]
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        assert getattr(kind, "__repr__") == getattr(Result, "__repr__"), kind  # noqa: B009
 
 
 def test_a_pipeline_from_paths_to_attributes(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

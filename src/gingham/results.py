@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-HTML: dict[type, Callable[[Any], str]] = {}
-"""How notebooks show results of a type: `gingham.report.notebook` fills it."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """Base of the results."""
-
-    def _repr_html_(self) -> str | None:
-        return HTML[type(self)](self) if type(self) in HTML else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> Self:
-        """Rebuild what `to_dict` gave, from JSON; what has no field here is left out.
-
-        Raises
-        ------
-        ValueError
-            If something is missing or of another type.
-        """
-        from pydantic import ValidationError
-
-        kind: type = cls
-        try:
-            made: Self = _reader(kind).validate_python(said)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, (cls.__name__, *first["loc"])))
-            raise ValueError(f"{where}: {first['msg']}") from None
-        return made
-
-
-@cache
-def _reader(kind: type) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
+from gingham.result import Result as Result
 
 
 @dataclass(frozen=True)

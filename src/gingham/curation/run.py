@@ -99,7 +99,7 @@ class CurationResult(Result):
     splits: dict[str, int]
     failed: int
     ignored: dict[str, str]
-    stages: dict[str, Any]
+    stages: dict[str, Any] = field(repr=False)
     seconds: float
     bad_rows: tuple[BadRow, ...] = ()
     unseen: dict[str, str] = field(default_factory=dict)

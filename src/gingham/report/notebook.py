@@ -1,4 +1,4 @@
-"""How notebooks show results: hits and predictions as thumbnails with bars, all text escaped.
+"""How notebooks show results: pictures as thumbnails with bars, counts as bars, all text escaped.
 
 What is shown is made when it is shown; an image that has left the disk is named only.
 """
@@ -11,7 +11,17 @@ from typing import Any
 from PIL import Image
 
 from gingham.report.kit import data_uri, percent, render, short, thumbnail
-from gingham.results import HTML, Hit, ImagePredictions, Prediction, shown
+from gingham.result import HTML
+from gingham.results import (
+    Facets,
+    Hit,
+    ImagePredictions,
+    Prediction,
+    TagResult,
+    TeachResult,
+    shown,
+)
+from gingham.review_results import ReviewItem, ReviewResult
 
 THUMBNAIL = 120
 MOST = 24
@@ -30,15 +40,18 @@ class HitList(list[Hit]):
         return "\n".join([*lines, *more])
 
     def _repr_html_(self) -> str:
-        cards = [
-            _card(hit.image, hit.looks, f"{hit.score:.3f}", hit.attributes) for hit in self[:MOST]
-        ]
+        cards = [_hit(hit) for hit in self[:MOST]]
         return render("notebook.html", cards=cards, left=len(self) - len(cards))
 
 
 def _said(hit: Hit) -> str:
     said = ", ".join(f"{name} {shown(value)}" for name, value in hit.attributes.items())
     return f"  ({said})" if said else ""
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    looks = {name.removeprefix("attribute:"): similar for name, similar in hit.looks.items()}
+    return _card(hit.image, looks, f"{hit.score:.3f}", hit.attributes)
 
 
 def _card(
@@ -72,11 +85,56 @@ def predictions_html(one: ImagePredictions) -> str:
 
 def _answer(prediction: Prediction) -> str:
     sure = "" if prediction.confidence is None else f", {percent(prediction.confidence)}"
-    return f"{shown(prediction.value)}{sure}"
+    return f"{shown(prediction.value)}{sure}".replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _likeliest(prediction: Prediction) -> Sequence[dict[str, Any]]:
-    return [bar(value, share) for value, share in list(prediction.values.items())[:_BARS]]
+def _likeliest(one: Prediction | ReviewItem) -> Sequence[dict[str, Any]]:
+    return [bar(value, share) for value, share in list(one.values.items())[:_BARS]]
+
+
+def prediction_html(one: Prediction) -> str:
+    """Show the likeliest values."""
+    return render("notebook_bars.html", groups=[(_answer(one), _likeliest(one))])
+
+
+def _review_item(one: ReviewItem) -> dict[str, Any]:
+    taught = "taught" if one.example else "predicted"
+    return _card(one.image, {}, one.reason, {taught: one.value}) | {"bars": _likeliest(one)}
+
+
+def review_html(found: ReviewResult) -> str:
+    """Show images to look at, and why."""
+    cards = [_review_item(one) for one in found.items[:MOST]]
+    return render("notebook.html", cards=cards, left=found.total - len(cards))
+
+
+def taught_html(one: TeachResult) -> str:
+    """Show how good an attribute is, and how many of the held-out examples of each value."""
+    judged = one.verdict
+    if judged is None:
+        says = f"{len(one.values)} values, {one.examples} examples"
+        return render("notebook_bars.html", groups=[(f"{one.attribute}: {says}", ())])
+    bars = [
+        bar(each.value, each.right / each.tested) | {"says": f"{each.right} of {each.tested}"}
+        for each in judged.values
+        if each.tested
+    ]
+    return render("notebook_bars.html", groups=[(f"{one.attribute}, {judged.sentence}", bars)])
+
+
+def counts_html(one: TagResult | Facets) -> str:
+    """Show the images of each value."""
+    groups = [
+        (
+            name,
+            [
+                bar(value, count / max(one.images, 1)) | {"says": f"{count:,}"}
+                for value, count in counts.items()
+            ],
+        )
+        for name, counts in one.attributes.items()
+    ]
+    return render("notebook_bars.html", groups=groups)
 
 
 def explanations_html(
@@ -100,4 +158,10 @@ def explanations_html(
     return render("notebook.html", cards=cards, left=0)
 
 
+HTML[Hit] = lambda hit: render("notebook.html", cards=[_hit(hit)], left=0)
+HTML[Prediction] = prediction_html
 HTML[ImagePredictions] = predictions_html
+HTML[ReviewResult] = review_html
+HTML[ReviewItem] = lambda one: render("notebook.html", cards=[_review_item(one)], left=0)
+HTML[TeachResult] = taught_html
+HTML[TagResult] = HTML[Facets] = counts_html

@@ -57,7 +57,7 @@ def resolve(image: Any, folder: Path) -> str:
         "no such file: "
         + (
             f"{name}: check the path"
-            if Path(name).is_absolute()
+            if os.path.isabs(name)  # noqa: PTH117
             else f"{beside} (relative to the table), nor {os.path.abspath(name)} "
             "(relative to the working folder)"
         ),
@@ -71,7 +71,7 @@ def why_missing(path: str | os.PathLike[str]) -> str:
         return name.reason
     if reason := _foreign(name):
         return reason
-    if Path(name).is_absolute():
+    if os.path.isabs(name):  # noqa: PTH117  (Path keeps parts of names)
         return "no such file: check the path"
     return f"no such file: {os.path.abspath(name)} (relative to the working folder)"
 

@@ -21,7 +21,7 @@ from gingham.decoding.decode import decode
 from gingham.decoding.pixels import to_srgb, upright
 from gingham.decoding.signatures import HEAD, LARGE, check_head
 from gingham.errors import GinghamError, ImageError, InputError
-from gingham.formats.table import read_inside
+from gingham.formats.inside import read_inside
 from gingham.image_cells import why_missing
 from gingham.object_storage import is_object_address, read_object
 from gingham.options import MAX_PIXELS

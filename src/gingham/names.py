@@ -170,6 +170,11 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def printable(name: str) -> str:
+    """Write the name of a file as UTF-8, whatever bytes it holds."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Say which known name is like one that is not there: `; did you mean 'x'?`, or nothing."""
     forms = {same(other): other for other in known}

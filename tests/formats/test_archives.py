@@ -21,8 +21,8 @@ from conftest import FakeRuntime, draw
 from gingham import Catalogue
 from gingham.errors import ImageError, InputError
 from gingham.formats import members, webdataset
+from gingham.formats.inside import container
 from gingham.formats.members import repeated, why_not
-from gingham.formats.table import container
 from gingham.images import read_file
 from gingham.labels import read_labels
 from gingham.sources import find_images

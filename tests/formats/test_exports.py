@@ -169,7 +169,7 @@ def test_a_joined_table_keeps_its_columns(place: Path, shop: Catalogue, tmp_path
         shop.export(out, join=table, join_key="sku")
     with pytest.raises(InputError, match=r"no column 'skus'; .*did you mean 'sku'"):
         shop.export(out, join=table, join_key="skus")
-    with pytest.raises(InputError, match="--join-key names a column of the table that --join"):
+    with pytest.raises(InputError, match="--key names a column of the table that --join"):
         shop.export(out, join_key="sku")
     with pytest.raises(InputError, match=r"unknown format 'coc'.*did you mean 'coco'"):
         shop.export(out, form="coc")
@@ -231,7 +231,8 @@ def test_majority_against_a_plain_reference(tags: list[ExportedTag], kind: str) 
         assert set(found.values) == {v for v in sums if sums[v] >= whole / 2 and sums[v] > 0}
 
 
-def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["image", "sku"])
+def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path, key: str) -> None:
     tag = {"colour": ExportedTag(("red",), 0.5)}
     table = tmp_path / "t.csv"
 
@@ -242,7 +243,7 @@ def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path) -> None:
             {"colour": "single"},
             (),
             lambda name: ExportedFile(name, "00", tag),
-            Arrangement(join=table),
+            Arrangement(join=table, join_key=key),
         )
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

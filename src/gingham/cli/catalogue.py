@@ -346,11 +346,12 @@ def export(
         Path | None,
         typer.Option(metavar="TABLE", help="A table whose rows get the tags of their images."),
     ] = None,
-    join_key: Annotated[
+    key: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
-            help="Of TABLE: image for a row an image; another, as sku, for a row a product.",
+            help="Of TABLE: image for a row per image; another, as sku, for a row per product. "
+            "(A server's key is read from GINGHAM_KEY.)",
         ),
     ] = "image",
     relative: Annotated[
@@ -361,7 +362,6 @@ def export(
     ] = False,
     min_confidence: MinConfidenceOption = None,
     at_precision: AtPrecisionOption = None,
-    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a table of all files with their tags and confidences.
@@ -369,12 +369,12 @@ def export(
     What is unknown has no confidence; its likeliest value is in the column NAME_best_guess. What
     does not apply by the catalogue's schema is `not applicable`.
     """
-    with open_catalogue(catalogue, key) as shop:
+    with open_catalogue(catalogue) as shop:
         rows = shop.export(
             file,
             form=form,
             join=join,
-            join_key=join_key,
+            join_key=key,
             relative=relative,
             answered=answered,
             min_confidence=min_confidence,

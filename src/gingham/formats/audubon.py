@@ -8,8 +8,8 @@ from typing import Any
 
 from gingham.formats import csv_out, csv_table
 from gingham.formats.content import Content, Row
-from gingham.formats.exported import Exported, printable
-from gingham.names import tag_columns
+from gingham.formats.exported import Exported
+from gingham.names import printable, tag_columns
 
 _IMAGE, _TAG, _BETWEEN = "ac:accessURI", "ac:tag", " | "
 _COMMENTS, _SURE = "ac:reviewerComments", "confidence: "

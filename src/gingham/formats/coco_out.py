@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from gingham.formats.exported import Exported, printable
+from gingham.formats.exported import Exported
+from gingham.names import printable
 
 
 def write(path: Path, exported: Exported) -> int:

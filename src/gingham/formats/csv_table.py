@@ -7,9 +7,11 @@ import csv
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from gingham.formats.content import Content, Row, called, check_names, heading
+from gingham.formats.content import Content, Row, check_names, heading
+from gingham.formats.format import called
 
 SEPARATORS = (",", ";", "\t")
 """Between the columns of a CSV: the first of them that the header holds."""
@@ -92,9 +94,6 @@ def _separator(text: str) -> str:
 
 def header(path: Path) -> list[str]:
     """List the columns of a file that is called `.csv`; none if it has no header."""
-    if not called(".csv")(path):
-        return []
-    try:
-        return read(path, []).names
-    except (OSError, ValueError, csv.Error):
-        return []
+    with suppress(OSError, ValueError, csv.Error):
+        return read(path, []).names if called(".csv")(path) else []
+    return []

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from gingham.formats.content import Content, ImageInside, Row, called
+from gingham.formats.content import Content, ImageInside, Row
+from gingham.formats.format import called
 
 _META, _MOST_META = "meta.xml", 1 << 20
 _MEDIA = ("/Multimedia", "/Image", "/SimpleMultimedia")
@@ -81,9 +82,8 @@ class _Part:
         self.quote = given.get("fieldsEnclosedBy", '"')
         self.headers = int(given.get("ignoreHeaderLines", 0))
         self.file = next(str(x.text) for x in described.iter() if x.tag.endswith("}location"))
-        self.key = next(
-            int(x.get("index", 0)) for x in described if x.tag.endswith(("}id", "}coreid"))
-        )
+        key = next(one for one in described if one.tag.endswith(("}id", "}coreid")))
+        self.key = int(key.get("index", 0))
         fields = [x for x in described if x.tag.endswith("}field") and x.get("index")]
         self.terms = {int(x.get("index", 0)): x.get("term", "").rpartition("/")[2] for x in fields}
 

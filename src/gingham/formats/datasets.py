@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gingham.formats import arrow, csv_table, parquet
-from gingham.formats.content import Content, Read, Row
+from gingham.formats.content import Content, Row
+from gingham.formats.format import Read
 
 _HUB = frozenset({".json", ".md", ".parquet", ".txt"})
 _NAME = "file_name"

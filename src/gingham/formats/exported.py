@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gingham.errors import InputError
-from gingham.names import FILE_COLUMNS, NOT_APPLICABLE, UNKNOWN, tag_columns
+from gingham.names import FILE_COLUMNS, NOT_APPLICABLE, UNKNOWN, printable, tag_columns
 
 _TAGGED = "_tagged"
 
@@ -97,8 +97,3 @@ class Exported:
                 sure = tag.confidence if tag.values else None
                 row |= zip(self._named(attribute), (said, sure, guess), strict=True)
             yield row
-
-
-def printable(name: str) -> str:
-    """Write the name of a file as UTF-8, whatever bytes it holds."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

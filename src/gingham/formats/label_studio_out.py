@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from urllib.parse import quote
 
-from gingham.formats.exported import Exported, printable
+from gingham.formats.exported import Exported
+from gingham.names import printable
 
 
 def write(path: Path, exported: Exported) -> int:

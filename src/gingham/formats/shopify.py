@@ -61,7 +61,7 @@ def write(path: Path, exported: Exported) -> int:
     """
     if _HANDLE not in exported.given:
         raise InputError(
-            "Shopify knows products by their handle: give --join PRODUCTS.csv --join-key Handle"
+            "Shopify knows products by their handle: give --join PRODUCTS.csv --key Handle"
         )
     keys = {name: re.sub(r"\W+", "_", name.lower()) for name in exported.kinds}
     heads = {x: f"{x} (product.metafields.gingham.{key})" for x, key in keys.items()}

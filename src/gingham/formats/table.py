@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from gingham.formats import (
@@ -26,7 +25,7 @@ from gingham.formats import (
     woocommerce,
     zip_archive,
 )
-from gingham.formats.content import Format, called
+from gingham.formats.format import Format, called
 
 FORMATS = (
     Format("Darwin Core archive", darwin_core.recognised, darwin_core.read),
@@ -79,10 +78,6 @@ FORMATS = (
 )
 """From the most special to the most general."""
 
-_MEMBERS = {suffix: one.member for one in FORMATS if one.member for suffix in one.suffixes}
-_ARCHIVES = {suffix for one in FORMATS if one.is_archive for suffix in one.suffixes}
-_INSIDE = re.compile("(?:" + "|".join(map(re.escape, _MEMBERS)) + ")#", re.IGNORECASE)
-
 
 def recognised(path: Path) -> Format | None:
     """Give the format of a file or folder, or None: it is none that is read as a whole."""
@@ -96,30 +91,5 @@ def is_plain_folder(path: Path) -> bool:
 
 def is_archive(path: Path) -> bool:
     """Say whether a path is an archive by its name: its rows are files as those of a folder are."""
-    return path.suffix.lower() in _ARCHIVES
-
-
-def container(name: str) -> str | None:
-    """Give the file that an image is inside of; None: its name is not `FILE#MEMBER`."""
-    if "#" not in name:
-        return None
-    ends = [found.end() - 1 for found in _INSIDE.finditer(name)]
-    # A folder may be called as if it were an archive.
-    return next((name[:end] for end in ends if Path(name[:end]).is_file()), None) or (
-        name[: ends[0]] if ends else None
-    )
-
-
-def read_inside(name: str) -> bytes | None:
-    """Read an image inside a file; None if its name is not `FILE#MEMBER`.
-
-    Raises
-    ------
-    ImageError
-        If the file has no such image any more, or it cannot be read.
-    """
-    file = container(name)
-    if file is None or not Path(file).is_file():
-        return None
-    read = _MEMBERS[Path(file).suffix.lower()]
-    return read(file, name[len(file) + 1 :])
+    archives = (suffix for one in FORMATS if one.is_archive for suffix in one.suffixes)
+    return path.suffix.lower() in archives

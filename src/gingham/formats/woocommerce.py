@@ -65,7 +65,7 @@ def write(path: Path, exported: Exported) -> int:
     known = [name for name in (*_KEYS, "Name") if name in exported.given]
     if not set(_KEYS) & set(known):
         raise InputError(
-            "WooCommerce knows products by ID or SKU: give --join PRODUCTS.csv --join-key SKU"
+            "WooCommerce knows products by ID or SKU: give --join PRODUCTS.csv --key SKU"
         )
     heads = ("name", "value(s)", "visible", "global")
     kinds = enumerate(exported.kinds, 1)

@@ -12,8 +12,8 @@ from gingham.attributes.registry import Attributes
 from gingham.attributes.settled_tags import Settling
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
-from gingham.formats.content import Format
 from gingham.formats.exported import Exported, ExportedFile, ExportedTag
+from gingham.formats.format import Format
 from gingham.formats.table import FORMATS
 from gingham.images import read_file
 from gingham.names import did_you_mean
@@ -122,7 +122,10 @@ def write_export(
         if arrangement.join_key != "image":
             chosen = by_product(chosen, arrangement.join_key, kinds)
     elif arrangement.join_key != "image":
-        raise InputError("--join-key names a column of the table that --join gives: give both")
+        raise InputError(
+            "--key names a column of the table that --join gives: give both (the key of a server "
+            "is read from GINGHAM_KEY)"
+        )
     if arrangement.answered:
         chosen = (one for one in chosen if any(tag.values for tag in one.tags.values()))
     if form.needs_points:

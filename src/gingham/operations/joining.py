@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from gingham.formats.members import digest
 from gingham.image_cells import resolve
 from gingham.names import FILE_COLUMNS
 from gingham.tables import stream_table
+
+_SIGN = 1 << 63  # SQLite's integers have a sign
 
 
 def joined(
@@ -57,23 +61,26 @@ def by_product(
         If rows of one key do not follow each other.
     """
     key = heading(key)
-    seen: set[int] = set()
-    for product, rows in groupby(files, lambda one: str(one.cells.get(key) or "")):
-        images = list(rows)
-        if not product:
-            continue
-        if (mark := digest(product)) in seen:
-            raise InputError(
-                f"the rows of {key} {product!r} do not follow each other: sort the table by it"
-            )
-        seen.add(mark)
-        tags = {
-            name: majority([one.tags[name] for one in images if name in one.tags], kind)
-            for name, kind in kinds.items()
-            if any(name in one.tags for one in images)
-        }
-        first = next((one for one in images if one.id), images[0])
-        yield ExportedFile(first.image, first.id, tags, images[0].cells)
+    # All products may not fit into memory: SQLite keeps them in a temporary file.
+    with closing(sqlite3.connect("")) as seen:
+        seen.execute("CREATE TABLE product (digest INTEGER PRIMARY KEY)")
+        for product, rows in groupby(files, lambda one: str(one.cells.get(key) or "")):
+            images = list(rows)
+            if not product:
+                continue
+            try:
+                seen.execute("INSERT INTO product VALUES (?)", (digest(product) - _SIGN,))
+            except sqlite3.IntegrityError:
+                raise InputError(
+                    f"the rows of {key} {product!r} do not follow each other: sort the table by it"
+                ) from None
+            tags = {
+                name: majority([one.tags[name] for one in images if name in one.tags], kind)
+                for name, kind in kinds.items()
+                if any(name in one.tags for one in images)
+            }
+            first = next((one for one in images if one.id), images[0])
+            yield ExportedFile(first.image, first.id, tags, images[0].cells)
 
 
 def majority(tags: Sequence[ExportedTag], kind: str) -> ExportedTag:

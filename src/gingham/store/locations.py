@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.extract import absolute
-from gingham.formats.table import container
+from gingham.formats.inside import container
 from gingham.object_storage import is_object, is_object_address
 from gingham.store.columns import column
 from gingham.store.features import ImageId

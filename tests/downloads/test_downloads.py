@@ -62,6 +62,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *given: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -76,6 +77,9 @@ class Server:
             status, headers["Retry-After"] = 503, "0"
         elif what == "to":
             status, headers["Location"] = 302, unquote(rest[0])
+        elif what in ("flood", "busy"):
+            status = 302 if what == "flood" else 503
+            headers |= {"Location": f"{self.url}/ok/a", "Retry-After": "0"}
         elif what == "round":
             status, headers["Location"] = 302, request.path
         elif what == "large":
@@ -96,15 +100,21 @@ class Server:
             return
         request.send_response(status)
         length = {"short": len(data) + 1000, "huge": 10**12}.get(what, len(data))
-        if what not in ("endless", "trickle"):
+        if what == "trailers":
+            headers["Transfer-Encoding"] = "chunked"
+        elif what not in ("endless", "trickle", "flood", "busy"):
             headers["Content-Length"] = str(length)
         else:
             headers["Connection"] = "close"
         for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
+        if what == "trailers":
+            request.wfile.write(b"%x\r\n%b\r\n0\r\n" % (len(data), data))
+            while True:
+                request.wfile.write(b"X-More: 1\r\n")
         request.wfile.write(data[:500] if what in ("half", "trickle") else data)
-        while what == "endless":
+        while what in ("endless", "flood", "busy"):
             request.wfile.write(bytes(10_000))
         for _ in range(30 if what == "trickle" else 0):
             request.wfile.write(b"x")
@@ -207,6 +217,8 @@ def test_etags_are_kept_between_runs(tmp_path: Path, server: Server) -> None:
         ("short", "cannot be fetched: .*IncompleteRead|cannot be fetched: "),
         ("huge", "it has 1000000000000 bytes, more than 100000: raise"),
         ("large", "it has .* bytes, more than 100000"),
+        ("trailers", "it took more than 0.8 seconds"),
+        ("busy", "cannot be fetched: too many 503|the server answers 503"),
         ("endless", "it has more than 100000 bytes"),
         ("round", "too many redirects"),
         ("to/file:///etc/passwd", "cannot be fetched: "),
@@ -264,6 +276,8 @@ def test_a_server_that_recovers_is_asked_again(
     assert fetcher.fetch(f"{server.url}/flaky/a", tmp_path / "a")
     assert server.asked["/flaky/a"] == 2
     assert fetcher.fetch(f"{server.url}/to/{server.url}/ok/b", tmp_path / "b")
+    # What a redirect says beside where to is not read, be it endless.
+    assert fetcher.fetch(f"{server.url}/flood/c", tmp_path / "c")
     assert (tmp_path / "b").read_bytes() == server.picture
 
 
@@ -305,6 +319,7 @@ def test_a_table_without_urls_is_refused(tmp_path: Path) -> None:
 PRIVATE = [
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
     *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1"),
+    *("fec0::1", "::7f00:1", "64:ff9b:1::7f00:1"),
     *(
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",

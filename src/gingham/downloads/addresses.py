@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -29,6 +29,8 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.is_site_local:
+            return False
         inside = [address.sixtofour, *(address.teredo or ())]
         if not all(is_public(one) for one in inside if one is not None):
             return False
@@ -46,10 +48,10 @@ def pool_manager(allowed: Allowed, seconds: float, **settings: Any) -> PoolManag
     settings : see `urllib3.PoolManager`.
     """
 
-    class Http(_Checked, HTTPConnection):
+    class Http(Checked, HTTPConnection):
         pass
 
-    class Https(_Checked, HTTPSConnection):
+    class Https(Checked, HTTPSConnection):
         pass
 
     Http.allowed = Https.allowed = staticmethod(allowed)
@@ -62,9 +64,12 @@ def pool_manager(allowed: Allowed, seconds: float, **settings: Any) -> PoolManag
     return manager
 
 
-class _Checked(HTTPConnection):
+class Checked(HTTPConnection):
+    """A connection to an address that was checked, with an end to every answer."""
+
     allowed: Allowed
     seconds: float
+    opened: Any
 
     def _new_conn(self) -> socket.socket:
         name = self._dns_host
@@ -99,15 +104,37 @@ class _Checked(HTTPConnection):
         return usable
 
     def getresponse(self) -> Any:
-        # Each byte of a head that drips in would begin a new wait.
-        timer = threading.Timer(self.seconds, _shut, [self.sock])
+        """Read the head of an answer, in bounded time."""
+        self.opened = self.sock
+        with self.ended():
+            response: Any = super().getresponse()
+        # The body of a redirect or a refusal may be endless: it is not read to its end.
+        response.drain_conn = response.close
+        return response
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """End the connection if what is read meanwhile takes longer than `seconds`.
+
+        Each byte that drips in begins a new wait, and some reads end at what a server sends only.
+
+        Raises
+        ------
+        ImageError
+            If it took longer: what was read may look whole.
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            with suppress(OSError):
+                self.opened.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self.seconds, end)
         timer.start()
         try:
-            return super().getresponse()
+            yield
         finally:
             timer.cancel()
-
-
-def _shut(opened: socket.socket) -> None:
-    with suppress(OSError):
-        opened.shutdown(socket.SHUT_RDWR)
+        if late.is_set():
+            raise ImageError(f"it took more than {self.seconds:g} seconds")

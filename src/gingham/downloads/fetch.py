@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse, Retry, Timeout
@@ -16,7 +15,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, TimeoutError
 
 import gingham
 from gingham.decoding.signatures import HEAD, check_head
-from gingham.downloads.addresses import Allowed, is_public, pool_manager
+from gingham.downloads.addresses import Allowed, Checked, is_public, pool_manager
 from gingham.errors import ImageError
 from gingham.store.files import replace_file
 
@@ -147,18 +146,16 @@ class Fetcher:
             response.release_conn()
 
     def _write(self, response: BaseHTTPResponse, path: Path) -> None:
-        most, ends = self._limits.bytes, time.monotonic() + self._limits.seconds
+        most = self._limits.bytes
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > most:
             raise ImageError(f"it has {length} bytes, more than {most}: raise --max-megabytes")
         head, size = b"", 0
-        with path.open("wb") as file:
+        with path.open("wb") as file, cast(Checked, response.connection).ended():
             while block := response.read1(_BLOCK):
                 size += len(block)
                 if size > most:
                     raise ImageError(f"it has more than {most} bytes: raise --max-megabytes")
-                if time.monotonic() > ends:
-                    raise ImageError(f"it took more than {self._limits.seconds:g} seconds")
                 head = self._begun(head, block, file)
         if size < HEAD:
             check_head(head)

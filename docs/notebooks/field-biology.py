@@ -77,29 +77,26 @@ answers[0]
 
 # %% [markdown]
 # ## The deepest level that is sure
-# Families stand above species in a schema file. Hybrids of two species of one family, drawn
+# Families stand above species in a schema. Hybrids of two species of one family, drawn
 # between them, are answered by their family where no species is 0.9 sure.
 
 # %%
 import numpy as np
 from PIL import Image
 
-from gingham.schema.answers import settle
-from gingham.schema.schema import Schema
-
 with open("schema.toml", "w") as file:
     for name, about in SPECIES.items():
         print(f'[attributes.species.values."{name}"]\nparent = "{about.family}"', file=file)
     for family in sorted({about.family for about in SPECIES.values()}):
         print(f"[attributes.species.values.{family}]", file=file)
-taxa = Schema.read(Path("schema.toml"))
+moths.set_schema("schema.toml")
 
 parents = [draw_moth(np.random.default_rng(8), name) for name in ("Saturnia pavonia", "Aglia tau")]
 hybrids = {f"hybrid-{share}.jpg": share for share in (0.7, 0.8, 0.84, 0.88, 0.92)}
 for name, share in hybrids.items():
     Image.blend(*parents, share).save(name)
-doubtful = list(moths.predict(hybrids, attributes=["species"]))
-answered = [settle(taxa, one.predictions, sure=0.9)["species"] for one in doubtful]
+doubtful = list(moths.predict(hybrids, attributes=["species"], min_confidence=0.9))
+answered = [one.predictions["species"] for one in doubtful]
 pd.DataFrame(
     {
         "Aglia tau's share": hybrids.values(),

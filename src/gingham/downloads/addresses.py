@@ -48,10 +48,10 @@ def pool_manager(allowed: Allowed, seconds: float, **settings: Any) -> PoolManag
     settings : see `urllib3.PoolManager`.
     """
 
-    class Http(Checked, HTTPConnection):
+    class Http(CheckedConnection, HTTPConnection):
         pass
 
-    class Https(Checked, HTTPSConnection):
+    class Https(CheckedConnection, HTTPSConnection):
         pass
 
     Http.allowed = Https.allowed = staticmethod(allowed)
@@ -64,7 +64,7 @@ def pool_manager(allowed: Allowed, seconds: float, **settings: Any) -> PoolManag
     return manager
 
 
-class Checked(HTTPConnection):
+class CheckedConnection(HTTPConnection):
     """A connection to an address that was checked, with an end to every answer."""
 
     allowed: Allowed

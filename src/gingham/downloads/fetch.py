@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, TimeoutError
 
 import gingham
 from gingham.decoding.signatures import HEAD, check_head
-from gingham.downloads.addresses import Allowed, Checked, is_public, pool_manager
+from gingham.downloads.addresses import Allowed, CheckedConnection, is_public, pool_manager
 from gingham.errors import ImageError
 from gingham.store.files import replace_file
 
@@ -151,7 +151,7 @@ class Fetcher:
         if length.isdecimal() and int(length) > most:
             raise ImageError(f"it has {length} bytes, more than {most}: raise --max-megabytes")
         head, size = b"", 0
-        with path.open("wb") as file, cast(Checked, response.connection).ended():
+        with path.open("wb") as file, cast(CheckedConnection, response.connection).ended():
             while block := response.read1(_BLOCK):
                 size += len(block)
                 if size > most:

@@ -19,7 +19,8 @@ from PIL import Image
 import s3
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
-from gingham.errors import InputError
+from gingham.cluster.connection import check_cluster
+from gingham.errors import InputError, ServerError
 from gingham.options import ReadOptions
 from gingham.results import IndexResult
 from helpers import run
@@ -238,6 +239,8 @@ def test_workers_with_another_network_and_what_is_no_cluster_are_refused(
         with pytest.raises(InputError, match=r"local .*, auto .* or HOST:PORT, got 'photos'"):
             shop.index([photos], cluster="photos")
         assert len(shop) == 0
+    with pytest.raises(ServerError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 "):
+        check_cluster("127.0.0.1:1")
     done = run("index", tmp_path / "new", photos, "--ray", "photos")
     assert done.returncode == 2
     assert "HOST:PORT, got 'photos'" in done.stderr

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ LOCAL, AUTO = "local", "auto"
 _ADDRESS = re.compile(r"[^\s/:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 _STORE = 128 << 20
+_PATIENCE = 10.0
 _LONGEST = 36
 """Characters of a folder in which Ray can name its sockets."""
 
@@ -35,6 +37,8 @@ def check_cluster(address: str) -> str:
         If it does not.
     MissingExtraError
         If Ray is not installed.
+    ServerError
+        If nothing answers at its address.
     """
     if address not in (LOCAL, AUTO) and not _ADDRESS.fullmatch(address):
         raise InputError(
@@ -42,6 +46,17 @@ def check_cluster(address: str) -> str:
             f"names, or that this machine belongs to) or HOST:PORT, got {address!r}"
         )
     require_extra("cluster", "ray", purpose="reading on a cluster")
+    named = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
+    if _ADDRESS.fullmatch(named):
+        # Ray itself would try for minutes.
+        host, _, port = named.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            raise ServerError(
+                f"no Ray cluster answers at {named} ({error}): check the address, or use "
+                "--ray local"
+            ) from None
     return address
 
 

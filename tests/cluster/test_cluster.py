@@ -8,15 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import s3
+from cluster_networks import Refusing, Watched
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.cluster.connection import check_cluster
@@ -27,8 +27,7 @@ from helpers import run
 
 pytest.importorskip("ray", reason="ray is not installed")
 
-HERE = Path(__file__).parent
-PATHS = {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+PATHS = {"PYTHONPATH": str(Path(__file__).parents[1])}
 """Where workers find the networks of tests."""
 
 
@@ -42,31 +41,6 @@ def cluster() -> Iterator[str]:
             patch.setenv(name, value)
         with connected("local"):
             yield "auto"
-
-
-class Watched(FakeRuntime):
-    """Notes which process reads, and when; an image that is nearly black kills it."""
-
-    def __init__(self, notes: Path, pause: float = 0.0) -> None:
-        super().__init__()
-        self.notes, self.pause = notes, pause
-
-    def stream(self, images: Any, layers: Sequence[str] | None = None) -> Iterator[Any]:
-        def watched() -> Iterator[Any]:
-            for key, image in images:
-                if image is not None:
-                    with self.notes.open("a") as file:
-                        file.write(f"{os.getpid()}\n")
-                    time.sleep(self.pause)
-                    if image.mean() < 5:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                yield key, image
-
-        yield from super().stream(watched(), layers)
-
-    @property
-    def readers(self) -> list[int]:
-        return [int(x) for x in self.notes.read_text().split()] if self.notes.exists() else []
 
 
 def vectors(shop: Catalogue) -> dict[str, dict[str, np.ndarray]]:
@@ -185,7 +159,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from gingham import Catalogue
-from test_cluster import Watched
+from cluster_networks import Watched
 with Catalogue.open(sys.argv[1], runtime=Watched(Path(sys.argv[3]), 0.05)) as shop:
     shop.index([sys.argv[2]], cluster="local")
 """
@@ -221,13 +195,6 @@ def test_a_run_whose_driver_is_killed_goes_on(cluster: str, tmp_path: Path) -> N
         with Catalogue.create(tmp_path / "local", runtime=FakeRuntime()) as local:
             local.index([tmp_path / "photos"])
             assert_same(local, shop)
-
-
-class Refusing(FakeRuntime):
-    """Is another network where the workers are."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(FakeRuntime("others"))
 
 
 def test_workers_with_another_network_and_what_is_no_cluster_are_refused(

@@ -90,6 +90,7 @@ with open("schema.toml", "w") as file:
     for family in sorted({about.family for about in SPECIES.values()}):
         print(f"[attributes.species.values.{family}]", file=file)
 moths.set_schema("schema.toml")
+moths.tag(["species"])  # what was tagged before is as the former schema said
 
 parents = [draw_moth(np.random.default_rng(8), name) for name in ("Saturnia pavonia", "Aglia tau")]
 hybrids = {f"hybrid-{share}.jpg": share for share in (0.7, 0.8, 0.84, 0.88, 0.92)}

@@ -7,14 +7,13 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
-from hypothesis import given as drawn
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +24,7 @@ from gingham.index.embedded.vectors import highest
 from gingham.index.filters import parse_where
 from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
 from gingham.index.looks import unit
-from gingham.store.ids import Ids, to_list
+from gingham.store.ids import to_list
 
 BIG = 3000
 KEYS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(6000)]
@@ -38,31 +37,21 @@ def vectors(n: int, width: int, seed: int = 0) -> NDArray[np.float32]:
 # Low rank, as real features are: in 1,920 dimensions at random no graph leads anywhere.
 LARGE = vectors(BIG, 16, 1) @ vectors(16, 1920, 2)
 LARGE[2000:2010] = LARGE[17]
-ROWS = {bytes.fromhex(key): row for row, key in enumerate(KEYS[:BIG])}
 SHAPE = vectors(BIG, 3, 3)
 SHAPE[2900:] = 0
 COLOURS = ["rare" if i % 100 == 0 else ("red", "green", "unknown")[i % 3] for i in range(BIG)]
 
 
-def given(ids: Ids, looks: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Give vectors of `LARGE` elsewhere than in the index."""
-    rows = [ROWS[one] for one in to_list(ids)]
-    parts = {"near": LARGE[rows, :1000], "far": LARGE[rows, 1000:]}
-    return {look: parts[look] for look in looks}
-
-
-@pytest.fixture(scope="module", params=["scanned", "graphs", "graphs, vectors elsewhere"])
+@pytest.fixture(scope="module", params=["scanned", "graphs"])
 def large(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedIndex]:
     """Three thousand images of 1,920 numbers, scanned; or in graphs, and the last of them after."""
     with pytest.MonkeyPatch.context() as patched:
-        folder, most = tmp_path_factory.mktemp("large"), BIG
-        if request.param != "scanned":
+        if request.param == "graphs":
             patched.setattr("gingham.index.embedded.vectors._COST", 0)
-            most = 1000
-        source = given if "elsewhere" in request.param else None
-        index = EmbeddedIndex(folder, most_scanned=most, source=source)
+        most = 1000 if request.param == "graphs" else BIG
+        index = EmbeddedIndex(tmp_path_factory.mktemp("large"), most_scanned=most)
         index.reset({"near": 1000, "far": 920})
         for some in (slice(0, 2600), slice(2600, BIG)):
             upserted = {"near": LARGE[some, :1000], "far": LARGE[some, 1000:]}
@@ -77,7 +66,6 @@ def large(
             ]
         )
         index.commit({})
-        assert (folder / "vectors").exists() == (source is None)
         yield index
         index.close()
 
@@ -131,7 +119,7 @@ def names(found: list[Match]) -> list[str]:
 
 
 @settings(deadline=None)
-@drawn(
+@given(
     scores=npst.arrays(np.float32, st.integers(1, 900), elements=st.integers(-9, 9).map(float)),
     count=st.integers(1, 12),
 )
@@ -159,46 +147,6 @@ def test_vectors_come_back(large: EmbeddedIndex) -> None:
     np.testing.assert_allclose(found["far"], LARGE[[5, 2950, 5], 1000:], atol=1e-3)
     np.testing.assert_array_equal(found["shape"], SHAPE[[5, 2950, 5]])
     assert large.vectors([], ["near"])["near"].shape == (0, 1000)
-
-
-def test_what_was_removed_meanwhile_is_not_found(tmp_path: Path) -> None:
-    gone: list[str] = []
-
-    def left(ids: Ids, looks: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        found = given(ids, looks)
-        for row, one in enumerate(to_list(ids)):
-            if one.hex() in gone:
-                for vectors in found.values():
-                    vectors[row] = np.nan
-        return found
-
-    index = EmbeddedIndex(tmp_path, most_scanned=1000, source=left)
-    index.reset({"near": 1000, "far": 920})
-    index.apply([Upsert(KEYS[:BIG], {"near": LARGE[:, :1000], "far": LARGE[:, 1000:]})])
-    index.commit({})
-    best = names(index.query(Query(terms(LARGE[5]), 5)))
-    gone += [KEYS[5], *best[3:]]
-    found = index.query(Query(terms(LARGE[5]), 5))
-    assert names(found)[:2] == best[1:3]
-    assert not {*names(found)} & {*gone}
-    index.close()
-    index = EmbeddedIndex(tmp_path, source=left)
-    assert names(index.query(Query(terms(LARGE[5]), 5))) == names(found)
-    index.close()
-
-
-def test_without_its_source_such_an_index_is_made_anew(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    index = EmbeddedIndex(tmp_path, most_scanned=1000, source=given)
-    index.reset({"near": 1000, "far": 920})
-    index.apply([Upsert(KEYS[:BIG], {"near": LARGE[:, :1000], "far": LARGE[:, 1000:]})])
-    index.commit({"held": BIG})
-    index.close()
-    index = EmbeddedIndex(tmp_path)
-    assert dict(index.state()) == {}
-    assert "it has no vectors" in caplog.text
-    index.close()
 
 
 def test_like_two_and_unlike_a_third_where_graphs_lead_astray(

@@ -6,17 +6,15 @@ from pathlib import Path
 
 from gingham.errors import require_extra
 from gingham.index.home import IndexHome
-from gingham.index.index import Source
 from gingham.index.place import IndexPlace
 
 
-def index_home(place: IndexPlace, folder: Path, source: Source | None = None) -> IndexHome:
+def index_home(place: IndexPlace, folder: Path) -> IndexHome:
     """Give the index at a place.
 
     Parameters
     ----------
     folder : of an index that is kept with the catalogue.
-    source : of vectors, so that it need not keep those of many images.
 
     Raises
     ------
@@ -26,7 +24,7 @@ def index_home(place: IndexPlace, folder: Path, source: Source | None = None) ->
     if place.address is None:
         from gingham.index.embedded.home import EmbeddedHome
 
-        return EmbeddedHome(folder, source)
+        return EmbeddedHome(folder)
     if place.address.kind == "postgresql":
         require_extra("postgresql", "psycopg", "tenacity", purpose="an index in PostgreSQL")
         from gingham.index.postgres.home import PostgresHome

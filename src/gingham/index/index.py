@@ -7,7 +7,7 @@ no file crosses this port. Everything in an index is derived and can be made aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -27,11 +27,6 @@ Keys = Sequence[str] | Ids
 """SHA-256 of images: 64 lower-case hex characters each, or in an array."""
 Metric = Literal["dot", "l1"]
 """How a look compares: by dot product, or by minus the mean absolute difference per dimension."""
-
-
-Source = Callable[[Ids, Sequence[str]], Mapping[str, Floats]]
-"""Gives the vectors of N images in some built-in looks again, (N, width) each, as they were
-upserted; NaN for those that are not there any more."""
 
 
 @dataclass(frozen=True)

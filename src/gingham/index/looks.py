@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gingham.backbones.table import FOREGROUND, FeatureConfig, early_layers
+from gingham.backbones.table import FOREGROUND, early_layers
 from gingham.errors import InputError, ShapeError
 from gingham.names import did_you_mean
 
@@ -249,12 +249,6 @@ class LookSpace:
     def similarity(self, name: str, cosines: Floats) -> Floats:
         """Turn cosines in one look into similarities."""
         return 1 - np.float32(self.scale(name)) * (1 - cosines)
-
-
-def look_space(config: FeatureConfig) -> LookSpace:
-    """Make the built-in looks of what a backbone's features are."""
-    layers = [(layer.name, layer.channels) for layer in config.hidden]
-    return LookSpace(builtin_looks(layers, config.foreground))
 
 
 def direction(positives: Floats, negatives: Floats | None = None) -> Floats:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from gingham.index.home import IndexHome
 from gingham.index.homes import index_home
-from gingham.index.index import Source
 from gingham.index.place import IndexPlace
 from gingham.operations.sync import SyncedIndex
 from gingham.store.files import Files, LocalFiles
@@ -21,17 +20,15 @@ class KeptIndex:
     Parameters
     ----------
     files, folder : of the catalogue.
-    source : see `index_home`.
 
     Attributes
     ----------
     place : as it is kept, perhaps with a password that is not.
     """
 
-    def __init__(self, files: Files, folder: Path, source: Source | None) -> None:
+    def __init__(self, files: Files, folder: Path) -> None:
         self._files = files
         self._folder = folder
-        self._source = source
         self._home: IndexHome | None = None
         self.place = IndexPlace.read(files)
 
@@ -43,7 +40,7 @@ class KeptIndex:
 
     def at(self, place: IndexPlace) -> IndexHome:
         """Give an index at another place."""
-        return index_home(place, self._folder / FOLDER, self._source)
+        return index_home(place, self._folder / FOLDER)
 
     def follow(self, opened: SyncedIndex) -> None:
         """Take the place to which another process has moved it, and close what was opened.

@@ -23,7 +23,6 @@ from gingham.extract import absolute
 from gingham.images import ImageSource
 from gingham.index.address import EMBEDDED
 from gingham.index.home import IndexHome
-from gingham.index.looks import look_space
 from gingham.operations.history import note_interrupted
 from gingham.operations.kept_index import KeptIndex, new_place
 from gingham.operations.reader import (
@@ -34,9 +33,8 @@ from gingham.operations.reader import (
 )
 from gingham.operations.review import Reviewer
 from gingham.operations.search import Searcher
-from gingham.operations.stored_vectors import StoredVectors
 from gingham.options import DEFAULTS, ReadOptions
-from gingham.store.files import Files, LocalFiles
+from gingham.store.files import Files
 from gingham.store.header import Header, check_catalogue, is_catalogue, is_older, migrate, move_home
 from gingham.store.lease import Lease
 from gingham.store.locations import Locations
@@ -119,10 +117,7 @@ class OpenCatalogue:
         self._attributes = Attributes(
             folder / "attributes", self._truth, self._load_model, lambda: self._lease.held
         )
-        # Elsewhere a row of features is not quickly read by itself.
-        quick = isinstance(files, LocalFiles)
-        features = StoredVectors(self._truth.features, look_space(self.config)) if quick else None
-        self._kept = KeptIndex(self._files, folder, features)
+        self._kept = KeptIndex(self._files, folder)
         self._searcher = Searcher(
             self._searched,
             self._truth,

@@ -25,8 +25,9 @@ from gingham.index.looks import (
     COLOURS_LOOK,
     NEGATIVE_FACTOR,
     TAUGHT_PREFIX,
+    LookSpace,
+    builtin_looks,
     direction,
-    look_space,
 )
 from gingham.names import did_you_mean
 from gingham.operations.choosing import ALL, By, Narrowed, choose, folder_groups
@@ -86,7 +87,9 @@ class Searcher:
         self._truth = truth
         self._attributes = attributes
         self._described = descriptor_looks(config)
-        self.space = look_space(config)
+        self.space = LookSpace(
+            builtin_looks([(x.name, x.channels) for x in config.hidden], config.foreground)
+        )
         self.synced = SyncedIndex(home, truth, attributes, self.space, refresh)
         self._folders: tuple[object, Groups] | None = None
 

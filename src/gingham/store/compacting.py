@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +31,8 @@ class Compacted:
     dropped: int
 
 
-def groups(places: Places, kept: NDArray[np.bool_], slow: Container[int]) -> Iterator[list[int]]:
-    """Say which shards are worth writing anew, those together that one shard can hold.
-
-    Parameters
-    ----------
-    slow : shards that could be read faster if they were.
-    """
+def groups(places: Places, kept: NDArray[np.bool_]) -> Iterator[list[int]]:
+    """Say which shards are worth writing anew, those together that one shard can hold."""
     order = sorted(range(len(places.shards)), key=places.shards.__getitem__)
     rows = {shard: len(places.of(shard, kept)[1]) for shard in order}
     # What counts must not change while some of them are still there.
@@ -46,7 +41,6 @@ def groups(places: Places, kept: NDArray[np.bool_], slow: Container[int]) -> Ite
         yield twice
     others = [shard for shard in order if not places.twice[shard]]
     whole = {x for x in others if rows[x] == places.sizes[x] and 2 * rows[x] >= SHARD_ROWS}
-    whole = {x for x in whole if x not in slow}
     small = [shard for shard in others if shard not in whole]
     group: list[int] = []
     for shard in small:
@@ -55,7 +49,7 @@ def groups(places: Places, kept: NDArray[np.bool_], slow: Container[int]) -> Ite
             yield group
             group = []
     # A last small shard by itself would only be copied.
-    if len(group) > 1 or any(rows[x] < places.sizes[x] or x in slow for x in group):
+    if len(group) > 1 or (group and rows[group[0]] < places.sizes[group[0]]):
         yield group
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.backbones.table import FeatureConfig
+from gingham.extract import in_order
 from gingham.images import ImageId as ImageId
 from gingham.store import ids as many
-from gingham.store.ahead import ahead
 from gingham.store.columns import column, vectors
 from gingham.store.compacting import Compacted, groups, rewrite
 from gingham.store.files import Files
@@ -29,8 +30,7 @@ R = TypeVar("R")
 Blocks = dict[str, NDArray[np.float16]]
 """Layer -> (N, 2C)."""
 
-_FEW = 2_000  # images, which are read one by one
-_SPARSE = 8  # of so many images, one is read by itself
+_FEW = 2_000
 
 # Parquet calls the items of a list "element".
 _ELEMENT = pa.field("element", pa.float16())
@@ -94,8 +94,6 @@ class FeatureStore:
         if arrays is None:
             return Places.empty()
         self._known = len(head["shards"])
-        if (columns := arrays.get("columns")) is not None:
-            self._shards.note_columns(head["shards"], columns)
         return Places.from_arrays(head, arrays)
 
     def _find(self, places: Places) -> Places:
@@ -121,8 +119,7 @@ class FeatureStore:
                 return
             known = sum(places.sizes[: self._known])
             if lasting(known, places.sizes[self._known :]):
-                head, arrays = places.to_arrays()
-                self._kept.put(head, arrays | {"columns": self._shards.columns(places.shards)})
+                self._kept.put(*places.to_arrays())
                 self._known = len(places.shards)
 
     def __contains__(self, image_id: object) -> bool:
@@ -228,7 +225,7 @@ class FeatureStore:
             return (work(places.ids[images], self._block(places, shard, names, rows)),)
 
         todo = [shard for shard in order if len(parts[shard][1])]
-        for shard, done in ahead(read, todo, int(left.sum())):
+        for shard, done in _ahead(read, todo, int(left.sum())):
             if done is None:
                 self.refresh()
                 if self._places is places:
@@ -243,15 +240,7 @@ class FeatureStore:
     ) -> Blocks:
         # Without a column there would be no rows to count.
         name, columns = places.shards[shard], list(names) or ["id"]
-        whole = len(rows) == places.sizes[shard]
-        if not whole and _SPARSE * len(rows) < places.sizes[shard]:
-            out = {x: np.empty((len(rows), self._widths[x]), np.float16) for x in names}
-            each = [(name, row, to) for to, row in enumerate(rows.tolist())]
-            if self._shards.read_each(out, each):
-                return out
-        if (blocks := self._shards.blocks(name, names)) is not None:
-            return blocks if whole else {layer: block[rows] for layer, block in blocks.items()}
-        if whole:
+        if len(rows) == places.sizes[shard]:
             table = self._shards.table(name, columns)
             return {layer: _matrix(table, layer) for layer in names}
         table, read = self._shards.rows(name, columns, rows)
@@ -281,28 +270,14 @@ class FeatureStore:
         self._read_into({layer: found[:, start:end] for layer, (start, end) in parts}, ids)
         return found
 
-    def held(self, ids: Ids, layers: Sequence[str]) -> tuple[Blocks, NDArray[np.bool_]]:
-        """Read the features of those of some images that are there, in the order given.
-
-        Returns
-        -------
-        Layer -> (N, 2C) float16, and (N,) which images are there: the rows of others say nothing.
-        """
-        out = {x: np.empty((len(ids), self._widths[x]), np.float16) for x in layers}
-        return out, self._read_held(out, ids)
-
     def _read_into(self, out: Blocks, ids: Sequence[ImageId]) -> None:
-        there = self._read_held(out, many.from_list(ids))
-        if (missing := np.flatnonzero(~there)).size:
-            raise KeyError(ids[int(missing[0])])
-
-    def _read_held(self, out: Blocks, ids: Ids) -> NDArray[np.bool_]:
         while True:
             places = self._places
-            found = many.find(places.ids, ids)
+            found = many.find(places.ids, many.from_list(ids))
+            if (missing := np.flatnonzero(found < 0)).size:
+                raise KeyError(ids[int(missing[0])])
             try:
-                self._read(places, found, out)
-                return found >= 0
+                return self._read(places, found, out)
             except MissingShardError:
                 # Compacted in the meantime.
                 self.refresh()
@@ -310,36 +285,26 @@ class FeatureStore:
                     raise
 
     def _read(self, places: Places, found: NDArray[np.int64], out: Blocks) -> None:
-        there, names = np.flatnonzero(found >= 0), tuple(out)
-        if not len(there):
+        if not len(found):
             return
-        shards = places.shard[found[there]]
+        shards, names = places.shard[found], tuple(out)
         # Those of a shard side by side: of many shards, each is not looked for among all images.
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
-        order = there[order]
-        if len(there) < _FEW and self._shards.read_each(out, places.each(found, order)):
-            return
         asked = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
 
         def read(shard: int) -> bool:
             to = asked[shard]
-            name, wanted = places.shards[shard], places.row[found[to]]
-            if self._shards.read_each(out, places.each(found, to)):
-                return False
-            blocks, rows = self._rows(name, names, wanted)
-            for layer in names:
-                out[layer][to] = blocks[layer][rows]
+            blocks, rows = self._rows(places.shards[shard], names, places.row[found[to]])
+            for name in names:
+                out[name][to] = blocks[name][rows]
             return True
 
-        arrow = False
-        for _, done in ahead(read, numbers.tolist(), len(there)):
+        for _, done in _ahead(read, numbers.tolist()):
             if done is None:
                 raise MissingShardError("a shard was compacted")
-            arrow |= done
-        if arrow:
-            # Of many images, it would keep a hundred MB for what it reads next.
-            pa.default_memory_pool().release_unused()
+        # Of many images, Arrow would keep a hundred MB for what it reads next.
+        pa.default_memory_pool().release_unused()
 
     def _rows(
         self, shard: str, names: tuple[str, ...], rows: NDArray[np.int32]
@@ -370,8 +335,7 @@ class FeatureStore:
             found = many.find(places.ids, wanted)
             kept[found[found >= 0]] = True
             before, dropped = len(places.shards), int((~kept).sum())
-            slow = {k for k, name in enumerate(places.shards) if self._shards.is_slow(name)}
-            for group in groups(places, kept, slow):
+            for group in groups(places, kept):
                 rewrite(self._shards, places, group, kept)
             if dropped:
                 self._kept.forget()
@@ -392,6 +356,29 @@ class FeatureStore:
                     for row in np.flatnonzero(~finite)
                 ]
         return problems
+
+
+def _ahead(
+    read: Callable[[int], R], todo: Sequence[int], images: int = _FEW
+) -> Iterator[tuple[int, R | None]]:
+    """Read shards, each while the one before is worked on; gives None where one has gone.
+
+    Parameters
+    ----------
+    images : how many are read; of few, in one thread: a second one has buffers of its own.
+    """
+
+    def kept(shard: int) -> R | None:
+        try:
+            return read(shard)
+        except MissingShardError:
+            return None
+
+    if len(todo) < 2 or images < _FEW:
+        yield from ((shard, kept(shard)) for shard in todo)
+        return
+    with ThreadPoolExecutor(2) as pool:
+        yield from zip(todo, in_order(pool, kept, todo, window=3), strict=True)
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

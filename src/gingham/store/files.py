@@ -121,10 +121,6 @@ class LocalFiles:
         """See `Files.open`."""
         return self._path(name).open("rb")
 
-    def descriptor(self, name: str) -> int:
-        """Open a file to read it, and give the number of its descriptor, which is to be closed."""
-        return os.open(f"{self._root}/{check_name(name)}", os.O_RDONLY | os.O_CLOEXEC)
-
     def size(self, name: str) -> int:
         """See `Files.size`."""
         return self._path(name).stat().st_size

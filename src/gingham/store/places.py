@@ -89,21 +89,6 @@ class Places:
         mine = mine[np.argsort(self.row[mine])]
         return mine, self.row[mine]
 
-    def each(
-        self, images: NDArray[np.int64], chosen: NDArray[np.int64]
-    ) -> list[tuple[str, int, int]]:
-        """Give the shard and the row of some images, and which of them it is.
-
-        Parameters
-        ----------
-        images : (M,) places in `ids`.
-        chosen : which of these.
-        """
-        found = images[chosen]
-        shards, rows = self.shard[found].tolist(), self.row[found].tolist()
-        each = zip(shards, rows, chosen.tolist(), strict=True)
-        return [(self.shards[shard], row, one) for shard, row, one in each]
-
     @property
     def twice(self) -> NDArray[np.bool_]:
         """Say of each shard whether it holds an image that counts in another one."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +17,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError, StorageError
-from gingham.store import plain
-from gingham.store.files import Files, LocalFiles
+from gingham.store.files import Files
 
 GROUP = 64
-"""Rows that are read together where few are wanted and columns are compressed. Fewer make reading
-many slower."""
+"""Rows that are read together where few are wanted. Fewer make reading many slower."""
 
 
 class MissingShardError(CatalogueError):
@@ -33,9 +29,6 @@ class MissingShardError(CatalogueError):
 
 class Shards:
     """Parquet files that are only ever added, by any number of writers at once.
-
-    Vectors are written so that a row of them can be read by itself, but where what is stored and
-    sent costs most: in object storage they are compressed.
 
     Threads may call all methods together. A shard becomes visible whole or not at all. It is named
     by the time (UTC) and a random number, so writers need not agree on names. What `Files.list`
@@ -52,10 +45,8 @@ class Shards:
 
     def __init__(self, files: Files, prefix: str, schema: pa.Schema) -> None:
         self.schema = schema
-        self._vectors = {x.name: x.type.list_size for x in schema if _is_vector(x)}
-        self._local = files if isinstance(files, LocalFiles) else None
-        self._columns: dict[str, Mapping[str, plain.PlainColumn]] = {}
-        self._noted: tuple[dict[str, int], NDArray[np.int64]] = {}, np.zeros((0, 0, 3), np.int64)
+        # Short rows of a log are read as a whole.
+        self._group = GROUP if any(map(_is_vector, schema)) else None
         self._files = files
         self._prefix = prefix
         self._names: list[str] | None = None
@@ -99,29 +90,25 @@ class Shards:
             names = self.names()
             table = table.cast(self.schema)
             name = f"{self._prefix}{self._new_stem()}.parquet"
-            how = self._writing()
+            split = [f"{field.name}.list.element" for field in self.schema if _is_vector(field)]
             self._files.put(
                 name,
                 lambda file: pq.write_table(
-                    table, file, write_statistics=False, write_page_checksum=True, **how
+                    table,
+                    file,
+                    compression="zstd",
+                    use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
+                    # Exponents beside exponents compress; the same size without it is 7 % more.
+                    use_byte_stream_split=split,
+                    row_group_size=self._group,
+                    write_statistics=False,
+                    write_page_checksum=True,
                 ),
                 if_absent=True,
             )
             # A new list: whoever is reading goes through the old one.
             self._names, self._stamp = sorted([*names, name]), None
             return name
-
-    def _writing(self) -> Mapping[str, Any]:
-        if self._vectors and self._local is not None:
-            return plain.WRITING
-        return {
-            "compression": "zstd",
-            "use_dictionary": [f.name for f in self.schema if pa.types.is_string(f.type)],
-            # Exponents beside exponents compress; the same size without it is 7 % more.
-            "use_byte_stream_split": [f"{name}.list.element" for name in self._vectors],
-            # Short rows of a log are read as a whole.
-            "row_group_size": GROUP if self._vectors else None,
-        }
 
     def _new_stem(self) -> str:
         return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -131,7 +118,6 @@ class Shards:
         with self._changing:
             names = self.names()
             self._files.delete(name)
-            self._columns.pop(name, None)
             self._names, self._stamp = [one for one in names if one != name], None
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -163,118 +149,28 @@ class Shards:
             numbers = [np.arange(ends[group] - sizes[group], ends[group]) for group in groups]
             return table, np.concatenate(numbers)
 
-    def blocks(self, name: str, columns: Sequence[str]) -> dict[str, plain.Vectors] | None:
-        """Read columns of vectors of one shard: column -> (N, width) float16.
-
-        None if they are compressed: `table` reads those.
-        """
-        if (there := self._plain(name)) is None:
-            return None
-        with self._descriptor(name) as file:
-            return {column: plain.read_column(file, there[column]) for column in columns}
-
-    def read_each(
-        self, out: Mapping[str, plain.Vectors], places: Sequence[tuple[str, int, int]]
-    ) -> bool:
-        """Read some rows, and nothing else; say whether the format of their shards allows that.
-
-        Parameters
-        ----------
-        out : column of vectors -> (N, width) array.
-        places : of each row its shard, its number there, and which of these N it becomes.
-        """
-        if any(self._plain(name) is None for name, _, _ in places) or self._local is None:
-            return False
-        name, file = "", -1
-        try:
-            for shard, row, place in places:
-                if shard != name:
-                    if file >= 0:
-                        os.close(file)
-                    name, file = shard, -1
-                    file, there = self._local.descriptor(shard), self._columns[shard]
-                for column, block in out.items():
-                    plain.read_row(file, there[column], row, block[place])
-        except OSError as error:
-            raise self._refused(name, error) from None
-        finally:
-            if file >= 0:
-                os.close(file)
-        return True
-
-    def is_slow(self, name: str) -> bool:
-        """Say whether the vectors of a shard are compressed where no others are."""
-        return self._local is not None and bool(self._vectors) and self._plain(name) is None
-
-    def _plain(self, name: str) -> Mapping[str, plain.PlainColumn] | None:
-        """Say where the columns of vectors of a shard are, if they can be read there."""
-        if self._local is None:
-            return None
-        if (found := self._columns.get(name)) is None:
-            numbers, noted = self._noted
-            if name in numbers:
-                found = plain.from_numbers(self._vectors, noted[numbers[name]])
-            else:
-                with self._opened(name) as shard:
-                    found = plain.columns(shard)
-            self._columns[name] = found
-        return found or None
-
-    def columns(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """Give where the columns of S shards are, to be kept for `note_columns`: (S, L, 3)."""
-        found = np.zeros((len(names), len(self._vectors), 3), np.int64)
-        for numbers, name in zip(found, names, strict=True):
-            if there := self._plain(name):
-                numbers[:] = [there[column].numbers for column in self._vectors]
-        return found
-
-    def note_columns(self, names: Sequence[str], found: NDArray[np.int64]) -> None:
-        """Take what `columns` gave, so that these shards need not be asked."""
-        if found.shape == (len(names), len(self._vectors), 3):
-            self._noted = {name: number for number, name in enumerate(names)}, found
-
-    @contextmanager
-    def _descriptor(self, name: str) -> Iterator[int]:
-        assert self._local is not None
-        try:
-            file = self._local.descriptor(name)
-            try:
-                yield file
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise self._refused(name, error) from None
-
     @contextmanager
     def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
-        with (
-            self._refusing(name),
-            self._files.open(name) as file,
-            # Buffering would read in a thread of Arrow's, which ends the process with an abort if
-            # it lets go of a Python file while the interpreter shuts down.
-            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as shard,
-        ):
-            if not shard.schema_arrow.equals(self.schema, check_metadata=True):
-                raise CatalogueError(f"{self._files}/{name} was written with other settings")
-            yield shard
-
-    @contextmanager
-    def _refusing(self, name: str) -> Iterator[None]:
         try:
-            yield
+            with (
+                self._files.open(name) as file,
+                # Buffering would read in a thread of Arrow's, which ends the process with an abort
+                # if it lets go of a Python file while the interpreter shuts down.
+                pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as shard,
+            ):
+                if not shard.schema_arrow.equals(self.schema, check_metadata=True):
+                    raise CatalogueError(f"{self._files}/{name} was written with other settings")
+                yield shard
         except (OSError, pa.ArrowException) as error:
-            raise self._refused(name, error) from None
-
-    def _refused(self, name: str, error: Exception) -> CatalogueError:
-        if isinstance(error, OSError) and error.errno is not None:
-            # Arrow's own errors, of what it finds in a file, have no number.
-            refused = StorageError.of(error, f"{self._files}/{name}")
-            missing = isinstance(error, FileNotFoundError)
-            return (MissingShardError if missing else CatalogueError)(str(refused))
-        return CatalogueError(
-            f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
-            "delete it and run the command that wrote it again (index, teach or study)"
-        )
+            if isinstance(error, OSError) and error.errno is not None:
+                # Arrow's own errors, of what it finds in a file, have no number.
+                refused = StorageError.of(error, f"{self._files}/{name}")
+                missing = isinstance(error, FileNotFoundError)
+                raise (MissingShardError if missing else CatalogueError)(str(refused)) from None
+            raise CatalogueError(
+                f"{self._files}/{name} is damaged ({str(error).splitlines()[0]}): restore it, or "
+                "delete it and run the command that wrote it again (index, teach or study)"
+            ) from None
 
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per shard."""

@@ -7,7 +7,6 @@ import weakref
 
 from gingham.index.embedded.generations import Generations
 from gingham.index.embedded.index import EmbeddedIndex
-from gingham.index.index import Source
 from gingham.temporary import TemporaryFolder
 
 
@@ -19,7 +18,6 @@ class CopiedIndex(EmbeddedIndex):
     Parameters
     ----------
     generations : of the index.
-    source : see `EmbeddedIndex`.
 
     Attributes
     ----------
@@ -31,7 +29,7 @@ class CopiedIndex(EmbeddedIndex):
         If it cannot be read, or there is no room for the copy.
     """
 
-    def __init__(self, generations: Generations, source: Source | None = None) -> None:
+    def __init__(self, generations: Generations) -> None:
         self._temporary = TemporaryFolder()
         self._released: weakref.finalize[[], CopiedIndex] | None = None
         self.base: str | None = None
@@ -40,7 +38,7 @@ class CopiedIndex(EmbeddedIndex):
             if (held := generations.copy_newest(copy)) is not None:
                 self._released = weakref.finalize(self, held.release)
                 self.base = held.name
-            super().__init__(copy, lasting=False, source=source)
+            super().__init__(copy, lasting=False)
         except BaseException:
             self._let_go()
             raise

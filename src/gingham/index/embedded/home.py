@@ -9,7 +9,7 @@ from pathlib import Path
 from gingham.index.embedded.copied import CopiedIndex
 from gingham.index.embedded.generations import Generations
 from gingham.index.embedded.index import EmbeddedIndex
-from gingham.index.index import Index, Source, State
+from gingham.index.index import Index, State
 
 
 class EmbeddedHome:
@@ -18,15 +18,13 @@ class EmbeddedHome:
     Parameters
     ----------
     folder : of the generations; it need not be there.
-    source : see `EmbeddedIndex`.
     """
 
     name = "embedded"
     shared = False
 
-    def __init__(self, folder: Path, source: Source | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._generations = Generations(folder)
-        self._source = source
 
     def state(self) -> State:
         """Give the state of the newest generation."""
@@ -34,7 +32,7 @@ class EmbeddedHome:
 
     def open(self) -> Index:
         """Give a copy of the newest generation."""
-        return CopiedIndex(self._generations, self._source)
+        return CopiedIndex(self._generations)
 
     def is_newer(self, index: Index) -> bool:
         """Say whether there is a newer generation than the one that was copied."""
@@ -46,7 +44,7 @@ class EmbeddedHome:
         """Make a generation, see `Generations.making`."""
         with (
             self._generations.making(anew=anew) as folder,
-            contextlib.closing(EmbeddedIndex(folder, source=self._source)) as index,
+            contextlib.closing(EmbeddedIndex(folder)) as index,
         ):
             yield index
 

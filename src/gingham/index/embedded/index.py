@@ -32,7 +32,6 @@ from gingham.index.index import (
     Match,
     Metric,
     Query,
-    Source,
     State,
     Tag,
     Term,
@@ -61,7 +60,6 @@ class EmbeddedIndex:
     most_scanned : with more rows than this, `commit` makes graphs.
     lasting : False: it goes with the process, so `commit` keeps what changes in memory alone, and
         makes no graph over what was added.
-    source : of vectors; those of images that graphs lead to are not kept in the folder, too.
 
     Raises
     ------
@@ -72,18 +70,12 @@ class EmbeddedIndex:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        most_scanned: int = MOST_SCANNED,
-        lasting: bool = True,
-        source: Source | None = None,
+        self, folder: Path, *, most_scanned: int = MOST_SCANNED, lasting: bool = True
     ) -> None:
         make_folder(folder)
         self._folder = folder
         self._most_scanned = most_scanned
         self._lasting = lasting
-        self._source = source
         self._lock = FileLock(folder / "lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
@@ -165,8 +157,7 @@ class EmbeddedIndex:
                 more = np.float32(term.weight) * scanned[i]
                 extra = more if extra is None else extra + more
         rows, scores = self._best(vector, extra, mask, query.n)
-        # In float32 it might be rounded to 0. Nothing is known of what was removed meanwhile.
-        kept = (scores >= np.float64(query.min_score)) & (scores > -np.inf)
+        kept = scores >= np.float64(query.min_score)  # in float32 it might be rounded to 0
         rows, scores = rows[kept], scores[kept]
         return self._matches(query.terms, rows, scores, scanned)
 
@@ -298,15 +289,7 @@ class EmbeddedIndex:
         self._empty()
 
     def _open_vectors(self) -> Vectors:
-        read = None if self._source is None else self._read
-        return Vectors(self._folder, list(self._blocks.values()), self._most_scanned, read)
-
-    def _read(self, rows: Rows, looks: Sequence[int]) -> list[Floats]:
-        """Give the vectors of rows in some of the built-in looks from their source."""
-        assert self._source is not None
-        names = [list(self._blocks)[look] for look in looks]
-        found = self._source(self._table.keys_of(rows), names)
-        return [found[name] for name in names]
+        return Vectors(self._folder, list(self._blocks.values()), self._most_scanned)
 
     def _empty(self) -> None:
         self._stored = None

@@ -147,10 +147,6 @@ class RowTable:
         self._sort()
         return self._sorted[self.mask(where)[self._sorted_rows]]
 
-    def keys_of(self, rows: Rows) -> Ids:
-        """Give the ids of the images of rows in an array."""
-        return self._ids[rows]
-
     def ids_of(self, rows: Rows) -> list[str]:
         """Name the images of rows."""
         return to_texts(self._ids[rows])

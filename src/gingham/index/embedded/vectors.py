@@ -12,7 +12,7 @@ Then some rows of all are scored, too, and the graphs are asked around the best.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +29,6 @@ Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.int8, np.float32)
 Mask = NDArray[np.bool_]
 Aims = Sequence[tuple[int, Codes, float]]
-Read = Callable[[Rows, Sequence[int]], list[Floats]]
 
 _FEW = 1_000  # so many images or fewer are scored one by one, as they are
 _SAMPLE = 4_000  # vectors from which the directions are learned
@@ -41,7 +40,6 @@ _FAR = 0.05  # of the mean squared distance of all: an aim is far if nothing is 
 _SEEDS = 24  # searches of graphs around good rows, for an aim that is far
 _AROUND = 6  # a part of the rows that are asked of a graph are asked around each
 _DEAR = 8  # times as long a good search for a far aim takes
-_READ = 1_500  # rows that are read from elsewhere for one search, unless it wants many
 _EVERY = 32  # of many scores one in so many tells which can be among the highest
 _BLOCK = 4_096  # codes that stay in the cache of a core
 
@@ -50,34 +48,19 @@ class Vectors:
     """Numbered vectors in a folder; the caller must hold the lock.
 
     A vector takes two bytes a number: integers that are multiplied with a power of two, its own.
-    Once there are graphs, and vectors can be read elsewhere, they are not kept here.
 
     Parameters
     ----------
     folder : made if it is not there.
     looks : the columns of each look.
     most_scanned : rows up to which `optimise` makes no graph.
-    read : gives the vectors of N rows in some looks from elsewhere, (N, width) each; NaN for those
-        that are gone.
-
-    Raises
-    ------
-    ValueError
-        If something is missing.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        looks: Sequence[slice],
-        most_scanned: int,
-        read: Read | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, looks: Sequence[slice], most_scanned: int) -> None:
         self._folder = folder
         self._looks = list(looks)
         self._most_scanned = most_scanned
-        self._read = read
-        self._stored: RowFile | None = None
+        self._stored = RowFile(folder / "vectors", looks[-1].stop + 1, np.int16)
         self._directions: Directions | None = None  # until there are more than a few
         self._codes: Codes = np.zeros((0, 0), np.int8)  # in memory, with room for more
         self._squares = np.zeros((0, len(looks)), np.float32)  # norms of codes, a column a look
@@ -91,18 +74,10 @@ class Vectors:
             self._squares = self._directions.squares(self._codes)
         if (folder / "graphs").is_dir():
             self._graphs = Graphs(folder / "graphs")
-        if self._graphs is None or (folder / "vectors").is_dir():
-            self._stored = RowFile(folder / "vectors", looks[-1].stop + 1, np.int16)
-        elif read is None:
-            raise ValueError("it has no vectors")
 
     @property
     def _directions_path(self) -> Path:
         return self._folder / "directions.npz"
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self._stored or self._coded or ())
 
     def check(self, rows: int) -> None:
         """Check that all vectors are there.
@@ -112,16 +87,14 @@ class Vectors:
         ValueError
             If they are not.
         """
-        if self._stored is not None:
-            self._stored.check(rows)
+        self._stored.check(rows)
         if self._coded is not None:
             self._coded.check(rows)
 
     def put(self, rows: Rows, vectors: Floats) -> None:
         """Add or replace (N, width) vectors; a row is new only if all before it are there."""
-        before = len(self)
-        if self._stored is not None:
-            self._stored.put(rows, _packed(vectors))
+        before = len(self._stored)
+        self._stored.put(rows, _packed(vectors))
         if self._directions is None or self._coded is None:
             return
         codes = self._directions.encode(vectors)
@@ -138,18 +111,15 @@ class Vectors:
 
     def vectors(self, rows: Rows, columns: Sequence[slice]) -> list[Floats]:
         """Give some columns of the vectors of N rows that are there, (N, width) each."""
-        if self._stored is None:
-            return [np.nan_to_num(some) for some in self._elsewhere(rows, columns)]
         packed = self._stored.get(rows)
         return [_unpacked(packed, some) for some in columns]
 
     def optimise(self, *, graphs: bool = True) -> None:
         """Learn directions once there are many more images, and make or extend graphs."""
-        rows = len(self)
+        rows = len(self._stored)
         learned_of = self._directions.count if self._directions else 0
-        grown = rows > _FEW and rows >= 2 * learned_of
-        if grown and self._graphs is None and self._stored is not None:
-            self._learn(self._stored)
+        if self._graphs is None and rows > _FEW and rows >= 2 * learned_of:
+            self._learn()
         if not graphs or self._directions is None or rows <= self._most_scanned:
             return
         done = self._graphs.rows if self._graphs is not None else 0
@@ -158,15 +128,10 @@ class Vectors:
             self._graphs = Graphs.build(
                 self._folder / "graphs", self._codes[:rows], self._directions.columns
             )
-        if self._graphs is not None and self._read is not None and self._stored is not None:
-            self._stored = None
-            with refusals(self._folder):
-                shutil.rmtree(self._folder / "vectors")
 
     def flush(self) -> None:
         """Make all changes durable."""
-        if self._stored is not None:
-            self._stored.flush()
+        self._stored.flush()
         if self._coded is not None:
             self._coded.flush()
 
@@ -189,8 +154,7 @@ class Vectors:
         matching = int(np.count_nonzero(mask))
         width = 3 * n + _ROOM
         aims = [] if self._directions is None else self._directions.aims(vector)
-        few = _FEW if self._stored is not None else 0
-        while aims and matching > max(few, 2 * width):
+        while aims and matching > max(_FEW, 2 * width):
             rows, roughly = self._candidates(aims, extra, mask, matching, width)
             if len(rows) <= n:  # a graph led to few of those that match
                 width *= 4
@@ -200,8 +164,7 @@ class Vectors:
             scores = _plus(self._score(vector, rows[chosen]), extra, rows[chosen])
             off = (scores - roughly[chosen])[len(chosen) // 2 :]
             limit = roughly[order[-1]] + off.mean() + _DEVIATIONS * off.std()
-            enough = self._stored is None and 4 * width > max(_READ, 4 * (3 * n + _ROOM))
-            if enough or np.partition(scores, -n)[-n] > limit:
+            if np.partition(scores, -n)[-n] > limit:
                 return rows[chosen], scores
             width *= 4
         rows = np.flatnonzero(mask)
@@ -293,30 +256,16 @@ class Vectors:
             part += _at(squares, some) @ factors
         return scores
 
-    def _elsewhere(self, rows: Rows, columns: Sequence[slice]) -> list[Floats]:
-        """Read some columns of the vectors of N rows, those of whole looks, (N, width) each."""
-        assert self._read is not None
-        return self._read(rows, [self._looks.index(some) for some in columns])
-
     def _score(self, vector: Floats, rows: Rows) -> Floats:
-        if self._stored is None:
-            asked = [look for look in self._looks if vector[look].any()]
-            scores = np.zeros(len(rows), np.float32)
-            for start in range(0, len(rows), _BLOCK):
-                part = slice(start, start + _BLOCK)
-                found = zip(asked, self._elsewhere(rows[part], asked), strict=True)
-                for look, vectors in found:
-                    scores[part] += np.einsum("ij,j->i", vectors, vector[look])
-            return np.where(np.isnan(scores), np.float32(-np.inf), scores)
         if 8 * len(rows) < len(self._stored):
             return _products(self._stored.get(rows), vector)
-        products = [_products(chunk, vector) for chunk in self._stored.chunks()]
-        return np.concatenate([np.zeros(0, np.float32), *products])[rows]
+        scores = [_products(chunk, vector) for chunk in self._stored.chunks()]
+        return np.concatenate([np.zeros(0, np.float32), *scores])[rows]
 
-    def _learn(self, stored: RowFile) -> None:
-        rows = len(stored)
+    def _learn(self) -> None:
+        rows = len(self._stored)
         chosen = np.unique(np.linspace(0, rows - 1, _SAMPLE).astype(np.int64))
-        self._directions = Directions.learn(_unpacked(stored.get(chosen)), self._looks, rows)
+        self._directions = Directions.learn(_unpacked(self._stored.get(chosen)), self._looks, rows)
         folder = self._folder / "codes"
         with refusals(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -324,7 +273,7 @@ class Vectors:
         self._codes = np.empty((rows, self._directions.width), np.int8)
         self._squares = np.empty((rows, len(self._looks)), np.float32)
         done = 0
-        for chunk in stored.chunks():
+        for chunk in self._stored.chunks():
             codes = self._directions.encode(_unpacked(chunk))
             self._codes[done : done + len(codes)] = codes
             self._squares[done : done + len(codes)] = self._directions.squares(codes)

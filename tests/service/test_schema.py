@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the extra service is not installed")
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 import schemathesis
+import schemathesis.specs.openapi.schemas  # Python 3.11 may fail to parse it beside other threads
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable

@@ -45,8 +45,10 @@ class Column:
     @classmethod
     def settled(cls, tags: SettledTags) -> Column:
         """Keep tags that the schema has settled; what does not apply is a value of its own."""
-        values = [*tags.sets, (NOT_APPLICABLE,)]
-        codes = np.where(tags.applies, tags.codes, len(values) - 1)
+        values, codes = list(tags.sets), tags.codes
+        if not tags.applies.all():
+            codes = np.where(tags.applies, codes, len(values))
+            values.append((NOT_APPLICABLE,))
         return cls._sorted(tags.ids, values, codes, tags.guesses, tags.confidences)
 
     @classmethod

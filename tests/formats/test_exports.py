@@ -251,7 +251,7 @@ def test_a_large_table_is_joined_in_bounded_memory(tmp_path: Path, key: str) -> 
         return used
 
     peaks = []
-    for count in (10_000, 50_000):
+    for count in (4_000, 20_000):
         with table.open("w") as file:
             file.write("image,sku\n")
             file.writelines(f"/nowhere/{row:07}.jpg,{row:07}\n" for row in range(count))

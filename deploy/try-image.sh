@@ -24,7 +24,7 @@ say() { printf '\n== %s\n' "$*"; }
 size() { podman image inspect --format '{{.Size}}' "$1" | awk '{ printf "%d MB", $1 / 1e6 }'; }
 
 make_debian() {
-  debootstrap --variant=minbase bookworm "$folder/base" http://deb.debian.org/debian >"$folder/debootstrap.log"
+  debootstrap --variant=minbase bookworm "$folder/base" >"$folder/debootstrap.log"
   # As in the slim images: no handbooks, no translations.
   rm -rf "$folder/base"/usr/share/{doc,info,locale,man}/*
   printf 'path-exclude /usr/share/%s/*\n' doc info locale man >"$folder/base/etc/dpkg/dpkg.cfg.d/slim"

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import FakeRuntime
 from gingham.catalogue import Catalogue
-from gingham.errors import InputError, StorageError
+from gingham.errors import InputError, MissingExtraError, StorageError
 from gingham.object_storage import ListedObject, list_objects, read_object
 from gingham.sources import find_images
 from helpers import run
@@ -170,3 +170,13 @@ def test_what_cannot_be_listed_is_said_and_leaves_no_catalogue(
     assert "Traceback" not in done.stderr
     assert environment("")["AWS_SECRET_ACCESS_KEY"] not in done.stderr
     assert not (tmp_path / "shop").exists()
+
+
+def test_without_the_extra_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gingham.errors.find_spec", lambda module: None)
+    for ask in (
+        lambda: find_images(["s3://bucket/photos"]),
+        lambda: read_object("s3://bucket/a.jpg"),
+    ):
+        with pytest.raises(MissingExtraError, match=r"gingham\[storage\]"):
+            ask()

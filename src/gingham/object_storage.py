@@ -68,8 +68,12 @@ def open_store(address: str, *, retrying: float = _RETRYING) -> ObjectStore:
     MissingExtraError
         If the extra `storage` is not installed.
     """
-    require_extra("storage", "obstore", purpose="object storage")
+    _require_storage()
     return _open(address, endpoint(), retrying, os.getpid())
+
+
+def _require_storage() -> None:
+    require_extra("storage", "obstore", purpose="object storage")
 
 
 def endpoint() -> str:
@@ -223,12 +227,15 @@ def list_objects(address: str) -> Iterator[ListedObject]:
     ------
     InputError
         If the address names no bucket, or an object has a name that is no path.
+    MissingExtraError
+        If the extra `storage` is not installed.
     StorageError
         If the storage refuses; see `refusals`.
     """
+    bucket, name = split_address(address)
+    _require_storage()
     from obstore.exceptions import InvalidPathError
 
-    bucket, name = split_address(address)
     last: ListedObject | None = None
     for left in reversed(range(_TIMES)):
         try:
@@ -274,6 +281,7 @@ def _object(bucket: str, meta: Any) -> ListedObject:
 
 def is_object(address: str) -> bool:
     """Say whether there is an object; one that cannot be looked at counts as there."""
+    _require_storage()
     import obstore
 
     bucket, name = split_address(address)
@@ -297,6 +305,7 @@ def read_object(address: str) -> bytes:
     StorageError
         If the storage refuses (see `refusals`), or there is another version by now.
     """
+    _require_storage()
     import obstore
     from obstore.exceptions import PreconditionError
 

@@ -51,11 +51,14 @@ def test_twenty_kills(tmp_path: Path) -> None:
     target = [*command, str(tmp_path / "killed"), str(tmp_path / "photos"), "--json"]
     killed = 0
     counts = []
-    for _ in range(KILLS):
+    while killed < KILLS:
+        assert length > 0.1, "every run ends before it can be killed"
         process = subprocess.Popen(target, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             # Most moments fall into the reading of images, some into the start and the end.
             process.wait(rng.uniform(0.05, 1.0) * length)
+            # The machine is quicker than it was: the next kills come earlier.
+            length *= 0.9
         except subprocess.TimeoutExpired:
             process.kill()
             killed += 1
@@ -68,7 +71,6 @@ def test_twenty_kills(tmp_path: Path) -> None:
         if counts[-1] == 240:
             # All was read: start over, so that every kill has something to interrupt.
             (tmp_path / "killed").rename(tmp_path / f"done{len(counts)}")
-    assert killed >= KILLS // 2
     assert any(0 < count < 240 for count in counts), counts
     last = subprocess.run(target, capture_output=True, text=True, timeout=300)
     assert last.returncode == 0, last.stderr

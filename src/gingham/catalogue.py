@@ -87,7 +87,8 @@ class Catalogue(Finding):
             default `product`, where there is one.
         cluster : read on a Ray cluster, by workers that write the features themselves: `local`
             starts one on this machine, `auto` takes the one that it belongs to or RAY_ADDRESS
-            names, `HOST:PORT` another. Its machines must reach the catalogue and the images.
+            names, `any` that or else a local one, `HOST:PORT` another. Its machines must reach the
+            catalogue and the images.
         options : the largest image that is read, and progress; see `gingham.ReadOptions`.
 
         Raises
@@ -115,7 +116,7 @@ class Catalogue(Finding):
             return result
 
     def _read_on(self, cluster: str, options: ReadOptions) -> ReadImages:
-        from gingham.cluster.connection import check_cluster
+        from gingham.cluster.connection import find_cluster
         from gingham.cluster.reading import read_on_cluster
         from gingham.cluster.worker import WorkerPlan
 
@@ -128,7 +129,7 @@ class Catalogue(Finding):
             options.max_pixels,
             self._loaded if self._is_given else None,
         )
-        return read_on_cluster(check_cluster(cluster), plan, self._truth.features)
+        return read_on_cluster(find_cluster(cluster), plan, self._truth.features)
 
     @changing
     def teach(

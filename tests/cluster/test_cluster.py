@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,10 @@ import s3
 from cluster_networks import Refusing, Watched
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
-from gingham.cluster.connection import check_cluster
-from gingham.errors import InputError, ServerError
+from gingham.cli import main
+from gingham.errors import InputError
 from gingham.options import ReadOptions
 from gingham.results import IndexResult
-from helpers import run
 
 pytest.importorskip("ray", reason="ray is not installed")
 
@@ -197,7 +198,7 @@ def test_a_run_whose_driver_is_killed_goes_on(cluster: str, tmp_path: Path) -> N
             assert_same(local, shop)
 
 
-def test_workers_with_another_network_and_what_is_no_cluster_are_refused(
+def test_workers_with_another_network_and_what_names_no_cluster_are_refused(
     cluster: str, photos: Path, tmp_path: Path
 ) -> None:
     with Catalogue.create(tmp_path / "shop", runtime=Refusing()) as shop:
@@ -206,9 +207,19 @@ def test_workers_with_another_network_and_what_is_no_cluster_are_refused(
         with pytest.raises(InputError, match=r"local .*, auto .* or HOST:PORT, got 'photos'"):
             shop.index([photos], cluster="photos")
         assert len(shop) == 0
-    with pytest.raises(ServerError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 "):
-        check_cluster("127.0.0.1:1")
-    done = run("index", tmp_path / "new", photos, "--ray", "photos")
-    assert done.returncode == 2
-    assert "HOST:PORT, got 'photos'" in done.stderr
-    assert not (tmp_path / "new").exists()
+
+
+def test_a_bare_ray_takes_the_cluster_that_is_there(
+    cluster: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    create = staticmethod(partial(Catalogue.create, runtime=FakeRuntime()))
+    monkeypatch.setattr(Catalogue, "create", create)
+    words = ["gingham", "index", str(tmp_path / "shop"), str(photos), "--json", "--ray"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert json.loads(capsys.readouterr().out)["added"] == 36

@@ -32,7 +32,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     watch,
 )
 from gingham.cli.console import print_json, say
-from gingham.cli.options import app, evaluate_app, keys_app
+from gingham.cli.options import OPTIONAL, app, evaluate_app, keys_app
 from gingham.client.address import is_address
 from gingham.errors import GinghamError, StorageError
 
@@ -46,6 +46,21 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Give the parts of the usage line."""
         return ["[OPTIONS]", *_arguments(self)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read a command line; an option whose value may be left out gets what that means."""
+        return super().parse_args(ctx, _with_values(args))
+
+
+def _with_values(args: list[str]) -> list[str]:
+    """Give options that stand last, or before an option, the value that they have by themselves."""
+    given = list(takewhile("--".__ne__, args))
+    rest = args[len(given) :]
+    following = [*given[1:], "--"]
+    return [
+        f"{one}={OPTIONAL[one]}" if one in OPTIONAL and next_one.startswith("-") else one
+        for one, next_one in zip(given, following, strict=True)
+    ] + rest
 
 
 def _arguments(command: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,9 +110,9 @@ def index(
     from gingham.store.site import files_at
 
     if ray is not None:
-        from gingham.cluster.connection import check_cluster
+        from gingham.cluster.connection import connected, find_cluster
 
-        check_cluster(ray)
+        ray = find_cluster(ray)
     listed = stdin_paths() if "-" in sources else []
     folders = [source for source in sources if source != "-"]
     kept = None if descriptors is None else split_names(descriptors)
@@ -119,7 +120,7 @@ def index(
         raise InputError("--descriptors is empty: give some of fc, conv and rgb, or leave it out")
     walk: Walk | None = None
     started = time.perf_counter()
-    with reading("index", as_json, max_megapixels) as options:
+    with ExitStack() as stack, reading("index", as_json, max_megapixels) as options:
         shop: Catalogue | RemoteCatalogue
         if is_address(catalogue):
             given = (backbone, weights, kept, view, resolution, precision, index_at)
@@ -143,13 +144,15 @@ def index(
                 index=index_at,
             )
         else:
-            # A mistyped source must not leave an empty catalogue behind.
+            # A mistyped source must not leave an empty catalogue behind, nor a cluster that fails.
             walk = find_images(
                 folders,
                 exclude=catalogue,
                 skip_bad_rows=skip_bad_rows,
                 product_column=product_column,
             )
+            if ray is not None:
+                stack.enter_context(connected(ray))
             shop = Catalogue.create(
                 catalogue,
                 backbone=backbone or DEFAULT_BACKBONE,

@@ -79,6 +79,18 @@ def composed_names(given: Any) -> Any:
     return composed(given) if isinstance(given, str) else given and list(map(composed, given))
 
 
+def checked_cluster(address: str | None) -> str | None:
+    """Refuse what names no Ray cluster: it may be the catalogue, where --ray was to stand bare."""
+    if address is not None:
+        from gingham.cluster.connection import check_address
+
+        check_address(address)
+    return address
+
+
+OPTIONAL = {"--ray": "any"}
+"""Options whose value may be left out -> what that means."""
+
 FolderArgument = Annotated[
     str,
     typer.Argument(
@@ -102,9 +114,11 @@ KeyOption = Annotated[
 RayOption = Annotated[
     str | None,
     typer.Option(
-        metavar="local|auto|HOST:PORT",
+        metavar="[local|auto|HOST:PORT]",
         help="Read on a Ray cluster: one started on this machine, the one that it belongs to or "
-        "RAY_ADDRESS names, or the one at an address.",
+        "RAY_ADDRESS names, or the one at an address. A bare --ray, last, takes the one that it "
+        "belongs to, or else starts one.",
+        callback=checked_cluster,
     ),
 ]
 WaitOption = Annotated[

@@ -19,7 +19,7 @@ from gingham.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
-LOCAL, AUTO = "local", "auto"
+LOCAL, AUTO, ANY = "local", "auto", "any"
 _ADDRESS = re.compile(r"[^\s/:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 _STORE = 128 << 20
@@ -28,25 +28,57 @@ _LONGEST = 36
 """Characters of a folder in which Ray can name its sockets."""
 
 
-def check_cluster(address: str) -> str:
-    """Return what names a cluster, if it does.
+def check_address(address: str) -> None:
+    """Refuse what names no cluster, see `find_cluster`.
 
     Raises
     ------
     InputError
         If it does not.
+    """
+    if address not in (LOCAL, AUTO, ANY) and not _ADDRESS.fullmatch(address):
+        raise InputError(
+            f"a Ray cluster is local (started on this machine), auto (the one that RAY_ADDRESS "
+            f"names, or that this machine belongs to), any (that or else local) or HOST:PORT, got "
+            f"{address!r}; a bare --ray comes last, after the sources"
+        )
+
+
+def find_cluster(address: str) -> str:
+    """Say which cluster is meant: `local`, or one that answers.
+
+    Parameters
+    ----------
+    address : `local`, one that is started on this machine; `auto`, the one that RAY_ADDRESS names
+        or that this machine belongs to; `any`, that or else a local one; or `HOST:PORT`.
+
+    Raises
+    ------
+    InputError
+        If it names none.
     MissingExtraError
         If Ray is not installed.
     ServerError
-        If nothing answers at its address.
+        If there is none, or nothing answers at its address.
     """
-    if address not in (LOCAL, AUTO) and not _ADDRESS.fullmatch(address):
-        raise InputError(
-            f"a Ray cluster is local (started on this machine), auto (the one that RAY_ADDRESS "
-            f"names, or that this machine belongs to) or HOST:PORT, got {address!r}"
-        )
+    check_address(address)
     require_extra("cluster", "ray", purpose="reading on a cluster")
-    named = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
+    import ray
+    from ray._private.services import get_ray_address_from_environment
+
+    if address == LOCAL or ray.is_initialized():
+        return address
+    named = address
+    if address in (AUTO, ANY):
+        try:
+            named = get_ray_address_from_environment(AUTO, None)
+        except ConnectionError:
+            if address == ANY:
+                return LOCAL
+            raise ServerError(
+                "there is no Ray cluster that this machine belongs to: start one with ray start "
+                "--head, or use --ray local"
+            ) from None
     if _ADDRESS.fullmatch(named):
         # Ray itself would try for minutes.
         host, _, port = named.rpartition(":")
@@ -57,7 +89,7 @@ def check_cluster(address: str) -> str:
                 f"no Ray cluster answers at {named} ({error}): check the address, or use "
                 "--ray local"
             ) from None
-    return address
+    return named
 
 
 @contextlib.contextmanager
@@ -66,7 +98,7 @@ def connected(address: str, *, shared: int = 0) -> Iterator[None]:
 
     Parameters
     ----------
-    address : see `check_cluster`.
+    address : from `find_cluster`.
     shared : bytes that all workers share, for which a cluster that is started must have room.
 
     Raises

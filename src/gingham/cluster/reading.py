@@ -35,7 +35,7 @@ def read_on_cluster(
 
     Parameters
     ----------
-    address : see `gingham.cluster.connection.check_cluster`.
+    address : from `gingham.cluster.connection.find_cluster`.
     plan : what workers do.
     features : of the catalogue; what workers wrote is taken in.
     """

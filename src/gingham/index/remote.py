@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-from gingham.errors import ServerError
+from gingham.errors import GinghamError, ServerError
 from gingham.index.address import IndexAddress
-from gingham.index.index import Index, State
+from gingham.index.index import Change, Index, State
 from gingham.results import Facets
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,66 @@ def ordered_facets(images: int, counts: Mapping[str, Mapping[str, int]]) -> Face
             if counted
         },
     )
+
+
+class Changes(Protocol):
+    """Changes that were begun and are not committed."""
+
+    def make(self, change: Change) -> None:
+        """Make one change, see `Index.apply`; what is refused has changed nothing."""
+
+
+Changer = TypeVar("Changer", bound=Changes)
+
+
+class ChangedIndex(ABC, Generic[Changer]):
+    """What indexes in servers do alike with changes that one process makes at a time."""
+
+    _changer: Changer | None = None
+    _gone: ClassVar[type[Exception]]
+    """Raised where what is being changed is there no longer."""
+
+    @abstractmethod
+    def begin(self, *, wait: bool = True) -> bool:
+        """Be the only one who changes it, see `Index.begin`."""
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make changes, see `Index.apply`."""
+        for change in changes:
+            changer = self._changed()
+            with self._changing():
+                changer.make(change)
+
+    def _changed(self) -> Changer:
+        self.begin()
+        assert self._changer is not None
+        return self._changer
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Give up the change if it cannot go on; what is merely refused leaves it."""
+        try:
+            yield
+        except self._gone:
+            self._give_up()
+            raise ServerError(self._gone_sentence) from None
+        except BaseException as error:
+            if isinstance(error, ServerError) or not isinstance(error, GinghamError):
+                self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        self._changer = None
+        self._release()
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let others change it."""
+
+    @property
+    @abstractmethod
+    def _gone_sentence(self) -> str:
+        """What to say of `_gone`."""
 
 
 class RemoteHome(ABC):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,14 +17,21 @@ from gingham.index.address import IndexAddress
 from gingham.index.aims import aims_of
 from gingham.index.checks import check_known, check_looks, check_query, check_there, to_array
 from gingham.index.filters import EVERYWHERE, Where
-from gingham.index.index import Change, Floats, Keys, Match, Query, State
+from gingham.index.index import Floats, Keys, Match, Query, State
 from gingham.index.postgres.binary import read_ids, read_vectors
 from gingham.index.postgres.changing import Changer
 from gingham.index.postgres.connection import DatabaseConnection, LostError
 from gingham.index.postgres.layout import TableLayout
 from gingham.index.postgres.sql import Part, Statements, session
 from gingham.index.postgres.views import views
-from gingham.index.remote import PATIENCE, ForbiddenError, LockedError, candidates, ordered_facets
+from gingham.index.remote import (
+    PATIENCE,
+    ChangedIndex,
+    ForbiddenError,
+    LockedError,
+    candidates,
+    ordered_facets,
+)
 from gingham.results import Facets
 from gingham.store.ids import Ids, to_list
 
@@ -39,7 +46,7 @@ MOST_SCANNED = 1_000_000
 _TRIES = 5  # for tables that another process replaces meanwhile
 
 
-class PostgresIndex:
+class PostgresIndex(ChangedIndex[Changer]):
     """An `Index` in a database; `close` gives up what was not committed.
 
     What was committed last is seen by all, and searched meanwhile. Whoever changes it is the only
@@ -60,6 +67,8 @@ class PostgresIndex:
         If the database cannot be reached, or refuses.
     """
 
+    _gone = LostError
+
     def __init__(
         self,
         address: IndexAddress,
@@ -76,7 +85,6 @@ class PostgresIndex:
         self._server = DatabaseConnection(address, session(candidates(10)), patience)
         self._layout = TableLayout()
         self._state: State = {}
-        self._changer: Changer | None = None
         try:
             self._open()
         except BaseException:
@@ -120,13 +128,6 @@ class PostgresIndex:
         check_looks(looks)
         self._changed().reset(dict(looks))
         self._state = {}
-
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Make changes, see `Index.apply`."""
-        for change in changes:
-            changer = self._changed()
-            with self._changing():
-                changer.make(change)
 
     def commit(self, state: State) -> None:
         """Make all changes durable together with what they amount to, and quick to search."""
@@ -238,33 +239,15 @@ class PostgresIndex:
             f"the index at {self._address.shown} lacks a table: run gingham rebuild CATALOGUE"
         )
 
-    def _changed(self) -> Changer:
-        self.begin()
-        assert self._changer is not None
-        return self._changer
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Give up the transaction if it cannot go on; what is merely refused leaves it."""
-        try:
-            yield
-        except LostError:
-            self._give_up()
-            raise ServerError(
-                f"the connection to the index at {self._address.shown} was lost while it was "
-                "changed; nothing of that is left: run the command again"
-            ) from None
-        except GinghamError as error:
-            if isinstance(error, ServerError):
-                self._give_up()
-            raise
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _give_up(self) -> None:
-        self._changer = None
+    def _release(self) -> None:
         self._server.rollback()
+
+    @property
+    def _gone_sentence(self) -> str:
+        return (
+            f"the connection to the index at {self._address.shown} was lost while it was changed; "
+            "nothing of that is left: run the command again"
+        )
 
     def _read(self) -> None:
         self._take(self._server.ask(self._sql.about()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -14,7 +14,7 @@ from gingham.errors import GinghamError, ServerError
 from gingham.index.address import IndexAddress
 from gingham.index.checks import check_known, check_looks, check_query, check_there, to_array
 from gingham.index.filters import EVERYWHERE, Where
-from gingham.index.index import Change, Floats, Keys, Match, Query, State
+from gingham.index.index import Floats, Keys, Match, Query, State
 from gingham.index.qdrant.changing import PointChanger, tidy
 from gingham.index.qdrant.collection import PointCollection
 from gingham.index.qdrant.connection import MissingError, QdrantConnection
@@ -33,7 +33,13 @@ from gingham.index.qdrant.points import (
 )
 from gingham.index.qdrant.root import About, Root
 from gingham.index.qdrant.searching import search
-from gingham.index.remote import PATIENCE, ForbiddenError, LockedError, ordered_facets
+from gingham.index.remote import (
+    PATIENCE,
+    ChangedIndex,
+    ForbiddenError,
+    LockedError,
+    ordered_facets,
+)
 from gingham.results import Facets
 from gingham.store.ids import Ids
 
@@ -44,7 +50,7 @@ T = TypeVar("T")
 _TRIES = 5  # for collections that another process replaces meanwhile
 
 
-class QdrantIndex:
+class QdrantIndex(ChangedIndex[PointChanger]):
     """An `Index` in a Qdrant server; `close` gives up what was not committed.
 
     What was committed last is seen by all, and searched meanwhile. Whoever changes it is the only
@@ -65,6 +71,8 @@ class QdrantIndex:
         If the server cannot be reached, or refuses.
     """
 
+    _gone = MissingError
+
     def __init__(
         self,
         address: IndexAddress,
@@ -77,7 +85,6 @@ class QdrantIndex:
         self._server = QdrantConnection(address, patience, transport)
         self._root = Root(self._server, owner)
         self._about = About({}, IndexVersion(PointLayout(), 0))
-        self._changer: PointChanger | None = None
         try:
             self._read()
         except BaseException:
@@ -116,13 +123,6 @@ class QdrantIndex:
         with self._changing():
             changer.reset(dict(looks))
         self._about = About({}, self._about.view)
-
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Make changes, see `Index.apply`."""
-        for change in changes:
-            changer = self._changed()
-            with self._changing():
-                changer.make(change)
 
     def commit(self, state: State) -> None:
         """Make all changes durable together with what they amount to."""
@@ -222,30 +222,6 @@ class QdrantIndex:
             f"the index at {self._server.shown} lacks a collection: run gingham rebuild CATALOGUE"
         )
 
-    def _changed(self) -> PointChanger:
-        self.begin()
-        assert self._changer is not None
-        return self._changer
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Give up the change if it cannot go on; what is merely refused leaves it."""
-        try:
-            yield
-        except MissingError:
-            self._give_up()
-            raise ServerError(
-                f"the index at {self._server.shown} was deleted while it was changed: run gingham "
-                "rebuild CATALOGUE"
-            ) from None
-        except GinghamError as error:
-            if isinstance(error, ServerError):
-                self._give_up()
-            raise
-        except BaseException:
-            self._give_up()
-            raise
-
     @contextlib.contextmanager
     def _releasing(self) -> Iterator[None]:
         """Let others have the lock if this fails."""
@@ -255,13 +231,16 @@ class QdrantIndex:
             self._release()
             raise
 
-    def _give_up(self) -> None:
-        self._changer = None
-        self._release()
-
     def _release(self) -> None:
         with contextlib.suppress(GinghamError, MissingError):
             self._root.release()
+
+    @property
+    def _gone_sentence(self) -> str:
+        return (
+            f"the index at {self._server.shown} was deleted while it was changed: run gingham "
+            "rebuild CATALOGUE"
+        )
 
     def _read(self) -> None:
         try:

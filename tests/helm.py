@@ -157,3 +157,17 @@ def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             return [one["spec"] for one in RayJob.model_validate(manifest).templates()]
         case _:
             return []
+
+
+def check_confined(pod: dict[str, Any]) -> None:
+    """Fail if a pod may do more than it needs."""
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in [*pod["containers"], *pod.get("initContainers", [])]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"].keys() == {"cpu", "memory"}

@@ -12,6 +12,7 @@ import yaml
 
 from gingham.cli.options import app
 from gingham.service.limits import DEFAULT_LIMITS
+from helm import check_confined
 
 ROOT = Path(__file__).resolve().parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -95,17 +96,7 @@ def test_manifests_mean_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["deployment", "index-job"])
 def test_pods_are_confined(name: str) -> None:
-    pod = manifest(name)["spec"]["template"]["spec"]
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in [*pod["containers"], *pod.get("initContainers", [])]:
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    check_confined(manifest(name)["spec"]["template"]["spec"])
 
 
 def seconds(text: str) -> int:

@@ -14,7 +14,7 @@ import yaml
 
 from gingham.cli.options import app
 from gingham.service.metrics import ServiceMetrics
-from helm import CHART, ROOT, check, chosen, given, pods, rendered, run
+from helm import CHART, ROOT, check, check_confined, chosen, given, pods, rendered, run
 
 VERSIONS = ("1.25", "1.37")
 
@@ -215,16 +215,7 @@ def test_pods_are_confined(values: dict[str, Any]) -> None:
     found = [pod for one in rendered(values) for pod in pods(one)]
     assert found
     for pod in found:
-        assert pod["automountServiceAccountToken"] is False
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-            assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+        check_confined(pod)
 
 
 def plain(one: Any) -> Any:

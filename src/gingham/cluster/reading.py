@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
-from gingham.backbones.runtime import Features
 from gingham.cluster.connection import connected
 from gingham.cluster.crew import RayWorkers
 from gingham.cluster.dispatch import Batch, Workers, dispatch
 from gingham.cluster.worker import WorkerPlan
 from gingham.errors import ImageError, InputError
-from gingham.extract import Extracted, Recognise, Views, absolute
-from gingham.images import ImageId, ImageSource, in_memory
-from gingham.options import ReadOptions
+from gingham.extract import Extracted, absolute
+from gingham.images import ImageSource, in_memory
+from gingham.operations.ingest import ReadImages, ToRead
 from gingham.store.features import FeatureStore
 
 BATCH = 512
@@ -24,9 +23,7 @@ _SECONDS = 10.0
 _KNOWN = 8192
 
 
-def read_on_cluster(
-    address: str, plan: WorkerPlan, features: FeatureStore
-) -> Callable[..., Generator[Extracted, None, None]]:
+def read_on_cluster(address: str, plan: WorkerPlan, features: FeatureStore) -> ReadImages:
     """Give what reads images as `gingham.extract.read_into` does, on a cluster.
 
     Workers write the features; what is given out has none. Images come in order. What they have
@@ -40,26 +37,17 @@ def read_on_cluster(
     features : of the catalogue; what workers wrote is taken in.
     """
 
-    def read(
-        keep: Callable[[dict[ImageId, dict[str, Features]]], None],
-        images: Sequence[ImageSource],
-        *,
-        missing: Views,
-        options: ReadOptions,
-        step: str,
-        total: int,
-        recognise: Recognise,
-    ) -> Generator[Extracted, None, None]:
+    def read(asked: ToRead) -> Generator[Extracted, None, None]:
         def hand_over() -> None:
             features.refresh()
-            keep({})
+            asked.keep({})
 
         ids = features.ids()
         with connected(address, shared=ids.nbytes):
             workers = RayWorkers(plan, ids)
             kept, count = time.monotonic(), 0
             try:
-                batches = _batches(images, recognise, _size(total, workers))
+                batches = _batches(asked, _size(len(asked.images), workers))
                 with closing(dispatch(workers, batches)) as done:
                     for batch in done:
                         for one in batch.results:
@@ -67,7 +55,7 @@ def read_on_cluster(
                             _check_seen(one)
                             count += 1
                             yield one
-                            options.progress(step, count, total)
+                            asked.progress(count)
                         if time.monotonic() - kept > _SECONDS:
                             hand_over()
                             kept = time.monotonic()
@@ -83,12 +71,12 @@ def _size(total: int, workers: Workers) -> int:
     return min(max(total // (4 * max(workers.count, 1)), _LEAST), BATCH)
 
 
-def _batches(images: Sequence[ImageSource], recognise: Recognise, size: int) -> Iterator[Batch]:
+def _batches(asked: ToRead, size: int) -> Iterator[Batch]:
     """Put images together, and with them those that need not be read."""
     given: list[ImageSource] = []
     known: dict[int, Extracted] = {}
-    for image in images:
-        if (image_id := recognise(image)) is not None:
+    for image in asked.images:
+        if (image_id := asked.recognise(image)) is not None:
             assert isinstance(image, str)  # only objects in storage are recognised
             known[len(given)] = Extracted(image, absolute(image), image_id, {})
             given.append(image)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from gingham.backbones.runtime import Features
 from gingham.extract import PLAIN, VIEWS, Extracted, Recognise, Views, read_into, unrecognised
@@ -18,24 +18,34 @@ from gingham.sources import Walk
 from gingham.store import ids as many
 from gingham.store.truth import Truth
 
+STEP = "index"
 _MARKS = 8192
 """Objects that an interrupted run may have to read again, though not to compute."""
 
 
-class ReadImages(Protocol):
-    """Reads what a store lacks of images, as `gingham.extract.read_into` does."""
+@dataclass(frozen=True)
+class ToRead:
+    """What is to be read; see `gingham.extract.read_into`.
 
-    def __call__(  # noqa: D102
-        self,
-        keep: Callable[[dict[ImageId, dict[str, Features]]], None],
-        images: Sequence[ImageSource],
-        *,
-        missing: Views,
-        options: ReadOptions,
-        step: str,
-        total: int,
-        recognise: Recognise,
-    ) -> Generator[Extracted, None, None]: ...
+    Attributes
+    ----------
+    images : to be given out, in order.
+    keep, missing, options, recognise : as there.
+    """
+
+    images: Sequence[ImageSource]
+    keep: Callable[[dict[ImageId, dict[str, Features]]], None]
+    missing: Views
+    options: ReadOptions
+    recognise: Recognise
+
+    def progress(self, done: int) -> None:
+        """Tell how many images were read."""
+        self.options.progress(STEP, done, len(self.images))
+
+
+ReadImages = Callable[[ToRead], Generator[Extracted, None, None]]
+"""Reads what a store lacks of images, as `gingham.extract.read_into` does."""
 
 
 def ingest(
@@ -82,15 +92,14 @@ def ingest(
         if len(marks) >= _MARKS:
             note()
 
-    results = (reading or partial(read_into, runtime=truth.runtime))(
-        keep,
+    asked = ToRead(
         images,
+        keep,
         missing=lambda image_id: () if image_id in truth.features else VIEWS,
         options=options,
-        step="index",
-        total=len(images),
         recognise=recognise if listed else unrecognised,
     )
+    results = (reading or partial(_read_here, truth))(asked)
     with ExitStack() as stack:
         # Last of all, so that each has its location.
         stack.callback(note)
@@ -125,4 +134,17 @@ def ingest(
         seconds=seconds,
         images_per_second=len(images) / seconds,
         bad_rows=tuple(walk.bad_rows),
+    )
+
+
+def _read_here(truth: Truth, asked: ToRead) -> Generator[Extracted, None, None]:
+    return read_into(
+        asked.keep,
+        asked.images,
+        truth.runtime,
+        missing=asked.missing,
+        options=asked.options,
+        step=STEP,
+        total=len(asked.images),
+        recognise=asked.recognise,
     )

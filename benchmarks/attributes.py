@@ -5,7 +5,8 @@ kind altogether, 40 classes of objects, are called unknown. Beside it what a use
 use instead on the same features: k nearest neighbours on one layer (the 2021 paper), and logistic
 regression on the head (a linear probe).
 
-Usage: attributes.py [--draws 5] [--seed 0]
+Usage: attributes.py [--draws 5] [--seed 0] [--resolution 224] [--view square]
+    [--attributes colour texture]
 """
 
 from __future__ import annotations
@@ -89,14 +90,17 @@ def show(what: str, results: list[dict[str, float]]) -> None:
     print(what + ": " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()), flush=True)
 
 
-def main(draws: int, seed: int) -> None:
+def main(draws: int, seed: int, view: str, resolution: int, attributes: list[str]) -> None:
     print(machine())
-    with tempfile.TemporaryDirectory() as folder, Catalogue.create(Path(folder, "shop")) as shop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Catalogue.create(Path(folder, "shop"), view=view, resolution=resolution) as shop,
+    ):
         started = time.perf_counter()
         # The photos of objects are never taught: how many of them are called unknown?
         shop.index([DATA / "colour_texture", DATA / "retrieval"])
         print(f"{len(shop)} images indexed in {time.perf_counter() - started:.1f} s")
-        for attribute in ("colour", "texture"):
+        for attribute in attributes:
             table = rows(f"colour_texture/{attribute}.csv")
             values = np.array([row[attribute] for row in table])
             groups = np.array([row["duplicate_group"] for row in table])
@@ -126,5 +130,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--view", default="square")
+    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--attributes", nargs="+", choices=LAYER, default=list(LAYER))
     options = parser.parse_args()
-    main(options.draws, options.seed)
+    main(options.draws, options.seed, options.view, options.resolution, options.attributes)

@@ -42,15 +42,20 @@ def test_shares_and_probabilities_sum_to_one_and_follow_the_nearest() -> None:
 
 def test_wrong_labels_are_a_lapse_and_do_not_make_every_answer_unsure() -> None:
     rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 200)
+    labels = np.repeat([0, 1, 0, 1], 200)
     voters = np.where(labels[:, None] == 1, np.arange(200, 205), np.arange(5))
-    similarity = np.full((400, 5), 0.9)
-    wrong = rng.permutation(400)[:40]
+    # All voters agree about one half; one of five does not about the other, and is right as often:
+    # only beside what is unclear does a wrong label differ from a vote that says little.
+    voters[400:, 0] = np.where(labels[400:] == 1, 0, 200)
+    other = 400 + rng.permutation(400)[:80]
+    labels[other] = 1 - labels[other]
+    similarity = np.full((800, 5), 0.9)
+    wrong = rng.permutation(800)[:80]
     labels[wrong] = 1 - labels[wrong]
     truth = labels.copy()
     labels[np.unique(voters)] = np.repeat([0, 1], 5)
-    nothing = np.zeros((400, 2))
-    rule = fit_vote_rule([HeldOut(np.arange(400), voters, similarity, nothing)], truth, 2)
+    nothing = np.zeros((800, 2))
+    rule = fit_vote_rule([HeldOut(np.arange(800), voters, similarity, nothing)], truth, 2)
     found = rule.probabilities(np.array([[0, 0, 0, 0, 0]]), similarity[:1], nothing[:1])
     assert found[0, 0] == pytest.approx(0.9, abs=0.03)
     assert rule.joined.lapse >= 0.1

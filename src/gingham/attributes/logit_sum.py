@@ -12,9 +12,6 @@ from gingham.attributes.space import Floats, Rows
 HELD = 3.0
 """Weight of half the squares of the offsets, beside the sum of the examples' losses."""
 
-SPREAD = 100.0
-"""Prior deviation of the weights: they stay finite where every example is right."""
-
 LAPSES = np.append(0, np.geomspace(0.005, 0.5, 24))
 """Those that are tried."""
 
@@ -46,14 +43,18 @@ class LogitSum:
         return mixed
 
 
-def fit_logit_sum(scores: Sequence[Floats], own: Rows, begin: Floats, shares: Floats) -> LogitSum:
+def fit_logit_sum(
+    scores: Sequence[Floats], own: Rows, expected: Floats, deviations: Floats, shares: Floats
+) -> LogitSum:
     """Fit weights, offsets and lapse by the likelihood of held-out examples' own values.
 
     Parameters
     ----------
     scores : K arrays of (n, V)
     own : (n,) int, the values of the n examples
-    begin : (K,) weights to begin with, which those of no examples keep
+    expected : (K,) weights, which are kept where there are no examples
+    deviations : (K,) above 0, of a Gaussian prior about those: the fewer the examples, the less the
+        weights move, and they stay finite where every example is right
     shares : (V,) how often each value is among all examples
 
     Notes
@@ -73,7 +74,7 @@ def fit_logit_sum(scores: Sequence[Floats], own: Rows, begin: Floats, shares: Fl
     """
     n, values = scores[0].shape
     least = 1 / (n + 2)
-    weights, offsets, lapse = begin.astype(np.float64), np.zeros(values), least
+    weights, offsets, lapse = expected.astype(np.float64), np.zeros(values), least
     if not n:
         return LogitSum(weights, offsets, least, shares)
     rows, lapses = np.arange(n), np.unique(np.maximum(LAPSES, least))
@@ -81,9 +82,8 @@ def fit_logit_sum(scores: Sequence[Floats], own: Rows, begin: Floats, shares: Fl
     def cost(weights: Floats, offsets: Floats, lapse: float) -> float:
         told = _softmax(_summed(scores, weights, offsets))[rows, own]
         lost = -np.log((1 - lapse) * told + lapse * shares[own]).sum()
-        return float(
-            lost + HELD * offsets @ offsets / 2 + (weights / SPREAD) @ (weights / SPREAD) / 2
-        )
+        far = (weights - expected) / deviations
+        return float(lost + HELD * offsets @ offsets / 2 + far @ far / 2)
 
     now = cost(weights, offsets, lapse)
     for _ in range(ROUNDS):
@@ -94,7 +94,8 @@ def fit_logit_sum(scores: Sequence[Floats], own: Rows, begin: Floats, shares: Fl
         right = (1 - lapse) * told[rows, own]
         believed = right / (right + lapse * shares[own])
         now = cost(weights, offsets, lapse)
-        step = _newton(scores, own, told, believed, weights, offsets)
+        pull = (weights - expected) / deviations**2
+        step = _newton(scores, own, told, believed, weights, offsets, pull, deviations)
         for _ in range(12):
             tried = np.maximum(weights - step[: len(weights)], 0), offsets - step[len(weights) :]
             then = cost(*tried, lapse)
@@ -114,6 +115,8 @@ def _newton(
     believed: Floats,
     weights: Floats,
     offsets: Floats,
+    pull: Floats,
+    deviations: Floats,
 ) -> Floats:
     """Return the step, (K + V,), that is to be subtracted from weights and offsets."""
     kinds, rows = len(scores), np.arange(len(own))
@@ -122,7 +125,7 @@ def _newton(
     slope = np.empty(kinds + len(offsets))
     bend = np.zeros((len(slope), len(slope)))
     for k, (one, mean) in enumerate(zip(scores, means, strict=True)):
-        slope[k] = believed @ (mean - one[rows, own]) + weights[k] / SPREAD**2
+        slope[k] = believed @ (mean - one[rows, own]) + pull[k]
         for j in range(k + 1):
             products = (told * one * scores[j]).sum(axis=1) - mean * means[j]
             bend[k, j] = bend[j, k] = believed @ products
@@ -130,7 +133,7 @@ def _newton(
     there = np.bincount(own, believed, minlength=len(offsets))
     slope[kinds:] = sure.sum(axis=0) - there + HELD * offsets
     bend[kinds:, kinds:] = np.diag(sure.sum(axis=0) + HELD) - sure.T @ told
-    bend[np.diag_indices(kinds)] += 1 / SPREAD**2 + 1e-9
+    bend[np.diag_indices(kinds)] += 1 / deviations**2
     # A weight of 0 that would go below stays, and the others move as if it were not there.
     free = np.ones(len(slope), bool)
     free[:kinds] = (weights > 0) | (slope[:kinds] < 0)

@@ -158,8 +158,7 @@ class SingleLearner(Learner):
         votes = self.voter_.vote(background, 1)
         counts = np.bincount(self.voter_.example_labels, minlength=len(self.classes_))
         there = votes.value >= 0
-        held = self.held_out_probabilities_, self.held_out_truth_
-        shift = value_shift(votes.probabilities[there], counts, *held, float(there.mean()))
+        shift = value_shift(votes.probabilities[there], counts, float(there.mean()))
         self.voter_ = replace(self.voter_, rule=replace(self.voter_.rule, shift=shift))
 
     def _unknown_rule(

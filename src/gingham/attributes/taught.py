@@ -27,7 +27,7 @@ from gingham.results import Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 10
+VERSION = 11
 """Recipe version; bump to force refitting."""
 
 

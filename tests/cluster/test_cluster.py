@@ -22,6 +22,7 @@ from cluster_networks import Refusing, Watched
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
 from gingham.cli import main
+from gingham.curation.fingerprints import take_fingerprints
 from gingham.errors import InputError
 from gingham.options import ReadOptions
 from gingham.results import IndexResult
@@ -207,6 +208,26 @@ def test_workers_with_another_network_and_what_names_no_cluster_are_refused(
         with pytest.raises(InputError, match=r"local .*, auto .* or HOST:PORT, got 'photos'"):
             shop.index([photos], cluster="photos")
         assert len(shop) == 0
+
+
+def test_the_fingerprints_of_curate_are_the_local_ones(
+    cluster: str, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "copy.jpg").write_bytes((photos / "red0.jpg").read_bytes())
+    (photos / "broken.jpg").write_bytes((photos / "red0.jpg").read_bytes()[:300])
+    paths = [str(path) for path in (*sorted(photos.iterdir()), photos / "gone.jpg")]
+    made = {
+        name: take_fingerprints(paths, tmp_path / name, ReadOptions(), where)
+        for name, where in (("local", None), ("far", cluster), ("far", cluster))
+    }
+    one, other = made["local"], made["far"]
+    assert (one.ids, one.reasons) == (other.ids, other.reasons)
+    assert {Path(paths[row]).name for row in one.reasons} == {"broken.jpg", "gone.jpg"}
+    for name in ("size", "pixels", "thumbnails", "sharpness"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    assert np.ptp(other.thumbnails) > 100
+    # The second run on the cluster found all that the first had measured.
+    assert len(list((tmp_path / "far" / "fingerprints2").iterdir())) == 1
 
 
 def test_a_bare_ray_takes_the_cluster_that_is_there(

@@ -109,3 +109,21 @@ def test_a_cluster_that_cannot_be_joined_leaves_no_catalogue_behind(
         main()
     assert "that this machine belongs to (this machine is no node of it)" in capsys.readouterr().err
     assert not new.exists()
+
+
+def test_curate_asks_for_the_cluster_before_it_makes_anything(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "out"
+    table.write_text(f"image,colour\n{photos / 'red0.jpg'},red\n")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    words = ["gingham", "curate", str(table), "--out", str(out), "--ray"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "no Ray cluster answers at 127.0.0.1:1 " in capsys.readouterr().err
+    assert not out.exists()

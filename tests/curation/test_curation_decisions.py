@@ -22,8 +22,9 @@ from gingham.curation.config import (
     ValuesSection,
 )
 from gingham.curation.decisions import COLUMNS, LabelDecisions, read_decisions
-from gingham.curation.fingerprints import sharpness_of, take_fingerprints
+from gingham.curation.fingerprints import take_fingerprints
 from gingham.curation.invisible import invisible
+from gingham.curation.measuring import sharpness_of
 from gingham.curation.pictures import remove_poor_pictures
 from gingham.curation.table import TableRows, read_samples
 from gingham.errors import InputError

@@ -12,6 +12,7 @@ from gingham.cli.console import print_bad_rows, print_json, print_table, reading
 from gingham.cli.options import (
     DeviceOption,
     JsonOption,
+    RayOption,
     SkipBadRowsOption,
     TrustPredictionsOption,
     UnknownWordsOption,
@@ -47,6 +48,7 @@ def curate(
             help="What was decided about flagged labels: the file that the report saves.",
         ),
     ] = None,
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean a table of labelled images and report every change.
@@ -70,6 +72,7 @@ def curate(
             trust_predictions=trust_predictions,
             skip_bad_rows=skip_bad_rows,
             decisions=decisions,
+            cluster=ray,
             options=options,
         )
     if as_json:

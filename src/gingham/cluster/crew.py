@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gingham.cluster.dispatch import Done, Portion
-from gingham.cluster.worker import ClusterWorker, WorkerPlan
 from gingham.errors import GinghamError, ServerError
 from gingham.store.ids import Ids
 
@@ -48,15 +47,16 @@ class RayWorkers:
 
     Parameters
     ----------
+    worker : as `gingham.cluster.worker.ClusterWorker`: its class.
     plan : what they do.
-    known : the sorted ids of images whose features are stored; each node holds them once.
+    known : the sorted ids of images that need not be read; each node holds them once.
     """
 
-    def __init__(self, plan: WorkerPlan, known: Ids) -> None:
+    def __init__(self, worker: type[Any], plan: object, known: Ids) -> None:
         import ray
 
         self._plan, self._known = ray.put(plan), ray.put(known)
-        self._remote: Any = ray.remote(ClusterWorker)
+        self._remote: Any = ray.remote(worker)
         self._members: list[Member] = []
         self._failed: Counter[str] = Counter()
         self._looked = -_LOOK

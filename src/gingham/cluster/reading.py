@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 from gingham.cluster.connection import connected
 from gingham.cluster.crew import RayWorkers
 from gingham.cluster.dispatch import Batch, Workers, dispatch
-from gingham.cluster.worker import WorkerPlan
+from gingham.cluster.worker import ClusterWorker, WorkerPlan
 from gingham.errors import ImageError, InputError
-from gingham.extract import Extracted, absolute
+from gingham.extract import Extracted, Recognise, absolute, unrecognised
 from gingham.images import ImageSource, in_memory
 from gingham.operations.ingest import ReadImages, ToRead
 from gingham.store.features import FeatureStore
+from gingham.store.ids import Ids
 
 BATCH = 512
 _LEAST = 8
@@ -42,28 +44,52 @@ def read_on_cluster(address: str, plan: WorkerPlan, features: FeatureStore) -> R
             features.refresh()
             asked.keep({})
 
-        ids = features.ids()
-        with connected(address, shared=ids.nbytes):
-            workers = RayWorkers(plan, ids)
-            kept, count = time.monotonic(), 0
-            try:
-                batches = _batches(asked, _size(len(asked.images), workers))
-                with closing(dispatch(workers, batches)) as done:
-                    for batch in done:
-                        for one in batch.results:
-                            assert one is not None  # a batch that is given out is complete
-                            _check_seen(one)
-                            count += 1
-                            yield one
-                            asked.progress(count)
-                        if time.monotonic() - kept > _SECONDS:
-                            hand_over()
-                            kept = time.monotonic()
-            finally:
-                workers.close()
-                hand_over()
+        kept = time.monotonic()
+        results = read_by(
+            ClusterWorker, address, plan, features.ids(), asked.images, asked.recognise
+        )
+        try:
+            with closing(results):
+                for count, one in enumerate(results, 1):
+                    yield one
+                    asked.progress(count)
+                    if time.monotonic() - kept > _SECONDS:
+                        hand_over()
+                        kept = time.monotonic()
+        finally:
+            hand_over()
 
     return read
+
+
+def read_by(
+    worker: type[Any],
+    address: str,
+    plan: object,
+    known: Ids,
+    images: Sequence[ImageSource],
+    recognise: Recognise = unrecognised,
+) -> Generator[Extracted, None, None]:
+    """Have workers read images, and give what came of each, in order. Close the generator.
+
+    Parameters
+    ----------
+    worker, plan, known : see `gingham.cluster.crew.RayWorkers`.
+    address : see `read_on_cluster`.
+    recognise : see `gingham.extract.identify`.
+    """
+    with connected(address, shared=known.nbytes):
+        workers = RayWorkers(worker, plan, known)
+        try:
+            batches = _batches(images, recognise, _size(len(images), workers))
+            with closing(dispatch(workers, batches)) as done:
+                for batch in done:
+                    for one in batch.results:
+                        assert one is not None  # a batch that is given out is complete
+                        _check_seen(one)
+                        yield one
+        finally:
+            workers.close()
 
 
 def _size(total: int, workers: Workers) -> int:
@@ -71,12 +97,12 @@ def _size(total: int, workers: Workers) -> int:
     return min(max(total // (4 * max(workers.count, 1)), _LEAST), BATCH)
 
 
-def _batches(asked: ToRead, size: int) -> Iterator[Batch]:
+def _batches(images: Sequence[ImageSource], recognise: Recognise, size: int) -> Iterator[Batch]:
     """Put images together, and with them those that need not be read."""
     given: list[ImageSource] = []
     known: dict[int, Extracted] = {}
-    for image in asked.images:
-        if (image_id := asked.recognise(image)) is not None:
+    for image in images:
+        if (image_id := recognise(image)) is not None:
             assert isinstance(image, str)  # only objects in storage are recognised
             known[len(given)] = Extracted(image, absolute(image), image_id, {})
             given.append(image)

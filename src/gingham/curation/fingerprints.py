@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
-from gingham.backbones.runtime import cpu_count
-from gingham.errors import ImageError
-from gingham.extract import VIEWS, Item, View, identify, in_order
-from gingham.images import ImageId, open_image
+from gingham.cluster.reading import read_by
+from gingham.curation.measuring import SIDE, Measured, MeasuringWorker, measure
+from gingham.extract import Extracted
+from gingham.images import ImageId
 from gingham.options import ReadOptions
+from gingham.store import ids as many
 from gingham.store.files import LocalFiles, allocate, refusals
 from gingham.store.shards import Shards
 
-SIDE = 32
-"""Of a thumbnail, which is stretched to a square: the size on which a perceptual hash works."""
-
 _SHARD = 4096
-_EDGES = 256
 _SCHEMA = pa.schema(
     [
         pa.field("id", pa.binary(32), nullable=False),
@@ -64,8 +59,13 @@ class Fingerprints:
     sharpness: NDArray[np.float32]
 
 
-def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -> Fingerprints:
-    """Measure N picture files; the cache spares decoding those whose bytes were measured before."""
+def take_fingerprints(
+    paths: Sequence[str], cache: Path, options: ReadOptions, cluster: str | None = None
+) -> Fingerprints:
+    """Measure N picture files; the cache spares decoding those whose bytes were measured before.
+
+    `cluster` is the Ray cluster that measures; None: this process.
+    """
     files = LocalFiles(cache / "fingerprints2")
     files.sweep()
     shards = Shards(files, "", _SCHEMA)
@@ -76,6 +76,7 @@ def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -
     ids: list[ImageId | None] = []
     reasons: dict[int, str] = {}
     new: dict[ImageId, dict[str, Any]] = {}
+    failed: dict[ImageId, str] = {}
 
     def store() -> None:
         if new:
@@ -83,70 +84,29 @@ def take_fingerprints(paths: Sequence[str], cache: Path, options: ReadOptions) -
             known.update((image_id, (shard, at)) for at, image_id in enumerate(new))
             new.clear()
 
-    claimed = set(known)
-
-    def unmeasured(image_id: ImageId) -> tuple[View, ...]:
-        if image_id in claimed:
-            return ()
-        claimed.add(image_id)
-        return VIEWS
-
-    def measure(item: Item) -> tuple[Item, dict[str, Any] | None]:
-        if not item.views or item.id is None:
-            return item, None
-        try:
-            return item, _measure(item.data, item.id, options.max_pixels)
-        except ImageError as error:
-            return replace(item, reason=str(error)), None
-
-    failed: dict[ImageId, str] = {}
-    count = cpu_count()
-    with ThreadPoolExecutor(count, thread_name_prefix="measure") as pool:
-        items = identify(paths, unmeasured)
-        for row, (item, got) in enumerate(in_order(pool, measure, items, window=4 * count)):
-            if got is not None and item.id is not None:
-                new[item.id] = got
-            if item.id is not None and item.reason is not None:
-                failed[item.id] = item.reason
-            reason = item.reason if item.id is None else failed.get(item.id)
+    before = np.sort(many.from_list(list(known)))
+    results: Generator[Extracted, None, None] = (
+        measure(paths, before, options.max_pixels)
+        if cluster is None
+        else read_by(MeasuringWorker, cluster, options.max_pixels, before, paths)
+    )
+    with closing(results):
+        for row, one in enumerate(results):
+            if one.id is not None and isinstance(one, Measured) and one.measures:
+                # Workers measure copies in different batches twice.
+                if one.id not in known:
+                    new[one.id] = one.measures
+            elif one.id is not None and one.reason is not None:
+                failed[one.id] = one.reason
+            reason = one.reason if one.id is None else failed.get(one.id)
             if reason is not None:
                 reasons[row] = reason
-            ids.append(None if reason is not None else item.id)
+            ids.append(None if reason is not None else one.id)
             if len(new) >= _SHARD:
                 store()
             options.progress("measure", len(ids), len(paths))
-        store()
+    store()
     return _gather(ids, reasons, shards, known, cache)
-
-
-def _measure(data: bytes, image_id: ImageId, max_pixels: int) -> dict[str, Any]:
-    picture = open_image(data, max_pixels=max_pixels)
-    head = f"{picture.width}x{picture.height}".encode()
-    small = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return {
-        "id": image_id,
-        "width": picture.width,
-        "height": picture.height,
-        "pixels": hashlib.blake2b(head + picture.tobytes(), digest_size=16).digest(),
-        "thumbnail": small.tobytes(),
-        "sharpness": sharpness_of(picture),
-    }
-
-
-def sharpness_of(picture: Image.Image) -> float:
-    """Say how sharp the sharpest edges of a picture are, at 256 pixels, against its contrast.
-
-    The 99.5th percentile of the absolute Laplacian of the brightness, over its standard deviation
-    (4 at least): 1 and more in photos, below 0.5 where they are blurred over a hundredth of a side.
-    """
-    grey = picture.convert("L")
-    grey.thumbnail((_EDGES, _EDGES), Image.Resampling.BOX)
-    g = np.asarray(grey, np.float32)
-    if min(g.shape) < 3:
-        return 0.0
-    around = g[:-2, 1:-1] + g[2:, 1:-1] + g[1:-1, :-2] + g[1:-1, 2:]
-    edges = np.abs(4 * g[1:-1, 1:-1] - around)
-    return float(np.percentile(edges, 99.5) / max(float(g.std()), 4.0))
 
 
 def _gather(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.runtime import Runtime, load_runtime
+from gingham.cluster.connection import find_cluster
 from gingham.curation import (
     balance,
     duplicates,
@@ -114,6 +115,7 @@ def curate(
     trust_predictions: bool = False,
     skip_bad_rows: bool = False,
     decisions: str | os.PathLike[str] | None = None,
+    cluster: str | None = None,
     options: ReadOptions = DEFAULTS,
     load: LoadRuntime = load_runtime,
 ) -> CurationResult:
@@ -132,6 +134,8 @@ def curate(
     skip_bad_rows : leave out rows of the table that cannot be used.
     decisions : a table of what was decided about flagged labels, as the page makes it: accepted
         suggestions are labels from now on, refused ones are not flagged again.
+    cluster : decode and measure the pictures on a Ray cluster, see `Catalogue.index`. The network
+        reads them here: those of a catalogue need not be read again.
     options : only its progress is used; the largest picture is a setting, `[invalid]
         max_megapixels`.
     load : what loads the backbone.
@@ -141,10 +145,13 @@ def curate(
     InputError
         If the table, a column or the config is not what it must be.
     MissingExtraError
-        If a package of the extra `train` is not installed.
+        If a package of the extra `train`, or Ray, is not installed.
+    ServerError
+        If there is no such cluster.
     """
     started = time.perf_counter()
     config = config or CurationConfig()
+    cluster = cluster and find_cluster(cluster)
     source, folder = Path(table), Path(out)
     if config.duplicates.enabled:
         require_extra("train", "faiss", "sklearn")
@@ -186,9 +193,8 @@ def curate(
         before = {name: samples.counts(name) for name in samples.values}
         limit = PixelLimit(int(config.invalid.max_megapixels * 1e6), "[invalid] max_megapixels")
         options = replace(options, max_pixels=limit)
-        catalogue = source if in_catalogue else None
-        cache = folder / "cache"
-        work = _Work(samples, config, cache, options, load, device, catalogue, decided, merged)
+        places = (folder / "cache", source if in_catalogue else None)
+        work = _Work(samples, config, *places, options, load, device, decided, merged, cluster)
         stages, labels = work.run()
         paths = write_clean(folder, samples)
         _write_stages(folder / "stages", stages, labels)
@@ -229,17 +235,18 @@ class _Work:
     samples: TableRows
     config: CurationConfig
     cache: Path
+    catalogue: Path | None
     options: ReadOptions
     load: LoadRuntime
     device: str
-    catalogue: Path | None
     decided: LabelDecisions
     merged: MergeDecisions
+    cluster: str | None
 
     @cached_property
     def prints(self) -> Fingerprints:
         """What was measured of the picture files."""
-        return take_fingerprints(self.samples.paths, self.cache, self.options)
+        return take_fingerprints(self.samples.paths, self.cache, self.options, self.cluster)
 
     def run(self) -> tuple[list[Stage], Records]:
         """Run the stages that are turned on; gives that, and the labels of copies."""

@@ -9,6 +9,7 @@ turns, in one run.
 torch says what it thinks of converting: `python -W ignore` keeps it quiet.
 
 Usage: hardware.py [--seconds 10] [--rounds 2] [--images FOLDER] [--counts 1000 4000]
+    [--precisions float32 bfloat16]
 """
 
 from __future__ import annotations
@@ -116,12 +117,13 @@ def in_onnx_runtime(network: Any, folder: Path) -> Work | None:
     return lambda: len([session.run(None, {name: image[None]}) for image in PICTURES])
 
 
-def indexing(files: list[str], folder: Path) -> Work:
+def indexing(files: list[str], folder: Path, precision: str) -> Work:
     """Index files from the beginning to the end: a process that starts, reads, and ends."""
-    catalogues = (folder / f"{len(files)}-{number}" for number in range(1_000_000))
+    catalogues = (folder / f"{len(files)}-{precision}-{number}" for number in range(1_000_000))
 
     def work() -> int:
-        run(GINGHAM, "index", next(catalogues), "-", stdin="\n".join(files))
+        given = ("-", "--precision", precision)
+        run(GINGHAM, "index", next(catalogues), *given, stdin="\n".join(files))
         return len(files)
 
     return work
@@ -142,7 +144,9 @@ def written(found: list[Path], count: int, own: Path) -> Iterator[Path]:
         yield path
 
 
-def main(seconds: float, rounds: int, images: Path, counts: list[int]) -> None:
+def main(
+    seconds: float, rounds: int, images: Path, counts: list[int], precisions: list[str]
+) -> None:
     print(machine())
     torch.set_num_threads(cpu_count())
     network, _ = build_network(DEFAULT_BACKBONE)
@@ -170,18 +174,25 @@ def main(seconds: float, rounds: int, images: Path, counts: list[int]) -> None:
             "ViT-B/32, torch": (in_torch(vit, vit_input()), large),
         }
         rates: dict[str, list[float]] = {what: [] for what in works}
-        wholes = {n: indexing(some(images, n, folder / "more"), folder) for n in counts}
-        for count in wholes:
-            rates[f"gingham index, {count:,} files"] = []
+        wholes = {
+            f"gingham index, {n:,} files, {precision}": (
+                n,
+                indexing(some(images, n, folder / "more"), folder, precision),
+            )
+            for n in counts
+            for precision in precisions
+        }
+        for precision in precisions:
+            indexing(some(images, 1, folder / "more"), folder, precision)()  # converts the network
+        rates |= {what: [] for what in wholes}
         for _ in range(rounds):
             for what, (work, _) in works.items():
                 if work is not None:
                     rates[what].append(rate(work, seconds))
-            for count, work in wholes.items():
+            for what, (count, whole) in wholes.items():
                 started = time.perf_counter()
-                rates[f"gingham index, {count:,} files"].append(
-                    work() / (time.perf_counter() - started)
-                )
+                whole()
+                rates[what].append(count / (time.perf_counter() - started))
     middle = {what: statistics.median(found) for what, found in rates.items() if found}
     limit = max(middle[what] for what in list(works)[:2])
     for what, found in middle.items():
@@ -201,5 +212,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--images", type=Path, default=DATA / "colour_texture")
     parser.add_argument("--counts", type=int, nargs="*", default=[1000, 4000])
+    parser.add_argument("--precisions", nargs="+", default=["float32"])
     given = parser.parse_args()
-    main(given.seconds, given.rounds, given.images, given.counts)
+    main(given.seconds, given.rounds, given.images, given.counts, given.precisions)

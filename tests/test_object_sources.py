@@ -153,6 +153,39 @@ def test_an_object_that_is_replaced_meanwhile_is_not_taken_for_the_one_listed(
     assert read_object(again) == (photos / "blue0.jpg").read_bytes()
 
 
+def test_tables_and_archives_in_storage_are_refused_without_reading_them(
+    bucket: str, photos: Path, proxy: Proxy
+) -> None:
+    names = ("in/shop.zip", "in/x.jpg", "packed.zip/x.jpg", "shop.csv", "shop.tar")
+    upload(bucket, photos, dict.fromkeys(names, "red0.jpg"))
+    walk = find_images([f"{bucket}/in", f"{bucket}/packed.zip"])
+    assert walk.images == [f"{bucket}/in/x.jpg", f"{bucket}/packed.zip/x.jpg"]
+    (failure,) = walk.failures
+    assert failure.image == f"{bucket}/in/shop.zip"
+    assert "download it and give the file" in failure.reason
+    for name in ("shop.csv", "shop.tar", "in/shop.zip"):
+        with pytest.raises(InputError, match=f"{name}: tables and archives are not read from"):
+            find_images([f"{bucket}/{name}"])
+    assert not any(one.startswith("GET") and "/shop." in one for one in proxy.seen)
+
+
+def test_what_is_known_of_objects_is_one_file_after_compact(
+    bucket: str, photos: Path, tmp_path: Path, proxy: Proxy
+) -> None:
+    with Catalogue.create(tmp_path / "shop", runtime=FakeRuntime()) as shop:
+        for path in sorted(photos.iterdir())[:4]:
+            upload(f"{bucket}/photos", photos, {path.name: path.name})
+            shop.index([f"{bucket}/photos"])
+        folder = tmp_path / "shop" / "objects"
+        assert len(list(folder.iterdir())) == 4
+        shop.compact()
+        assert len(list(folder.iterdir())) == 1
+        before = reads(proxy)
+        assert shop.index([f"{bucket}/photos"]).unchanged == 4
+        assert reads(proxy) == before
+        assert shop.verify() == []
+
+
 def test_what_cannot_be_listed_is_said_and_leaves_no_catalogue(
     bucket: str, photos: Path, tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

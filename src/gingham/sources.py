@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from gingham.errors import InputError
-from gingham.formats.table import is_archive, recognised
+from gingham.formats.table import is_archive, is_called_table, recognised
 from gingham.image_cells import resolve, why_missing
 from gingham.object_storage import is_object_address, list_objects
 from gingham.results import BadRow, Failure
@@ -26,6 +26,10 @@ CLUTTER = frozenset(
 """Names, in lower case, of what systems and file managers leave in folders of images."""
 
 _PRODUCT = "product"
+_NOT_FROM_STORAGE = (
+    "tables and archives are not read from object storage: download it and give the file, or put "
+    "what is in it there"
+)
 
 
 @dataclass
@@ -170,7 +174,7 @@ def _add_objects(walk: Walk, address: str, left_out: str | None) -> None:
         return
     walk._read.add(address)
     ignored: dict[str, None] = {}
-    before = len(walk.images)
+    before = walk._found()
     empty: str | None = None
     for found in chain(list_objects(address), [None]):
         # An empty object may stand for a folder: one that is not empty, or was just made.
@@ -185,12 +189,16 @@ def _add_objects(walk: Walk, address: str, left_out: str | None) -> None:
             ignored["/".join([address, *parts[:clutter]])] = None
         elif left_out is not None and _is_in(found, left_out):
             ignored[left_out] = None
+        elif found == address and is_called_table(Path(found)):
+            raise InputError(f"{address}: {_NOT_FROM_STORAGE}", path=address)
+        elif found.size and is_archive(Path(found)):
+            walk.failures.append(Failure(found, _NOT_FROM_STORAGE))
         elif found.size:
             walk.images.append(found)
         else:
             empty = found
     walk.ignored += ignored
-    if len(walk.images) == before:
+    if walk._found() == before:
         hidden = " but hidden ones" if ignored else ""
         raise InputError(
             f"{address} holds no objects{hidden}: check the address, as in s3://bucket/photos",

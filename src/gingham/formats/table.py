@@ -93,3 +93,9 @@ def is_archive(path: Path) -> bool:
     """Say whether a path is an archive by its name: its rows are files as those of a folder are."""
     archives = (suffix for one in FORMATS if one.is_archive for suffix in one.suffixes)
     return path.suffix.lower() in archives
+
+
+def is_called_table(path: Path) -> bool:
+    """Say whether a path is by its name alone what is read as a whole: a table, or an archive."""
+    suffixes = {suffix for one in FORMATS for suffix in one.suffixes}
+    return path.suffix.lower() in suffixes | {".csv", ".json"}

@@ -22,6 +22,7 @@ def compact(truth: Truth, attributes: Attributes) -> CompactResult:
         attributes.drop_removed()
     features = truth.features.compact(kept)
     viewed = truth.views.compact(many.from_list(views))
+    truth.objects.compact()
     return CompactResult(
         shards_before=features.before + viewed.before,
         shards=features.after + viewed.after,

@@ -41,6 +41,15 @@ class KnownObjects:
             columns = [column(marks, pa.binary(32))]
             self._shards.append(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
+    def compact(self) -> None:
+        """Put the marks of all shards into one: each run that found new objects has added some."""
+        self._shards.refresh()
+        names = self._shards.names()
+        if len(names) > 1:
+            self.add(many.to_list(np.unique(self.read())))
+            for name in names:
+                self._shards.delete(name)
+
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
         return self._shards.verify()

@@ -25,6 +25,7 @@ from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, given_examples, teach
+from gingham.operations.text_look import follow_texts
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -110,6 +111,7 @@ class Catalogue(Finding):
                 )
             with self._indexing, recording(self._truth, "index"):
                 result = ingest(self._truth, sources, list(images), options, reading)
+                follow_texts(self._truth, options)
             if result.added > _MANY:
                 # It need not lie in memory beside the search index that is made now.
                 self._unload()

@@ -122,6 +122,7 @@ class MissingExtraError(GinghamError, ImportError):
 
 _PACKAGES = {
     "faiss": "faiss-cpu",
+    "open_clip": "open-clip-torch",
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
     "pytorch_grad_cam": "grad-cam",

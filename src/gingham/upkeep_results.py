@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gingham.results import Result, Verdict
+from gingham.results import Failure, Result, Verdict
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,25 @@ class CompactResult(Result):
     uploads: int
     bytes_before: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class TextLookResult(Result):
+    """What `text_look` did.
+
+    Attributes
+    ----------
+    model, weights : as they were given; None: there is no look `text` any more.
+    read, unchanged : images that were read now, and before.
+    failures : files that cannot be read, whose images are not in the look.
+    """
+
+    model: str | None
+    weights: str | None = None
+    read: int = 0
+    unchanged: int = 0
+    failures: tuple[Failure, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,22 @@ def test_search_with_everything(both: Both, tmp_path: Path) -> None:
     assert same(both, lambda shop: shop.search(some[0], by="folder", n=9)) != everything
 
 
+def test_search_by_words(both: Both) -> None:
+    some = ids(both[0])[0]
+    calls: tuple[Callable[[Any], Any], ...] = (
+        lambda shop: shop.search(text="red shirts", n=4),
+        lambda shop: shop.search(some, text="not green velvet", n=20),
+    )
+    for call in calls:
+        hits = same(both, call)
+        assert {hit.attributes["colour"] for hit in hits} <= {"red", "blue"}
+        here, there = (call(shop).understood for shop in both)
+        assert here == there
+        assert here.meant
+    assert same(both, lambda shop: shop.search(text="velvet"))[0] is InputError
+    assert same(both, lambda shop: shop.search(text=" "))[0] is InputError
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -314,6 +330,7 @@ def test_every_method_is_there_or_says_where_to_run_it(both: Both, tmp_path: Pat
         (lambda shop: shop.prune(), "prune works on a catalogue's folder"),
         (lambda shop: shop.rebuild(), "rebuild works on a catalogue's folder"),
         (lambda shop: shop.relocate("a", "b"), "relocate works on a catalogue's folder"),
+        (lambda shop: shop.text_look(), "text_look works on a catalogue's folder"),
         (lambda shop: shop.verify(), "verify works on a catalogue's folder"),
         (lambda shop: shop.taught, "use a model where the catalogue's folder is"),
         (lambda shop: shop.open("shop"), r"use gingham\.connect"),

@@ -112,7 +112,7 @@ def load_runtime(
         device = "cpu"
     if device == "cuda":
         require_extra("torch", "torch", "timm", purpose="device cuda")
-    if device != "cpu" and _cuda(sure=device == "cuda"):
+    if device != "cpu" and cuda_is_there(sure=device == "cuda"):
         from gingham.backbones.torch import TorchRuntime
 
         return TorchRuntime(
@@ -137,7 +137,8 @@ def load_runtime(
     )
 
 
-def _cuda(*, sure: bool) -> bool:
+def cuda_is_there(*, sure: bool) -> bool:
+    """Say whether there is a CUDA device that torch can use; `sure`: it is asked in any case."""
     # Looking for the driver first keeps a machine without one from importing torch.
     if not sure:
         if not Path("/proc/driver/nvidia/version").exists():

@@ -28,6 +28,7 @@ from gingham.cli import (  # noqa: F401  (each adds its commands to the app)
     search,
     serve,
     study,
+    text_look,
     training,
     watch,
 )

@@ -282,14 +282,14 @@ def open_catalogue(
     return open_folder(place, wait)
 
 
-def open_folder(folder: str | Path, wait: float = 0.0) -> Catalogue:
+def open_folder(folder: str | Path, wait: float = 0.0, device: str = "auto") -> Catalogue:
     """Open an existing catalogue by its folder or address; see `gingham.Catalogue.open`."""
     from gingham.catalogue import Catalogue
 
     if os.path.isfile(folder):  # noqa: PTH113
         raise InputError(f'"{folder}" is a file: give the folder of the catalogue first')
 
-    return Catalogue.open(folder, wait=wait)
+    return Catalogue.open(folder, wait=wait, device=device)
 
 
 def opened(model: Path | None) -> TrainedModel | None:

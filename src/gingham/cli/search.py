@@ -31,18 +31,15 @@ from gingham.cli.options import (
     open_catalogue,
     open_folder,
 )
-from gingham.errors import InputError
-from gingham.names import NOT_APPLICABLE, UNKNOWN, one_line
+from gingham.names import one_line
 from gingham.options import ReadOptions
 from gingham.results import shown
-
-NO_VALUE = (UNKNOWN, NOT_APPLICABLE)
 
 LookOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="LOOK=WEIGHT",
-        help="colour, texture, semantic, fc, conv, rgb or attribute:NAME, and its weight; "
+        help="colour, texture, semantic, fc, conv, rgb, text or attribute:NAME, and its weight; "
         "repeat to mix looks.",
     ),
 ]
@@ -55,7 +52,8 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="[IMAGE...]",
-            help="Images to search with, by file or id; none are needed with --colour or --where.",
+            help="Images to search with, by file or id; none are needed with --text, --colour or "
+            "--where.",
         ),
     ] = None,
     look: LookOption = None,
@@ -78,7 +76,8 @@ def search(
         str | None,
         typer.Option(
             metavar="WORDS",
-            help="Words that become filters and colours, as in 'red dress polka dots'.",
+            help="Words that become filters and colours, as in 'red dress polka dots'; where there "
+            "is a look text (see text-look), it ranks by all of them.",
         ),
     ] = None,
     crop: Annotated[
@@ -109,7 +108,7 @@ def search(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the images most similar to the given ones, or of given colours, best first.
+    """Find the images most similar to the given ones, to words or to colours, best first.
 
     An image of the catalogue that is searched with is left out. With --where alone, all images that
     pass the filters are listed. What --text was taken for, and which words were not understood, is
@@ -117,32 +116,18 @@ def search(
     """
     from gingham.colours import parse_colours
     from gingham.parts import parse_crop
-    from gingham.schema.words import understand
 
     looks, colours = look_weights(look), parse_colours(colour) if colour else None
     with (
         open_catalogue(catalogue, key) as shop,
         spinner("searching (new images are indexed first)", as_json),
     ):
-        filters = list(where or [])
-        if text is not None:
-            known = shop.facets().attributes
-            values = {x: [y for y in one if y not in NO_VALUE] for x, one in known.items()}
-            understood = understand(text, values, shop.schema)
-            if not (understood.where or understood.colours or image or colours or filters):
-                named = f"values of {', '.join(known)}, " if known else ""
-                raise InputError(
-                    f"no word of {text!r} is understood: use {named}names of colours, or set other "
-                    "words for values with gingham schema"
-                )
-            filters += understood.where
-            if understood.colours:
-                colours = {**understood.colours, **(colours or {})}
         hits = shop.search(
             image or [],
+            text=text,
             looks=looks,
             colours=colours,
-            where=filters,
+            where=where or [],
             unlike=unlike or [],
             crop=None if crop is None else parse_crop(crop),
             n=number,
@@ -154,10 +139,12 @@ def search(
             at_precision=at_precision,
             options=ReadOptions(pixel_limit(max_megapixels)),
         )
-    if text is not None:
+    if (understood := hits.understood) is not None:
         for said, filtered in understood.meant.items():
             say(f"{one_line(said)}: {one_line(filtered)}", error=True)
-        if understood.not_understood:
+        if understood.ranked_by is not None:
+            say(f"ranked by the look text: {one_line(understood.ranked_by)}", error=True)
+        elif understood.not_understood:
             say(f"not understood: {one_line(', '.join(understood.not_understood))}", error=True)
     if as_json:
         for hit in hits:

@@ -25,6 +25,7 @@ from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit, ImagePredictions
 from gingham.review_results import RecordedChange, ReviewOrder, ReviewResult
 from gingham.schema.schema import Schema
+from gingham.schema.words import Understood
 from gingham.upkeep_results import Info
 
 T = TypeVar("T")
@@ -144,6 +145,7 @@ class RemoteReading:
         self,
         images: ImageSource | Sequence[ImageSource] = (),
         *,
+        text: str | None = None,
         looks: Mapping[str, float] | None = None,
         colours: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
@@ -157,8 +159,8 @@ class RemoteReading:
         min_confidence: float | None = None,
         at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
-    ) -> list[Hit]:
-        """Find the images most similar to the given ones or of colours; see `Catalogue.search`.
+    ) -> HitList:
+        """Find the images most similar to given ones, words or colours; see `Catalogue.search`.
 
         Images that lie here are uploaded; 16 can be given at once.
         """
@@ -169,13 +171,16 @@ class RemoteReading:
             if isinstance(images, Sequence) and not isinstance(images, (str, bytes))
             else [images]
         )
-        if not given and not colours and not where:
+        if text is not None and not text.strip():
+            raise InputError("text is empty: give words to search by, or leave it out")
+        if not given and not colours and not where and text is None:
             raise InputError("search needs at least one image, a colour or a filter")
         Narrowed(by=by)
         if crop is not None and len(given) != 1:
             raise InputError(f"crop is a box of one image: give one, not {len(given)}")
         like, others = ([_read(one, options) for one in side] for side in (given, unlike))
         said: dict[str, Any] = {"where": list(where), "n": min(n, _MOST_HITS)}
+        said |= {} if text is None else {"text": text}
         said |= {} if looks is None else {"looks": dict(looks)}
         said |= {} if colours is None else {"colours": dict(colours)}
         said |= {} if min_score is None else {"min_score": min_score}
@@ -188,12 +193,15 @@ class RemoteReading:
         try:
             page = self._ask("POST", "/v1/search", body=_body(form, said))
             found = [Hit.from_dict(one) for one in page["hits"]]
+            understood = page.get("understood")  # an older server says nothing
             while len(found) < n and page["cursor"] is not None:
                 page = self._ask("POST", "/v1/search", body=Payload({"cursor": page["cursor"]}))
                 found += [Hit.from_dict(one) for one in page["hits"]]
         except ImageError as error:
             raise ImageError(_renamed(str(error), [*like, *others])) from None
-        return HitList(found[:n])
+        hits = HitList(found[:n])
+        hits.understood = None if understood is None else Understood.from_dict(understood)
+        return hits
 
     def predict(
         self,

@@ -12,7 +12,7 @@ from gingham.operations.choosing import By
 from gingham.operations.frames import FeatureTable
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import AttachResult
-from gingham.upkeep_results import CompactResult, PruneResult, RelocateResult
+from gingham.upkeep_results import CompactResult, PruneResult, RelocateResult, TextLookResult
 
 
 class RemoteUpkeep(RemoteChanging):
@@ -86,6 +86,17 @@ class RemoteUpkeep(RemoteChanging):
             "similar looks at every image of a catalogue's folder, not over HTTP: call it on "
             "gingham.Catalogue.open(FOLDER) on that machine, which may be served meanwhile"
         )
+
+    def text_look(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        remove: bool = False,
+        options: ReadOptions = DEFAULTS,
+    ) -> TextLookResult:
+        """Refuse; see `Catalogue.text_look`."""
+        self._refuse("text_look")
 
     def verify(self) -> list[str]:
         """Refuse; see `Catalogue.verify`."""

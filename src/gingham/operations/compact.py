@@ -23,9 +23,10 @@ def compact(truth: Truth, attributes: Attributes) -> CompactResult:
     features = truth.features.compact(kept)
     viewed = truth.views.compact(many.from_list(views))
     truth.objects.compact()
+    texts = truth.text.compact(truth.locations.ids())
     return CompactResult(
-        shards_before=features.before + viewed.before,
-        shards=features.after + viewed.after,
+        shards_before=features.before + viewed.before + texts.before,
+        shards=features.after + viewed.after + texts.after,
         dropped=features.dropped,
         uploads=truth.uploads.sweep(truth.locations.files),
         bytes_before=before,

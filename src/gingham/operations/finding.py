@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gingham.backbones.image_text import TEXT
 from gingham.cutoff import Cutoff
 from gingham.images import Box, ImageSource
 from gingham.operations.choosing import By, Narrowed
@@ -16,8 +18,10 @@ from gingham.operations.frames import FeatureTable, feature_table
 from gingham.operations.opening import asking
 from gingham.operations.query import read_examples
 from gingham.operations.similar import check_similar, write_similar
+from gingham.operations.text_look import Wanted, in_words
 from gingham.operations.writing import Writing
 from gingham.options import DEFAULTS, ReadOptions
+from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit
 
 
@@ -34,6 +38,7 @@ class Finding(Writing):
         self,
         images: ImageSource | Sequence[ImageSource] = (),
         *,
+        text: str | None = None,
         looks: Mapping[str, float] | None = None,
         colours: Mapping[str, float] | None = None,
         where: Sequence[str] = (),
@@ -47,8 +52,8 @@ class Finding(Writing):
         min_confidence: float | None = None,
         at_precision: float | None = None,
         options: ReadOptions = DEFAULTS,
-    ) -> list[Hit]:
-        """Find the images most similar to the given ones, or of given colours, best first.
+    ) -> HitList:
+        """Find the images most similar to the given ones, to words or to colours, best first.
 
         Images of the catalogue that are searched with are left out, whether they are given by
         id, by file or as bytes.
@@ -58,8 +63,13 @@ class Finding(Writing):
         images : one path, bytes, open file or id, or several whose looks are averaged; in the
             catalogue or not. None are needed where colours or filters are given; by filters
             alone everything scores 0 and comes in the order of the ids.
+        text : words, as in `red dress with a belt`. Those that name taught values (also by synonyms
+            and translations of the schema) become filters, names of other colours `colours`;
+            `understood` of the result says which. Where the catalogue has a look `text` (see
+            `text_look`), its model ranks by all the words, with weight 1 unless `looks` names it.
         looks : look -> weight; by default every built-in look with weight 1. A taught attribute
-            NAME is the look `attribute:NAME`.
+            NAME is the look `attribute:NAME`. Without `text`, the look `text` compares with the
+            images.
         colours : colour, as in `#b03a2e` or `navy`, -> weight: one more look, whose weight is the
             sum of theirs. Its similarity is 1 where the foreground has these colours in these
             proportions, and nothing else.
@@ -80,17 +90,53 @@ class Finding(Writing):
         ImageError
             If an example image cannot be read.
         InputError
-            If no image, colour or filter is given, a look, attribute or value is not there, a
-            colour cannot be read, or a number or the crop is wrong.
+            If no image, colour or filter is given, no word is understood, a look, attribute or
+            value is not there, a colour cannot be read, or a number or the crop is wrong.
+        MissingExtraError
+            If the model of the look `text` is needed and not installed.
         """
         cutoff = Cutoff.asked(min_confidence, at_precision)
-        like = read_examples(self._truth, images, options, crop)
-        others = read_examples(self._truth, unlike, options)
+        wanted = self._worded(text, looks, colours, where, pictured=not _is_none(images))
+        reads = self._reads_text(wanted, looks)
+        like = read_examples(self._truth, images, options, crop, text=reads)
+        others = read_examples(self._truth, unlike, options, text=reads)
         choice = Narrowed(() if with_self else like.known, distinct, by)
+        words = self._words(wanted)
         with self._searching:
-            return self._searcher.search(
-                *(like.given, others.given, looks, where, n, min_score, colours, cutoff, choice)
+            hits = self._searcher.search(
+                *(like.given, others.given, looks, wanted.where, n, min_score, wanted.colours),
+                *(cutoff, choice, words),
             )
+        hits.understood = wanted.understood
+        return hits
+
+    def _worded(
+        self,
+        text: str | None,
+        looks: Mapping[str, float] | None,
+        colours: Mapping[str, float] | None,
+        where: Sequence[str],
+        *,
+        pictured: bool,
+    ) -> Wanted:
+        """Say what a search with words asks for; see `in_words`."""
+        if text is None:
+            return Wanted(where, colours)
+        there = self._truth.text.current is not None
+        ranked = there and (looks is None or looks.get(TEXT, 1.0) != 0)
+        with self._searching:
+            found = self._searcher.facets(())
+        schema = self._truth.schema.current
+        return in_words(text, where, colours, found, schema, ranked=ranked, pictured=pictured)
+
+    def _reads_text(self, wanted: Wanted, looks: Mapping[str, float] | None) -> bool:
+        """Say whether images are compared in the look `text`."""
+        asked = wanted.words is None and bool(looks) and (looks or {}).get(TEXT, 0) > 0
+        return asked and self._truth.text.current is not None
+
+    def _words(self, wanted: Wanted) -> NDArray[np.float32] | None:
+        """Give the vector of words."""
+        return None if wanted.words is None else self._truth.text.model().words(wanted.words)
 
     @asking
     def features(
@@ -175,3 +221,7 @@ class Finding(Writing):
         """
         with self._searching:
             return self._searcher.facets(where, Cutoff.asked(min_confidence, at_precision))
+
+
+def _is_none(images: ImageSource | Sequence[ImageSource]) -> bool:
+    return isinstance(images, Sequence) and not isinstance(images, (str, bytes)) and not images

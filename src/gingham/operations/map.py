@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from gingham.attributes.registry import Attributes
+from gingham.backbones.image_text import TEXT
 from gingham.errors import InputError
 from gingham.index.descriptor_looks import descriptor_looks
 from gingham.index.looks import TAUGHT_PREFIX
@@ -64,6 +65,7 @@ class LookVectors:
                 f"{did_you_mean(look, searcher.looks)}"
             )
         self.look = look
+        self._truth = truth
         self._locations = truth.locations
         self._attributes = attributes
         self._searcher = searcher
@@ -108,6 +110,8 @@ class LookVectors:
     def _now(self) -> str:
         if self.taught:
             return self._attributes.taught_attribute(self.look.removeprefix(TAUGHT_PREFIX)).stamp
+        if self.look == TEXT:
+            return str(self._truth.text.fingerprint)
         return self._searcher.space.fingerprint
 
 

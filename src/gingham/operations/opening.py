@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Self
 
 from gingham.attributes.attribute import Attribute
 from gingham.attributes.registry import Attributes
+from gingham.backbones.image_text import ImageTextModel
 from gingham.backbones.preprocess import SQUARE, Reading
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.table import DEFAULT_BACKBONE, FLOAT32
@@ -113,7 +114,14 @@ class OpenCatalogue:
                 header.home,
                 locations.root,
             )
-        self._truth = Truth(self._files, self.config, self._load, locations, kept)
+        self._truth = Truth(
+            self._files,
+            self.config,
+            self._load,
+            locations,
+            kept,
+            lambda name: ImageTextModel(name, self._device),
+        )
         self._attributes = Attributes(
             folder / "attributes", self._truth, self._load_model, lambda: self._lease.held
         )

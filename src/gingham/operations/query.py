@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gingham.errors import ImageError, InputError
 from gingham.images import Box, ImageSource, in_memory
+from gingham.operations.text_look import text_features
 from gingham.options import ReadOptions
 from gingham.parts import Part
 from gingham.store.features import ImageId
@@ -35,12 +36,15 @@ def read_examples(
     images: ImageSource | Sequence[ImageSource],
     options: ReadOptions,
     crop: Box | None = None,
+    *,
+    text: bool = False,
 ) -> Examples:
     """Turn one example image or several into ids of the catalogue, or features of all layers.
 
     Parameters
     ----------
     crop : the part of a single image that counts: left, top, right, bottom; see `Part`.
+    text : read those that are no ids for the look `text`, too.
 
     Raises
     ------
@@ -73,5 +77,7 @@ def read_examples(
         )
         if features is None:
             raise ImageError(f"{name}: {reason}")
+        if text:
+            features |= text_features(truth, source, options)
         examples.given.append(features)
     return examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gingham.attributes.colours import has_colours
 from gingham.attributes.palette import toward
 from gingham.attributes.registry import Attributes
+from gingham.backbones.image_text import TEXT
 from gingham.backbones.table import DESCRIPTORS
 from gingham.colours import check_colours
 from gingham.cutoff import Cutoff
@@ -23,42 +24,21 @@ from gingham.index.home import IndexHome
 from gingham.index.index import Index, Match, Query, Term
 from gingham.index.looks import (
     COLOURS_LOOK,
-    NEGATIVE_FACTOR,
     TAUGHT_PREFIX,
     LookSpace,
     builtin_looks,
-    direction,
 )
 from gingham.names import did_you_mean
 from gingham.operations.choosing import ALL, By, Narrowed, choose, folder_groups
 from gingham.operations.cut_tags import cut_mark, cut_name, own_tags
+from gingham.operations.sliders import Example, Slider, Sliders
 from gingham.operations.sync import SyncedIndex
 from gingham.report.notebook import HitList
 from gingham.results import Facets, Hit
 from gingham.schema.words import in_own_words
-from gingham.store.features import ImageId
 from gingham.store.ids import Ids
 from gingham.store.products import Groups
 from gingham.store.truth import StoredImage, Truth
-
-Features = Mapping[str, NDArray[np.floating]]
-Example = ImageId | Features
-"""An image of the catalogue by its id, or the features of another: layer -> (1, 2C)."""
-
-
-@dataclass(frozen=True)
-class _Slider:
-    """A look of a search: its similarity is ``constant`` plus the sum of its compared parts.
-
-    Attributes
-    ----------
-    parts : (look of the index, vector, factor).
-    """
-
-    look: str
-    weight: float
-    constant: float
-    parts: Sequence[tuple[str, NDArray[np.float32], float]]
 
 
 class Searcher:
@@ -91,13 +71,15 @@ class Searcher:
             builtin_looks([(x.name, x.channels) for x in config.hidden], config.foreground)
         )
         self.synced = SyncedIndex(home, truth, attributes, self.space, refresh)
+        self._sliders = Sliders(attributes, self.space, self.synced, self._described)
         self._folders: tuple[object, Groups] | None = None
 
     @property
     def looks(self) -> tuple[str, ...]:
-        """All looks there are: the built-in ones, the descriptors, the taught attributes."""
+        """All looks there are: built-in ones, descriptors, that of words, taught attributes."""
         taught = (f"{TAUGHT_PREFIX}{name}" for name in self._attributes.names())
-        return (*self.space.names, *self._described, *taught)
+        text = () if self._truth.text.current is None else (TEXT,)
+        return (*self.space.names, *self._described, *text, *taught)
 
     def search(
         self,
@@ -110,21 +92,23 @@ class Searcher:
         colours: Mapping[str, float] | None = None,
         cutoff: Cutoff | None = None,
         choice: Narrowed = ALL,
-    ) -> list[Hit]:
+        words: NDArray[np.float32] | None = None,
+    ) -> HitList:
         """Find the images that look most like some and least like others, and have some colours.
 
-        Where there are neither images nor colours, all that pass the filters score 0.
+        Where there are neither images nor colours nor words, all that pass the filters score 0.
 
         Parameters
         ----------
         like, unlike : example images.
-        weights : look -> slider; by default every built-in look counts 1.
+        weights : look -> slider; by default every built-in look counts 1, and that of words.
         where : filters, see `gingham.index.filters.parse_where`.
         n : how many to find.
         min_score : the lowest score of an answer; None for any.
         colours : colour -> weight; see `Catalogue.search`.
         cutoff : how sure tags must be; see `Attributes.predictions`.
         choice : which of them are shown.
+        words : the (D,) vector that the look `text` compares images with, in place of examples.
 
         Raises
         ------
@@ -135,24 +119,32 @@ class Searcher:
         if min_score is not None and not np.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
         wanted = self._check_colours(colours or {})
+        said = 0.0
+        if words is not None:
+            said, weights = self._split(weights)
+        elif not like and weights is not None and not weights.get(TEXT, 1) and TEXT in self.looks:
+            # Words are filters alone, then.
+            weights = self._split(weights)[1]
         if not like:
-            if not wanted and not where:
+            if not wanted and not where and not said:
                 raise InputError("search needs at least one image, a colour or a filter")
-            if weights or unlike or (min_score is not None and not wanted):
+            if weights or unlike or (min_score is not None and not (wanted or said)):
                 raise InputError(
                     "looks, a least score and images that results should not look like go with an "
                     "image: give one, or search by colours or filters alone"
                 )
-        elif not wanted or weights is None or any(weights.values()):
+        elif not (wanted or said) or weights is None or any(weights.values()):
             every = dict.fromkeys(self.space.names, 1.0)
             weights = self._check(every if weights is None else weights)
         index = self.synced.get()
-        sliders = self._sliders(index, weights or {}, like, unlike) if like else []
+        sliders = self._sliders.of_images(index, weights or {}, like, unlike) if like else []
+        if words is not None and said:
+            sliders.append(self._sliders.of_words(index, said, words))
         if wanted:
             self.synced.further(index, COLOURS_LOOK)
             vector = toward(wanted)
             sliders.append(
-                _Slider(COLOURS_LOOK, sum(wanted.values()), 0.0, [(COLOURS_LOOK, vector, 1.0)])
+                Slider(COLOURS_LOOK, sum(wanted.values()), 0.0, [(COLOURS_LOOK, vector, 1.0)])
             )
         offset = sum(slider.weight * slider.constant for slider in sliders)
         matches = choose(
@@ -183,6 +175,17 @@ class Searcher:
             if image is not None
         )
 
+    def _split(
+        self, weights: Mapping[str, float] | None
+    ) -> tuple[float, Mapping[str, float] | None]:
+        """Take the slider of words from the others: 1 unless it is named."""
+        if weights is None:
+            return 1.0, None
+        others = {name: weight for name, weight in weights.items() if name != TEXT}
+        said = weights.get(TEXT, 1.0)
+        self._check({TEXT: said or 1.0})
+        return said, others
+
     def _groups(self, by: By) -> Groups:
         """Give the groups of images; folders are found again only when files have changed."""
         if by == "product":
@@ -206,6 +209,7 @@ class Searcher:
         return {
             "weights": weights,
             "space": self.space.fingerprint,
+            **({"text": self._truth.text.fingerprint} if TEXT in weights else {}),
             "taught": {name: self._attributes.taught_stamp(name) for name in taught},
             "images": hashlib.sha256(ids.tobytes()).hexdigest(),
             "files": self._truth.locations.complete_version(),
@@ -246,6 +250,10 @@ class Searcher:
     def _check(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Return the sliders above 0; refuse what is not there."""
         for name in weights:
+            if name == TEXT and self._truth.text.current is None:
+                raise InputError(
+                    "look 'text': this catalogue has none; gingham text-look gives it one"
+                )
             if name in (*DESCRIPTORS, JOINED) and name not in self._described:
                 raise InputError(
                     f"look {name!r}: this catalogue does not store it; index into a new "
@@ -256,89 +264,14 @@ class Searcher:
                     f"unknown look {name!r}; known: {', '.join(self.looks)}"
                     f"{did_you_mean(name, self.looks)}"
                 )
-        return self.space.check(weights, self._described)
-
-    def _sliders(
-        self,
-        index: Index,
-        weights: Mapping[str, float],
-        like: Sequence[Example],
-        unlike: Sequence[Example],
-    ) -> list[_Slider]:
-        """Say how each look compares: the built-in ones always, of others those with a weight."""
-        stored = [self._builtin(index, side) for side in (like, unlike)]
-        sliders = []
-        for look in self.space.names:
-            toward = direction(*(vectors[look] for vectors in stored))
-            constant = 1 - self.space.scale(look)
-            sliders.append(_Slider(look, weights.get(look, 0.0), constant, [(look, toward, 1.0)]))
-        for look, weight in weights.items():
-            if look in self._described:
-                parts = self._described_parts(index, look, like, unlike)
-                sliders.append(_Slider(look, weight, 1.0, parts))
-            elif look not in self.space.names:
-                toward = direction(*(self._taught(index, look, side) for side in (like, unlike)))
-                constant = 1 - self.space.scale(look)
-                sliders.append(_Slider(look, weight, constant, [(look, toward, 1.0)]))
-        return sliders
-
-    def _builtin(self, index: Index, examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
-        """Give the vectors of examples in the built-in looks: look -> (N, width)."""
-        rows = [
-            index.vectors([example.hex()], self.space.names)
-            if isinstance(example, bytes)
-            else self.space.embed(example)
-            for example in examples
-        ]
-        return {
-            look: np.concatenate([np.empty((0, width), np.float32), *(row[look] for row in rows)])
-            for look, width in self.space.widths.items()
-        }
-
-    def _taught(self, index: Index, look: str, examples: Sequence[Example]) -> NDArray[np.float32]:
-        """Give the vectors of examples in a taught look, (N, d)."""
-        self.synced.further(index, look)
-        project = self._attributes.taught_attribute(look.removeprefix(TAUGHT_PREFIX)).project
-        rows = [
-            index.vectors([example.hex()], [look])[look]
-            if isinstance(example, bytes)
-            else project(example)
-            for example in examples
-        ]
-        return np.concatenate([np.empty((0, rows[0].shape[1] if rows else 1), np.float32), *rows])
-
-    def _described_parts(
-        self, index: Index, look: str, like: Sequence[Example], unlike: Sequence[Example]
-    ) -> list[tuple[str, NDArray[np.float32], float]]:
-        """Compare descriptors joined as they are.
-
-        The similarity is ``1 - distance / typical distance`` to the mean of the examples; negative
-        ones give back half of it.
-        """
-        shares = self._described[look]
-        typical = sum(
-            share * self.synced.further(index, name)["typical"] for name, share in shares.items()
-        )
-        parts = []
-        for name, share in shares.items():
-            for examples, factor in ((like, 1.0), (unlike, -NEGATIVE_FACTOR)):
-                if examples:
-                    rows = [self._descriptor(index, example, name) for example in examples]
-                    mean = np.concatenate(rows).astype(np.float32).mean(axis=0)
-                    parts.append((name, mean, share * factor / typical))
-        return parts
-
-    def _descriptor(self, index: Index, example: Example, name: str) -> NDArray[np.floating]:
-        if isinstance(example, bytes):
-            return index.vectors([example.hex()], [name])[name]
-        return example[name]
+        return self.space.check(weights, (*self._described, TEXT))
 
     def _hit(
         self,
         match: Match,
         image: StoredImage,
         tags: Mapping[str, Sequence[str]],
-        sliders: Sequence[_Slider],
+        sliders: Sequence[Slider],
         offset: float,
         multi: Container[str],
         groups: Groups,

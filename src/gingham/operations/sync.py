@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gingham.attributes.palette import LAYERS, VERSION, closeness, unmix
 from gingham.attributes.registry import Attributes
 from gingham.attributes.settled_tags import SettledTags, Settling, settled_stamp
+from gingham.backbones.image_text import TEXT
 from gingham.cutoff import Cutoff
 from gingham.index.descriptor_looks import typical_distance
 from gingham.index.home import IndexHome
@@ -27,7 +28,7 @@ from gingham.index.index import (
     Untag,
     Upsert,
 )
-from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace
+from gingham.index.looks import COLOURS_LOOK, TAUGHT_PREFIX, TAUGHT_SCALE, LookSpace, unit
 from gingham.operations.cut_tags import cut_mark, cut_name
 from gingham.store import ids as many
 from gingham.store.ids import Ids
@@ -43,8 +44,9 @@ class SyncedIndex:
     """The index of a catalogue: opened when first needed, brought up to date before it is given.
 
     The index's state says what it holds: `space` and `images` (versions), `tags` (attribute ->
-    stamp) and `looks` (further look -> stamp, and for a descriptor its typical distance). What it
-    does not say is put again, so a crash at any moment costs nothing but time.
+    stamp) and `looks` (further look -> stamp, for a descriptor its typical distance, for `text` the
+    shards that it holds). What it does not say is put again, so a crash at any moment costs nothing
+    but time.
 
     Parameters
     ----------
@@ -89,8 +91,7 @@ class SyncedIndex:
             known["images"] != wanted["images"]
             or any(known["tags"].get(name) != stamp for name, stamp in wanted["tags"].items())
             or any(
-                known["looks"].get(look, {}).get("stamp") != self._stamp(look)
-                for look in self._lasting_looks()
+                self._differs(known["looks"].get(look, {}), look) for look in self._lasting_looks()
             )
         )
 
@@ -165,15 +166,16 @@ class SyncedIndex:
         look : of the index.
         """
         note = self._note(index, look)
-        if note.get("stamp") != self._stamp(look):
+        if self._differs(note, look):
             with self._changing():
                 index.begin()
                 note = self._note(index, look)
                 state = self._known(index.state())
-                if note.get("stamp") != self._stamp(look):
+                if self._differs(note, look):
+                    now = self._now(look)
                     index.apply([Drop(look)])
                     index.apply(self._filling(look, index.held()))
-                    note = {"stamp": self._stamp(look)} | self._typical(index, look)
+                    note = now | self._typical(index, look)
                 index.commit({**state, "looks": state["looks"] | {look: note}})
         return note
 
@@ -220,10 +222,22 @@ class SyncedIndex:
         looks = [
             f"{TAUGHT_PREFIX}{name}" for name in tagged if name not in self._attributes.attached
         ]
-        return [*looks, *(one.name for one in self._config.descriptors)]
+        text = [] if self._truth.text.current is None else [TEXT]
+        return [*looks, *(one.name for one in self._config.descriptors), *text]
+
+    def _now(self, look: str) -> dict[str, Any]:
+        """Say what the state should note of a further look, but for what `_typical` gives."""
+        features = self._truth.text.features if look == TEXT else None
+        held = {} if features is None else {"shards": features.shards()}
+        return {"stamp": self._stamp(look)} | held
+
+    def _differs(self, note: State, look: str) -> bool:
+        return any(note.get(key) != value for key, value in self._now(look).items())
 
     def _stamp(self, look: str) -> str | None:
         """Name the state of what makes a further look; None if there is no such look any more."""
+        if look == TEXT:
+            return self._truth.text.fingerprint
         if look == COLOURS_LOOK:
             return f"{look}:{VERSION}"
         if not look.startswith(TAUGHT_PREFIX):
@@ -241,8 +255,21 @@ class SyncedIndex:
             for ids, features in self._features.blocks(LAYERS, wanted):
                 yield Fill(look, "dot", ids, closeness(unmix(features)))
             return
+        if look == TEXT:
+            yield from self._texts(wanted)
+            return
         for ids, features in self._features.blocks([look], wanted):
             yield Fill(look, "l1", ids, features[look].astype(np.float32))
+
+    def _texts(self, wanted: Ids) -> Iterator[Fill]:
+        """Give the vectors of those images that were read for the look `text`."""
+        current, store = self._truth.text.current, self._truth.text.features
+        if current is not None and store is not None:
+            # Of no image at all the look is there, too.
+            width = current.config.widths[TEXT]
+            yield Fill(TEXT, "dot", wanted[:0], np.empty((0, width), np.float32))
+            for ids, features in store.blocks([TEXT], wanted):
+                yield Fill(TEXT, "dot", ids, unit(features[TEXT]))
 
     def _taught_rows(self, name: str, wanted: Ids) -> Iterator[tuple[Ids, NDArray[np.float32]]]:
         """Give where images lie in the look of a taught attribute."""
@@ -260,7 +287,7 @@ class SyncedIndex:
             )
 
     def _typical(self, index: Index, look: str) -> dict[str, Any]:
-        if look.startswith(TAUGHT_PREFIX) or look == COLOURS_LOOK:
+        if look.startswith(TAUGHT_PREFIX) or look in (COLOURS_LOOK, TEXT):
             return {}
         ids = index.held()
         found = typical_distance(len(ids), lambda rows: index.vectors(ids[rows], [look])[look])
@@ -298,7 +325,7 @@ class SyncedIndex:
             "images": self._locations.complete_version(),
             "tags": {name: stamp for name, stamp in stamps.items() if stamp is not None},
             "looks": {
-                look: note
+                look: note | self._now(look)
                 for look, note in state["looks"].items()
                 if note["stamp"] == self._stamp(look)
             },
@@ -318,6 +345,11 @@ class SyncedIndex:
                     yield from self._filling(look, added)
             for look, note in new["looks"].items():
                 new["looks"][look] = note | self._typical(index, look)
+        if TEXT in new["looks"] and self._truth.text.features is not None:
+            # Images may come to the index before they are read for this look.
+            known = old["looks"][TEXT].get("shards", ())
+            late = self._truth.text.features.ids_in({*new["looks"][TEXT]["shards"]} - {*known})
+            yield from self._filling(TEXT, late[many.find(index.held(), late) >= 0])
         yield from (Untag(name) for name in old["tags"].keys() - new["tags"].keys())
         settling = Settling(self._attributes)
         for name, stamp in new["tags"].items():

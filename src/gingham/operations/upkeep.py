@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from gingham.backbones.image_text import ModelName
+from gingham.errors import InputError
 from gingham.index.place import IndexPlace
 from gingham.operations.compact import compact
 from gingham.operations.history import recording
@@ -15,8 +17,10 @@ from gingham.operations.opening import OpenCatalogue, asking, changing
 from gingham.operations.prune import prune
 from gingham.operations.relocate import relocate
 from gingham.operations.remove import remove
+from gingham.operations.text_look import read_texts
+from gingham.options import DEFAULTS, ReadOptions
 from gingham.schema.schema import Schema
-from gingham.upkeep_results import CompactResult, Info, PruneResult, RelocateResult
+from gingham.upkeep_results import CompactResult, Info, PruneResult, RelocateResult, TextLookResult
 
 
 class Upkeep(OpenCatalogue):
@@ -58,6 +62,53 @@ class Upkeep(OpenCatalogue):
             with self._searching, recording(self._truth, "schema"):
                 self._truth.schema.append(given)
         return tuple(name for name in tagged if self._attributes.tagged(name) is None)
+
+    def text_look(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        remove: bool = False,
+        options: ReadOptions = DEFAULTS,
+    ) -> TextLookResult:
+        """Give the catalogue a look `text`, by which words find images; see `search`.
+
+        Every image is read once more, by a model of images and words of open_clip (the extra
+        `text`), and its vector kept beside the features. An interrupted run resumes, and `index`
+        reads what is added for this look, too.
+
+        Parameters
+        ----------
+        model : a name of open_clip (`ViT-B-32`), `hf-hub:ORGANISATION/NAME`, or the folder of a
+            model with its `open_clip_config.json` and weights; its image tower may be one of timm.
+            Another model than before reads all images again. None: the one there is reads what it
+            lacks.
+        weights : of a name of open_clip: a file, or a tag of its own (`laion2b_s34b_b79k`), which
+            is downloaded once.
+        remove : take the look away; its vectors are deleted by `compact`.
+        options : see `index`.
+
+        Raises
+        ------
+        InputError
+            If no model is named and there is none, or weights are given to what has its own.
+        BackboneError
+            If the model cannot be had, or does not fit its weights; then nothing is changed.
+        MissingExtraError
+            If open_clip is not installed.
+        """
+        if remove and (model is not None or weights is not None):
+            raise InputError("remove takes the look text away: leave the model out")
+        if weights is not None and model is None:
+            raise InputError("weights are those of a model: name it, too")
+        asked = None if model is None else ModelName.asked(os.fspath(model), weights)
+        with self._changing(), self._indexing:
+            if remove:
+                self._truth.text.drop()
+                return TextLookResult(None)
+            if asked is not None:
+                self._truth.text.set(asked)
+            return read_texts(self._truth, options)
 
     @asking
     def verify(self) -> list[str]:

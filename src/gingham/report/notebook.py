@@ -22,6 +22,7 @@ from gingham.results import (
     shown,
 )
 from gingham.review_results import ReviewItem, ReviewResult
+from gingham.schema.words import Understood
 
 THUMBNAIL = 120
 MOST = 24
@@ -30,7 +31,14 @@ _BARS = 4
 
 
 class HitList(list[Hit]):
-    """The results of a search, best first: a list that notebooks show with pictures."""
+    """The results of a search, best first: a list that notebooks show with pictures.
+
+    Attributes
+    ----------
+    understood : what the words of the search were taken for; None where there were none.
+    """
+
+    understood: Understood | None = None
 
     def __repr__(self) -> str:
         if not self:

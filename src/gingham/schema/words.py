@@ -36,16 +36,23 @@ class Understood(Result):
     colours : colours that no value is called: colour -> weight, as `search` takes them.
     meant : words -> the filter or colour they became; `(also ...)` names what they might mean, too.
     not_understood : the other words.
+    ranked_by : the words by which the look `text` ranks what passes the filters: all of them; None
+        where there is no such look, or it does not count.
     """
 
     where: tuple[str, ...]
     colours: dict[str, float]
     meant: dict[str, str]
     not_understood: tuple[str, ...]
+    ranked_by: str | None = None
 
 
 def understand(
-    text: str, known: Mapping[str, Collection[str]], schema: Schema | None = None
+    text: str,
+    known: Mapping[str, Collection[str]],
+    schema: Schema | None = None,
+    *,
+    ranked: bool = False,
 ) -> Understood:
     """Read a text such as `red dress without polka dots`; the longest names are found first.
 
@@ -58,6 +65,7 @@ def understand(
     text : in any of the languages of the schema.
     known : attribute -> its values, with those above them; facets will do.
     schema : further words for them.
+    ranked : whether a look ranks by the words, too.
     """
     phrases = _phrases(known, schema or Schema())
     attributes = {_plain(x): x for x in known}
@@ -101,7 +109,7 @@ def understand(
             lost.append(said)
     if asked:
         lost.append(asked[1])
-    return Understood(tuple(where), colours, meant, tuple(lost))
+    return Understood(tuple(where), colours, meant, tuple(lost), text if ranked else None)
 
 
 def in_own_words(

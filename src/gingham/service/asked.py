@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from gingham.attributes.tags import Column, ImageTags, TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
-from gingham.catalogue import Catalogue
 from gingham.cutoff import Cutoff
-from gingham.errors import ImageError, InputError
-from gingham.images import WHOLE, Box, open_image
+from gingham.images import open_image
 from gingham.names import did_you_mean
-from gingham.operations.choosing import ALL, Narrowed
 from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
 from gingham.operations.past import past_tags, taught_at
-from gingham.operations.search import Example
 from gingham.options import DEFAULTS, Progress, ReadOptions
-from gingham.parts import Part
 from gingham.report.kit import small_jpeg
-from gingham.results import Hit
 from gingham.service.caller import CALLER
-from gingham.service.given import Given, Upload
+from gingham.service.compared import ComparedCatalogue
 from gingham.service.listings import Listed, Listings
 from gingham.service.maps import Maps
 from gingham.service.priority import give_way
@@ -40,20 +32,15 @@ from gingham.store import ids as many
 from gingham.store.examples import Example as TaughtExample
 from gingham.store.features import ImageId
 from gingham.store.ids import Ids
-from gingham.store.truth import StoredImage
 from gingham.upkeep_results import AttributeInfo, Info
 
-UPLOADS = 32 << 20
-"""Bytes of features of uploads and crops that are remembered: some thousands."""
 THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
 PAST = 32 << 20
 """Bytes of tags of earlier times that are remembered: some of 100,000 images."""
 
-Features = Mapping[str, NDArray[np.floating]]
 
-
-class AskedCatalogue(Catalogue):
+class AskedCatalogue(ComparedCatalogue):
     """A catalogue whose threads share one runtime.
 
     No method takes a path: images are given by their id, or uploaded.
@@ -66,10 +53,7 @@ class AskedCatalogue(Catalogue):
     """Called with the number of images of each batch."""
 
     def __init__(self, *given: object, **more: object) -> None:
-        super().__init__(*given, **more)  # type: ignore[arg-type]
-        self._uploads: Recent[tuple[str, Box], Features] = Recent(
-            UPLOADS, lambda features: sum(row.nbytes for row in features.values())
-        )
+        super().__init__(*given, **more)
         self._thumbnails: Recent[tuple[str, int], bytes] = Recent(THUMBNAILS, len)
         self._past: Recent[tuple[object, ...], Column] = Recent(PAST, lambda tags: tags.nbytes)
         self._tags = TagReader(self._attributes)
@@ -113,24 +97,6 @@ class AskedCatalogue(Catalogue):
         self.browse((), None, 0, 1)
         self.facets()
 
-    def has_image(self, image: str) -> bool:
-        """Tell whether an id is in the catalogue."""
-        return self._truth.image_id(image) is not None
-
-    def check_image(self, image: str) -> str:
-        """Return an id if it is in the catalogue.
-
-        Raises
-        ------
-        ProblemError
-            If it is not.
-        """
-        if not self.has_image(image):
-            raise ProblemError(
-                NOT_FOUND, f"no image of the catalogue has the id {image!a}: search gives ids"
-            )
-        return image
-
     def has_attribute(self, name: str) -> bool:
         """Tell whether there is such an attribute."""
         return name in self._attributes.answering()
@@ -156,17 +122,6 @@ class AskedCatalogue(Catalogue):
             if colour_by is None or not self.has_attribute(colour_by):
                 return drawn, None
             return drawn, self._tags.column(colour_by)
-
-    def stored(self, image: str) -> StoredImage:
-        """Give an id of the catalogue as something that can be read.
-
-        Raises
-        ------
-        ProblemError
-            If it is not there.
-        """
-        with self._searching:
-            return self._truth.stored(bytes.fromhex(self.check_image(image)))
 
     @property
     def count(self) -> int:
@@ -208,71 +163,6 @@ class AskedCatalogue(Catalogue):
         """
         first, *copies = self.stored(image).files
         return first, copies
-
-    def example(
-        self, image: Given, crop: Sequence[float] | None, options: ReadOptions
-    ) -> tuple[str, Example]:
-        """Make an example of a search: the id of the whole image, and what is compared.
-
-        What had to be read is remembered by the id, so that the image need not be sent again.
-
-        Parameters
-        ----------
-        image : uploaded, or an id of the catalogue or of what is remembered.
-        crop : the part that counts, or None.
-        options : see `Catalogue.search`.
-
-        Raises
-        ------
-        ImageError
-            If it cannot be read.
-        InputError
-            If there is no such image.
-        """
-        name = image if isinstance(image, str) else image.id
-        left, top, right, bottom = crop or WHOLE
-        box = (left, top, right, bottom)
-        known = self._truth.image_id(name)
-        if known is not None and box == WHOLE:
-            return name, known
-        if (features := self._uploads.get((name, box))) is not None:
-            return name, features
-        whole: StoredImage | Upload
-        if known is not None:
-            whole = self.stored(name)
-        elif isinstance(image, str):
-            raise InputError(
-                f"no image {name}: it is not in the catalogue, and if it was uploaded, it is no "
-                "longer remembered as a whole or with this crop; send its bytes"
-            )
-        else:
-            whole = image
-        source = whole.read() if box == WHOLE else Part(whole, box, options.max_pixels).read()
-        widths = tuple(self.config.widths)
-        ((_, made, reason),) = self._truth.features_of([source], widths, options)
-        if made is None:
-            raise ImageError(f"image {name}: {reason}")
-        self._uploads.put((name, box), made)
-        return name, made
-
-    def search_examples(
-        self,
-        like: Sequence[Example],
-        unlike: Sequence[Example],
-        *,
-        looks: Mapping[str, float] | None,
-        where: Sequence[str],
-        n: int,
-        min_score: float | None,
-        colours: Mapping[str, float] | None = None,
-        cutoff: Cutoff | None = None,
-        choice: Narrowed = ALL,
-    ) -> list[Hit]:
-        """Search with examples; see `Catalogue.search`."""
-        with self._searching:
-            return self._searcher.search(
-                like, unlike, looks, where, n, min_score, colours, cutoff, choice
-            )
 
     def tags_of(self, images: Sequence[str], cutoff: Cutoff | None = None) -> list[ImageTags]:
         """Give the tags of each id."""

@@ -32,7 +32,7 @@ JSON = "application/json"
 
 _LISTS = ("id", "unlike", "where", "attributes", "value")
 """Fields of a form that may come several times."""
-_TEXTS = ("cursor", "kind", "by")
+_TEXTS = ("cursor", "kind", "by", "text")
 """Fields of a form that are taken as they are; the others are written as JSON."""
 _FILES = 1000
 

@@ -14,6 +14,7 @@ from gingham.cutoff import Cutoff
 from gingham.errors import ImageError
 from gingham.index.sliders import parse_looks
 from gingham.operations.choosing import By, Narrowed
+from gingham.operations.text_look import Wanted
 from gingham.service import schemas
 from gingham.service.answers import as_json, hits_of, prediction_of
 from gingham.service.openapi import changes, problems
@@ -142,7 +143,7 @@ async def neighbours(
             own,
             [],
             looks=parse_looks(look) if look else None,
-            where=where,
+            wanted=Wanted(where, None),
             n=n,
             min_score=None,
             choice=Narrowed(own, distinct, by),

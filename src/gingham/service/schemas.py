@@ -91,7 +91,7 @@ class ImageQuery(BaseModel):
 class SearchQuery(ImageQuery):
     """A search: uploads as `image`, or an `id`, or several of both, whose looks are averaged.
 
-    Where colours or filters are given, no image is needed. An image of the catalogue that is
+    Where words, colours or filters are given, no image is needed. An image of the catalogue that is
     searched with is left out.
     """
 
@@ -104,6 +104,13 @@ class SearchQuery(ImageQuery):
     )
 
     unlike: Ids = Field(default=[], description="Images that results should not look like.")
+    text: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        None,
+        description="Words: those that name values become filters, names of other colours "
+        "`colours`; where the catalogue has a look `text`, it ranks by all of them, with weight 1 "
+        "unless `looks` names it.",
+        examples=["red dress with a belt"],
+    )
     looks: Looks | None = None
     colours: Colours | None = None
     where: Where = []
@@ -173,16 +180,33 @@ class Hits(BaseModel):
     hits: list[Hit]
 
 
+class Understood(BaseModel):
+    """What words were taken for."""
+
+    where: list[str] = Field(description="Filters.")
+    colours: dict[str, float] = Field(description="Colours that no value is called: weight.")
+    meant: dict[str, str] = Field(description="Words: the filter or colour they became.")
+    not_understood: list[str] = Field(description="The words that became neither.")
+    ranked_by: str | None = Field(
+        description="The words by which the look `text` ranks; null where it does not."
+    )
+
+
 class SearchAnswer(Hits):
     """A page of results, best first."""
 
-    model_config = example(images=[ID], unlike=[], hits=[_HIT], cursor="eyJvZmZzZXQi")
+    model_config = example(
+        images=[ID], unlike=[], hits=[_HIT], cursor="eyJvZmZzZXQi", understood=None
+    )
 
     images: list[Id] = Field(
         description="The ids of the images searched with: an upload can be named by its own in the "
         "next searches, for as long as the server remembers it."
     )
     unlike: list[Id] = Field(description="The same of those not to look like.")
+    understood: Understood | None = Field(
+        description="What the words of `text` were taken for; null without them."
+    )
     cursor: str | None = Field(description="Gives the next page; null if this is the last.")
 
 

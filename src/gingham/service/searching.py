@@ -111,10 +111,11 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         place = Place.read(query.cursor)
         query, offset = place.query, place.offset
         given = Asked(query, listed(query.id), listed(query.unlike))
-    if not given.images and not query.colours and not query.where:
-        raise InputError("no image: send the field image, or an id, colours or filters")
+    wanted, text = catalogue.asked_for(
+        query.text, query.looks, query.colours, query.where, pictured=bool(given.images)
+    )
     like, unlike = (
-        _examples(service, side, crop, task)
+        _examples(service, side, crop, task, text=text)
         for side, crop in ((given.images, query.crop), (given.unlike, None))
     )
     task.check()
@@ -126,8 +127,7 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         [example for _, example in like],
         [example for _, example in unlike],
         looks=query.looks,
-        colours=query.colours,
-        where=query.where,
+        wanted=wanted,
         n=until + 1,
         min_score=query.min_score,
         cutoff=cutoff,
@@ -142,16 +142,22 @@ def _search(service: Service, given: Asked[SearchQuery], task: Task) -> dict[str
         "unlike": others,
         "hits": hits_of(catalogue, found[offset:until], cutoff),
         "cursor": cursor,
+        "understood": None if wanted.understood is None else wanted.understood.to_dict(),
     }
 
 
 def _examples(
-    service: Service, images: Sequence[Given], crop: Sequence[float] | None, task: Task
+    service: Service,
+    images: Sequence[Given],
+    crop: Sequence[float] | None,
+    task: Task,
+    *,
+    text: bool,
 ) -> list[tuple[str, Any]]:
     found = []
     for image in images:
         task.check()
-        found.append(service.catalogue.example(image, crop, task.options))
+        found.append(service.catalogue.example(image, crop, task.options, text=text))
     return found
 
 

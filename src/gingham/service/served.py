@@ -11,6 +11,7 @@ from gingham.operations.history import recording
 from gingham.operations.map import ImageMap
 from gingham.operations.opening import changing
 from gingham.operations.teach import TableColumns, teach
+from gingham.operations.text_look import follow_texts
 from gingham.operations.upload import upload
 from gingham.options import Progress, ReadOptions
 from gingham.results import TeachResult, UploadResult
@@ -63,7 +64,9 @@ class ServedCatalogue(AskedCatalogue):
     def upload(self, images: Sequence[tuple[str, bytes]], *, options: ReadOptions) -> UploadResult:
         """Add images by their bytes, which the catalogue keeps; see `operations.upload`."""
         with self._changing(), self._indexing, recording(self._truth, "upload"):
-            return upload(self._truth, images, options)
+            result = upload(self._truth, images, options)
+            follow_texts(self._truth, options)
+            return result
 
     def remove_image(self, image: str) -> None:
         """Take an image out of the catalogue, while nothing is searched.

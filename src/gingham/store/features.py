@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -131,6 +131,16 @@ class FeatureStore:
     def ids(self) -> Ids:
         """Give the ids of all images, sorted."""
         return self._places.ids
+
+    def shards(self) -> list[str]:
+        """Give the names of the shards, sorted."""
+        return self._shards.names()
+
+    def ids_in(self, shards: Collection[str]) -> Ids:
+        """Give the ids of the images that count as they are in some shards, sorted."""
+        places = self._places
+        numbers = [number for number, name in enumerate(places.shards) if name in shards]
+        return places.ids[np.isin(places.shard, numbers)]
 
     def has(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which of N images are in the store."""

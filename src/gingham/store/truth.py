@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.backbones.image_text import ImageTextModel, ModelName
 from gingham.backbones.preprocess import Preprocess
 from gingham.backbones.runtime import LazyRuntime, Runtime
 from gingham.backbones.table import FeatureConfig
@@ -32,11 +33,15 @@ from gingham.store.network import NAME as NETWORK
 from gingham.store.objects import KnownObjects
 from gingham.store.products import ProductLog
 from gingham.store.schema import SchemaLog
+from gingham.store.text_look import FEATURES as TEXTS
+from gingham.store.text_look import LOG as TEXT_MODEL
+from gingham.store.text_look import TextLook
 from gingham.store.uploads import UploadedFiles
 
 _FOLDERS = (
     *("features/", "views/", "locations/", "uploads/"),
     *("examples/", "attached/", "confirmed/", "changes/", "products/", "schema/", "objects/"),
+    *(TEXT_MODEL, TEXTS),
 )
 
 
@@ -78,6 +83,7 @@ class Truth:
     load : gives the backbone.
     locations : which file holds which image; None: as the log says, with no root.
     kept : a folder for the places of features, so that the next start is quick; see `keep`.
+    load_text : loads a model of images and words.
 
     Attributes
     ----------
@@ -92,6 +98,7 @@ class Truth:
     confirmed : which examples need not be looked at again.
     products : which product each image shows.
     schema : what attributes and values mean.
+    text : the look of words, where the catalogue has one.
     uploads : the images that the catalogue keeps itself.
     objects : which objects in object storage were read.
     """
@@ -103,6 +110,7 @@ class Truth:
         load: Callable[[], Runtime],
         locations: Locations | None = None,
         kept: Path | None = None,
+        load_text: Callable[[ModelName], ImageTextModel] = ImageTextModel,
     ) -> None:
         self.config = config
         self.runtime = LazyRuntime(config, load)
@@ -117,10 +125,12 @@ class Truth:
         self.changes = ChangeLog(files)
         self.products = ProductLog(files)
         self.schema = SchemaLog(files)
+        self.text = TextLook(files, load_text, kept)
         self.uploads = UploadedFiles(files)
         self.objects = KnownObjects(files)
         self._logs = (
             *(self.log, self.attached, self.confirmed, self.changes, self.products, self.schema),
+            self.text,
         )
 
     def refresh(self) -> bool:
@@ -132,7 +142,7 @@ class Truth:
 
     def keep(self) -> None:
         """Write down where everything is, for the next start; the caller must hold the lease."""
-        for part in (self.locations, self.features, self.views):
+        for part in (self.locations, self.features, self.views, self.text):
             part.keep()
 
     @property

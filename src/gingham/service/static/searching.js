@@ -5,6 +5,7 @@ import { filesOf } from './uploads.js';
 const N = 60;
 
 const COLOURS = 'colours'; // the look that compares with colours
+export const TEXT = 'text'; // the look that compares with words
 
 /** Reads `name=weight` as often as it is there. */
 function weights(params, name) {
@@ -30,6 +31,7 @@ export function readSearch(params) {
   return {
     like: params.getAll('like'),
     unlike: params.getAll('unlike'),
+    text: params.get('text') ?? '',
     crop: crop?.length === 4 && crop.every(Number.isFinite) ? crop : null,
     looks: weights(params, 'look'),
     colours: weights(params, 'colour'),
@@ -43,10 +45,11 @@ export function readSearch(params) {
 }
 
 /** Writes what `readSearch` reads. */
-export function searchAddress({ like, unlike, crop, looks, colours, where, least, distinct, by, precision, open }) {
+export function searchAddress({ like, unlike, text, crop, looks, colours, where, least, distinct, by, precision, open }) {
   return `/${query({
     like,
     unlike,
+    text: text || null,
     crop: crop && like.length === 1 ? crop.map((x) => x.toFixed(3)).join(',') : null,
     look: written(looks),
     colour: written(colours),
@@ -59,25 +62,31 @@ export function searchAddress({ like, unlike, crop, looks, colours, where, least
   })}`;
 }
 
-/** Built-in looks count fully unless a slider says otherwise, taught ones do not. */
-export const weightOf = (looks, look) => looks[look] ?? (look.startsWith('attribute:') ? 0 : 1);
+/** Built-in looks count fully unless a slider says otherwise, taught ones do not; that of words counts where there are some. */
+export const weightOf = (looks, look, text) =>
+  looks[look] ?? (look.startsWith('attribute:') || (look === TEXT && !text) ? 0 : 1);
 
 /** The looks that count, with their weights. */
-export function weightsOf(looks, all) {
-  const pairs = all.map((look) => [look, weightOf(looks, look)]);
+export function weightsOf(looks, all, text) {
+  const pairs = all.map((look) => [look, weightOf(looks, look, text)]);
   return Object.fromEntries(pairs.filter(([, weight]) => weight > 0));
 }
 
 /** The looks that are compared, with their weights: none of pictures where there is no picture. */
-export function compared({ like, looks, colours }, all) {
-  const counted = like.length ? weightsOf(looks, all) : {};
+export function compared({ like, text, looks, colours }, all) {
+  const counted = weightsOf(looks, like.length ? all : all.filter((look) => look === TEXT && text), text);
   return Object.keys(colours).length ? { ...counted, [COLOURS]: total(colours) } : counted;
 }
 
 /** Asks for the first page of results; the bytes of uploads go along only where they must. */
 export async function search(state, allLooks, signal) {
   const { [COLOURS]: coloured, ...looks } = compared(state, allLooks);
-  const fields = { where: state.where, n: N, looks };
+  const fields = { where: state.where, n: N };
+  if (state.text) {
+    fields.text = state.text;
+    if (allLooks.includes(TEXT)) looks[TEXT] ??= 0; // a slider that is down: words are filters alone
+  }
+  if (state.like.length || Object.keys(looks).length) fields.looks = looks;
   if (coloured) fields.colours = state.colours;
   if (state.least !== null) fields.min_score = state.least * (total(looks) + (coloured ?? 0));
   if (state.distinct) fields.distinct = true;

@@ -3,7 +3,7 @@ import {
   counted, debounce, html, latest, useCallback, useEffect, useKeys, useMemo, useRef, useShop, useState,
 } from '../ui.js';
 import { go } from '../route.js';
-import { compared, nextPage, readSearch, search, searchAddress } from '../searching.js';
+import { TEXT, compared, nextPage, readSearch, search, searchAddress } from '../searching.js';
 import { pictureOf, upload } from '../uploads.js';
 import { Colours } from '../components/colours.js';
 import { Cutoff } from '../components/cutoff.js';
@@ -20,7 +20,7 @@ const PAUSE = 40; // ms without a movement before a search is sent
 const SHOWN = 2; // attributes under a tile
 
 export function Search({ place }) {
-  const { fail } = useShop();
+  const { catalogue, fail } = useShop();
   const state = useMemo(() => readSearch(place.params), [place]);
   const [reading, setReading] = useState(false);
   const change = (part, options) => go(searchAddress({ ...state, ...part }), options);
@@ -41,12 +41,14 @@ export function Search({ place }) {
   const also = (id) => change({ like: [...new Set([...state.like, id])], crop: null, open: null });
   const unlike = (id) => change({ unlike: [...new Set([...state.unlike, id])], open: null });
   const pictured = state.like.length > 0;
-  const searching = pictured || Object.keys(state.colours).length > 0;
+  const searching = pictured || state.text !== '' || Object.keys(state.colours).length > 0;
+  const sliding = pictured || (state.text && catalogue.looks.includes(TEXT));
   return html`<div class="columns search">
     <${DropAnywhere} take=${take} says="Drop pictures to search with them" />
     <aside class="rail" aria-label="what to search for">
       <${Query} state=${state} change=${change} take=${take} reading=${reading} />
-      ${pictured && html`<${Sliders} looks=${state.looks} change=${(looks) => change({ looks }, { replace: true })} />`}
+      <${Words} text=${state.text} change=${(text) => change({ text, open: null })} />
+      ${sliding && html`<${Sliders} looks=${state.looks} text=${state.text} pictured=${pictured} change=${(looks) => change({ looks }, { replace: true })} />`}
       <${Colours} colours=${state.colours} change=${(colours, options) => change({ colours, open: null }, options)} />
       ${searching && html`<${Least} least=${state.least} change=${(least) => change({ least }, { replace: true })} />`}
       ${searching && html`<${Spread} distinct=${state.distinct} by=${state.by} change=${change} />`}
@@ -64,6 +66,25 @@ export function Search({ place }) {
   </div>`;
 }
 
+/** Searches by words, once they are entered. */
+function Words({ text, change }) {
+  const [typed, setTyped] = useState(text);
+  useEffect(() => setTyped(text), [text]);
+  return html`<form class="words" role="search" onSubmit=${(event) => { event.preventDefault(); change(typed.trim()); }}>
+    <input type="search" aria-label="words to search by" placeholder="or words: red dress" maxlength="1000" value=${typed}
+      onInput=${(event) => { setTyped(event.target.value); if (!event.target.value && text) change(''); }} />
+    <button type="submit">Search</button></form>`;
+}
+
+/** What words were taken for. */
+function Understood({ said }) {
+  const meant = Object.entries(said.meant).map(([words, filter]) => html`<li key=${words}><b>${words}</b> ${filter}</li>`);
+  const rest = said.ranked_by !== null
+    ? html`<li>ranked by <b>“${said.ranked_by}”</b></li>`
+    : said.not_understood.length > 0 && html`<li>not understood: <b>${said.not_understood.join(', ')}</b></li>`;
+  return (meant.length > 0 || rest) && html`<ul class="understood soft small" aria-label="what the words were taken for">${meant}${rest}</ul>`;
+}
+
 /** The pictures searched with, and those not to look like. */
 function Query({ state, change, take, reading }) {
   const { like, unlike, crop } = state;
@@ -74,7 +95,7 @@ function Query({ state, change, take, reading }) {
     ${unlike.length > 0 && html`<${Strip} title="Not like" ids=${unlike} change=${(ids) => change({ unlike: ids })} />`}
     <div class="ask">
       <${Choose} take=${take} many className=${like.length ? '' : 'main'}>${like.length ? 'Another picture' : 'Choose a picture'}<//>
-      ${(like.length > 0 || Object.keys(state.colours).length > 0) && html`<button type="button" onClick=${() => change({ like: [], unlike: [], crop: null, looks: {}, colours: {}, least: null })}>Show all</button>`}
+      ${(like.length > 0 || state.text || Object.keys(state.colours).length > 0) && html`<button type="button" onClick=${() => change({ like: [], unlike: [], text: '', crop: null, looks: {}, colours: {}, least: null })}>Show all</button>`}
     </div>
     ${reading
       ? html`<p role="status" class="soft small"><span class="spinner"></span> The picture is being read …</p>`
@@ -117,16 +138,16 @@ function useHits(state) {
 
   const ask = useMemo(() => latest(async () => {
     const { state, looks, fail } = kept.current;
-    if (!Object.keys(compared(state, looks)).length) {
+    if (!state.text && !Object.keys(compared(state, looks)).length) {
       setFound({ hits: [], cursor: null, none: true });
       return;
     }
     try {
-      const { hits, cursor } = await search(state, looks);
-      setFound({ hits, cursor, waiting: false });
+      const { hits, cursor, understood } = await search(state, looks);
+      setFound({ hits, cursor, understood, waiting: false });
     } catch (problem) {
       fail(problem);
-      setFound((old) => ({ ...old, waiting: false, problem }));
+      setFound((old) => ({ ...old, ...(state.text ? { hits: [], cursor: null, understood: null } : {}), waiting: false, problem }));
     }
   }), []);
   const soon = useMemo(() => debounce(ask, PAUSE), []);
@@ -150,7 +171,7 @@ function useHits(state) {
 
 function Results({ state, change, like, also, unlike }) {
   const { catalogue } = useShop();
-  const { hits, cursor, waiting, none, problem, more } = useHits(state);
+  const { hits, cursor, understood, waiting, none, problem, more } = useHits(state);
   const attributes = useShown();
   const looks = Object.keys(compared(state, catalogue.looks));
   const open = hits.findIndex((hit) => hit.id === state.open);
@@ -165,9 +186,10 @@ function Results({ state, change, like, also, unlike }) {
   };
   return html`<div class="bar"><p role="status" aria-live="polite">${none
       ? 'Move a slider up: no look counts.'
-      : waiting ? 'Searching …' : hits.length ? `${cursor ? 'The first ' : ''}${counted(hits.length, 'image')}, ${state.like.length ? 'most alike' : 'most of these colours'} first` : ''}</p>
+      : waiting ? 'Searching …' : hits.length ? `${cursor ? 'The first ' : ''}${counted(hits.length, 'image')}, ${orderOf(state, looks)}` : ''}</p>
       <${Chips} where=${state.where} change=${(where) => change({ where })} />
     </div>
+    ${understood && html`<${Understood} said=${understood} />`}
     ${!waiting && !hits.length && !none && html`<p class="nothing">${problem ? problem.message : 'Nothing is found: take a filter away, or lower “at least”.'}</p>`}
     <${Grid} label="results, most alike first" total=${hits.length} extra=${tileExtra(attributes.length, looks.length)} keyOf=${(i) => hits[i].id} moving
       want=${want} press=${press} open=${(index) => change({ open: hits[index].id })}
@@ -175,6 +197,13 @@ function Results({ state, change, like, also, unlike }) {
     ${state.open && html`<${Details} id=${state.open} precision=${state.precision} hit=${hits[open]} close=${() => change({ open: null }, { replace: true })}
       like=${like} unlike=${unlike} removed=${() => change({ open: null }, { replace: true })}
       step=${open < 0 ? null : (by) => hits[open + by] && change({ open: hits[open + by].id }, { replace: true })} />`}`;
+}
+
+/** Says which come first. */
+function orderOf({ like, text }, looks) {
+  if (like.length) return 'most alike first';
+  if (text && !looks.length) return 'by filters alone';
+  return text ? 'best first' : 'most of these colours first';
 }
 
 /** The attributes that tiles show. */

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, dataclass_transform
+from typing import Annotated, Any, Self, TypeVar, dataclass_transform, get_args, get_origin
 
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass, is_pydantic_dataclass
@@ -148,11 +148,16 @@ def _refusals(group: Any, error: ValidationError) -> Iterator[str]:
 
 def _section(group: Any, place: Sequence[Any]) -> Any:
     """Find the group that holds the key at a place."""
-    for part in place[:-1]:
+    parts = iter(place[:-1])
+    for part in parts:
         field = group.__pydantic_fields__.get(part)
-        if field is None or not is_pydantic_dataclass(field.annotation):
+        inner: Any = None if field is None else field.annotation
+        if get_origin(inner) is dict:  # a table of groups by name
+            next(parts, None)
+            inner = get_args(inner)[1]
+        if not isinstance(inner, type) or not is_pydantic_dataclass(inner):
             break
-        group = field.annotation
+        group = inner
     return group
 
 

@@ -91,9 +91,9 @@ def columns(path: Path) -> list[str]:
     return _content(path, []).names
 
 
-def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
+def read_table(path: Path, wanted: Sequence[str] | None, *, empty: bool = False) -> Table:
     """Read columns (None: all) of a table; see `stream_table`."""
-    content = stream_table(path, wanted)
+    content = stream_table(path, wanted, empty=empty)
     table = Table(path, content.names, [], [], {})
     for row in content.rows:
         table.rows.append(row.cells)
@@ -103,7 +103,7 @@ def read_table(path: Path, wanted: Sequence[str] | None) -> Table:
     return table
 
 
-def stream_table(path: Path, wanted: Sequence[str] | None) -> Content:
+def stream_table(path: Path, wanted: Sequence[str] | None, *, empty: bool = False) -> Content:
     """Read columns (None: all) of a table, of any of `gingham.formats.table.FORMATS`.
 
     The same table gives the same cells from every format: a number is the text that a spreadsheet
@@ -114,7 +114,7 @@ def stream_table(path: Path, wanted: Sequence[str] | None) -> Content:
 
     An image inside a file (a cell of bytes, or a structure `{bytes, path}`) is given as the path
     `TABLE.parquet#COLUMN/ROW`, beside the table as every path in it; `images.read_file` reads it,
-    and it is not held in memory.
+    and it is not held in memory. With `empty` a table may have a header and no rows.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def stream_table(path: Path, wanted: Sequence[str] | None) -> Content:
         _check_columns(path, content.names, asked)
     rows = _guarded(path, content.rows)
     first = next(rows, None)
-    if content.names and first is None:
+    if content.names and first is None and not empty:
         raise InputError(
             f"table {path} has a header and no rows: give one with a row for each image", path=path
         )

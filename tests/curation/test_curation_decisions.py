@@ -185,3 +185,12 @@ def test_decisions_are_made_in_the_page_and_read_back(
     actions = {r["image"]: r["action"] for r in read(out / "stages/6_label_errors.csv")}
     assert (actions[first[0]], actions[second[0]]) == ("accepted", "refused")
     assert "2 labels were decided before" in (out / "report.html").read_text()
+
+
+def test_a_table_without_rows_decides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.csv"
+    path.write_text(",".join(COLUMNS) + "\n")
+    assert read_decisions(path) == LabelDecisions({})
+    path.write_text("image,attribute\n")
+    with pytest.raises(InputError, match="has no column 'value'"):
+        read_decisions(path)

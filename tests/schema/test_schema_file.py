@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -211,3 +212,24 @@ def test_what_is_written_as_toml_is_read_back(values: dict[str, dict[str, Schema
     schema = Schema({x: SchemaAttribute(values=some) for x, some in values.items()})
     again = Schema.from_dict(tomllib.loads(schema.to_toml()))
     assert again.to_dict() == schema.to_dict() == Schema.from_dict(schema.to_dict()).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"atributes": {}}, "did you mean 'attributes'? (known keys: attributes)"),
+        (
+            {"attributes": {"colour": {"synonym": ["x"]}}},
+            "did you mean 'attributes.colour.synonyms'? "
+            "(known keys: description, synonyms, translations, when, values)",
+        ),
+        (
+            {"attributes": {"colour": {"values": {"red": {"above": "warm"}}}}},
+            "(known keys: description, parent, synonyms, translations)",
+        ),
+    ],
+)
+def test_an_unknown_key_is_told_with_those_of_its_level(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Schema.from_dict(given, where="schema")
+    assert said in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,9 @@ from gingham.cli.options import (
 )
 from gingham.errors import InputError
 from gingham.names import one_line
+
+_MOST = 3
+"""Values that are named of each attribute."""
 
 
 @app.command()
@@ -72,8 +76,16 @@ def schema(
             else:
                 say(f"none is set: gingham schema {catalogue} FILE.toml sets one", error=True)
             return
+        former = shop.schema
         untagged = shop.set_schema(given)
     lines = [f"the schema of {catalogue} is set: {len(given.attributes)} attributes"]
     if untagged:
-        lines.append(f"run gingham tag: the hierarchy changed of {one_line(', '.join(untagged))}")
+        lines.append(f"run gingham tag {one_line(' '.join(map(shlex.quote, untagged)))}:")
+    for name in untagged:
+        moved = given.moved(former, name)
+        more = f"; and {len(moved) - _MOST} more" if len(moved) > _MOST else ""
+        lines.append(
+            f"  {one_line(name)}: its tags are of another hierarchy "
+            f"({one_line('; '.join(moved[:_MOST]))}{more})"
+        )
     answer(as_json, {"attributes": list(given.attributes), "untagged": list(untagged)}, *lines)

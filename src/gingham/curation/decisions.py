@@ -52,7 +52,7 @@ def read_decisions(path: Path) -> LabelDecisions:
         If it cannot be read, lacks a column, or a decision is neither `accept` nor `refuse`.
     """
     accepted: dict[Doubt, bool] = {}
-    table = read_table(path, COLUMNS)
+    table = read_table(path, COLUMNS, empty=True)
     table.settle({}, skip=None)
     for number, row in table.good():
         decision = row["decision"]

@@ -39,6 +39,10 @@ AGREEMENT = 0.5
 """A tag that fewer of its neighbours share is suspicious."""
 
 
+SURE = 0.9
+"""An answer all of whose probabilities are as near to 0 or 1 is not called unsure."""
+
+
 @dataclass(frozen=True)
 class _Suspect:
     """An image to look at, and why.
@@ -340,4 +344,5 @@ def _unsure(values: dict[str, float], unknown: bool) -> str:
         best = list(values)[:2]
         return f"unlike the examples; most like {' or '.join(best)}" if best else "unknown"
     said = [f"{100 * p:.0f} % {value}" for value, p in list(values.items())[:2]]
-    return f"unsure: {', '.join(said)}" if said else "unsure"
+    word = "unsure" if not values or any(1 - SURE < p < SURE for p in values.values()) else "sure"
+    return f"{word}: {', '.join(said)}" if said else word

@@ -116,6 +116,17 @@ class Schema(SettingsFile):
             table((name,), said)
         return "\n".join(lines) + "\n"
 
+    def moved(self, former: Schema, name: str) -> list[str]:
+        """Say which values of an attribute are below another value than in a former schema."""
+        now, before = (
+            one.attributes.get(name, SchemaAttribute()).parents for one in (self, former)
+        )
+        return [
+            f"{value} is below {now.get(value, 'none')}, was below {before.get(value, 'none')}"
+            for value in sorted(now.keys() | before.keys())
+            if now.get(value) != before.get(value)
+        ]
+
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The attributes, each after those that it depends on."""

@@ -277,6 +277,17 @@ def test_equal_scores_come_in_the_order_of_ids(index: Index) -> None:
     assert [match.id for match in found] == sorted(KEYS)[:7]
 
 
+def test_a_look_can_be_made_of_no_image(index: Index) -> None:
+    index.apply([upsert([0, 1, 2]), Fill("words", "dot", [], np.empty((0, 4), np.float32))])
+    index.commit({})
+    found = index.query(Query([Term("words", np.ones(4, np.float32), 1.0)], 3))
+    assert [match.score for match in found] == [0, 0, 0]
+    assert not index.vectors(KEYS[:2], ["words"])["words"].any()
+    index.apply([Fill("words", "dot", KEYS[1:2], np.ones((1, 4), np.float32))])
+    (best,) = index.query(Query([Term("words", np.ones(4, np.float32), 1.0)], 1))
+    assert (best.id, best.score) == (KEYS[1], 4)
+
+
 def test_reset_forgets_everything(index: Index) -> None:
     look, (metric, width) = next(iter(FURTHER.items()))
     index.apply([upsert([0]), Tag.of("colour", {KEYS[0]: "red"})])

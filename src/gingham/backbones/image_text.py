@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import textwrap
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -225,7 +224,7 @@ def _tower(model: Any, preprocess: Preprocess) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what open_clip says on the root logger, and its warnings, from the user's screen."""
+    """Keep what open_clip says on the root logger from the user's screen."""
 
     def foreign(record: logging.LogRecord) -> bool:
         return "open_clip" not in record.pathname
@@ -234,9 +233,7 @@ def _quiet() -> Iterator[None]:
     root.addHandler(nowhere)  # without one, logging would set up its own
     root.addFilter(foreign)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         root.removeFilter(foreign)
         root.removeHandler(nowhere)

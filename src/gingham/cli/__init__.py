@@ -82,6 +82,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Pillow warns of odd metadata and of sizes that are checked anyway: a run has its own report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Of models that it loads; what cannot be used is refused.
+    warnings.filterwarnings("ignore", module=r"open_clip\.")
     # See `gingham.training.epoch_loop.fit`.
     warnings.filterwarnings("ignore", r".*LeafSpec", FutureWarning)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -76,16 +75,15 @@ class QdrantConnection:
         sent: Any = {} if transport is None else {"transport": transport}
         if not parts.scheme.endswith("s"):
             sent["verify"] = False  # or certificates that nobody needs are read each time
-        with warnings.catch_warnings():
-            # That a key travels in clear is said in the docs, once.
-            warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
-            self._client = QdrantRemote(
-                url=f"{parts.scheme.partition('+')[2]}://{host}{path}",
-                api_key=key,
-                timeout=self.options.timeout,
-                check_compatibility=False,
-                **sent,
-            )
+        if key is not None:
+            # As `api_key` the client would warn that it travels in clear: the docs say that.
+            sent["headers"] = {"api-key": key}
+        self._client = QdrantRemote(
+            url=f"{parts.scheme.partition('+')[2]}://{host}{path}",
+            timeout=self.options.timeout,
+            check_compatibility=False,
+            **sent,
+        )
 
     @property
     def shown(self) -> str:

@@ -60,7 +60,7 @@ def _with_values(args: list[str]) -> list[str]:
     following = [*given[1:], "--"]
     return [
         f"{one}={OPTIONAL[one]}" if one in OPTIONAL and next_one.startswith("-") else one
-        for one, next_one in zip(given, following, strict=True)
+        for one, next_one in zip(given, following, strict=False)
     ] + rest
 
 

@@ -90,6 +90,7 @@ def test_equals_a_plain_dictionary(
                     image_id in plain.values()
                 ]
             assert [i for i, _ in reader.image_files()] == to_list(reader.ids())
+            assert reader.copies() == {i: f for i, f in reader.image_files() if len(f) > 1}
         # Another root, by which other names are relative: as if nothing had been kept.
         moved = Locations(LocalFiles(folder), later, file)
         anew = Locations(LocalFiles(folder), later)

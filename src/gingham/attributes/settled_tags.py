@@ -64,6 +64,17 @@ class SettledTags:
         ):
             yield SettledTag(image_id, self.sets[code], confidence, self.sets[guess], applies)
 
+    def at(self, rows: NDArray[np.int64]) -> SettledTags:
+        """Give the tags in some rows, in their order."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            codes=self.codes[rows],
+            guesses=self.guesses[rows],
+            confidences=self.confidences[rows],
+            applies=self.applies[rows],
+        )
+
     def found(self) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
         """Say what finds the images: their values with all above them, or that there are none.
 
@@ -155,8 +166,7 @@ class Settling:
             found = None
             if there and self._attributes.tagged(name) is not None:
                 found = self._known(name, *self._attributes.held_to(name, self._cutoff))
-                order = np.argsort(found.ids)
-                found = replace(found, ids=found.ids[order], codes=found.codes[order])
+                found = found.at(np.argsort(found.ids))
             self._deciding[name] = found
         return self._deciding[name]
 

@@ -6,10 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from gingham.attributes.registry import Attributes
-from gingham.attributes.settled_tags import Settling
+from gingham.attributes.settled_tags import SettledTags, Settling
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.formats.exported import Exported, ExportedFile, ExportedTag
@@ -18,9 +21,13 @@ from gingham.formats.table import FORMATS
 from gingham.images import read_file
 from gingham.names import did_you_mean
 from gingham.operations.joining import by_product, joined
+from gingham.store import ids as many
 from gingham.store.features import ImageId
 from gingham.store.files import replace_file
 from gingham.store.locations import Locations, has_path, is_missing
+
+_TOGETHER = 4096
+"""Files whose tags are looked up together."""
 
 Points = Callable[[], Mapping[str, tuple[float, float]]]
 """Gives id in hexadecimal -> place on a map."""
@@ -56,30 +63,57 @@ def export_table(
     points: Points | None = None,
 ) -> int:
     """Write image, id, and what each attribute says of it; see `Catalogue.export`."""
-    settling = Settling(attributes, cutoff)
-    tags: dict[str, dict[ImageId, ExportedTag]] = {
-        name: {one.id: ExportedTag(*one[1:]) for one in settling.of(name).rows()}
-        for name in attributes.used()
-    }
-    copies = {i: names for i, names in locations.image_files() if len(names) > 1}
+    kinds = {name: attributes.kind(name) for name in attributes.used()}
+    tags = _Tags(kinds, Settling(attributes, cutoff))
+    copies = locations.copies()
     dead = {i: set(filter(is_missing, names)) for i, names in copies.items()}
-
-    def exported(name: str, i: ImageId) -> ExportedFile:
-        return ExportedFile(name, i.hex(), {a: some[i] for a, some in tags.items() if i in some})
-
     # A missing file says nothing that another file of the image does not.
-    files = (
-        exported(name, i)
+    shown = (
+        (name, i)
         for name, i in locations.file_ids()
         if i not in dead or name not in dead[i] or len(dead[i]) == len(copies[i])
     )
 
     def lookup(name: str) -> ExportedFile | None:
         found = locations.files.get(name)
-        return None if found is None else exported(name, found)
+        return None if found is None else next(tags.of([(name, found)]))
 
-    kinds = {name: attributes.kind(name) for name in tags}
-    return write_export(file, kinds, files, lookup, arrangement, points=points, read=read_file)
+    return write_export(
+        file, kinds, tags.of(shown), lookup, arrangement, points=points, read=read_file
+    )
+
+
+class _Tags:
+    """The tags of attributes, in arrays: a catalogue may have millions.
+
+    Parameters
+    ----------
+    names : of the attributes.
+    settling : gives their tags.
+    """
+
+    def __init__(self, names: Iterable[str], settling: Settling) -> None:
+        self._known: dict[str, SettledTags] = {}
+        for name in names:
+            tags = settling.of(name)
+            self._known[name] = tags.at(np.argsort(tags.ids))
+
+    def of(self, files: Iterable[tuple[str, ImageId]]) -> Iterator[ExportedFile]:
+        """Give files, each with what is said of its image."""
+        coming = iter(files)
+        while some := list(islice(coming, _TOGETHER)):
+            ids = many.from_list(image_id for _, image_id in some)
+            found: list[dict[str, ExportedTag]] = [{} for _ in some]
+            for name, tags in self._known.items():
+                rows = many.find(tags.ids, ids)
+                there = np.flatnonzero(rows >= 0)
+                parts = tags.codes, tags.confidences, tags.guesses, tags.applies
+                columns = (part[rows[there]].tolist() for part in parts)
+                for place, code, sure, guess, applies in zip(there.tolist(), *columns, strict=True):
+                    tag = ExportedTag(tags.sets[code], sure, tags.sets[guess], applies)
+                    found[place][name] = tag
+            for (name, image_id), said in zip(some, found, strict=True):
+                yield ExportedFile(name, image_id.hex(), said)
 
 
 def write_export(

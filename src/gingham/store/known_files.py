@@ -117,6 +117,14 @@ class KnownFiles:
             if image_id is not None:
                 yield file, image_id
 
+    def copies(self) -> dict[ImageId, list[str]]:
+        """Give the files of those images that have several."""
+        settled = self.settled
+        counts = np.bincount(settled.image, minlength=len(settled.ids))
+        several = many.to_list(settled.ids[counts > 1])
+        found = {key: self.image(key) for key in several if key not in self.lists}
+        return found | {key: [*names] for key, names in self.lists.items() if len(names) > 1}
+
     def image_files(self) -> Iterator[tuple[ImageId, list[str]]]:
         """Go through all images, with their files."""
         settled, decode = self.settled, self._names.decode

@@ -249,6 +249,11 @@ class Locations(Replayed):
         with self._changing:
             return [(image_id, list(files)) for image_id, files in self._known.image_files()]
 
+    def copies(self) -> dict[ImageId, list[str]]:
+        """List the files of those images that have several."""
+        with self._changing:
+            return self._known.copies()
+
     def file_ids(self) -> list[tuple[str, ImageId]]:
         """List every file with the id of its image."""
         with self._changing:

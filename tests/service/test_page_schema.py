@@ -69,3 +69,23 @@ def test_what_does_not_apply_is_not_shown(tab: Tab) -> None:
     page = tab.open("/?where=colour%3Dwarm")
     expect(page.locator(".facet", has_text="pattern")).to_have_count(1)
     expect(page.locator(".tile .value", has_text="striped")).not_to_have_count(0)
+
+
+def test_review_map_and_compare_say_translated_names(browser: Any, address: str) -> None:
+    one = Tab(browser, address, locale="de-AT")
+    page = one.open("/review?attribute=colour&order=random&value=red")
+    expect(page.get_by_label("Attribute").locator("option:checked")).to_have_text("Farbe")
+    expect(page.locator(".judge h1")).to_have_text("Is it Rot?")
+    expect(page.locator(".answers .said span")).to_have_text("Rot")
+    page = one.open("/review?attribute=colour&order=random&mode=grid")
+    expect(page.locator(".tile .value", has_text="Rot")).to_have_count(6)
+    expect(page.get_by_role("group", name="give a value").get_by_text("Rot")).to_have_count(1)
+    page = one.open("/map?look=colour&by=colour")
+    expect(page.locator(".legend", has_text="Rot")).to_have_count(1)
+    expect(page.get_by_label("Colour by").locator("option:checked")).to_have_text("Farbe")
+    page.locator(".legend button", has_text="Rot").click()
+    expect(page.locator(".shares li span").first).to_have_text("Rot")
+    page = one.open("/compare?a=colour&b=pattern")
+    expect(page.locator("table thead th").first).to_have_text("Farbe ↓ pattern →")
+    expect(page.locator("table tbody th", has_text="Rot")).to_have_count(1)
+    one.close()

@@ -1,6 +1,7 @@
 // Two attributes on the same pictures: where they agree, where they differ, and which pictures those are.
 import { counted, html, percent, useEffect, useMemo, useShop, useState } from '../ui.js';
 import { query } from '../api.js';
+import { useMeaning } from '../meaning.js';
 import { go } from '../route.js';
 import { idAt, valuesOf } from '../values.js';
 import { Details } from '../components/details.js';
@@ -42,6 +43,7 @@ function cross(a, b) {
 
 export function Compare({ place }) {
   const { catalogue, version } = useShop();
+  const meaning = useMeaning();
   const tagged = Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0);
   const a = place.params.get('a') ?? tagged[0];
   const b = place.params.get('b') ?? tagged[1] ?? BEFORE;
@@ -69,22 +71,25 @@ export function Compare({ place }) {
   }, [a, b, from, to, version]);
   const found = useMemo(() => sides?.[0] && sides[1] && cross(...sides), [sides]);
   if (!a) return html`<div class="empty"><h1>Nothing to compare yet</h1><p>Compare shows two attributes on the same pictures, or one before and after a correction. <a href="/teach">Teach an attribute</a> and apply it first.</p></div>`;
-  const names = (value, choose, label, more) => html`<label class="field row"><span>${label}</span><select value=${value} onChange=${(event) => choose(event.target.value)}>${tagged.map((name) => html`<option key=${name}>${name}</option>`)}${more}</select></label>`;
+  const names = (value, choose, label, more) => html`<label class="field row"><span>${label}</span><select value=${value} onChange=${(event) => choose(event.target.value)}>${tagged.map((name) => html`<option key=${name} value=${name}>${meaning.attribute(name)}</option>`)}${more}</select></label>`;
   return html`<div class="plain compare">
     <div class="bar">
       ${names(a, (value) => change({ a: value, cell: null, from: null, to: null }), 'Compare')}
-      ${names(b, (value) => change({ b: value, cell: null, from: null, to: null }), 'with', html`<option value=${BEFORE}>${a} before the last correction</option>`)}
+      ${names(b, (value) => change({ b: value, cell: null, from: null, to: null }), 'with', html`<option value=${BEFORE}>${meaning.attribute(a)} before the last correction</option>`)}
       ${found?.alike && html`<p><b>${percent(found.same / found.both)}</b> of ${counted(found.both, 'image')} the same${found.both > found.same ? `, ${found.both - found.same} differ` : ''}</p>`}
     </div>
-    ${b === BEFORE && html`<p class="soft small">${a} as it was taught at change ${to} and, before, at change ${from} of the <a href="/history">history</a>, on the images of now.</p>`}
+    ${b === BEFORE && html`<p class="soft small">${meaning.attribute(a)} as it was taught at change ${to} and, before, at change ${from} of the <a href="/history">history</a>, on the images of now.</p>`}
     ${problem ? html`<p class="nothing">${problem.message}</p>`
       : sides === null ? html`<p class="nothing" role="status"><span class="spinner"></span> Comparing …</p>`
-      : !found.both ? html`<p class="nothing">${b !== BEFORE ? 'One of the two has no values.' : `${a} was not taught at change ${sides[1].values.length ? to : from}: there is nothing to compare.`}</p>`
-      : html`<${Cross} found=${found} a=${a} b=${b === BEFORE ? `${a} before` : b} cell=${cell} choose=${(key) => change({ cell: key })} />`}
+      : !found.both ? html`<p class="nothing">${b !== BEFORE ? 'One of the two has no values.' : `${meaning.attribute(a)} was not taught at change ${sides[1].values.length ? to : from}: there is nothing to compare.`}</p>`
+      : html`<${Cross} found=${found} a=${a} b=${b === BEFORE ? a : b} before=${b === BEFORE} cell=${cell} choose=${(key) => change({ cell: key })} />`}
   </div>`;
 }
 
-function Cross({ found, a, b, cell, choose }) {
+function Cross({ found, a: first, b: second, before, cell, choose }) {
+  const meaning = useMeaning();
+  const [a, b] = [meaning.attribute(first), `${meaning.attribute(second)}${before ? ' before' : ''}`];
+  const [sayA, sayB] = [(value) => meaning.value(first, value), (value) => meaning.value(second, value)];
   const [open, setOpen] = useState(null);
   const { cells, rows, columns, alike } = found;
   const count = (row, column) => cells.get(`${row}\n${column}`)?.ids.length ?? 0;
@@ -96,20 +101,20 @@ function Cross({ found, a, b, cell, choose }) {
   const [row, column] = cell?.split('\n') ?? [];
   const tile = (id) => {
     const [x, y] = valuesOf.get(id);
-    return { id, image: `${a}: ${x}, ${b}: ${y}`, attributes: { [a]: x, [b]: y }, confidence: {} };
+    return { id, image: `${a}: ${sayA(x)}, ${b}: ${sayB(y)}`, attributes: { [a]: sayA(x), [b]: sayB(y) }, confidence: {} };
   };
   return html`<div class="crossed">
     <div class="scroll" tabindex="0" role="region" aria-label=${`${a} by ${b}`}><table class=${`${columns.length > 7 ? 'turned' : ''}${alike ? ' alike' : ''}`}>
-      <thead><tr><th scope="col">${a} ↓ ${b} →</th>${columns.map((name) => html`<th key=${name} scope="col"><span>${name}</span></th>`)}</tr></thead>
+      <thead><tr><th scope="col">${a} ↓ ${b} →</th>${columns.map((name) => html`<th key=${name} scope="col"><span>${sayB(name)}</span></th>`)}</tr></thead>
       <tbody>${rows.map((name) => {
         const most = Math.max(...columns.map((other) => count(name, other)));
-        return html`<tr key=${name}><th scope="row">${name}</th>${columns.map((other) => {
+        return html`<tr key=${name}><th scope="row">${sayA(name)}</th>${columns.map((other) => {
           const n = count(name, other);
-          return html`<td key=${other} class=${alike && name === other ? 'right' : ''} style=${{ '--share': Math.round(55 * Math.sqrt(n / most)) }}>${n > 0 && html`<button type="button" aria-pressed=${row === name && column === other} aria-label=${`${n} pictures: ${a} ${name}, ${b} ${other}`} onClick=${() => choose(`${name}\n${other}`)}>${n.toLocaleString('en')}</button>`}</td>`;
+          return html`<td key=${other} class=${alike && name === other ? 'right' : ''} style=${{ '--share': Math.round(55 * Math.sqrt(n / most)) }}>${n > 0 && html`<button type="button" aria-pressed=${row === name && column === other} aria-label=${`${n} pictures: ${a} ${sayA(name)}, ${b} ${sayB(other)}`} onClick=${() => choose(`${name}\n${other}`)}>${n.toLocaleString('en')}</button>`}</td>`;
         })}</tr>`;
       })}</tbody></table></div>
     <div>
-      <h2>${cell ? `${a} ${row}, ${b} ${column}: ${counted(ids.length, 'picture')}` : alike ? (ids.length ? `The ${counted(ids.length, 'picture')} on which they differ` : 'They agree on every picture') : 'Click a number to see its pictures'}
+      <h2>${cell ? `${a} ${sayA(row)}, ${b} ${sayB(column)}: ${counted(ids.length, 'picture')}` : alike ? (ids.length ? `The ${counted(ids.length, 'picture')} on which they differ` : 'They agree on every picture') : 'Click a number to see its pictures'}
         ${cell && html` <button type="button" class="link" onClick=${() => choose(null)}>all that differ</button>`}</h2>
       ${(cell || alike) && html`<${Grid} label="pictures" total=${ids.length} least=${132} extra=${54} keyOf=${(i) => ids[i]} open=${setOpen} press=${(event, i) => event.key === 'Enter' && setOpen(i)}
         tile=${(i, place) => html`<${Tile} one=${tile(ids[i])} place=${place} attributes=${[a, b]} named />`} />`}

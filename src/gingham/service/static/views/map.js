@@ -2,6 +2,7 @@
 import { counted, html, lookName, percent, useEffect, useKept, useKeys, useMemo, useShop, useState } from '../ui.js';
 import { api, query, thumbnail } from '../api.js';
 import { KEY, MOST, assign, emptyDraft, readDraft } from '../draft.js';
+import { UNKNOWN, useMeaning } from '../meaning.js';
 import { go } from '../route.js';
 import { idAt, readMap } from '../values.js';
 import { Details } from '../components/details.js';
@@ -21,6 +22,7 @@ const WORDS = {
 
 export function MapView({ place }) {
   const { catalogue, fail, version } = useShop();
+  const meaning = useMeaning();
   const tagged = Object.keys(catalogue.attributes).filter((name) => catalogue.attributes[name].tagged > 0);
   const look = place.params.get('look') ?? catalogue.looks.at(0);
   const by = place.params.get('by') ?? tagged[0] ?? '';
@@ -54,8 +56,8 @@ export function MapView({ place }) {
   if (problem && !map) return html`<div class="empty"><h1>There is no map</h1><p>${problem.message}</p></div>`;
   return html`<div class="map">
     <div class="bar">
-      <label class="field row"><span>Look</span><select value=${look} onChange=${(event) => change({ look: event.target.value })}>${catalogue.looks.map((one) => html`<option key=${one} value=${one}>${one.startsWith('attribute:') ? `taught: ${lookName(one)}` : one}</option>`)}</select></label>
-      <label class="field row"><span>Colour by</span><select value=${by} onChange=${(event) => change({ by: event.target.value })}>${tagged.map((name) => html`<option key=${name}>${name}</option>`)}${!tagged.length && html`<option value="">nothing yet</option>`}</select></label>
+      <label class="field row"><span>Look</span><select value=${look} onChange=${(event) => change({ look: event.target.value })}>${catalogue.looks.map((one) => html`<option key=${one} value=${one}>${one.startsWith('attribute:') ? `taught: ${meaning.attribute(lookName(one))}` : one}</option>`)}</select></label>
+      <label class="field row"><span>Colour by</span><select value=${by} onChange=${(event) => change({ by: event.target.value })}>${tagged.map((name) => html`<option key=${name} value=${name}>${meaning.attribute(name)}</option>`)}${!tagged.length && html`<option value="">nothing yet</option>`}</select></label>
       <div class="tabs" role="group" aria-label="what a drag does"><button type="button" aria-pressed=${lasso} onClick=${() => setLasso(true)}>Lasso <kbd>L</kbd></button><button type="button" aria-pressed=${!lasso} onClick=${() => setLasso(false)}>Move <kbd>M</kbd></button></div>
       ${map && html`<${Arrange} map=${map} look=${look} />`}
     </div>
@@ -63,8 +65,8 @@ export function MapView({ place }) {
     <div class="field-of-points">
       <${Scatter} key=${look} points=${map.points} codes=${codes} palette=${palette} lasso=${lasso} label=${`map of ${counted(map.count, 'image')} by ${lookName(look)}`}
         selected=${(indices) => setChosen(Uint32Array.from(indices))} hovered=${(index, at) => setHover(index === null ? null : { index, at })} />
-      ${hover && html`<figure class="peek" style=${{ left: `${hover.at[0]}px`, top: `${hover.at[1]}px` }}><img src=${thumbnail(idAt(map.ids, hover.index), 192)} alt="" /><figcaption>${map.values[map.codes[hover.index]] ?? 'unknown'}</figcaption></figure>`}
-      <${Legend} legend=${legend} map=${map} choose=${setChosen} />
+      ${hover && html`<figure class="peek" style=${{ left: `${hover.at[0]}px`, top: `${hover.at[1]}px` }}><img src=${thumbnail(idAt(map.ids, hover.index), 192)} alt="" /><figcaption>${meaning.value(by, map.values[map.codes[hover.index]] ?? UNKNOWN)}</figcaption></figure>`}
+      <${Legend} legend=${legend} map=${map} by=${by} choose=${setChosen} />
     </div>
     <${Selection} map=${map} chosen=${chosen} clear=${() => setChosen(null)} by=${by} />`}
   </div>`;
@@ -94,14 +96,15 @@ function coded(map, legend, chosen) {
   return made;
 }
 
-function Legend({ legend, map, choose }) {
+function Legend({ legend, map, by, choose }) {
+  const meaning = useMeaning();
   const pick = (code) => {
     const indices = [];
     for (let i = 0; i < map.count; i += 1) if (map.codes[i] === code) indices.push(i);
     choose(Uint32Array.from(indices));
   };
   if (!legend.length) return null;
-  return html`<ul class="legend" aria-label="colours">${legend.map((one) => html`<li key=${one.value}><button type="button" title="select all of them" onClick=${() => pick(one.code)}><i style=${{ background: one.colour.startsWith('--') ? `var(${one.colour})` : one.colour }}></i><span>${one.value}</span><small>${one.n.toLocaleString('en')}</small></button></li>`)}
+  return html`<ul class="legend" aria-label="colours">${legend.map((one) => html`<li key=${one.value}><button type="button" title="select all of them" onClick=${() => pick(one.code)}><i style=${{ background: one.colour.startsWith('--') ? `var(${one.colour})` : one.colour }}></i><span>${meaning.value(by, one.value)}</span><small>${one.n.toLocaleString('en')}</small></button></li>`)}
     ${legend.length < map.values.length && html`<li class="soft small">grey: other values, unknown</li>`}</ul>`;
 }
 
@@ -123,20 +126,21 @@ function Arrange({ map, look }) {
 /** What was selected: its values, its pictures, and giving all of them a value. */
 function Selection({ map, chosen, clear, by }) {
   const { can } = useShop();
+  const meaning = useMeaning();
   const [open, setOpen] = useState(null);
   if (!chosen) {
     return html`<aside class="selection"><h2>Select some</h2><p class="soft">Draw around points with the lasso, or click a colour of the legend: their pictures appear here, to look at and to label. Scroll to zoom.</p></aside>`;
   }
   const counts = {};
   for (const i of chosen) {
-    const value = map.values[map.codes[i]] ?? 'unknown';
+    const value = map.values[map.codes[i]] ?? UNKNOWN;
     counts[value] = (counts[value] ?? 0) + 1;
   }
   const ranked = Object.entries(counts).sort((a, b) => b[1] - a[1]);
-  const one = (i) => ({ id: idAt(map.ids, chosen[i]), image: map.values[map.codes[chosen[i]]] ?? 'unknown', attributes: {}, confidence: {} });
+  const one = (i) => ({ id: idAt(map.ids, chosen[i]), image: meaning.value(by, map.values[map.codes[chosen[i]]] ?? UNKNOWN), attributes: {}, confidence: {} });
   return html`<aside class="selection" aria-label="selected pictures">
     <h2>${counted(chosen.length, 'picture')} selected <button type="button" class="link" onClick=${clear}>clear</button></h2>
-    ${by && html`<ul class="shares">${ranked.slice(0, 5).map(([value, n]) => html`<li key=${value}><span>${value}</span><i style=${{ '--share': `${(100 * n) / chosen.length}%` }}></i><small>${percent(n / chosen.length)}</small></li>`)}</ul>`}
+    ${by && html`<ul class="shares">${ranked.slice(0, 5).map(([value, n]) => html`<li key=${value}><span>${meaning.value(by, value)}</span><i style=${{ '--share': `${(100 * n) / chosen.length}%` }}></i><small>${percent(n / chosen.length)}</small></li>`)}</ul>`}
     ${can.write && chosen.length > 0 && html`<${Label} map=${map} chosen=${chosen} />`}
     <${Grid} label="selected pictures" total=${chosen.length} least=${88} keyOf=${(i) => chosen[i]} open=${setOpen} press=${(event, i) => event.key === 'Enter' && setOpen(i)}
       tile=${(i, cell) => html`<${Tile} one=${one(i)} place=${cell} attributes=${[]} />`} />

@@ -1,6 +1,7 @@
 // Review what an attribute says, the most doubtful first: confirm, correct or skip by a key.
 import { counted, fileName, html, listed, percent, useEffect, useKeys, useMemo, useRef, useShop, useState } from '../ui.js';
 import { query, thumbnail } from '../api.js';
+import { UNKNOWN, useMeaning } from '../meaning.js';
 import { go } from '../route.js';
 import { said, useReview } from '../reviewing.js';
 import { Grid } from '../components/grid.js';
@@ -32,21 +33,22 @@ export function Review({ place }) {
 
 function Session({ state, taught }) {
   const { catalogue } = useShop();
+  const meaning = useMeaning();
   const info = catalogue.attributes[state.attribute];
   const review = useReview(state);
   const change = (part) => go(`/review${query({ ...state, ...part })}`, { replace: true });
   return html`<div class="review">
     <div class="bar">
-      <label class="field row"><span>Attribute</span><select value=${state.attribute} onChange=${(event) => change({ attribute: event.target.value, value: '' })}>${taught.map((name) => html`<option key=${name}>${name}</option>`)}</select></label>
+      <label class="field row"><span>Attribute</span><select value=${state.attribute} onChange=${(event) => change({ attribute: event.target.value, value: '' })}>${taught.map((name) => html`<option key=${name} value=${name}>${meaning.attribute(name)}</option>`)}</select></label>
       <div class="tabs" role="group" aria-label="order">${ORDERS.map(([order, name]) => html`<button key=${order} type="button" aria-pressed=${state.order === order} onClick=${() => change({ order })}>${name}</button>`)}</div>
-      <label class="field row"><span>Said to be</span><select value=${state.value} onChange=${(event) => change({ value: event.target.value })}><option value="">anything</option>${info.values.map((value) => html`<option key=${value}>${value}</option>`)}</select></label>
+      <label class="field row"><span>Said to be</span><select value=${state.value} onChange=${(event) => change({ value: event.target.value })}><option value="">anything</option>${info.values.map((value) => html`<option key=${value} value=${value}>${meaning.value(state.attribute, value)}</option>`)}</select></label>
       <div class="tabs" role="group" aria-label="how many at once">${['single', 'grid'].map((mode) => html`<button key=${mode} type="button" aria-pressed=${state.mode === mode} onClick=${() => change({ mode })}>${mode === 'single' ? 'One by one' : 'Grid'}</button>`)}</div>
       <${Progress} review=${review} attribute=${state.attribute} />
     </div>
     ${review.items === null ? html`<p class="nothing" role="status"><span class="spinner"></span> Looking for what is doubtful …</p>`
       : !review.items.length ? html`<p class="nothing">Nothing is left to look at here${review.decided ? `: ${counted(review.decided, 'decision')} made` : ''}. ${review.steps > 0 && html`<button type="button" class="link" onClick=${review.undo}>undo the last</button>`}</p>`
       : state.mode === 'single' ? html`<${Single} key=${review.items[0].id} review=${review} info=${info} attribute=${state.attribute} />`
-      : html`<${Many} review=${review} info=${info} />`}
+      : html`<${Many} review=${review} info=${info} attribute=${state.attribute} />`}
   </div>`;
 }
 
@@ -78,11 +80,13 @@ function keyed(item, info) {
 
 function Single({ review, info, attribute }) {
   const [item, next] = review.items;
+  const meaning = useMeaning();
+  const says = (value) => meaning.value(attribute, value);
   const multi = info.kind === 'multi';
   const values = keyed(item, info);
-  const [chosen, setChosen] = useState(multi ? listed(item.value).filter((v) => v !== 'unknown') : []);
+  const [chosen, setChosen] = useState(multi ? listed(item.value).filter((v) => v !== UNKNOWN) : []);
   const other = useRef(null);
-  const unknown = item.value === null || item.value === 'unknown';
+  const unknown = item.value === null || item.value === UNKNOWN;
   const confirm = () => (multi ? review.decide([item], chosen) : !unknown && review.decide([item], said(item, multi)));
   const pick = (value) => (multi
     ? setChosen((all) => (all.includes(value) ? all.filter((one) => one !== value) : [...all, value]))
@@ -106,12 +110,12 @@ function Single({ review, info, attribute }) {
   return html`<div class="single">
     <div class="large"><img src=${thumbnail(item.id, 1024)} alt=${fileName(item.image)} />${next && html`<link rel="prefetch" href=${thumbnail(next.id, 1024)} as="image" />`}</div>
     <div class="judge">
-      <h1>${unknown ? html`Which ${attribute} is it?` : html`Is it <em>${listed(item.value).join(', ')}</em>?`}</h1>
+      <h1>${unknown ? html`Which ${meaning.attribute(attribute)} is it?` : html`Is it <em>${listed(item.value).map(says).join(', ')}</em>?`}</h1>
       <p class="soft">${item.reason}</p>
       <ol class="answers">${values.map((value, i) => html`<li key=${value}><button type="button" aria-pressed=${multi ? chosen.includes(value) : undefined} class=${listed(item.value).includes(value) ? 'said' : ''} onClick=${() => pick(value)}>
-        <kbd>${i + 1}</kbd><span>${value}</span><i style=${{ '--share': `${100 * (item.values[value] ?? 0)}%` }}></i><small>${unknown || item.values[value] === undefined ? '' : percent(item.values[value])}</small></button></li>`)}</ol>
-      <form class="other" onSubmit=${(event) => { event.preventDefault(); const value = other.current.value.trim(); if (value) { other.current.value = ''; other.current.blur(); pick(value); } }}>
-        <input ref=${other} list="values" aria-label="another value" placeholder="another value" autocomplete="off" /><datalist id="values">${info.values.map((value) => html`<option key=${value} value=${value}></option>`)}</datalist><kbd>O</kbd></form>
+        <kbd>${i + 1}</kbd><span>${says(value)}</span><i style=${{ '--share': `${100 * (item.values[value] ?? 0)}%` }}></i><small>${unknown || item.values[value] === undefined ? '' : percent(item.values[value])}</small></button></li>`)}</ol>
+      <form class="other" onSubmit=${(event) => { event.preventDefault(); const value = other.current.value.trim(); if (value) { other.current.value = ''; other.current.blur(); pick(info.values.find((one) => says(one) === value) ?? value); } }}>
+        <input ref=${other} list="values" aria-label="another value" placeholder="another value" autocomplete="off" /><datalist id="values">${info.values.map((value) => html`<option key=${value} value=${says(value)}></option>`)}</datalist><kbd>O</kbd></form>
       <div class="actions">
         <button type="button" class="main" disabled=${unknown && !multi} onClick=${confirm}>${multi ? 'Keep these' : 'Yes'} <kbd>Enter</kbd></button>
         <button type="button" onClick=${() => review.decide([item])}>Skip <kbd>S</kbd></button>
@@ -122,7 +126,8 @@ function Single({ review, info, attribute }) {
   </div>`;
 }
 
-function Many({ review, info }) {
+function Many({ review, info, attribute }) {
+  const meaning = useMeaning();
   const { items } = review;
   const multi = info.kind === 'multi';
   const [selected, setSelected] = useState(new Set());
@@ -148,7 +153,7 @@ function Many({ review, info }) {
   };
   const act = (to) => chosen.length && review.decide(chosen, to);
   const confirm = () => {
-    const sure = chosen.filter((item) => item.value !== null && item.value !== 'unknown');
+    const sure = chosen.filter((item) => item.value !== null && item.value !== UNKNOWN);
     if (sure.length) review.decide(sure, (item) => said(item, multi));
   };
   useKeys((event) => {
@@ -168,15 +173,15 @@ function Many({ review, info }) {
   });
   return html`<div class="many">
     <div class="bar hand"><p role="status">${chosen.length ? `${chosen.length} selected` : 'Select pictures: click, shift-click a range, Ctrl+A for all.'}</p>
-      <div class="tabs" role="group" aria-label="give a value to those selected">${values.map((value, i) => html`<button key=${value} type="button" disabled=${!chosen.length} onClick=${() => act(multi ? [value] : value)}><kbd>${i + 1}</kbd> ${value}</button>`)}</div>
+      <div class="tabs" role="group" aria-label="give a value to those selected">${values.map((value, i) => html`<button key=${value} type="button" disabled=${!chosen.length} onClick=${() => act(multi ? [value] : value)}><kbd>${i + 1}</kbd> ${meaning.value(attribute, value)}</button>`)}</div>
       <div class="tabs"><button type="button" disabled=${!chosen.length} onClick=${confirm}>Right as they are <kbd>Enter</kbd></button>
       <button type="button" disabled=${!chosen.length} onClick=${() => act(undefined)}>Skip <kbd>S</kbd></button>
       <button type="button" disabled=${!review.steps} onClick=${review.undo}>Undo <kbd>U</kbd></button></div></div>
     <${Grid} label="pictures to review" total=${items.length} extra=${30} keyOf=${(i) => items[i].id} open=${open} press=${press} moving
-      tile=${(i, cell) => html`<${Tile} one=${asTile(items[i])} place=${cell} attributes=${['value']} selected=${selected.has(items[i].id)} />`} />
+      tile=${(i, cell) => html`<${Tile} one=${asTile(items[i], attribute)} place=${cell} attributes=${[attribute]} selected=${selected.has(items[i].id)} />`} />
   </div>`;
 }
 
-const asTile = (item) => ({
-  ...item, attributes: { value: item.value ?? 'unknown' }, confidence: { value: item.confidence },
+const asTile = (item, attribute) => ({
+  ...item, attributes: { [attribute]: item.value ?? UNKNOWN }, confidence: { [attribute]: item.confidence },
 });

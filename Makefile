@@ -5,9 +5,6 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 LIBRARIES := src/gingham/service/static/lib
 
-# More than cores: many tests wait for servers, browsers and processes of their own.
-TESTERS = $(shell $(PYTHON) -c 'import os; n = os.cpu_count() or 1; print(min(4, n + n // 2))')
-
 TOOLS := deploy/node_modules/tools
 
 .PHONY: setup page page-where-npm-is helm-where-npm-is wheel demo test test-harsh test-harsh-all check format
@@ -65,7 +62,7 @@ check: .venv/.dev page-where-npm-is helm-where-npm-is
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses $(TESTERS) --dist worksteal
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # As another user than root, with LC_ALL=C, no home, no cache, and a tree to read only.
 test-harsh: .venv/.dev

@@ -24,9 +24,17 @@ import pytest
 from gingham.store.object_files import ObjectFiles
 
 _SERVER = """
-import logging, sys
+import logging, sys, threading
 logging.getLogger("werkzeug").disabled = True
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
+def in_turn(method, lock=threading.Lock()):
+    def taken(*given, **more):
+        with lock:
+            return method(*given, **more)
+    return taken
+# It asks whether a key is there and then puts it; S3 does both at once.
+S3Response.put_object = in_turn(S3Response.put_object)
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)

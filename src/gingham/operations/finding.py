@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gingham.backbones.image_text import TEXT
 from gingham.cutoff import Cutoff
@@ -18,6 +17,7 @@ from gingham.operations.frames import FeatureTable, feature_table
 from gingham.operations.opening import asking
 from gingham.operations.query import read_examples
 from gingham.operations.similar import check_similar, write_similar
+from gingham.operations.sliders import Example
 from gingham.operations.text_look import Wanted, in_words
 from gingham.operations.writing import Writing
 from gingham.options import DEFAULTS, ReadOptions
@@ -101,12 +101,9 @@ class Finding(Writing):
         like = read_examples(self._truth, images, options, crop, text=reads)
         others = read_examples(self._truth, unlike, options, text=reads)
         choice = Narrowed(() if with_self else like.known, distinct, by)
-        words = self._words(wanted)
-        with self._searching:
-            hits = self._searcher.search(
-                *(like.given, others.given, looks, wanted.where, n, min_score, wanted.colours),
-                *(cutoff, choice, words),
-            )
+        hits = self._search_with(
+            like.given, others.given, looks, wanted, n, min_score, cutoff, choice
+        )
         hits.understood = wanted.understood
         return hits
 
@@ -134,9 +131,25 @@ class Finding(Writing):
         asked = wanted.words is None and bool(looks) and (looks or {}).get(TEXT, 0) > 0
         return asked and self._truth.text.current is not None
 
-    def _words(self, wanted: Wanted) -> NDArray[np.float32] | None:
-        """Give the vector of words."""
-        return None if wanted.words is None else self._truth.text.model().words(wanted.words)
+    def _search_with(
+        self,
+        like: Sequence[Example],
+        unlike: Sequence[Example],
+        looks: Mapping[str, float] | None,
+        wanted: Wanted,
+        n: int,
+        min_score: float | None,
+        cutoff: Cutoff | None,
+        choice: Narrowed,
+    ) -> HitList:
+        """Search with examples; the model of words works before anybody has to wait."""
+        said = wanted.words
+        words = None if said is None else self._truth.text.model().words(said)
+        with self._searching:
+            return self._searcher.search(
+                *(like, unlike, looks, wanted.where, n, min_score, wanted.colours),
+                *(cutoff, choice, words),
+            )
 
     @asking
     def features(

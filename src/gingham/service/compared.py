@@ -135,12 +135,7 @@ class ComparedCatalogue(Catalogue):
         choice: Narrowed = ALL,
     ) -> list[Hit]:
         """Search with examples; see `Catalogue.search`."""
-        words = self._words(wanted)
-        with self._searching:
-            return self._searcher.search(
-                *(like, unlike, looks, wanted.where, n, min_score, wanted.colours),
-                *(cutoff, choice, words),
-            )
+        return self._search_with(like, unlike, looks, wanted, n, min_score, cutoff, choice)
 
     def asked_for(
         self,

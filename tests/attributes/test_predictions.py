@@ -54,7 +54,7 @@ def test_codes_and_counts_are_those_of_the_rows(
 
 
 def test_looks_come_back_where_they_are_asked_for(tmp_path: Path) -> None:
-    file, one = PredictionsFile(tmp_path / "tags.parquet"), table([(["red"], 1.0)] * 5)
+    file, one = PredictionsFile(tmp_path), table([(["red"], 1.0)] * 5)
     with file.writing("stamp", EVERY, 1) as writer:
         writer.put(one.only(np.arange(5) != 1))
         writer.put(table([]))

@@ -217,11 +217,12 @@ class PredictionsFile:
 
     Parameters
     ----------
-    path : of the file.
+    folder : of the attribute.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "predictions.parquet"
+        self._name = str(self._path)  # every search asks for it, and making it takes longer
 
     def version(self, known: tuple[Version, str] | None) -> tuple[Version, str] | None:
         """Say which version the file is, and by which attribute; None if there is none.
@@ -231,7 +232,7 @@ class PredictionsFile:
         known : what it said before: a file is read only if it is another one by now.
         """
         try:
-            if known is not None and _key(os.stat(self._path)) == known[0]:
+            if known is not None and _key(os.stat(self._name)) == known[0]:
                 return known
             with self._path.open("rb") as raw, pq.ParquetFile(raw) as file:
                 stamp = _stamp(file)

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, chosen_names
@@ -70,6 +71,7 @@ class Attributes:
         self._ready: dict[str, TaughtAttribute] = {}
         self._models: dict[str, dict[str, Attribute]] = {}
         self._stamps: dict[str, str] = {}
+        self._predictions = cache(lambda name: PredictionsFile(self._path(name)))
         self._tags: dict[str, tuple[Version, str]] = {}
         self._ways: dict[str, tuple[tuple[str, int], str]] = {}
 
@@ -329,9 +331,6 @@ class Attributes:
             for example in taught.examples
             if example.id not in self._truth.features
         ]
-
-    def _predictions(self, name: str) -> PredictionsFile:
-        return PredictionsFile(self._path(name) / "predictions.parquet")
 
     def _path(self, name: str) -> Path:
         return self._folder / folder_name(name)

@@ -184,12 +184,12 @@ class LookSpace:
             raise InputError(f"looks must be different, at least one; got {list(looks)!r}")
         self.looks = tuple(looks)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the looks."""
         return tuple(look.name for look in self.looks)
 
-    @property
+    @cached_property
     def widths(self) -> dict[str, int]:
         """Look -> length of its vectors."""
         return {look.name: look.width for look in self.looks}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -163,14 +163,13 @@ class Searcher:
             self.space,
             self._groups,
         )
-        tags = [own_tags(match.tags, cutoff) for match in matches]
-        tagged = {name for some in tags for name in some}
-        multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
-        groups = self._truth.products.groups()
-        stored = map(self._truth.stored_if_there, (bytes.fromhex(match.id) for match in matches))
+        ids = [bytes.fromhex(match.id) for match in matches]
+        tags = self._shown([own_tags(match.tags, cutoff) for match in matches])
+        stored = self._truth.stored_if_there(ids)
+        products = self._truth.products.groups().names_of(ids)
         return HitList(
-            self._hit(match, image, some, sliders, offset, multi, groups)
-            for match, image, some in zip(matches, stored, tags, strict=True)
+            _hit(match, image, some, sliders, offset, product)
+            for match, image, some, product in zip(matches, stored, tags, products, strict=True)
             # An index that others change, too, may be ahead of the truth, or behind.
             if image is not None
         )
@@ -266,43 +265,30 @@ class Searcher:
                 )
         return self.space.check(weights, (*self._described, TEXT))
 
-    def _hit(
-        self,
-        match: Match,
-        image: StoredImage,
-        tags: Mapping[str, Sequence[str]],
-        sliders: Sequence[Slider],
-        offset: float,
-        multi: Container[str],
-        groups: Groups,
-    ) -> Hit:
-        compared = iter(match.compared)
-        looks = {
-            slider.look: slider.constant
-            + sum(factor * next(compared) for _, _, factor in slider.parts)
-            for slider in sliders
-        }
-        return Hit(
-            image=image.files[0],
-            id=match.id,
-            score=match.score + offset,
-            looks=looks,
-            attributes={
-                name: list(said) if name in multi else said[0]
-                for name, values in tags.items()
-                if (said := self._lowest(name, values))
-            },
-            copies=image.files[1:],
-            product=groups.name(image.id),
-        )
+    def _shown(self, tags: Sequence[Mapping[str, Sequence[str]]]) -> list[dict[str, Any]]:
+        """Give the tags of matches as hits have them: a value, or those of kind multi.
 
-    def _lowest(self, attribute: str, values: Sequence[str]) -> Sequence[str]:
-        """Leave out what is only there because it is above another value."""
-        about = self._attributes.schema.attributes.get(attribute)
-        if about is None or not about.parents:
-            return values
-        over = {one for value in values for one in list(about.above(value))[1:]}
-        return [value for value in values if value not in over]
+        What is only there because it is above another value is left out.
+        """
+        known = self._attributes.schema.attributes
+        tagged = {name for some in tags for name in some}
+        multi = {name for name in tagged if self._attributes.kind(name) == "multi"}
+        abouts = {name: known[name] for name in tagged if name in known and known[name].parents}
+
+        def lowest(name: str, values: Sequence[str]) -> Sequence[str]:
+            if name not in abouts:
+                return values
+            over = {one for value in values for one in list(abouts[name].above(value))[1:]}
+            return [value for value in values if value not in over]
+
+        return [
+            {
+                name: list(said) if name in multi else said[0]
+                for name, values in some.items()
+                if (said := lowest(name, values))
+            }
+            for some in tags
+        ]
 
     def _where(self, index: Index, where: Sequence[str], cutoff: Cutoff | None) -> Where:
         """Read filters; with a cut-off they ask for tags that are made for it first."""
@@ -321,3 +307,28 @@ class Searcher:
         return Where(
             tuple(replace(one, attribute=cut_name(one.attribute, mark)) for one in found.conditions)
         )
+
+
+def _hit(
+    match: Match,
+    image: StoredImage,
+    tags: dict[str, Any],
+    sliders: Sequence[Slider],
+    offset: float,
+    product: str | None,
+) -> Hit:
+    compared = iter(match.compared)
+    looks = {
+        slider.look: slider.constant
+        + sum([factor * next(compared) for _, _, factor in slider.parts])
+        for slider in sliders
+    }
+    return Hit(
+        image=image.files[0],
+        id=match.id,
+        score=match.score + offset,
+        looks=looks,
+        attributes=tags,
+        copies=image.files[1:],
+        product=product,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -70,11 +70,24 @@ class KnownFiles:
         """List the files of an image; none if it is not known."""
         if isinstance(image_id, bytes) and (changed := self.lists.get(image_id)) is not None:
             return changed
-        found = self.settled.find(image_id)
-        if found < 0:
+        return self._files_of(self.settled.find(image_id))
+
+    def images(self, image_ids: Sequence[ImageId]) -> list[list[str]]:
+        """Do as `image` for some at once."""
+        settled = self.settled
+        places = many.find(settled.sorted_ids, many.from_list(image_ids))
+        images = np.where(places < 0, -1, settled.by_id[places]) if len(settled.ids) else places
+        changed = self.lists.get
+        return [
+            self._files_of(image) if (files := changed(image_id)) is None else files
+            for image_id, image in zip(image_ids, images.tolist(), strict=True)
+        ]
+
+    def _files_of(self, image: int) -> list[str]:
+        if image < 0:
             return []
         settled, decode = self.settled, self._names.decode
-        return [decode(settled.name(file)) for file in settled.files_of(found)]
+        return [decode(settled.name(file)) for file in settled.files_of(image)]
 
     def is_image(self, image_id: object) -> bool:
         """Say whether an image is known."""
@@ -189,6 +202,10 @@ class ImageFiles(Mapping[ImageId, list[str]]):
         if not found:
             raise KeyError(image_id)
         return found
+
+    def of(self, image_ids: Sequence[ImageId]) -> list[list[str]]:
+        """List the files of some images; none of those that are not known."""
+        return self._known().images(image_ids)
 
     def __contains__(self, image_id: object) -> bool:
         return self._known().is_image(image_id)

@@ -78,7 +78,7 @@ class Locations(Replayed):
         self._covered: tuple[int, int] | None = None
         self._known = self._settled(Settled.empty())
         self.files: Mapping[str, ImageId] = FileIds(lambda: self._known)
-        self.images: Mapping[ImageId, list[str]] = ImageFiles(lambda: self._known)
+        self.images = ImageFiles(lambda: self._known)
         super().__init__(Log(files, "locations/", _SCHEMA))
 
     @classmethod

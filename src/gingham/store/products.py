@@ -60,6 +60,11 @@ class Groups:
         code = self.group(image_id)
         return None if code is None else self.names[code]
 
+    def names_of(self, image_ids: Sequence[bytes]) -> list[str | None]:
+        """Name the groups of some images at once; None for those that are in none."""
+        places = many.find(self.ids, many.from_list(image_ids)).tolist()
+        return [None if place < 0 else self.names[self.codes[place]] for place in places]
+
     def members(self, code: int) -> Ids:
         """Give the images of a group."""
         order, ends = self._by_group

@@ -215,17 +215,19 @@ class Truth:
 
     def stored(self, image_id: ImageId) -> StoredImage:
         """Give the files of an image of the catalogue, those that are there first."""
-        found = self.stored_if_there(image_id)
+        (found,) = self.stored_if_there([image_id])
         if found is None:
             raise KeyError(image_id)
         return found
 
-    def stored_if_there(self, image_id: ImageId) -> StoredImage | None:
-        """Do as `stored`; None if the catalogue does not have the image."""
-        files = tuple(self.locations.images.get(image_id, ()))
-        if files[1:]:
-            files = tuple(sorted(files, key=is_missing))
-        return StoredImage(image_id, files) if files else None
+    def stored_if_there(self, image_ids: Sequence[ImageId]) -> list[StoredImage | None]:
+        """Do as `stored` for some at once; None for images that the catalogue does not have."""
+        return [
+            StoredImage(image_id, tuple(sorted(files, key=is_missing) if files[1:] else files))
+            if files
+            else None
+            for image_id, files in zip(image_ids, self.locations.images.of(image_ids), strict=True)
+        ]
 
     def living(self, file: str, image_id: ImageId | None) -> str:
         """Name the file of an example, or another file of its image if that one is missing."""

@@ -232,7 +232,7 @@ class Vectors:
         return self._scattered
 
     def _roughly(self, aims: Aims, rows: Rows, codes: Codes, squares: Floats) -> Floats:
-        """Give the rough scores of (N,) rows of codes, (N,) float32, up to a constant.
+        """Give the rough scores of (N,) rows of codes, rising, (N,) float32, up to a constant.
 
         The squared distances of all looks, each with its factor, are the squared norms of the
         codes and one product with a code of all looks.
@@ -250,10 +250,14 @@ class Vectors:
         scores = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), _BLOCK):
             some = rows[start : start + _BLOCK]
-            part = scores[start : start + len(some)]
-            cdist(joined, _at(codes, some), "dot", out=part[None])
+            near, lengths = _around(codes, some), _around(squares, some)
+            part = np.empty(len(near), np.float32)
+            cdist(joined, near, "dot", out=part[None])
             part *= np.float32(2 * largest)
-            part += _at(squares, some) @ factors
+            part += lengths @ factors
+            scores[start : start + len(some)] = (
+                part if len(part) == len(some) else part[some - some[0]]
+            )
         return scores
 
     def _score(self, vector: Floats, rows: Rows) -> Floats:
@@ -307,9 +311,9 @@ def _longer(rows: NDArray[Number], count: int) -> NDArray[Number]:
     return longer
 
 
-def _at(array: NDArray[Number], rows: Rows) -> NDArray[Number]:
-    """Give rows in rising order; nothing is copied if they follow one another."""
-    if rows[-1] - rows[0] < len(rows):
+def _around(array: NDArray[Number], rows: Rows) -> NDArray[Number]:
+    """Give rows in rising order, or all from the first to the last, which are less than a copy."""
+    if rows[-1] - rows[0] < 2 * len(rows):
         return array[rows[0] : rows[-1] + 1]
     return array.take(rows, axis=0)  # twice as fast as array[rows]
 

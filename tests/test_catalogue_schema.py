@@ -32,6 +32,10 @@ parent = "any"
 [attributes.pattern]
 when = { colour = ["warm"] }
 """
+MOVED = [
+    f"{one} is below {other}, was below none"
+    for one, other in (("green", "any"), ("red", "warm"), ("warm", "any"))
+]
 
 
 @pytest.fixture
@@ -59,8 +63,9 @@ def test_everything_follows_it(shop: Catalogue, tmp_path: Path) -> None:
     pattern = {Path(hit.image).stem: hit.attributes["pattern"] for hit in hits}
     assert len(pattern) == 12
 
-    assert shop.set_schema(tmp_path / "schema.toml") == ("colour",), "its tags have no levels yet"
-    assert shop.set_schema(tmp_path / "schema.toml") == ()
+    untagged = shop.set_schema(tmp_path / "schema.toml")
+    assert untagged == {"colour": MOVED}, "its tags have no levels yet"
+    assert shop.set_schema(tmp_path / "schema.toml") == {}
     assert [one.verb for one in shop.history(n=2)] == ["schema", "teach"], "set once"
     assert shop.history(n=1)[0].summary == "set the schema"
     assert not shop.history(n=1)[0].undoable

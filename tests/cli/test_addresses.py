@@ -57,7 +57,9 @@ def test_a_catalogue_is_made_useful_over_http(served: tuple[str, Path]) -> None:
         "[attributes.colour.values.warm]\n[attributes.colour.values.red]\n"
         "parent = 'warm'\nsynonyms = ['crimson']\n"
     )
-    assert run("schema", url, schema) == [{"attributes": ["colour"], "untagged": ["colour"]}]
+    assert run("schema", url, schema) == [
+        {"attributes": ["colour"], "untagged": {"colour": ["red is below warm, was below none"]}}
+    ]
     values = run("schema", url)[0]["attributes"]["colour"]["values"]
     assert values == {"warm": {}, "red": {"parent": "warm", "synonyms": ["crimson"]}}
     assert run("tag", url)[0]["attributes"]["colour"]["warm"] == 9

@@ -382,7 +382,9 @@ def test_a_schema(both: Both, tmp_path: Path) -> None:
     values = {"warm": SchemaValue(), "red": SchemaValue(parent="warm", synonyms=("crimson",))}
     schema = Schema({"colour": SchemaAttribute(values=values)})
     try:
-        assert same(both, lambda shop: shop.set_schema(schema)) == ("colour",)
+        assert same(both, lambda shop: shop.set_schema(schema)) == {
+            "colour": ["red is below warm, was below none"]
+        }
         assert same(both, lambda shop: shop.schema.to_dict()) == schema.to_dict()
         same(both, lambda shop: shop.tag(["colour"]).attributes)
         facets = same(both, lambda shop: shop.facets().attributes)

@@ -76,16 +76,14 @@ def schema(
             else:
                 say(f"none is set: gingham schema {catalogue} FILE.toml sets one", error=True)
             return
-        former = shop.schema
         untagged = shop.set_schema(given)
     lines = [f"the schema of {catalogue} is set: {len(given.attributes)} attributes"]
     if untagged:
         lines.append(f"run gingham tag {one_line(' '.join(map(shlex.quote, untagged)))}:")
-    for name in untagged:
-        moved = given.moved(former, name)
+    for name, moved in untagged.items():
         more = f"; and {len(moved) - _MOST} more" if len(moved) > _MOST else ""
         lines.append(
             f"  {one_line(name)}: its tags are of another hierarchy "
             f"({one_line('; '.join(moved[:_MOST]))}{more})"
         )
-    answer(as_json, {"attributes": list(given.attributes), "untagged": list(untagged)}, *lines)
+    answer(as_json, {"attributes": list(given.attributes), "untagged": untagged}, *lines)

@@ -123,11 +123,12 @@ class RemoteChanging(RemoteTeaching):
             failures=tuple(Failure(**one) for one in job["result"]["failed"]),
         )
 
-    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> tuple[str, ...]:
+    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> dict[str, list[str]]:
         """Set what attributes and values mean; see `Catalogue.set_schema`."""
         given = schema if isinstance(schema, Schema) else Schema.read(Path(schema))
         said = self._ask("PUT", "/v1/schema", body=Payload(given.to_dict()), changes=True)
-        return tuple(said["untagged"])
+        untagged: dict[str, list[str]] = said["untagged"]
+        return untagged
 
     def undo(self, number: int) -> RecordedChange:
         """Undo a change; see `Catalogue.undo`. A server applies its attribute again."""

@@ -46,11 +46,7 @@ FORMATS = (
         is_archive=True,
     ),
     Format(
-        "datasets",
-        datasets.recognised,
-        datasets.read,
-        write=datasets_out.write,
-        is_folder=True,
+        "datasets", datasets.recognised, datasets.read, write=datasets_out.write, is_folder=True
     ),
     Format(
         "Label Studio",

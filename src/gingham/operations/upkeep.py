@@ -39,7 +39,7 @@ class Upkeep(OpenCatalogue):
         return self._truth.schema.current
 
     @changing
-    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> tuple[str, ...]:
+    def set_schema(self, schema: Schema | str | os.PathLike[str]) -> dict[str, list[str]]:
         """Set what attributes and values mean, in place of what was set before.
 
         Parameters
@@ -48,7 +48,8 @@ class Upkeep(OpenCatalogue):
 
         Returns
         -------
-        The attributes that another hierarchy has tagged: they have no tags until `tag` is called.
+        Attribute -> which values are below another one now, of those that another hierarchy has
+        tagged: they have no tags until `tag` is called.
 
         Raises
         ------
@@ -56,12 +57,14 @@ class Upkeep(OpenCatalogue):
             If the file cannot be read, or what it says cannot be meant; then nothing is changed.
         """
         given = schema if isinstance(schema, Schema) else Schema.read(Path(schema))
+        former = self._truth.schema.current
         names = self._attributes.answering()
         tagged = [name for name in names if self._attributes.tagged(name) is not None]
-        if given != self._truth.schema.current:
+        if given != former:
             with self._searching, recording(self._truth, "schema"):
                 self._truth.schema.append(given)
-        return tuple(name for name in tagged if self._attributes.tagged(name) is None)
+        untagged = [name for name in tagged if self._attributes.tagged(name) is None]
+        return {name: given.moved(former, name) for name in untagged}
 
     def text_look(
         self,

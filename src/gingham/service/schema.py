@@ -30,11 +30,11 @@ class SchemaBody(BaseModel):
 class SchemaSet(BaseModel):
     """What is to be done after a schema was set."""
 
-    model_config = example(untagged=["category"])
+    model_config = example(untagged={"category": ["parka is below jacket, was below none"]})
 
-    untagged: list[str] = Field(
-        description="Attributes that were tagged by another hierarchy: they have no tags until "
-        "they are applied again."
+    untagged: dict[str, list[str]] = Field(
+        description="Attributes that were tagged by another hierarchy, and what changed in it: "
+        "they have no tags until they are applied again."
     )
 
 
@@ -72,6 +72,6 @@ async def put(request: Request) -> Response:
 
     def change(task: Task) -> dict[str, Any]:
         schema = Schema.from_dict({"attributes": given.attributes}, where="the schema")
-        return {"untagged": list(service.catalogue.set_schema(schema))}
+        return {"untagged": service.catalogue.set_schema(schema)}
 
     return as_json(await service.work.change(request, change))

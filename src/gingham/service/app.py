@@ -46,13 +46,14 @@ from gingham.service.work import Work
 
 logger = logging.getLogger(__name__)
 
+# They are tried in this order: first what is asked most.
 ROUTES = (
+    searching,
+    images,
+    browsing,
     session,
     oidc_routes,
-    browsing,
-    searching,
     uploads,
-    images,
     attributes,
     jobs,
     history,
@@ -133,7 +134,7 @@ def create_app(
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Guard, limits=limits, metrics=counted, access=access, log=access_log)
     # Not by `include_router`, which asks each router again at every request.
-    for router in (_health(), *(module.router() for module in ROUTES)):
+    for router in (*(module.router() for module in ROUTES), _health()):
         app.router.routes.extend(router.routes)
     app.router.routes.extend(page.routes())
     describe(app)

@@ -42,6 +42,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """Of every answer that does not set them itself."""
+_SENT = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 API = "/v1/"
 
@@ -98,11 +99,7 @@ class Guard:
                 there = {name for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    *(
-                        (name.encode(), value.encode())
-                        for name, value in HEADERS.items()
-                        if name.encode() not in there
-                    ),
+                    *(one for one in _SENT if one[0] not in there),
                 ]
             await send(message)
 

@@ -292,7 +292,7 @@ class Vectors:
 
 def highest(scores: Floats, count: int) -> NDArray[np.int64]:
     """Give the places of the `count` highest scores, or of all, highest first."""
-    if len(scores) > 4 * _EVERY * count:
+    if len(scores) > 2 * _EVERY * count:
         # A few of all are as high as that many of a sample.
         least = np.partition(scores[::_EVERY], -count)[-count]
         places = np.flatnonzero(scores >= least)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
-from gingham.attributes.registry import TaughtAttributes
+from gingham.attributes.taught_model import TaughtAttributes
 from gingham.attributes.teachable import DataFrame, Pairs
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gingham.attributes.attribute import TagBatch
 from gingham.attributes.cutoffs import EVERY, NEVER, Floors
 from gingham.attributes.predictions import PredictionsFile, TagTable
+from gingham.attributes.tags import rising
 from gingham.store.ids import from_list
 
 names = st.sampled_from(("red", "navy blue", "ü"))
@@ -66,3 +68,28 @@ def test_looks_come_back_where_they_are_asked_for(tmp_path: Path) -> None:
     assert list(without.rows(EVERY)) == list(tags.rows(EVERY))
     no_looks = TagTable.of(tags.ids, TagBatch([["red"]] * 4, np.ones(4), [[]] * 4))
     assert no_looks.looks is None
+
+
+def test_a_file_of_before_doubts_were_kept_is_read(tmp_path: Path) -> None:
+    file, one = PredictionsFile(tmp_path), table([(["red"], 0.75), ([], 0.5)])
+    with file.writing("stamp", EVERY, 1) as writer:
+        writer.put(one)
+    with pq.ParquetFile(tmp_path / "predictions.parquet") as now:
+        (doubts,) = (tags.in_numbers().doubts for tags in file.read("stamp"))
+        before = now.read().drop_columns(["doubt"])
+    assert doubts.tolist() == [0.25, 0.5]
+    pq.write_table(before, tmp_path / "predictions.parquet")
+    (tags,) = file.read("stamp", looks=True)
+    assert np.isnan(tags.in_numbers().doubts).all()
+    assert list(tags.rows(EVERY)) == list(one.rows(EVERY))
+    with file.writing("again", EVERY, 1) as writer:
+        writer.put(tags)
+    whole = file.read_all("again")
+    assert whole is not None
+    assert np.isnan(whole.in_numbers().doubts).all()
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False) | st.sampled_from((0.0, -0.0, np.inf))))
+def test_rising_is_a_stable_sort(numbers: list[float]) -> None:
+    some = np.array(numbers, np.float32)
+    assert rising(some).tolist() == np.argsort(some, kind="stable").tolist()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gingham.attributes.attribute import TagBatch
+from gingham.attributes.coded_tags import CodedTags
 from gingham.attributes.cutoffs import EVERY, Floors
 from gingham.attributes.predictions import TagTable
 from gingham.attributes.settled_tags import Settling, settled_stamp
@@ -37,8 +38,8 @@ class Tagged:
     def tagged(self, name: str) -> str | None:
         return f"tags of {name}" if name in self.tables else None
 
-    def held_to(self, name: str, cutoff: None, *, former: bool = False) -> tuple[TagTable, Floors]:
-        return self.tables[name], EVERY
+    def held_to(self, name: str, cutoff: None, *, former: bool = False) -> tuple[CodedTags, Floors]:
+        return self.tables[name].in_numbers().sorted(), EVERY
 
 
 def key(number: int) -> bytes:

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gingham.errors import CatalogueBusyError, CatalogueError
+from gingham.index.embedded.further import FurtherLooks
 from gingham.index.embedded.graphs import Graphs
 from gingham.index.embedded.index import EmbeddedIndex
 from gingham.index.embedded.vectors import highest
 from gingham.index.filters import parse_where
-from gingham.index.index import Fill, Match, Query, Tag, Term, Upsert
+from gingham.index.index import Fill, Match, Metric, Query, Tag, Term, Upsert
 from gingham.index.looks import unit
 from gingham.store.ids import to_list
 
@@ -325,3 +326,16 @@ def test_kill_at_any_moment(tmp_path: Path, most_scanned: int) -> None:
         assert names(index.query(Query([Term("look", stored[7], 1)], 1))) == [KEYS[7]]
         index.close()
     assert False in outcomes
+
+
+@pytest.mark.parametrize("metric", ["dot", "l1"])
+def test_vectors_of_further_looks_are_the_same_read_one_by_one_and_at_once(
+    tmp_path: Path, metric: Metric
+) -> None:
+    given_ = vectors(2000, 5)
+    looks = FurtherLooks(tmp_path, {})
+    looks.fill("look", metric, np.arange(2000), given_)
+    for rows in (np.array([1999]), np.array([7, 2500, 3, 7]), np.arange(2100)[::-7]):
+        expected = np.zeros((len(rows), 5), np.float32)
+        expected[rows < 2000] = given_[rows[rows < 2000]]
+        np.testing.assert_array_equal(looks.get("look", rows), expected)

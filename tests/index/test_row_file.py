@@ -38,6 +38,7 @@ def test_rows_come_back(data: st.DataObject, tmp_path_factory: pytest.TempPathFa
         for _ in range(3):
             asked = rng.integers(0, len(model), 20) if len(model) else np.zeros(0, np.int64)
             np.testing.assert_array_equal(file.get(asked), model[asked])
+            np.testing.assert_array_equal(file.get(asked, 2), model[asked, :2])
         first = data.draw(st.integers(0, len(model)))
         parts = [np.zeros((0, WIDTH), np.int16), *file.chunks(first)]
         np.testing.assert_array_equal(np.concatenate(parts), model[first:])

@@ -123,8 +123,13 @@ def test_tables_of_many_say_of_each_what_they_say_of_it_alone(
         None,
         probabilities,
     )
-    ids = from_list(bytes([row]) * 32 for row in range(1, len(rows) + 1))
+    ids = from_list(bytes([37 * row % 251]) * 32 for row in range(1, len(rows) + 1))
     table = TagTable.of(ids, batch.down(hierarchy))
+    in_order, order = table.in_numbers().sorted(), np.argsort(ids)
+    assert in_order.ids.tolist() == sorted(ids.tolist())
+    assert in_order.known.tolist() == [not far[row] for row in order]
+    doubts = [1 - row[-1] + row[-2] for row in np.sort(probabilities, axis=1)]
+    assert in_order.doubts == pytest.approx(np.array(doubts)[order], abs=1e-6)
     for limits in (EVERY, Floors({"v0": 0.9}, sure, hierarchy.steps, sure)):
         sets, codes, guesses, confidences = table.numbered(limits)
         expected = list(table.rows(limits))
@@ -132,6 +137,11 @@ def test_tables_of_many_say_of_each_what_they_say_of_it_alone(
             (tuple(said), tuple(guess)) for _, said, _, guess in expected
         ]
         assert confidences.tolist() == [np.float32(sure_) for _, _, sure_, _ in expected]
+        same = in_order.numbered(limits)
+        assert same.sets == sets
+        assert same.codes.tolist() == codes[order].tolist()
+        assert same.guesses.tolist() == guesses[order].tolist()
+        assert same.confidences.tolist() == confidences[order].tolist()
         # What is unlike all examples is none of the values, so none above them either.
         assert all(not expected[row][1] for row, out in enumerate(far) if out)
 

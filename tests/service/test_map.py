@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import struct
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +26,9 @@ from starlette.testclient import TestClient
 from conftest import draw
 from gingham.operations import map as drawing
 from gingham.operations.layout import among, principal, projected
-from gingham.options import silent
-from gingham.service import arranging, maps
+from gingham.operations.map import ImageMap, LookVectors
+from gingham.options import Progress, silent
+from gingham.service import arranging, asked, maps
 from gingham.service.problems import ProblemError
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, client, make, shared_http, shared_shop, wait
@@ -258,3 +260,29 @@ def test_principal_directions_are_those_of_the_svd() -> None:
 def test_points_that_are_all_one_are_in_the_middle() -> None:
     rows = np.ones((3, 4), np.float32)
     assert projected("pca", 3, rows).place(rows).tolist() == [[0, 0]] * 3
+
+
+def test_tags_and_maps_of_many_images_are_there_before_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    draw_map, ending = drawing.draw_map, threading.Event()
+
+    def watched(vectors: LookVectors, progress: Progress) -> ImageMap:
+        drawn.append(vectors.look)
+        return draw_map(vectors, progress)
+
+    monkeypatch.setattr(maps, "draw_map", watched)
+    with make(tmp_path, each=3) as shop:
+        shop.warm_further(ending)
+        assert drawn == []
+        monkeypatch.setattr(asked, "MANY", 9)
+        ending.set()
+        shop.warm_further(ending)
+        assert drawn == []
+        ending.clear()
+        shop.warm_further(ending)
+        assert drawn == list(shop._searcher.space.names)
+        for look in shop._searcher.space.names:
+            assert len(shop._maps.draw(look, silent).ids) == 9
+        assert len(drawn) == len(shop._searcher.space.names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from gingham.operations.review import NEIGHBOURS, _agreement
+from gingham.attributes.attribute_fitting import fit
+from gingham.attributes.taught import TaughtAttribute
+from gingham.operations.review import NEIGHBOURS, STRANGE, _agreement
 from gingham.service.served import ServedCatalogue
 from serving import check_problem, make, shared_http
 
@@ -87,6 +90,40 @@ def test_the_useful_ones_are_all_and_every_tenth_is_a_contradicted_example(
     assert total == len(items) == len(unsure) + 2
     assert {one["id"] for one in items if not one["example"]} == {one["id"] for one in unsure}
     assert http.get(f"{ADDRESS}/review").json()["items"] == items
+
+
+def test_what_was_kept_of_an_answer_is_what_it_answers(shop: ServedCatalogue) -> None:
+    """The order of the useful ones and the contradictions, against reading and fitting again."""
+    attribute = shop._attributes.taught_attribute("shade")
+    ids = [bytes.fromhex(one) for one in shop.images()]
+    doubts, looks = shop._reviewer._doubts(attribute, ids)
+    features = shop._truth.features.get(ids, attribute.layers)
+    for doubt, answer in zip(doubts, attribute.answer(features), strict=True):
+        first, second = answer.values.values()
+        unknown = STRANGE if answer.value is None else 1
+        assert doubt == pytest.approx((1 - first + second) * unknown, abs=1e-6)
+    assert looks == pytest.approx(attribute.project(features), abs=1e-6)
+    taught = shop._attributes.taught()["shade"]
+    again = fit(shop._truth, "shade", taught, shop._attributes.background)
+    assert attribute.contradictions == again.contradictions != ()
+    path = shop._attributes._path("shade") / "attribute.npz"
+    assert TaughtAttribute.load(path).contradictions == again.contradictions
+
+
+def test_what_was_not_kept_is_asked_again(
+    http: TestClient, shop: ServedCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, suspicious = review(http, "useful"), review(http, "suspicious")
+    shop._reviewer._kept.clear()
+    before = shop._attributes.taught_attribute("shade")
+    earlier = replace(before, contradictions=None)
+    monkeypatch.setattr(shop._attributes, "taught_attribute", lambda name: earlier)
+    tags, limits = shop._attributes.held_to("shade", None)
+    unknown = replace(tags, doubts=np.full(len(tags.ids), np.nan, np.float32))
+    monkeypatch.setattr(shop._attributes, "held_to", lambda *a, **b: (unknown, limits))
+    assert review(http, "useful") == kept
+    assert review(http, "suspicious") == suspicious
+    shop._reviewer._kept.clear()
 
 
 def test_contradictory_examples_come_until_they_are_confirmed(

@@ -24,8 +24,8 @@ from conftest import draw
 from gingham.attributes.attribute import TagBatch
 from gingham.attributes.predictions import TagTable
 from gingham.attributes.tags import Column
+from gingham.recent import Recent
 from gingham.service.limits import Limits
-from gingham.service.recent import Recent
 from gingham.service.served import ServedCatalogue
 from gingham.store.ids import from_list
 from serving import check_problem, client, make, shared_http

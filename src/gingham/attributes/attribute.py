@@ -74,6 +74,19 @@ class TagBatch:
     probabilities: NDArray[np.floating] | None = None
     above: list[list[float]] | None = None
 
+    @property
+    def doubts(self) -> NDArray[np.floating]:
+        """(N,) how unsure each answer is: how near its second value comes to the first, 0 to 1.
+
+        Where probabilities are not told, as of several values, what the confidence lacks.
+        """
+        if self.probabilities is None:
+            return np.asarray(1 - self.confidence)
+        none = np.zeros((len(self.probabilities), 2))
+        padded = np.concatenate([none, self.probabilities], axis=1)
+        second, first = np.partition(padded, (-2, -1), axis=1)[:, -2:].T
+        return np.asarray(1 - first + second)
+
     def down(self, hierarchy: Hierarchy) -> TagBatch:
         """Answer with where the likeliest way down a hierarchy ends; what is unknown stays so."""
         if not hierarchy.steps or self.probabilities is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,12 +83,15 @@ class Fitted:
     ----------
     attribute : ready to predict.
     learner : what made it, with what was measured on the examples.
-    contradictions : pairs of examples to look at.
     """
 
     attribute: TaughtAttribute
     learner: SingleLearner | MultiLearner
-    contradictions: tuple[Contradiction, ...]
+
+    @property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Pairs of examples to look at."""
+        return self.attribute.contradictions or ()
 
 
 def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitted:
@@ -152,7 +155,8 @@ def fit(truth: Truth, name: str, taught: Taught, background: Background) -> Fitt
         _verdict(learner, rows, taught),
         learner.checked_,
     )
-    return Fitted(attribute, learner, _contradictions(attribute, learner))
+    doubted = _contradictions(attribute, learner)
+    return Fitted(replace(attribute, contradictions=doubted), learner)
 
 
 def _verdict(

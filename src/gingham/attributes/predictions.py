@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gingham.attributes.attribute import TagBatch
+from gingham.attributes.coded_tags import CodedTags, Numbered
 from gingham.attributes.cutoffs import EVERY, Floors
 from gingham.images import ImageId
 from gingham.store import ids as many
@@ -32,12 +33,17 @@ _SCHEMA = pa.schema(
         pa.field("guess", pa.list_(pa.field("element", pa.string())), nullable=False),
         # How sure the value above that, and so on, is; empty outside of a hierarchy.
         pa.field("above", pa.list_(pa.field("element", pa.float32())), nullable=False),
+        # How near a second value comes to the first, 0 to 1; not a number where it is not known.
+        pa.field("doubt", pa.float32(), nullable=False),
         # In the look of the attribute; empty where it has none.
         pa.field("look", pa.list_(pa.field("element", pa.float32())), nullable=False),
     ]
 )
 
-_TAGS = _SCHEMA.names[:5]
+_TAGS = _SCHEMA.names[:6]
+
+_EARLIER = [name for name in _SCHEMA.names if name != "doubt"]
+"""The columns of files of earlier versions that are read, too."""
 
 _GROUP = 2**16
 """Rows that are written together."""
@@ -73,7 +79,8 @@ class TagTable:
         look = vectors(looks.astype(np.float32), _SCHEMA.field("look").type)
         sure = [[]] * len(ids) if tags.above is None else tags.above
         above = column(sure, _SCHEMA.field("above").type)
-        columns = [keys, lists[0], confidence, lists[1], above, look]
+        doubt = numbers(tags.doubts.astype(np.float32))
+        columns = [keys, lists[0], confidence, lists[1], above, doubt, look]
         return cls(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
     @property
@@ -123,93 +130,23 @@ class TagTable:
         sets, which, *_ = self.numbered(limits)
         return [(unknown,), *sets[1:]], which
 
-    def numbered(
-        self, limits: Floors
-    ) -> tuple[list[tuple[str, ...]], NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-        """Say what `rows` gives, in numbers.
+    def in_numbers(self) -> CodedTags:
+        """Say the same in numbers."""
+        return CodedTags.of(self.ids, self.table, self.limits)
 
-        Returns
-        -------
-        Different sets of values, first that of none; which of them each of the N images has, which
-        is its best guess, and how sure it is of the one or the other.
-        """
-        said, which = _numbered(self.table["values"])
-        thought, guesses = _numbered(self.table["guess"])
-        places: dict[tuple[str, ...], int] = {(): 0}
-        for values in (*said, *thought):
-            while values not in places:
-                places[values] = len(places)
-                # Whoever is not sure of it answers with what is above it.
-                parent = limits.parents.get(values[0]) if len(values) == 1 else None
-                values = values if parent is None else (parent,)
-        sets = list(places)
-        own = np.array([places[values] for values in said], np.intp)[which]
-        other = np.array([places[values] for values in thought], np.intp)[guesses]
-        least = np.array([limits.of(values) for values in sets])
-        confidence = self.table["confidence"].to_numpy().astype(np.float32)
-        found, sure = self._climbed(limits, places, least, own, confidence)
-        unsure = (own > 0) & (sure < least[found])
-        return (
-            sets,
-            np.where(unsure, 0, found),
-            np.where(unsure, own, other),
-            np.where(unsure, confidence, sure),
-        )
-
-    def _climbed(
-        self,
-        limits: Floors,
-        places: dict[tuple[str, ...], int],
-        least: NDArray[np.float64],
-        own: NDArray[np.intp],
-        confidence: NDArray[np.float32],
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Go up from the places of values until one is sure enough, or there is none above it."""
-        column = self.table["above"].combine_chunks()
-        if not limits.parents or not len(column):
-            return own, confidence
-        ends = column.offsets.to_numpy() - column.offsets[0].as_py()
-        above = column.flatten().to_numpy()
-        parent = np.array(
-            [places.get((limits.parents.get((*values, "")[0], ""),), 0) for values in places]
-        )
-        found, sure = own.copy(), confidence.copy()
-        for step in range(int(np.diff(ends).max())):
-            going = np.flatnonzero((sure < least[found]) & (ends[:-1] + step < ends[1:]))
-            found[going] = parent[found[going]]
-            sure[going] = above[ends[going] + step]
-        return found, sure
+    def numbered(self, limits: Floors) -> Numbered:
+        """Say what `rows` gives, in numbers."""
+        return self.in_numbers().numbered(limits)
 
     def rows(self, limits: Floors) -> Iterator[Tagged]:
         """Give what each image is tagged, held to limits."""
-        found = zip(*(self.table[name].to_pylist() for name in _TAGS), strict=True)
+        found = zip(*(self.table[name].to_pylist() for name in _TAGS[:5]), strict=True)
         for image_id, values, confidence, guess, above in found:
             said, sure = limits.deepest(values, confidence, above) if values else ([], 0.0)
             if said:
                 yield image_id, said, sure, guess
             else:
                 yield image_id, [], confidence, values or guess
-
-
-def _numbered(column: pa.ChunkedArray) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
-    """Give the different lists of a column of N, and which of them each is."""
-    lists = column.combine_chunks()
-    if not len(lists):
-        return [], np.empty(0, np.intp)
-    ends = lists.offsets.to_numpy() - lists.offsets[0].as_py()
-    counts = np.diff(ends)
-    encoded = lists.flatten().dictionary_encode()
-    items = encoded.indices.to_numpy()
-    which = np.zeros(len(lists), np.int64)
-    for place in range(counts.max(initial=0)):
-        there = np.flatnonzero(counts > place)
-        item = np.zeros(len(lists), np.int64)
-        item[there] = items[ends[there] + place] + 1
-        # Lists that began alike go on alike, or apart.
-        pairs = which * (len(encoded.dictionary) + 1) + item
-        which = np.unique(pairs, return_inverse=True)[1]
-    _, first, which = np.unique(which, return_index=True, return_inverse=True)
-    return [tuple(lists[row].as_py()) for row in first.tolist()], which
 
 
 class PredictionsFile:
@@ -248,7 +185,6 @@ class PredictionsFile:
         stamp : of the attribute; of the empty one there are none.
         looks : with where the images lie in its look.
         """
-        names = _SCHEMA.names if looks else _TAGS
         if not stamp:
             return
         try:
@@ -259,8 +195,9 @@ class PredictionsFile:
             # Another process may have applied another attribute of the name meanwhile.
             if _stamp(file) == stamp:
                 limits = Floors.from_json(_head(file, b"limits"))
+                names = _SCHEMA.names if looks else _TAGS
                 for batch in file.iter_batches(columns=names, use_threads=False):
-                    yield TagTable(pa.Table.from_batches([batch]), limits)
+                    yield TagTable(_whole(pa.Table.from_batches([batch])), limits)
 
     def read_all(self, stamp: str) -> TagTable | None:
         """Read the tags at once, no looks; None if not those of this stamp, or damaged."""
@@ -272,7 +209,7 @@ class PredictionsFile:
                 if _stamp(file) != stamp:
                     return None
                 table = file.read(columns=_TAGS, use_threads=False).combine_chunks()
-                return TagTable(table, Floors.from_json(_head(file, b"limits")))
+                return TagTable(_whole(table), Floors.from_json(_head(file, b"limits")))
         except (OSError, pa.ArrowException):
             return None
 
@@ -330,13 +267,22 @@ class TagWriter:
             self._waiting.clear()
 
 
+def _whole(table: pa.Table) -> pa.Table:
+    """Add what a file of an earlier version does not say."""
+    if "doubt" in table.column_names:
+        return table
+    unknown = numbers(np.full(len(table), np.nan, np.float32))
+    return table.add_column(_TAGS.index("doubt"), _SCHEMA.field("doubt"), unknown)
+
+
 def _key(found: os.stat_result) -> Version:
     return found.st_mtime_ns, found.st_ino
 
 
 def _stamp(file: pq.ParquetFile) -> str | None:
     """Name the attribute that the tags are of; None in a file of an earlier version."""
-    return _head(file, b"stamp") if file.schema_arrow.names == _SCHEMA.names else None
+    known = file.schema_arrow.names in (_SCHEMA.names, _EARLIER)
+    return _head(file, b"stamp") if known else None
 
 
 def _head(file: pq.ParquetFile, name: bytes) -> str:

@@ -9,13 +9,13 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, chosen_names
 from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.background import Background
+from gingham.attributes.coded_tags import CodedTags, KeptTags
 from gingham.attributes.colours import COLOURS, Colours, has_colours
 from gingham.attributes.cutoffs import EVERY, Floors, limits_of
 from gingham.attributes.predictions import PredictionsFile, Tagged, TagTable, TagWriter, Version
@@ -73,6 +73,7 @@ class Attributes:
         self._stamps: dict[str, str] = {}
         self._predictions = cache(lambda name: PredictionsFile(self._path(name)))
         self._tags: dict[str, tuple[Version, str]] = {}
+        self._coded = KeptTags()
         self._ways: dict[str, tuple[tuple[str, int], str]] = {}
 
     @in_turn
@@ -241,9 +242,11 @@ class Attributes:
 
     def held_to(
         self, name: str, cutoff: Cutoff | None, *, former: bool = False
-    ) -> tuple[TagTable, Floors]:
-        """Read what `predictions` streams at once, and give the limits to hold it to."""
-        tags = TagTable.joined(self._predictions(name).read(self._stamp_of(name, former)))
+    ) -> tuple[CodedTags, Floors]:
+        """Give all that `predictions` streams, sorted by id, and the limits to hold it to."""
+        wanted = (self.written(name) if former else self.tagged(name)) or ""
+        read = self._predictions(name).read(wanted.rpartition(":")[0])
+        tags = self._coded.get(name, wanted, lambda: TagTable.joined(read).in_numbers())
         return tags, tags.limits if cutoff is None else self.limits(self.get(name), cutoff)
 
     def read_tags(self, name: str) -> Iterator[TagTable]:
@@ -385,15 +388,3 @@ class Attributes:
         if name not in self._stamps:
             self._stamps[name] = stamp_of(self._truth.config, taught)
         return self._stamps[name]
-
-
-@dataclass(frozen=True)
-class TaughtAttributes:
-    """The taught attributes of a catalogue, also those that a trained model answers in place of."""
-
-    registry: Attributes
-
-    def attributes(self, names: Sequence[str] | None = None) -> list[TaughtAttribute]:
-        """See `gingham.attributes.attribute.Model`."""
-        chosen = chosen_names(self.registry.names(), names)
-        return [self.registry.taught_attribute(name) for name in chosen]

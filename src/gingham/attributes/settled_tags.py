@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.attributes.coded_tags import CodedTags
 from gingham.attributes.cutoffs import Floors
-from gingham.attributes.predictions import TagTable
 from gingham.attributes.registry import Attributes
 from gingham.cutoff import Cutoff
 from gingham.names import NOT_APPLICABLE, UNKNOWN
@@ -40,7 +40,7 @@ class SettledTags:
     Attributes
     ----------
     about : what the schema says of it.
-    ids : (N,) images.
+    ids : (N,) images, sorted.
     sets : different sets of values, first that of none, which is unknown.
     codes, guesses : (N,) which of them each image has, and which is its best guess.
     confidences : (N,) float32, of the one or the other.
@@ -120,7 +120,7 @@ class Settling:
         """Give the tags of an attribute; see `Attributes.held_to`."""
         return self.settle(name, *self._attributes.held_to(name, self._cutoff, former=former))
 
-    def settle(self, name: str, tags: TagTable, limits: Floors) -> SettledTags:
+    def settle(self, name: str, tags: CodedTags, limits: Floors) -> SettledTags:
         """Settle tags of an attribute with those that the others have."""
         found = self._known(name, tags, limits)
         if not found.about.when:
@@ -134,7 +134,7 @@ class Settling:
             applies=~out,
         )
 
-    def _known(self, name: str, tags: TagTable, limits: Floors) -> SettledTags:
+    def _known(self, name: str, tags: CodedTags, limits: Floors) -> SettledTags:
         sets, codes, guesses, confidences = tags.numbered(limits)
         every = np.ones(len(tags.ids), bool)
         about = self._about(name)
@@ -160,13 +160,12 @@ class Settling:
         return out
 
     def _decider(self, name: str) -> SettledTags | None:
-        """Give the tags of an attribute that others depend on, sorted by id; None without any."""
+        """Give the tags of an attribute that others depend on; None without any."""
         if name not in self._deciding:
             there = name in self._attributes.answering()
             found = None
             if there and self._attributes.tagged(name) is not None:
                 found = self._known(name, *self._attributes.held_to(name, self._cutoff))
-                found = found.at(np.argsort(found.ids))
             self._deciding[name] = found
         return self._deciding[name]
 

@@ -21,7 +21,7 @@ from gingham.store.ids import Ids
 
 @dataclass(frozen=True)
 class Column:
-    """The tags of one attribute, some forty bytes an image.
+    """The tags of one attribute: some forty bytes an image, of which all share the ids.
 
     Attributes
     ----------
@@ -40,7 +40,8 @@ class Column:
     @classmethod
     def of(cls, tags: TagTable, limits: Floors = EVERY) -> Column:
         """Keep the tags of an attribute, held to limits."""
-        return cls._sorted(tags.ids, *tags.numbered(limits))
+        some = tags.in_numbers().sorted()
+        return cls._of(some.ids, *some.numbered(limits))
 
     @classmethod
     def settled(cls, tags: SettledTags) -> Column:
@@ -49,10 +50,10 @@ class Column:
         if not tags.applies.all():
             codes = np.where(tags.applies, codes, len(values))
             values.append((NOT_APPLICABLE,))
-        return cls._sorted(tags.ids, values, codes, tags.guesses, tags.confidences)
+        return cls._of(tags.ids, values, codes, tags.guesses, tags.confidences)
 
     @classmethod
-    def _sorted(
+    def _of(
         cls,
         ids: Ids,
         values: list[tuple[str, ...]],
@@ -60,9 +61,8 @@ class Column:
         guesses: NDArray[np.intp],
         confidences: NDArray[np.float32],
     ) -> Column:
-        order = np.argsort(ids)
-        said, guessed = (x[order].astype(np.int32) for x in (codes, guesses))
-        return cls(ids[order], said, guessed, confidences[order], values)
+        said, guessed = codes.astype(np.int32), guesses.astype(np.int32)
+        return cls(ids, said, guessed, confidences, values)
 
     @property
     def nbytes(self) -> int:
@@ -91,6 +91,14 @@ class Column:
                 strict=True,
             )
         ]
+
+
+def rising(numbers: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Order (N,) numbers, equals as they come: as a stable sort does, in a fifth of the time."""
+    bits = (numbers + np.float32(0)).view(np.uint32)  # 0 and -0 are equal
+    raised = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)
+    ordered = np.sort(raised << np.uint64(32) | np.arange(len(bits), dtype=np.uint64))
+    return (ordered & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from gingham.backbones.runtime import MapRuntime, Runtime
 from gingham.backbones.table import FOREGROUND, FeatureConfig
 from gingham.cutoff import Cutoff, CutoffResult
 from gingham.errors import CatalogueError, InputError
-from gingham.results import Evidence, Prediction, Verdict
+from gingham.results import Contradiction, Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
@@ -44,6 +44,7 @@ class TaughtAttribute:
     count : images it was taught with.
     verdict : how good it is.
     checked : what its held-out examples were answered.
+    contradictions : pairs of examples to look at; None of one that an earlier version fitted.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TaughtAttribute:
     count: int
     verdict: Verdict
     checked: HeldOutAnswers
+    contradictions: tuple[Contradiction, ...] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -162,6 +164,7 @@ class TaughtAttribute:
     @contextlib.contextmanager
     def saving(self, path: Path) -> Iterator[None]:
         """Write it to one `.npz` file without pickles, durable if nothing is raised meanwhile."""
+        pairs = None if self.contradictions is None else [vars(x) for x in self.contradictions]
         head = {
             "name": self.name,
             "kind": self.kind,
@@ -169,6 +172,7 @@ class TaughtAttribute:
             "rows": [(image, values) for image, values in self.rows],
             "count": self.count,
             "verdict": self.verdict.to_dict(),
+            "contradictions": pairs,
         }
         arrays = self.voter.to_arrays() | self.checked.to_arrays()
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -192,7 +196,7 @@ class TaughtAttribute:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             head = json.loads(arrays.pop("head").tobytes())
-            kind = head["kind"]
+            kind, pairs = head["kind"], head.get("contradictions")
             make: type[SingleVoter | MultiVoter] = MultiVoter if kind == "multi" else SingleVoter
             return cls(
                 head["name"],
@@ -203,6 +207,7 @@ class TaughtAttribute:
                 head["count"],
                 Verdict.from_dict(head["verdict"]),
                 HeldOutAnswers.from_arrays(arrays),
+                None if pairs is None else tuple(Contradiction(**one) for one in pairs),
             )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CatalogueError(f"{path} is damaged ({error})") from None

@@ -95,8 +95,7 @@ class _Tags:
     def __init__(self, names: Iterable[str], settling: Settling) -> None:
         self._known: dict[str, SettledTags] = {}
         for name in names:
-            tags = settling.of(name)
-            self._known[name] = tags.at(np.argsort(tags.ids))
+            self._known[name] = settling.of(name)
 
     def of(self, files: Iterable[tuple[str, ImageId]]) -> Iterator[ExportedFile]:
         """Give files, each with what is said of its image."""

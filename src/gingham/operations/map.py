@@ -19,6 +19,7 @@ from gingham.names import did_you_mean
 from gingham.operations.layout import Floats, Layout, projected
 from gingham.operations.search import Searcher
 from gingham.options import Progress
+from gingham.store import ids as many
 from gingham.store.files import replacing
 from gingham.store.ids import KIND, Ids
 from gingham.store.truth import Truth
@@ -221,12 +222,12 @@ def follow(drawn: ImageMap, vectors: LookVectors, progress: Progress) -> ImageMa
     now, total = vectors.ids()
     if drawn.method != "umap" and total > MUCH * drawn.layout.fitted:
         return draw_map(vectors, progress)
-    known = np.isin(now, drawn.ids, assume_unique=True)
+    known = many.find(drawn.ids, now) >= 0
     if known.all() and (len(now), total) == (len(drawn.ids), drawn.total):
         return drawn
     new = place_all(vectors, drawn.layout, now[~known], total, progress)
-    kept = np.isin(drawn.ids, now, assume_unique=True)
+    kept = many.find(now, drawn.ids) >= 0
     joined = np.concatenate([drawn.ids[kept], new.ids])
-    order = np.argsort(joined)
+    order = many.order(joined)
     points = np.concatenate([drawn.points[kept], new.points])[order]
     return replace(drawn, ids=joined[order], points=points, total=total)

@@ -61,5 +61,7 @@ def past_tags(
         check()
         parts.append(TagTable.of(ids, once.tags(features).down(ways)))
     limits = attributes.limits(once, None)
-    settled = Settling(attributes).settle(attribute, TagTable.joined(parts), limits)
+    settled = Settling(attributes).settle(
+        attribute, TagTable.joined(parts).in_numbers().sorted(), limits
+    )
     return Column.settled(settled)

@@ -13,9 +13,10 @@ from gingham.attributes.attribute_fitting import fit
 from gingham.attributes.next_labels import rank_next
 from gingham.attributes.registry import Attributes
 from gingham.attributes.settled_tags import Settling, settled_stamp
-from gingham.attributes.tags import Column
+from gingham.attributes.tags import Column, rising
 from gingham.attributes.taught import TaughtAttribute
 from gingham.errors import InputError
+from gingham.index.looks import TAUGHT_PREFIX, TAUGHT_SCALE
 from gingham.names import NOT_APPLICABLE, UNKNOWN
 from gingham.operations.search import Searcher
 from gingham.results import Prediction
@@ -154,12 +155,14 @@ class Reviewer:
         """List the tagged images that are no examples: the least sure first, or in any order."""
         column = self._column(name)
         taught = many.from_list(example.id for example in self._examples(name))
-        wanted = self._truth.locations.has(column.ids) & ~many.are_in(taught, column.ids)
-        wanted &= np.array([x != (NOT_APPLICABLE,) for x in column.values])[column.codes]
+        wanted = self._truth.locations.has(column.ids)
+        places = column.rows(taught)
+        wanted[places[places >= 0]] = False
+        wanted &= np.array([x != (NOT_APPLICABLE,) for x in column.values], bool)[column.codes]
         # The digits of an id are as good as drawn by lot.
         rows = np.flatnonzero(wanted)
         if order == "uncertain":
-            rows = rows[np.argsort(column.confidences[rows], kind="stable")]
+            rows = rows[rising(column.confidences[rows])]
         multi = self._attributes.kind(name) == "multi"
         return _Queue([], column, rows, "drawn by lot" if order == "random" else "", multi)
 
@@ -173,17 +176,36 @@ class Reviewer:
         attribute = self._attributes.get(name)
         if isinstance(attribute, TaughtAttribute) and len(left):
             left = left.ahead(UNSURE)
-            ids = [one.id for one in left.first]
-            features = self._truth.features.get(ids, attribute.layers)
-            doubt = np.array([_doubt(one) for one in attribute.answer(features, evidence=1)])
-            looks = attribute.project(features)
-            ranked = [left.first[row] for row in rank_next(doubt, looks).tolist()]
-            left = replace(left, first=ranked)
+            ranked = rank_next(*self._doubts(attribute, [one.id for one in left.first]))
+            left = replace(left, first=[left.first[row] for row in ranked.tolist()])
         contradictory = self._contradictions(name)
         left = left.ahead(max(EVERY * len(contradictory) - len(left.first), 0))
         for place, one in enumerate(contradictory):
             left.first.insert(EVERY * (place + 1) - 1, one)
         return left
+
+    def _doubts(
+        self, attribute: TaughtAttribute, images: Sequence[ImageId]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Say how unsure the answers for N images are, (N,), and give the look of each, (N, d).
+
+        Tags of the attribute as it is now tell both, and the index; else it answers again.
+        """
+        name, ids = attribute.name, many.from_list(images)
+        if self._attributes.tagged(name) is not None:
+            tags, _ = self._attributes.held_to(name, None)
+            index, look = self._searcher.synced.get(), f"{TAUGHT_PREFIX}{name}"
+            self._searcher.synced.further(index, look)
+            rows = many.find(tags.ids, ids)
+            doubts = tags.doubts[rows].astype(np.float64) * np.where(tags.known[rows], 1.0, STRANGE)
+            there = (rows >= 0) & (many.find(index.held(), ids) >= 0) & ~np.isnan(doubts)
+            if there.all():
+                looks: NDArray[np.float32] = index.vectors(ids, [look])[look]
+                return doubts, looks / np.float32(TAUGHT_SCALE)
+        features = self._truth.features.get(images, attribute.layers)
+        answers = attribute.answer(features, evidence=1)
+        multi = attribute.kind == "multi"
+        return np.array([_doubt(one, multi) for one in answers]), attribute.project(features)
 
     def _suspicious(self, name: str, order: str) -> _Queue:
         """List contradictory examples, then tags that few neighbours share."""
@@ -196,9 +218,12 @@ class Reviewer:
             return []
         confirmed = self._truth.confirmed.of(name)
         by_image = {example.image: example for example in taught.examples}
-        fitted = fit(self._truth, name, taught, self._attributes.background)
+        pairs = self._attributes.taught_attribute(name).contradictions
+        if pairs is None or any(one.image not in by_image for one in pairs):
+            # An earlier version kept none, or the files have other names by now.
+            pairs = fit(self._truth, name, taught, self._attributes.background).contradictions
         found: dict[ImageId, _Suspect] = {}
-        for one in fitted.contradictions:
+        for one in pairs:
             example = by_image[one.image]
             if example.id in confirmed or example.id in found:
                 continue
@@ -224,7 +249,7 @@ class Reviewer:
         if len(rows) <= NEIGHBOURS:
             return []
         if len(rows) > SAMPLE:
-            unsure = rows[np.argsort(column.confidences[rows], kind="stable")[: SAMPLE // 2]]
+            unsure = rows[rising(column.confidences[rows])[: SAMPLE // 2]]
             spread = rows[:: len(rows) // (SAMPLE // 2)]
             rows = np.union1d(unsure, spread)[:SAMPLE]
         names = self._searcher.space.names
@@ -304,22 +329,24 @@ class Reviewer:
         return self._columns[name][1]
 
 
-def _doubt(answer: Prediction) -> float:
-    """Say how unsure an answer is: how near its second value comes to the first, 0 to 1."""
-    if isinstance(answer.value, list):
-        return 1 - (answer.confidence or 0.0)
+def _doubt(answer: Prediction, multi: bool) -> float:
+    """Say how unsure an answer is: see `TagBatch.doubts`."""
     first, second = [*answer.values.values(), 0.0, 0.0][:2]
-    return (1 - first + second) * (STRANGE if answer.value is None else 1)
+    doubt = 1 - first + second
+    if multi:
+        doubt = 1 - float(np.mean([max(share, 1 - share) for share in answer.values.values()]))
+    return doubt * (STRANGE if answer.value is None else 1)
 
 
 def _agreement(vectors: NDArray[np.float32], codes: NDArray[np.int32]) -> NDArray[np.float32]:
     """Say of each of N images what share of its nearest neighbours has the same code, (N,)."""
     found = np.empty(len(codes), np.float32)
+    # At once: of a matrix with itself half the products are enough.
+    distances = -(vectors @ vectors.T)
+    np.fill_diagonal(distances, np.inf)
     for start in range(0, len(codes), 512):
-        similarity = vectors[start : start + 512] @ vectors.T
-        own = np.arange(len(similarity))
-        similarity[own, start + own] = -np.inf
-        nearest = np.argpartition(-similarity, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        some = distances[start : start + 512]
+        nearest = np.argpartition(some, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
         same = codes[nearest] == codes[start : start + 512, None]
         found[start : start + 512] = same.mean(axis=1)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from typing import Any, Literal, TextIO
 
@@ -103,7 +104,8 @@ def create_app(
     async def running(app: FastAPI) -> AsyncIterator[None]:
         if not read_only:
             catalogue.hold()
-        warming = asyncio.create_task(_warm_up(service))
+        ending = threading.Event()
+        warming = asyncio.create_task(_warm_up(service, ending))
         if webhook is not None:
             await asyncio.to_thread(webhook.start, catalogue.seen)
         if not read_only and catalogue.writable:
@@ -111,6 +113,7 @@ def create_app(
         try:
             yield
         finally:
+            ending.set()
             await asyncio.to_thread(runner.close)
             await warming
             await asyncio.to_thread(work.close)
@@ -145,7 +148,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     return as_problem(error).response()
 
 
-async def _warm_up(service: Service) -> None:
+async def _warm_up(service: Service, ending: threading.Event) -> None:
     try:
         await asyncio.to_thread(service.catalogue.warm_up)
     except GinghamError as error:
@@ -153,6 +156,7 @@ async def _warm_up(service: Service) -> None:
         service.not_ready = str(error)
     else:
         service.not_ready = None
+        await asyncio.to_thread(service.catalogue.warm_further, ending)
 
 
 def _health() -> APIRouter:

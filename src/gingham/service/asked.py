@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,12 +15,14 @@ from gingham.attributes.tags import Column, ImageTags, TagReader
 from gingham.backbones.runtime import Runtime
 from gingham.backbones.shared import SharedRuntime
 from gingham.cutoff import Cutoff
+from gingham.errors import GinghamError
 from gingham.images import open_image
 from gingham.names import did_you_mean
 from gingham.operations.info import attribute_info, info
 from gingham.operations.map import ImageMap
 from gingham.operations.past import past_tags, taught_at
 from gingham.options import DEFAULTS, Progress, ReadOptions
+from gingham.recent import Recent
 from gingham.report.kit import small_jpeg
 from gingham.service.caller import CALLER
 from gingham.service.compared import ComparedCatalogue
@@ -26,7 +30,6 @@ from gingham.service.listings import Listed, Listings
 from gingham.service.maps import Maps
 from gingham.service.priority import give_way
 from gingham.service.problems import NOT_FOUND, ProblemError
-from gingham.service.recent import Recent
 from gingham.service.work import Task
 from gingham.store import ids as many
 from gingham.store.examples import Example as TaughtExample
@@ -36,6 +39,8 @@ from gingham.upkeep_results import AttributeInfo, Info
 
 THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
+MANY = 20_000
+"""Images of fewer are listed and drawn at once."""
 PAST = 32 << 20
 """Bytes of tags of earlier times that are remembered: some of 100,000 images."""
 
@@ -96,6 +101,26 @@ class AskedCatalogue(ComparedCatalogue):
             giving_way.submit(list, read).result()
         self.browse((), None, 0, 1)
         self.facets()
+
+    def warm_further(self, ending: threading.Event) -> None:
+        """Read the tags and draw the maps of many images, so that who first asks need not wait.
+
+        It gives up when the service ends; what cannot be read is said to whoever asks for it.
+        """
+
+        def go_on(*_: object) -> None:
+            if ending.is_set():
+                raise GinghamError("the service ends")
+
+        with contextlib.suppress(GinghamError):
+            if len(self._truth.locations.images) < MANY:
+                return
+            for name in self._attributes.used():
+                go_on()
+                with self._searching:
+                    self._tags.column(name)
+            for look in self._searcher.space.names:
+                self._maps.draw(look, go_on)
 
     def has_attribute(self, name: str) -> bool:
         """Tell whether there is such an attribute."""

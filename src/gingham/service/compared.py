@@ -17,10 +17,10 @@ from gingham.operations.sliders import Example
 from gingham.operations.text_look import Wanted, text_features
 from gingham.options import ReadOptions
 from gingham.parts import Part
+from gingham.recent import Recent
 from gingham.results import Hit
 from gingham.service.given import Given, Upload
 from gingham.service.problems import NOT_FOUND, ProblemError
-from gingham.service.recent import Recent
 from gingham.store.truth import StoredImage
 
 UPLOADS = 32 << 20

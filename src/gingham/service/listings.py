@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gingham.attributes.registry import Attributes
-from gingham.attributes.tags import Column, TagReader
+from gingham.attributes.tags import Column, TagReader, rising
 from gingham.cutoff import Cutoff
 from gingham.errors import InputError
 from gingham.operations.search import Searcher
+from gingham.recent import Recent
 from gingham.results import Result
-from gingham.service.recent import Recent
 from gingham.store import ids as many
 from gingham.store.ids import Ids
 from gingham.store.truth import Truth
@@ -89,7 +89,7 @@ class Listings:
                 found = found[many.find(matching, found) >= 0]
             if unsure_of is not None:
                 confidences = _confidences(found, self._column(unsure_of))
-                found = found[np.argsort(confidences, kind="stable")]
+                found = found[rising(confidences)]
             self._kept.put(key, found)
         return found
 

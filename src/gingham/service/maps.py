@@ -14,8 +14,8 @@ from gingham.names import folder_name
 from gingham.operations.map import ImageMap, LookVectors, draw_map, follow
 from gingham.operations.search import Searcher
 from gingham.options import Progress
+from gingham.recent import Recent
 from gingham.service.arranging import arrange_map, check_arrangeable
-from gingham.service.recent import Recent
 from gingham.store.truth import Truth
 
 logger = logging.getLogger(__name__)

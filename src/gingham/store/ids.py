@@ -38,23 +38,72 @@ def to_list(ids: Ids) -> list[ImageId]:
     return [data[start : start + 32] for start in range(0, len(data), 32)]
 
 
+def order(ids: Ids) -> NDArray[np.int64]:
+    """Say in which order N ids are sorted, equals as they come: (N,) places.
+
+    The first 8 bytes decide, as of hashes; where they do not, whole ids are compared.
+    """
+    heads = _heads(ids)
+    found = np.argsort(heads)
+    if _has_twins(heads[found]):
+        found = np.argsort(ids, kind="stable")
+    return found
+
+
+def take(ids: Ids, rows: NDArray[np.integer]) -> Ids:
+    """Give (N,) ids in some places: as `ids[rows]` does, in a third of the time."""
+    return np.ascontiguousarray(ids).view("V32").take(rows).view(KIND)
+
+
 def find(known: Ids, ids: Ids) -> NDArray[np.int64]:
     """Look M ids up among N sorted ones: their places (M,), -1 for those that are not there."""
     if not len(known):
         return np.full(len(ids), -1)
-    if len(ids) > _MANY and (ids[1:] < ids[:-1]).any():
-        # In order, each is found near the one before.
-        order = np.argsort(ids)
-        found = np.empty(len(ids), np.int64)
-        found[order] = find(known, ids[order])
-        return found
-    places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-    return np.where(known[places] == ids, places, -1)
+    if len(ids) <= _MANY:
+        places = np.searchsorted(known, ids)
+    elif len(ids) == len(known) and np.array_equal(_words(known), _words(ids)):
+        return np.arange(len(ids))
+    else:
+        places = _places(known, ids)
+    places = np.minimum(places, len(known) - 1)
+    if len(ids) <= _MANY:
+        return np.where(known[places] == ids, places, -1)
+    there = (_words(known.view("V32").take(places)) == _words(ids)).all(axis=1)
+    return np.where(there, places, -1)
+
+
+def _places(known: Ids, ids: Ids) -> NDArray[np.int64]:
+    """Do as `np.searchsorted`, by numbers: comparing bytes takes four times as long."""
+    heads, asked = _heads(known), _heads(ids)
+    twins = _has_twins(heads)
+    if not twins and (asked[1:] >= asked[:-1]).all():
+        return np.searchsorted(heads, asked)
+    # In order, each is found near the one before.
+    rows = order(ids)
+    found = np.empty(len(ids), np.int64)
+    found[rows] = (
+        np.searchsorted(known, ids[rows]) if twins else np.searchsorted(heads, asked[rows])
+    )
+    return found
+
+
+def _words(ids: Ids) -> NDArray[np.uint64]:
+    """See N ids as (N, 4) numbers, in no order."""
+    return np.ascontiguousarray(ids).view(np.uint64).reshape(-1, 4)
+
+
+def _heads(ids: Ids) -> NDArray[np.uint64]:
+    """Give the first 8 bytes of N ids as numbers, in the order of the ids."""
+    return np.ascontiguousarray(ids).view(">u8")[::4].astype(np.uint64)
+
+
+def _has_twins(heads: NDArray[np.uint64]) -> bool:
+    return bool((heads[1:] == heads[:-1]).any())
 
 
 def are_in(known: Ids, ids: Ids) -> NDArray[np.bool_]:
     """Say which of M ids are among N others, in any order."""
-    return find(np.sort(known), ids) >= 0
+    return find(known[order(known)], ids) >= 0
 
 
 def find_one(known: Ids, image_id: object) -> int:

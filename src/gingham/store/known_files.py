@@ -154,7 +154,8 @@ class KnownFiles:
         if not self.lists:
             return self.settled.ids
         gone, there = self._changes()
-        settled = self.settled.ids[~np.isin(self.settled.ids, np.concatenate([gone, there]))]
+        changed = many.are_in(np.concatenate([gone, there]), self.settled.ids)
+        settled = self.settled.ids[~changed]
         return np.concatenate([settled, there])
 
     def has(self, ids: Ids) -> NDArray[np.bool_]:
@@ -162,8 +163,8 @@ class KnownFiles:
         found = many.find(self.settled.sorted_ids, ids) >= 0
         if self.lists:
             gone, there = self._changes()
-            found &= ~np.isin(ids, gone)
-            found |= np.isin(ids, there)
+            found &= ~many.are_in(gone, ids)
+            found |= many.are_in(there, ids)
         return found
 
     def _changes(self) -> tuple[Ids, Ids]:

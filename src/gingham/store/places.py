@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gingham.store import ids as many
 from gingham.store.ids import KIND, Ids
 
 
@@ -50,7 +51,7 @@ class Places:
         ids = np.concatenate([shards[name] for name in names])
         shard = np.repeat(np.arange(len(self.shards), len(self.shards) + len(names)), sizes)
         row = np.concatenate([np.arange(size) for size in sizes])
-        order = np.argsort(ids, kind="stable")
+        order = many.order(ids)
         order = order[_is_first(ids[order])]
         ids, shard, row = ids[order], shard[order].astype("i4"), row[order].astype("i4")
         known = (*self.shards, *names)

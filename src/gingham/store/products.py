@@ -45,7 +45,7 @@ class Groups:
         """Take (N,) images and the group of each; of an image that comes again the last counts."""
         known: dict[str, int] = {}
         given = np.fromiter((known.setdefault(x, len(known)) for x in names), np.int64)
-        order = np.argsort(ids, kind="stable")
+        order = many.order(ids)
         ordered = ids[order]
         last = np.append(ordered[1:] != ordered[:-1], np.ones(len(ids[:1]), bool))
         return cls(ordered[last], given[order[last]], list(known))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gingham.images import ImageId
+from gingham.store import ids as many
 from gingham.store.ids import KIND, Ids, find_one
 
 
@@ -78,7 +79,7 @@ class Settled:
             image,
             _inverse(by_moment),
             ids,
-            np.argsort(ids).astype(np.int32),
+            many.order(ids).astype(np.int32),
         )
 
     def _events(self) -> pa.Table:
@@ -134,7 +135,7 @@ class Settled:
     @cached_property
     def sorted_ids(self) -> Ids:
         """(I,) the ids, sorted."""
-        return self.ids[self.by_id]
+        return many.take(self.ids, self.by_id)
 
     @cached_property
     def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -165,7 +166,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def _numbered(ids: Ids) -> tuple[Ids, NDArray[np.int32]]:
     """Give different ids in the order in which they first come, and which each of N was."""
-    order = np.argsort(ids, kind="stable")
+    order = many.order(ids)
     first = np.ones(len(order), bool)
     first[1:] = ids[order][1:] != ids[order][:-1]
     number = np.empty(len(ids), np.int64)

@@ -106,25 +106,25 @@ class RowFile:
                 done += len(some)
                 self._rows = max(self._rows, row + len(some))
 
-    def get(self, rows: Rows) -> Numbers:
-        """Read (N, width) rows that are there."""
+    def get(self, rows: Rows, end: int | None = None) -> Numbers:
+        """Read (N, width) rows that are there, or the numbers before `end` of each."""
         if self._held is not None:
-            return self._held.take(rows, axis=0)
+            return self._held[:, :end].take(rows, axis=0)
         self._rows_read += len(rows)
         if self._rows_read > self._rows and self._rows * self._row_bytes <= self._held_bytes:
             self._held = self.all()
-        found = np.empty((len(rows), self._width), self._dtype)
+        found = np.empty((len(rows), end or self._width), self._dtype)
         order = np.argsort(rows, kind="stable")
         files = np.searchsorted(self._starts, rows[order], "right") - 1
-        size, read = self._row_bytes, 0
+        part_bytes, read = found.shape[1] * self._dtype.itemsize, 0
         for at, places in zip(*_runs(files, order), strict=True):
             start = self._starts[at]
             path, into = self._path(start), found.data.cast("B")
             with refusals(path), path.open("rb", buffering=0) as file:
                 number = file.fileno()
                 for place, row in zip(places, rows[places].tolist(), strict=True):
-                    part = into[size * place : size * (place + 1)]
-                    read += os.preadv(number, [part], size * (row - start))
+                    part = into[part_bytes * place : part_bytes * (place + 1)]
+                    read += os.preadv(number, [part], self._row_bytes * (row - start))
         with refusals(self._folder):
             if read != found.nbytes:
                 raise OSError("a file was cut short")

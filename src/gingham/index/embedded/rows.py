@@ -16,7 +16,7 @@ from gingham.index.embedded.tags import Tags
 from gingham.index.filters import Where
 from gingham.index.index import Keys
 from gingham.store.files import replace_file
-from gingham.store.ids import KIND, Ids, find, to_list
+from gingham.store.ids import KIND, Ids, find, order, to_list
 
 Rows = NDArray[np.int64]
 
@@ -180,6 +180,6 @@ class RowTable:
             rows = np.append(self._sorted_rows, np.array(added, np.int64))
             rows = rows[self._live[rows]]
             # Two runs, one of them sorted: a merge.
-            self._sorted_rows = rows[np.argsort(self._ids[rows], kind="stable")]
+            self._sorted_rows = rows[order(self._ids[rows])]
             self._sorted = self._ids[self._sorted_rows]
             self._changed = {}

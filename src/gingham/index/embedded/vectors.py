@@ -111,7 +111,7 @@ class Vectors:
 
     def vectors(self, rows: Rows, columns: Sequence[slice]) -> list[Floats]:
         """Give some columns of the vectors of N rows that are there, (N, width) each."""
-        packed = self._stored.get(rows)
+        packed = self._stored.get(rows, 1 + max(some.stop for some in columns))
         return [_unpacked(packed, some) for some in columns]
 
     def optimise(self, *, graphs: bool = True) -> None:

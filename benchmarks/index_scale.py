@@ -1,8 +1,8 @@
 """The index of a folder by itself, with more images than there are products: time, bytes, recall.
 
 Its vectors are mixtures of those of the 15,882 products, so they spread as real ones do. Recall is
-measured against a scan of all full vectors. With `--peers` an exact NumPy scan, faiss (HNSW, IVF)
-and usearch search the same vectors, all looks joined: their sliders are those of the build.
+measured against a scan of all full vectors. With `--peers` an exact NumPy scan, faiss (HNSW, IVF),
+usearch and, where it is installed, LanceDB search the same vectors, all looks joined.
 
 Usage: index_scale.py [--images 200000] [--queries 40] [--source CATALOGUE] [--peers]
 """
@@ -180,47 +180,118 @@ def ask(path: Path, folder: Path, images: int, queries: int) -> str:
     return "\n".join([*said, peak()])
 
 
-def peers(path: Path, folder: Path, images: int, queries: int) -> str:
-    """Search the joined vectors, all looks alike."""
+def peers(path: Path, folder: Path, images: int, queries: int) -> Iterator[str]:
+    """Search the joined vectors; sliders weigh the query, which gives the same scores."""
     stored = np.concatenate([rows for _, rows in chunks(path, images)])
-    rng = np.random.default_rng(5)
-    vectors = stored[np.sort(rng.choice(images, queries, replace=False))] / COLUMN_SCALES
-    best = [np.partition(stored @ vector, -N)[-N] for vector in vectors]
-    coarse = faiss.IndexFlatIP(WIDTH)
-    inverted = faiss.IndexIVFFlat(coarse, WIDTH, int(4 * images**0.5), faiss.METRIC_INNER_PRODUCT)
-    inverted.nprobe = 32
-    graph = faiss.IndexHNSWFlat(WIDTH, 16, faiss.METRIC_INNER_PRODUCT)
-    graph.hnsw.efSearch = 128
-    useful = Usearch(ndim=WIDTH, metric="ip", dtype="f16", expansion_search=128)
-
-    def fill_inverted() -> None:
-        inverted.train(stored[:: max(1, images // 50_000)])
-        inverted.add(stored)
-
-    made: dict[str, tuple[Callable[[], Any], Callable[[Floats], Any]]] = {
-        "NumPy scan": (lambda: None, lambda q: np.argpartition(-(stored @ q), N)[:N]),
-        "faiss IVF": (fill_inverted, lambda q: inverted.search(q[None], N)[1][0]),
-        "faiss HNSW": (lambda: graph.add(stored), lambda q: graph.search(q[None], N)[1][0]),
-        "usearch, float16": (
-            lambda: useful.add(np.arange(images), stored),
-            lambda q: useful.search(q, N).keys,
-        ),
+    chosen = np.sort(np.random.default_rng(5).choice(images, queries, replace=False))
+    units = stored[chosen] / COLUMN_SCALES
+    asked = {
+        weights: units * np.repeat(np.array(weights, np.float32), list(WIDTHS.values()))
+        for weights in SLIDERS
     }
-    said = []
-    for what, (fill, search) in made.items():
-        started = time.perf_counter()
-        fill()
-        took, times, right = time.perf_counter() - started, [], []
-        for vector, worst in zip(vectors, best, strict=True):
-            started = time.perf_counter()
-            found = search(vector)
-            times.append(time.perf_counter() - started)
-            right.append(np.mean(stored[np.asarray(found, np.int64)] @ vector >= worst - 1e-4))
-        said.append(
-            f"{what}: built in {took:.0f} s, recall@{N} {np.mean(right):.4f}, median "
-            f"{np.median(times) * 1e3:.1f} ms"
-        )
-    return "\n".join([*said, peak()])
+    best = {
+        weights: -np.partition(-(vectors @ stored.T), N - 1, axis=1)[:, N - 1]
+        for weights, vectors in asked.items()
+    }
+    for what, make in PEERS.items():
+        started, spent = time.perf_counter(), time.process_time()
+        made = make(stored, folder)
+        if made is None:
+            yield f"{what}: not installed"
+            continue
+        search, size = made
+        took, spent = time.perf_counter() - started, time.process_time() - spent
+        yield f"{what}: built in {took:.0f} s, {spent:.0f} s of processor time; {size / 1e6:.0f} MB"
+        for weights, vectors in asked.items():
+            times, used, right = [], [], []
+            search(vectors[0])
+            for vector, worst in zip(vectors, best[weights], strict=True):
+                started, before = time.perf_counter(), time.process_time()
+                found = search(vector)
+                used.append(time.process_time() - before)
+                times.append(time.perf_counter() - started)
+                scores = stored[np.asarray(found, np.int64)] @ vector
+                right.append((scores >= worst - 1e-4).sum() / N)
+            yield (
+                f"{what}, sliders {weights}: recall@{N} {np.mean(right):.4f}, median "
+                f"{np.median(times) * 1e3:.1f} ms, median processor time "
+                f"{np.median(used) * 1e3:.1f} ms"
+            )
+        del search, made
+    yield peak()
+
+
+Made = tuple[Callable[[Floats], Any], int]
+"""Finds the N best rows of a vector; bytes."""
+
+
+def scan(stored: Floats, folder: Path) -> Made:
+    return lambda q: np.argpartition(-(stored @ q), N)[:N], stored.nbytes
+
+
+def faiss_ivf(stored: Floats, folder: Path) -> Made:
+    coarse = faiss.IndexFlatIP(WIDTH)
+    lists = int(4 * len(stored) ** 0.5)
+    index = faiss.IndexIVFFlat(coarse, WIDTH, lists, faiss.METRIC_INNER_PRODUCT)
+    index.nprobe = 32
+    index.train(stored[:: max(1, len(stored) // 50_000)])
+    index.add(stored)
+    return lambda q: index.search(q[None], N)[1][0], _written(faiss.write_index, index, folder)
+
+
+def faiss_hnsw(stored: Floats, folder: Path) -> Made:
+    index = faiss.IndexHNSWFlat(WIDTH, 16, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efSearch = 128
+    index.add(stored)
+    return lambda q: index.search(q[None], N)[1][0], _written(faiss.write_index, index, folder)
+
+
+def usearch(stored: Floats, folder: Path) -> Made:
+    index = Usearch(ndim=WIDTH, metric="ip", dtype="f16", expansion_search=128)
+    index.add(np.arange(len(stored)), stored)
+    return lambda q: index.search(q, N).keys, index.serialized_length
+
+
+def lance(stored: Floats, folder: Path) -> Made | None:
+    try:
+        import lancedb
+        import pyarrow as pa
+    except ImportError:
+        print("LanceDB is not installed: pip install lancedb")
+        return None
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(stored.reshape(-1)), WIDTH)
+    given = pa.table({"row": np.arange(len(stored)), "vector": rows})
+    table = lancedb.connect(folder / "lance").create_table("vectors", given)
+    table.create_index(metric="dot", vector_column_name="vector", index_type="IVF_HNSW_SQ")
+
+    def search(q: Floats) -> Any:
+        asked: Any = table.search(q)
+        asked = asked.distance_type("dot").nprobes(32).refine_factor(5).limit(N)
+        return asked.select(["row", "_distance"]).to_arrow()["row"].to_numpy()
+
+    return search, _size(folder / "lance")
+
+
+PEERS: dict[str, Callable[[Floats, Path], Made | None]] = {
+    "NumPy scan": scan,
+    "faiss IVF": faiss_ivf,
+    "usearch, float16": usearch,
+    "LanceDB": lance,
+    "faiss HNSW": faiss_hnsw,
+}
+
+
+def _written(write: Callable[[Any, str], None], index: Any, folder: Path) -> int:
+    write(index, str(folder / "written"))
+    size = (folder / "written").stat().st_size
+    (folder / "written").unlink()
+    return size
+
+
+def show_peers(path: Path, folder: Path, images: int, queries: int) -> str:
+    for line in peers(path, folder, images, queries):
+        print(line, flush=True)
+    return ""
 
 
 def _size(path: Path) -> int:
@@ -243,7 +314,7 @@ def main(images: int, queries: int, source: Path | None, beside: bool) -> None:
         apart(ask, queries)
         apart(grow)
         if beside:
-            apart(peers, queries)
+            apart(show_peers, queries)
 
 
 if __name__ == "__main__":

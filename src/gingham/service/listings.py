@@ -62,6 +62,7 @@ class Listings:
         self._searcher = searcher
         self._tags = tags
         self._kept: Recent[tuple[object, ...], Ids] = Recent(KEPT, lambda ids: ids.nbytes)
+        self._order: tuple[object, NDArray[np.int32]] = None, np.empty(0, np.int32)
         self._counts: dict[str, tuple[object, int]] = {}
 
     def ids(self, where: Sequence[str], unsure_of: str | None, cutoff: Cutoff | None = None) -> Ids:
@@ -84,14 +85,28 @@ class Listings:
         key = (tuple(where), unsure_of, cutoff, self._truth.locations.version, stamps)
         if (found := self._kept.get(key)) is None:
             found = self._added()
-            if where:
-                matching = self._searcher.matching(where, cutoff)
-                found = found[many.find(matching, found) >= 0]
-            if unsure_of is not None:
-                confidences = _confidences(found, self._column(unsure_of))
-                found = found[rising(confidences)]
+            if where or unsure_of is not None:
+                found = many.take(found, self._places(found, where, unsure_of, cutoff))
             self._kept.put(key, found)
         return found
+
+    def _places(
+        self, ids: Ids, where: Sequence[str], unsure_of: str | None, cutoff: Cutoff | None
+    ) -> NDArray[np.int64]:
+        """Say which of N images are listed, in order; what sorted ids tell is looked up quickly."""
+        version = self._truth.locations.version
+        if self._order[0] != (version, len(ids)):
+            self._order = (version, len(ids)), many.order(ids).astype(np.int32)
+        order = self._order[1]
+        in_order, chosen = many.take(ids, order), np.arange(len(ids))
+        if where:
+            rows = many.find(in_order, self._searcher.matching(where, cutoff))
+            chosen = np.sort(order[rows[rows >= 0]]).astype(np.int64)
+        if unsure_of is not None:
+            confidences = np.empty(len(ids), np.float32)
+            confidences[order] = _confidences(in_order, self._column(unsure_of))
+            chosen = chosen[rising(confidences[chosen])]
+        return chosen
 
     def tagged(self, name: str) -> int:
         """Count the images with a tag of an attribute as it is now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -50,7 +51,7 @@ class Maps:
         self._turn = turn
         self._folder = folder
         self._may_write = may_write
-        self._drawing = threading.Lock()
+        self._drawing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._kept: Recent[str, tuple[int, ImageMap]] = Recent(
             KEPT, lambda one: one[1].points.nbytes + one[1].ids.nbytes + (4 << 20)
         )
@@ -63,19 +64,27 @@ class Maps:
         InputError
             If there is no such look.
         """
-        with self._drawing:
-            vectors = self._vectors(look)
+        vectors = self._vectors(look)
+        if (drawn := self._drawn(vectors)) is not None:
+            return drawn
+        with self._drawing[look]:
+            if (drawn := self._drawn(vectors)) is not None:
+                return drawn
             version = self._truth.locations.version
             kept = self._kept.get(look)
             if kept is not None and kept[1].stamp == vectors.stamp:
-                if kept[0] == version:
-                    return kept[1]
                 before: ImageMap | None = kept[1]
             else:
                 before = self._load(vectors)
             drawn = follow(before, vectors, progress) if before else draw_map(vectors, progress)
             self._keep(version, drawn, save=drawn is not before)
             return drawn
+
+    def _drawn(self, vectors: LookVectors) -> ImageMap | None:
+        """Give a map that is in memory as it is to be; None if it must be drawn."""
+        version, drawn = self._kept.get(vectors.look) or (-1, None)
+        there = drawn is not None and drawn.stamp == vectors.stamp
+        return drawn if there and version == self._truth.locations.version else None
 
     def check(self, look: str) -> None:
         """Refuse what cannot be arranged.
@@ -100,7 +109,7 @@ class Maps:
         """
         version = self._truth.locations.version
         drawn = arrange_map(self._vectors(look), progress)
-        with self._drawing:
+        with self._drawing[look]:
             self._keep(version, drawn, save=True)
         return drawn
 

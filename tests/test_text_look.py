@@ -24,6 +24,7 @@ from gingham import Catalogue
 from gingham.backbones.image_text import ImageTextModel, ModelName
 from gingham.errors import BackboneError, CatalogueError, InputError, MissingExtraError
 from gingham.operations.sliders import WORDS_SCALE
+from gingham.upkeep_results import TextLookInfo
 from helpers import run, smooth_pictures
 from image_text import TIMM, VISION, save_model
 from serving import examples, pictures
@@ -250,6 +251,66 @@ def test_another_model_reads_all_again_and_compact_deletes_what_the_former_made(
     data[len(data) // 3] ^= 0xFF
     shard.write_bytes(bytes(data))
     assert any(shard.name in problem for problem in shop.verify())
+
+
+def test_compact_deletes_the_vector_of_a_removed_example_from_the_index_too(
+    shop: Catalogue, tmp_path: Path
+) -> None:
+    shop.search(text="belt")
+    gone, (file, *_) = next(iter(shop.images().items()))
+    (row,) = shop._truth.text.features.get([bytes.fromhex(gone)])["text"]  # type: ignore[union-attr]
+    vector = np.asarray(row, np.float32)
+    vector /= np.linalg.norm(vector)
+
+    def holds() -> list[Path]:
+        found = []
+        for file in (tmp_path / "shop").rglob("*.f32"):
+            rows = np.fromfile(file, np.float32)
+            rows = rows.reshape(-1, 16 if rows.size % 16 == 0 else 1)
+            if np.isclose(rows, vector, atol=1e-6).all(1).any():
+                found.append(file)
+        return found
+
+    shop.teach("like", {file: "this", **{x[0]: "that" for x in list(shop.images().values())[1:6]}})
+    shop.remove([gone])
+    assert holds(), "an index leaves out what it no longer holds"
+    shop.close()  # a reader holds the generation of the index that it reads
+    with Catalogue.open(tmp_path / "shop", runtime=FakeRuntime()) as again:
+        assert again.compact().dropped == 0, "an example keeps its features"
+        assert bytes.fromhex(gone) in again._truth.features
+        assert holds() == []
+        assert len(again.search(text="belt", n=30)) == 17
+
+
+def test_a_look_is_seen_in_the_summary_and_the_history(
+    shop: Catalogue, model: Path, tmp_path: Path
+) -> None:
+    assert shop.info().text == TextLookInfo("model0", 18)
+    assert shop.history(n=1)[0].summary == "set the model of the look text: model0"
+    count = len(shop.history(n=99))
+    assert shop.text_look(model).unchanged == 18
+    assert len(shop.history(n=99)) == count, "nothing was changed"
+    shop.remove([next(iter(shop.images()))])
+    assert shop.info().text == TextLookInfo("model0", 17)
+    shop.text_look(remove=True)
+    assert shop.info().text is None
+    (newest, *_) = shop.history()
+    assert newest.summary == "set the model of the look text: none"
+    assert not newest.undoable
+    assert run("info", tmp_path / "shop").returncode == 0
+
+
+def test_a_model_whose_weights_changed_does_not_spoil_indexing(
+    shop: Catalogue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = save_model(tmp_path / "own", seed=5)
+    shop.text_look(own)
+    save_model(own, seed=6)
+    with Catalogue.open(tmp_path / "shop", runtime=FakeRuntime()) as again:
+        result = again.index([draw(tmp_path / "more" / "late.jpg", "blue", 50)])
+        assert (result.added, again.info().text) == (1, TextLookInfo("own", 18))
+    assert "is another than when the catalogue's look text was made" in caplog.text
+    assert "the new images are not in the look text" in caplog.text
 
 
 def test_a_look_is_taken_away(shop: Catalogue, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gingham.attributes.attribute import Attribute, Model
@@ -25,7 +26,7 @@ from gingham.operations.opening import asking, changing
 from gingham.operations.predict import predict
 from gingham.operations.tag import tag
 from gingham.operations.teach import TableColumns, given_examples, teach
-from gingham.operations.text_look import follow_texts
+from gingham.operations.text_look import ReadTexts, follow_texts
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import (
     AttachResult,
@@ -35,6 +36,8 @@ from gingham.results import (
     TeachResult,
 )
 from gingham.sources import Walk, find_images
+from gingham.store.features import FeatureStore
+from gingham.store.text_look import TextModel
 
 _MANY = 500  # new images, beside whose reading loading the network again takes no time
 
@@ -100,7 +103,7 @@ class Catalogue(Finding):
         ServerError
             If there is no such cluster, or no worker starts.
         """
-        reading = None if cluster is None else self._read_on(cluster, options)
+        reading, texts = (None, None) if cluster is None else self._read_on(cluster, options)
         with self._changing():
             if not isinstance(sources, Walk):
                 sources = find_images(
@@ -111,13 +114,13 @@ class Catalogue(Finding):
                 )
             with self._indexing, recording(self._truth, "index"):
                 result = ingest(self._truth, sources, list(images), options, reading)
-                follow_texts(self._truth, options)
+                follow_texts(self._truth, options, texts)
             if result.added > _MANY:
                 # It need not lie in memory beside the search index that is made now.
                 self._unload()
             return result
 
-    def _read_on(self, cluster: str, options: ReadOptions) -> ReadImages:
+    def _read_on(self, cluster: str, options: ReadOptions) -> tuple[ReadImages, ReadTexts]:
         from gingham.cluster.connection import find_cluster
         from gingham.cluster.reading import read_on_cluster
         from gingham.cluster.worker import WorkerPlan
@@ -131,7 +134,13 @@ class Catalogue(Finding):
             options.max_pixels,
             self._loaded if self._is_given else None,
         )
-        return read_on_cluster(find_cluster(cluster), plan, self._truth.features)
+        address = find_cluster(cluster)
+
+        def texts(current: TextModel, store: FeatureStore) -> ReadImages:
+            own = replace(plan, config=current.config, text=current.name, runtime=None)
+            return read_on_cluster(address, own, store)
+
+        return read_on_cluster(address, plan, self._truth.features), texts
 
     @changing
     def teach(

@@ -104,12 +104,26 @@ class AttributeInfo(Result):
 
 
 @dataclass(frozen=True)
+class TextLookInfo(Result):
+    """The look `text` of a catalogue.
+
+    Attributes
+    ----------
+    model : by which it was made, without the folders in which it and its weights lie.
+    images : that were read for it.
+    """
+
+    model: str
+    images: int
+
+
+@dataclass(frozen=True)
 class Info(Result):
     """What a catalogue holds.
 
     `view`, `resolution` and `precision` are as `Catalogue.create` was given them.
     `products` counts those that tables have named. `index` is where the search index is kept; None
-    of a served catalogue, which does not say.
+    of a served catalogue, which does not say. `text` is None without a look of that name.
     """
 
     catalogue: str
@@ -126,3 +140,4 @@ class Info(Result):
     bytes: int
     products: int = 0
     index: str | None = None
+    text: TextLookInfo | None = None

@@ -26,6 +26,7 @@ from gingham.curation.fingerprints import take_fingerprints
 from gingham.errors import InputError
 from gingham.options import ReadOptions
 from gingham.results import IndexResult
+from gingham.upkeep_results import TextLookInfo
 
 pytest.importorskip("ray", reason="ray is not installed")
 
@@ -86,6 +87,45 @@ def test_the_catalogue_is_the_local_one(cluster: str, photos: Path, tmp_path: Pa
     assert made["far"] == made["local"]
     with Catalogue.open(tmp_path / "local") as one, Catalogue.open(tmp_path / "far") as other:
         assert_same(one, other)
+
+
+def test_the_look_of_words_is_read_by_workers_too(
+    cluster: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pytest.importorskip("open_clip", reason="the extra text is not installed")
+    from gingham.store.text_look import TextLook
+    from image_text import save_model
+
+    model = save_model(tmp_path / "model")
+    with Catalogue.create(tmp_path / "far", runtime=FakeRuntime()) as shop:
+        shop.index([photos / "red0.jpg"])
+        shop.text_look(model)
+
+        def here(self: TextLook) -> None:
+            raise AssertionError("this process reads")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(TextLook, "model", here)
+            assert shop.index([photos], cluster=cluster).added == 35
+        assert shop.info().text == TextLookInfo("model", 36)
+        found = {hit.id: hit.score for hit in shop.search(text="belt", n=40)}
+        assert len(found) == 36
+        shop.text_look(save_model(tmp_path / "other", seed=1))
+        shop.text_look(model)
+        shop.compact()
+        again = {hit.id: hit.score for hit in shop.search(text="belt", n=40)}
+        assert again == pytest.approx(found, abs=1e-3), "workers compute what this process does"
+        # Its weights are not where the workers look for them.
+        model.rename(tmp_path / "moved")
+        more = draw(tmp_path / "more" / "late.jpg", "blue", 50)
+        assert shop.index([more], cluster=cluster).added == 1
+        assert "the new images are not in the look text: run gingham text-look" in caplog.text
+        assert shop.text_look(tmp_path / "moved").read == 1
+        assert shop.verify() == []
 
 
 def test_from_object_storage_to_object_storage(

@@ -49,6 +49,12 @@ class ModelName:
     model: str
     weights: str | None = None
 
+    @property
+    def called(self) -> str:
+        """The model without the folders in which it and its weights lie."""
+        model = Path(self.model).name if Path(self.model).is_absolute() else self.model
+        return model if self.weights is None else f"{model}, {Path(self.weights).name}"
+
     @classmethod
     def asked(cls, model: str, weights: str | os.PathLike[str] | None) -> ModelName:
         """Take what a user gives; paths become absolute.

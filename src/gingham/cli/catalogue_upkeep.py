@@ -34,6 +34,10 @@ def info(catalogue: CatalogueArgument, key: KeyOption = None, as_json: JsonOptio
         f"resolution {result.resolution}, precision {result.precision}",
         f"looks: {', '.join(result.looks)}; {result.bytes / 1e6:.1f} MB on disk",
     ]
+    if result.text is not None:
+        lines.append(
+            f"look text of {result.text.model}: {result.text.images} of {result.images} images"
+        )
     if result.index is not None:
         there = "in the catalogue's folder" if result.index == EMBEDDED else f"at {result.index}"
         lines.append(f"index {there}")

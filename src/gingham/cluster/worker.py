@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from gingham.backbones.image_text import ImageTextModel, ModelName
 from gingham.backbones.runtime import Features, Runtime, limit_cpus
 from gingham.backbones.table import FeatureConfig
 from gingham.errors import CatalogueError
@@ -17,6 +18,7 @@ from gingham.store import ids as many
 from gingham.store.features import FeatureStore
 from gingham.store.ids import Ids
 from gingham.store.site import files_at
+from gingham.store.text_look import vectors_in
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class WorkerPlan:
     weights : see `gingham.operations.reader.open_runtime`.
     max_pixels : see `gingham.options.ReadOptions`.
     runtime : used instead of loading one.
+    text : the model of images and words that reads instead of the backbone, for the look `text`.
     """
 
     address: str
@@ -37,6 +40,7 @@ class WorkerPlan:
     weights: str | None
     max_pixels: int
     runtime: Runtime | None = None
+    text: ModelName | None = None
 
 
 class ClusterWorker:
@@ -63,14 +67,19 @@ class ClusterWorker:
         """
         limit_cpus(self._cpus)
         plan, files = self._plan, files_at(self._plan.address)
-        self._runtime = plan.runtime or open_runtime(files, plan.config, plan.weights, "cpu")
+        self._runtime: Runtime
+        if plan.text is not None:
+            self._runtime = ImageTextModel(plan.text, "cpu")
+        else:
+            self._runtime = plan.runtime or open_runtime(files, plan.config, plan.weights, "cpu")
         if self._runtime.config != plan.config:
             raise CatalogueError(
                 f"a worker computes features with the fingerprint "
                 f"{self._runtime.config.fingerprint}, catalogue {plan.address} has "
                 f"{plan.config.fingerprint}: give all machines the same gingham and weights"
             )
-        self._store = FeatureStore(files, plan.config)
+        opened = FeatureStore if plan.text is None else vectors_in
+        self._store = opened(files, plan.config)
 
     def read(self, images: Sequence[ImageSource]) -> list[Extracted]:
         """Read images, and write the features of those that are new; they are durable afterwards.

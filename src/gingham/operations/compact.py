@@ -11,8 +11,13 @@ from gingham.store.truth import Truth
 from gingham.upkeep_results import CompactResult
 
 
-def compact(truth: Truth, attributes: Attributes) -> CompactResult:
-    """Compact the truth; see `Catalogue.compact`."""
+def compact(truth: Truth, attributes: Attributes) -> tuple[CompactResult, bool]:
+    """Compact the truth; see `Catalogue.compact`.
+
+    Returns
+    -------
+    What was done, and whether anything was deleted that files of the index may still hold.
+    """
     before = truth.size
     examples = [one.id for taught in truth.log.read().values() for one in taught.examples]
     kept = np.concatenate([truth.locations.ids(), many.from_list(examples)])
@@ -24,7 +29,7 @@ def compact(truth: Truth, attributes: Attributes) -> CompactResult:
     viewed = truth.views.compact(many.from_list(views))
     truth.objects.compact()
     texts = truth.text.compact(truth.locations.ids())
-    return CompactResult(
+    result = CompactResult(
         shards_before=features.before + viewed.before + texts.before,
         shards=features.after + viewed.after + texts.after,
         dropped=features.dropped,
@@ -32,3 +37,5 @@ def compact(truth: Truth, attributes: Attributes) -> CompactResult:
         bytes_before=before,
         bytes=truth.size,
     )
+    # Of a removed image that is an example only what words are compared with goes.
+    return result, bool(features.dropped or texts.dropped)

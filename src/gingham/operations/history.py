@@ -33,6 +33,7 @@ _OTHERS = {
     "attach": "attached the model",
     "relocate": "followed files that were moved",
     "schema": "set the schema",
+    "text-look": "set the model of the look text",
 }
 _REMOVES = ("remove", "prune")
 
@@ -65,6 +66,7 @@ def recording(
         attached=truth.attached.version,
         images=len(truth.locations.images),
         schema=truth.schema.version,
+        text=truth.text.version,
     )
     try:
         yield
@@ -86,8 +88,9 @@ def note_interrupted(truth: Truth) -> None:
 def _note(truth: Truth, begun: Begun, said: Taught | None) -> None:
     """Note a change in the log, if anything was changed; of an attribute, what was said before."""
     attribute, examples, places = begun.attribute, truth.log.version, truth.locations.version
-    before = (begun.examples, begun.places, begun.attached, begun.schema)
-    if before == (examples, places, truth.attached.version, truth.schema.version):
+    before = (begun.examples, begun.places, begun.attached, begun.schema, begun.text)
+    others = (truth.attached.version, truth.schema.version, truth.text.version)
+    if before == (examples, places, *others):
         return
     count = abs(len(truth.locations.images) - begun.images)
     summary = _in_words(begun.verb, attribute, count)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gingham.attributes.registry import Attributes
 from gingham.backbones.preprocess import Reading
 from gingham.store.truth import Truth
-from gingham.upkeep_results import AttributeInfo, Info
+from gingham.upkeep_results import AttributeInfo, Info, TextLookInfo
 
 DERIVED = ("attributes", "index", "maps", "places")
 """Folders of a catalogue besides its truth."""
@@ -48,7 +48,14 @@ def info(
         },
         bytes=truth.size + sum(bytes_below(folder / derived) for derived in DERIVED),
         products=truth.products.count,
+        text=_text_look(truth),
     )
+
+
+def _text_look(truth: Truth) -> TextLookInfo | None:
+    if (current := truth.text.current) is None:
+        return None
+    return TextLookInfo(current.name.called, truth.text.count(truth.locations))
 
 
 def bytes_below(folder: Path) -> int:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
-from gingham.backbones.runtime import Features
+from gingham.backbones.runtime import Features, Runtime
 from gingham.extract import PLAIN, VIEWS, Extracted, Recognise, Views, read_into, unrecognised
 from gingham.images import ImageId, ImageSource
 from gingham.object_storage import ListedObject
@@ -30,18 +30,19 @@ class ToRead:
     Attributes
     ----------
     images : to be given out, in order.
-    keep, missing, options, recognise : as there.
+    keep, missing, options, recognise, step : as there.
     """
 
     images: Sequence[ImageSource]
     keep: Callable[[dict[ImageId, dict[str, Features]]], None]
     missing: Views
     options: ReadOptions
-    recognise: Recognise
+    recognise: Recognise = unrecognised
+    step: str = STEP
 
     def progress(self, done: int) -> None:
         """Tell how many images were read."""
-        self.options.progress(STEP, done, len(self.images))
+        self.options.progress(self.step, done, len(self.images))
 
 
 ReadImages = Callable[[ToRead], Generator[Extracted, None, None]]
@@ -99,7 +100,7 @@ def ingest(
         options=options,
         recognise=recognise if listed else unrecognised,
     )
-    results = (reading or partial(_read_here, truth))(asked)
+    results = (reading or partial(read_here, truth.runtime))(asked)
     with ExitStack() as stack:
         # Last of all, so that each has its location.
         stack.callback(note)
@@ -137,14 +138,15 @@ def ingest(
     )
 
 
-def _read_here(truth: Truth, asked: ToRead) -> Generator[Extracted, None, None]:
+def read_here(runtime: Runtime, asked: ToRead) -> Generator[Extracted, None, None]:
+    """Read images in this process."""
     return read_into(
         asked.keep,
         asked.images,
-        truth.runtime,
+        runtime,
         missing=asked.missing,
         options=asked.options,
-        step=STEP,
+        step=asked.step,
         total=len(asked.images),
         recognise=asked.recognise,
     )

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gingham.backbones.image_text import TEXT
 from gingham.backbones.runtime import Features, LazyRuntime
-from gingham.errors import BackboneError, ImageError, InputError, MissingExtraError
-from gingham.extract import PLAIN, VIEWS, extract, identify, read_into
+from gingham.errors import (
+    BackboneError,
+    CatalogueError,
+    ImageError,
+    InputError,
+    MissingExtraError,
+    ServerError,
+)
+from gingham.extract import PLAIN, VIEWS, extract, identify
 from gingham.images import ImageId, ImageSource
 from gingham.names import NOT_APPLICABLE, UNKNOWN
+from gingham.operations.ingest import ReadImages, ToRead, read_here
 from gingham.options import ReadOptions
 from gingham.results import Facets, Failure
 from gingham.schema.schema import Schema
 from gingham.schema.words import Understood, understand
 from gingham.store import ids as many
+from gingham.store.features import FeatureStore
+from gingham.store.text_look import TextModel
 from gingham.store.truth import Truth
 from gingham.upkeep_results import TextLookResult
 
 logger = logging.getLogger(__name__)
+
+_REFUSALS = (BackboneError, CatalogueError, InputError, MissingExtraError, ServerError)
+ReadTexts = Callable[[TextModel, FeatureStore], ReadImages]
+"""Gives what reads images with a model, and keeps their vectors, elsewhere than in this process."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +103,15 @@ def in_words(
     )
 
 
-def read_texts(truth: Truth, options: ReadOptions) -> TextLookResult:
-    """Read the images of a catalogue that its look `text` lacks; see `Catalogue.text_look`."""
+def read_texts(
+    truth: Truth, options: ReadOptions, reading: ReadTexts | None = None
+) -> TextLookResult:
+    """Read the images of a catalogue that its look `text` lacks; see `Catalogue.text_look`.
+
+    Parameters
+    ----------
+    reading : None: in this process.
+    """
     started = time.perf_counter()
     current, store = truth.text.current, truth.text.features
     if current is None or store is None:
@@ -104,16 +126,18 @@ def read_texts(truth: Truth, options: ReadOptions) -> TextLookResult:
         store.append(list(new), [views[PLAIN] for views in new.values()])
 
     failures = []
-    results = read_into(
-        keep,
+    asked = ToRead(
         images,
-        LazyRuntime(current.config, truth.text.model),
+        keep,
         missing=lambda image_id: () if image_id in store else VIEWS,
         options=options,
         step="text",
-        total=len(images),
     )
-    with closing(results):
+    if reading is None or not images:
+        read: ReadImages = partial(read_here, LazyRuntime(current.config, truth.text.model))
+    else:
+        read = reading(current, store)
+    with closing(read(asked)) as results:
         for image, item in zip(images, results, strict=True):
             if item.reason is not None:
                 failures.append(Failure(image.files[0], item.reason))
@@ -127,13 +151,18 @@ def read_texts(truth: Truth, options: ReadOptions) -> TextLookResult:
     )
 
 
-def follow_texts(truth: Truth, options: ReadOptions) -> None:
-    """Read for the look `text`, where there is one, what has been added; say why if that fails."""
+def follow_texts(truth: Truth, options: ReadOptions, reading: ReadTexts | None = None) -> None:
+    """Read for the look `text`, where there is one, what it lacks; say why if that fails.
+
+    Parameters
+    ----------
+    reading : see `read_texts`.
+    """
     if truth.text.current is None:
         return
     try:
-        read_texts(truth, options)
-    except (BackboneError, MissingExtraError) as error:
+        read_texts(truth, options, reading)
+    except _REFUSALS as error:
         logger.warning("%s; the new images are not in the look text: run gingham text-look", error)
 
 

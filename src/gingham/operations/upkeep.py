@@ -107,10 +107,12 @@ class Upkeep(OpenCatalogue):
         asked = None if model is None else ModelName.asked(os.fspath(model), weights)
         with self._changing(), self._indexing:
             if remove:
-                self._truth.text.drop()
+                with recording(self._truth, "text-look", detail=": none"):
+                    self._truth.text.drop()
                 return TextLookResult(None)
             if asked is not None:
-                self._truth.text.set(asked)
+                with recording(self._truth, "text-look", detail=f": {asked.called}"):
+                    self._truth.text.set(asked)
             return read_texts(self._truth, options)
 
     @asking
@@ -173,8 +175,8 @@ class Upkeep(OpenCatalogue):
         CatalogueError
             If a file of features is damaged; nothing of it is lost.
         """
-        result = compact(self._truth, self._attributes)
-        if result.dropped:
+        result, deleted = compact(self._truth, self._attributes)
+        if deleted:
             # What an index leaves out is still in its files.
             self._publish(anew=True)
         return result

@@ -30,6 +30,13 @@ PageSize = Annotated[int, Query(ge=1, le=500, description="How many.")]
 OneName = Annotated[schemas.Name | None, Query()]
 
 
+class TextLookAnswer(BaseModel):
+    """The look of words."""
+
+    model: str = Field(description="The model of images and words.")
+    images: int = Field(description="That were read for it.")
+
+
 class CatalogueAnswer(BaseModel):
     """What a client needs to know first."""
 
@@ -47,6 +54,7 @@ class CatalogueAnswer(BaseModel):
         layers={"stem": 32, "stage5": 112},
         version="0.1.0",
         looks=["colour", "texture", "semantic", "attribute:category"],
+        text={"model": "ViT-B-32, laion2b_s34b_b79k", "images": 30},
         attributes={
             "category": {
                 "kind": "single",
@@ -82,6 +90,7 @@ class CatalogueAnswer(BaseModel):
     looks: list[str] = Field(
         description="The built-in ones first, then `attribute:NAME` of each attribute taught."
     )
+    text: TextLookAnswer | None = Field(description="The look `text`; null if there is none.")
     attributes: dict[str, AttributeAnswer]
     read_only: bool = Field(description="Whether the server refuses every change.")
     role: Literal["reader", "editor", "admin"] = Field(description="What the caller may do.")
@@ -125,6 +134,7 @@ async def catalogue(request: Request) -> Response:
             "layers": info.layers,
             "version": gingham.__version__,
             "looks": list(info.looks),
+            "text": None if info.text is None else info.text.to_dict(),
             "attributes": attributes_of(shop, info.attributes),
             "read_only": service.read_only,
             "role": caller.role,

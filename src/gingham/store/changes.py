@@ -77,7 +77,7 @@ class Begun:
     ----------
     made, by, verb, attribute, undoes : see `ChangeEntry`.
     detail : is added to the summary.
-    examples, places, attached, schema : versions of the logs.
+    examples, places, attached, schema, text : versions of the logs.
     images : how many there were.
     """
 
@@ -92,6 +92,7 @@ class Begun:
     attached: int
     images: int
     schema: int = 0
+    text: int = 0
 
 
 class ChangeLog:

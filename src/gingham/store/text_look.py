@@ -18,6 +18,7 @@ from gingham.store.compacting import Compacted
 from gingham.store.features import FeatureStore
 from gingham.store.files import Files
 from gingham.store.ids import Ids
+from gingham.store.locations import Locations
 from gingham.store.shards import Log, Replayed
 
 LOG, FEATURES = "text_model/", "text_features/"
@@ -70,6 +71,7 @@ class TextLook(Replayed):
         self._folder = kept
         self._loading = threading.Lock()
         self._loaded: tuple[str, ImageTextModel] | None = None
+        self._counted: tuple[tuple[str | None, list[str], int], int] | None = None
         self.current: TextModel | None = None
         self.features: FeatureStore | None = None
         super().__init__(Log(files, LOG, _SCHEMA))
@@ -87,9 +89,7 @@ class TextLook(Replayed):
             ) from None
         if self.current is None or self.current.config != config:
             place = None if self._folder is None else self._folder / f"{_place(config)}.npz"
-            self.features = FeatureStore(
-                self._files, config, f"{FEATURES}{config.fingerprint}/", place
-            )
+            self.features = vectors_in(self._files, config, place)
         self.current = TextModel(ModelName(row["model"], row["weights"]), config)
 
     @property
@@ -149,6 +149,21 @@ class TextLook(Replayed):
                 self._loaded = current.config.fingerprint, loaded
             return self._loaded[1]
 
+    def count(self, locations: Locations) -> int:
+        """Count the images of a catalogue that were read; a million take a second, and only once.
+
+        Parameters
+        ----------
+        locations : of the catalogue.
+        """
+        store = self.features
+        if store is None:
+            return 0
+        state = (self.fingerprint, store.shards(), locations.version)
+        if self._counted is None or self._counted[0] != state:
+            self._counted = state, int(store.has(locations.ids()).sum())
+        return self._counted[1]
+
     def refresh(self) -> bool:
         """Take in what other processes have added; say whether there was any."""
         changed = super().refresh()
@@ -170,6 +185,18 @@ class TextLook(Replayed):
     def verify(self) -> list[str]:
         """Read every byte; say what is wrong, one line per problem."""
         return super().verify() + ([] if self.features is None else self.features.verify())
+
+
+def vectors_in(files: Files, config: FeatureConfig, kept: Path | None = None) -> FeatureStore:
+    """Open the vectors that a model made of images.
+
+    Parameters
+    ----------
+    files : of the catalogue.
+    config : of the vectors.
+    kept : see `FeatureStore`.
+    """
+    return FeatureStore(files, config, f"{FEATURES}{config.fingerprint}/", kept)
 
 
 def _place(config: FeatureConfig) -> str:

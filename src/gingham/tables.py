@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +22,9 @@ MOST_LISTED = 20
 """So many bad rows are named in one message."""
 
 _UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
-    *(OverflowError, csv.Error),
+    # RuntimeError: encrypted members of archives, and what is nested too deeply.
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, EOFError),
+    *(OverflowError, csv.Error, zipfile.BadZipFile, zlib.error),
 )
 
 
@@ -177,4 +180,8 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"it lacks {reason}"
+        elif isinstance(error, TypeError | AttributeError):
+            reason = f"it is not built as its format asks ({reason})"
         raise InputError(f"table {path} cannot be read: {reason}", path=path) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,81 @@ def v3() -> dict[str, Any]:
         "metadata": [{"label": {"en": ["Artist"]}, "value": {"en": ["A", "B"]}}],
         "items": [canvas(1), canvas(2)],
     }
+
+
+def described(folder: Path, core: str, names: bytes, field: str = "") -> Path:
+    """Write an archive whose core is described in another way."""
+    meta = META.format(extension="")
+    old = 'encoding="UTF-8" fieldsTerminatedBy="\\t" fieldsEnclosedBy="" ignoreHeaderLines="1"'
+    assert old in meta
+    meta = meta.replace(old, core).replace("</core>", f"{field}</core>")
+    with zipfile.ZipFile(folder / "other.zip", "w") as made:
+        made.writestr("meta.xml", meta)
+        made.writestr("occurrence.txt", names)
+    return folder / "other.zip"
+
+
+@pytest.mark.parametrize(
+    ("core", "names"),
+    [
+        ('encoding="latin-1" fieldsTerminatedBy="|"', "1|Érable|u".encode("latin-1")),
+        ('encoding="UTF-16" ignoreHeaderLines="2"', "a\nb\n1,Érable,u".encode("utf-16")),
+        ('fieldsTerminatedBy="¦"', "1¦Érable¦u".encode()),
+        ('encoding="utf-8" ignoreHeaderLines=""', "1,Érable,u".encode("utf-8-sig")),
+        ('fieldsEnclosedBy="\'"', "1,'Érable','u'\r\n".encode()),
+    ],
+)
+def test_cores_are_read_as_they_are_described(tmp_path: Path, core: str, names: bytes) -> None:
+    constant = '<field default="CC0" term="http://purl.org/dc/terms/license"/>'
+    (row,) = read_table(described(tmp_path, core, names, constant), None).rows
+    assert row == {
+        **{"image": "u", "associatedMedia": "u"},
+        **{"scientificName": "Érable", "license": "CC0"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("core", "said"), [('encoding="klingon"', "klingon"), ('encoding="rot13"', "rot13")]
+)
+def test_an_unknown_encoding_is_refused(tmp_path: Path, core: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_table(described(tmp_path, core, b"1,a,u"), None)
+
+
+def test_damaged_archives_are_refused_wherever_they_are_cut(tmp_path: Path) -> None:
+    whole = archive(tmp_path, EXTENSION).read_bytes()
+    flipped = whole.replace(b"Parus", b"Varus")
+    # An end that says where the list of files is, and lies.
+    lie = b"junk" + b"PK\5\6" + bytes(4) + struct.pack("<HHIIH", 1, 1, 5000, 10**6, 0)
+    for damaged in (whole[: len(whole) // 2], whole[len(whole) // 2 :], flipped, lie, b""):
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"damaged\.zip cannot be read: "):
+            read_table(tmp_path / "damaged.zip", None)
+
+
+def test_of_a_choice_the_first_image_counts(tmp_path: Path) -> None:
+    old, new = v2(), v3()
+    canvas = old["sequences"][0]["canvases"][0]
+    shown = canvas["images"][0]["resource"]
+    canvas["images"][0]["resource"] = {"@type": "oa:Choice", "default": shown, "item": []}
+    annotations = new["items"][0]["items"][0]["items"]
+    annotations[0]["body"] = [annotations[0]["body"], {"id": "https://m.test/x.jpg"}]
+    new["items"][1]["items"][0]["items"][0]["body"] = "https://m.test/2.jpg"
+    for manifest in (old, new):
+        (tmp_path / "m.json").write_text(json.dumps(manifest))
+        found = [row["image"] for row in read_table(tmp_path / "m.json", None).rows]
+        assert found == ["https://m.test/1.jpg", "https://m.test/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [('"items": ["x"]', "not built as its format asks"), ('"items": ' + "[" * 99999, "too deeply")],
+)
+def test_what_is_built_otherwise_is_refused(tmp_path: Path, manifest: str, said: str) -> None:
+    context = '"@context": "http://iiif.io/api/presentation/3/context.json"'
+    (tmp_path / "m.json").write_text(f"{{{context}, {manifest}}}")
+    with pytest.raises(InputError, match=said):
+        read_table(tmp_path / "m.json", None)
 
 
 @pytest.mark.parametrize("manifest", [v2(), v3()])

@@ -175,6 +175,55 @@ def test_a_joined_table_keeps_its_columns(place: Path, shop: Catalogue, tmp_path
         shop.export(out, form="coc")
 
 
+ODD = ["a, b", "a; b", "a|b", "a | b", "x: y", 'quo"te', "it's é", "=1+1", "007", "a\\,b", "\\"]
+
+
+@pytest.mark.parametrize(
+    "form", ["csv", "parquet", "audubon-core", "coco", "shopify", "woocommerce"]
+)
+def test_odd_values_come_back_as_they_were(tmp_path: Path, form: str) -> None:
+    suffix = {"parquet": ".parquet", "coco": ".json"}.get(form, ".csv")
+    files = {}
+    for number, value in enumerate(ODD):
+        name = str(tmp_path / f'é "{number}", x.jpg')
+        several = [one for one in dict.fromkeys((value, ODD[0], "zz")) if "|" not in one]
+        tags = {"one": ExportedTag([value], 0.5), "has: x": ExportedTag(sorted(several), 0.5)}
+        files[name] = ExportedFile(name, f"{number:064x}", tags)
+    with (tmp_path / "products.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows([["image", "Handle", "SKU"], *([x, n, n] for n, x in enumerate(files))])
+    key = {"shopify": "Handle", "woocommerce": "SKU"}.get(form)
+    join = tmp_path / "products.csv" if key else None
+    arrangement = Arrangement(form, join, key or "image")
+    given = iter(()) if key else iter(files.values())
+    out = tmp_path / f"out{suffix}"
+    kinds = {"one": "single", "has: x": "multi"}
+    assert write_export(out, kinds, given, files.get, arrangement) == len(ODD)
+    rows = read_table(out, None).rows
+    assert [row["one"] for row in rows] == ODD
+    for one, row in zip(files.values(), rows, strict=True):
+        found = row["has: x"]
+        values = found if isinstance(found, list) else found.split("|")
+        if not (form == "woocommerce" and "\\" in one.tags["one"].values[0]):
+            assert sorted(values) == one.tags["has: x"].values, "WooCommerce escapes commas alone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Handle,Image Src,image\na,p.jpg,other\n",
+        "SKU,Images,image,Attribute 1 name,Attribute 1 value(s)\na,p.jpg,other,image,other\n",
+        "ac:accessURI,ac:tag,image\np.jpg,image: other,other\n",
+    ],
+)
+def test_a_column_called_image_does_not_hide_the_address(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    table = read_table(tmp_path / "t.csv", None)
+    assert table.names.count("image") == 1
+    assert [row["image"] for row in table.rows] == ["p.jpg"]
+    assert "_confidence" not in table.names
+
+
 def test_what_does_not_apply_is_not_written(place: Path, shop: Catalogue, tmp_path: Path) -> None:
     has = SchemaAttribute(when={"colour": ("red",)})
     try:

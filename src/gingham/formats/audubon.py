@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gingham.formats.exported import Exported
 from gingham.names import printable, tag_columns
 
 _IMAGE, _TAG, _BETWEEN = "ac:accessURI", "ac:tag", " | "
+_COLON = "\\:"
 _COMMENTS, _SURE = "ac:reviewerComments", "confidence: "
 _WRITTEN = (
     *("dcterms:identifier", "dc:type", _IMAGE, "ac:hashFunction", "ac:hashValue", _TAG),
@@ -33,7 +35,8 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
     for row in csv_table.read(path, None).rows:
         names |= dict.fromkeys(_tags(row))
     found = csv_table.read(path, None)
-    own = [name for name in found.names if name not in (_IMAGE, _TAG)]
+    names.pop("image", None)
+    own = [name for name in found.names if name not in (_IMAGE, _TAG, "image")]
 
     def rows() -> Iterator[Row]:
         for row in found.rows:
@@ -48,14 +51,15 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
 
 def _tags(row: Row) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for tag in (row.cells.get(_TAG) or "").split(_BETWEEN.strip()):
-        name, colon, value = tag.strip().partition(": ")
-        if colon:
-            found.setdefault(name, []).append(value)
+    for tag in re.split(r"(?<!\\)\|", row.cells.get(_TAG) or ""):
+        name, *value = re.split(r"(?<!\\): ", tag.strip(), maxsplit=1)
+        if value:
+            said = value[0].replace("\\|", "|")
+            found.setdefault(name.replace("\\:", ":").replace("\\|", "|"), []).append(said)
     # So they are known to be predictions.
-    said = (row.cells.get(_COMMENTS) or "").removeprefix(_SURE)
-    if said != row.cells.get(_COMMENTS):
-        for one in said.split(", "):
+    comments = row.cells.get(_COMMENTS) or ""
+    if comments.startswith(_SURE):
+        for one in comments.removeprefix(_SURE).split(", "):
             name, _, confidence = one.rpartition(" ")
             found[tag_columns(name)[1]] = [confidence]
     return found
@@ -66,7 +70,11 @@ def write(path: Path, exported: Exported) -> int:
 
     def rows() -> Iterator[dict[str, Any]]:
         for one in exported.files:
-            tags = [f"{name}: {value}" for name, tag in one.tags.items() for value in tag.values]
+            tags = [
+                f"{name.replace(':', _COLON)}: {value}".replace("|", "\\|")
+                for name, tag in one.tags.items()
+                for value in tag.values
+            ]
             sure = (f"{x} {tag.confidence:.2f}" for x, tag in one.tags.items() if tag.confidence)
             image, known = printable(one.image), ", ".join(sure)
             said = (one.id, "StillImage", image, "SHA-256", one.id, _BETWEEN.join(tags))

@@ -32,13 +32,16 @@ def _images(manifest: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str | No
     for sequence in manifest.get("sequences", ()):
         for canvas in sequence.get("canvases", ()):
             for one in canvas.get("images", ()):
-                yield canvas, one["resource"].get("@id")
+                shown = one["resource"].get("default", one["resource"])  # of a choice
+                yield canvas, shown.get("@id")
     for canvas in manifest.get("items", ()):
         for page in canvas.get("items", ()):
             for one in page.get("items", ()):
                 body = one.get("body", {})
-                bodies = body.get("items", [body])  # a choice: the first is shown
-                yield canvas, bodies[0].get("id") if bodies else None
+                # A choice, or several: the first is shown.
+                bodies = body.get("items", [body]) if isinstance(body, dict) else body
+                first: Any = next(iter([bodies] if isinstance(bodies, str) else bodies), {})
+                yield canvas, first if isinstance(first, str) else first.get("id")
 
 
 def _text(value: Any) -> str | None:

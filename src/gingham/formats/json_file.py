@@ -33,7 +33,7 @@ def load(path: Path, leave_out: tuple[str, ...] = ()) -> Any:
     Raises
     ------
     ValueError
-        If it is no JSON, or larger than `MOST_BYTES`.
+        If it is no JSON, nested too deeply, or larger than `MOST_BYTES`.
     """
     if (size := path.stat().st_size) > MOST_BYTES:
         raise ValueError(f"{size} bytes of JSON, more than {MOST_BYTES}: split it")
@@ -43,8 +43,11 @@ def load(path: Path, leave_out: tuple[str, ...] = ()) -> Any:
             found.pop(name, None)
         return found
 
-    with path.open(encoding="utf-8-sig") as file:
-        return json.load(file, object_hook=lean if leave_out else None)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return json.load(file, object_hook=lean if leave_out else None)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply to be a table") from None
 
 
 def one_or_list(values: list[Any]) -> Any:

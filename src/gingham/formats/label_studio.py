@@ -28,7 +28,7 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
 
     def rows() -> Iterator[Row]:
         for number, (task, cells) in enumerate(zip(tasks, said, strict=True), 1):
-            image = _image(task.get("data", {}), path.parent)
+            image = _image(task.get("data") or {}, path.parent)
             yield Row(number, {"image": image} | {name: cells.get(name) for name in names})
 
     return Content(["image", *names], rows())

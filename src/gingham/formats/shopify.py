@@ -28,7 +28,7 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
     The metafields that gingham writes are columns of their attributes' names.
     """
     found = csv_table.read(path, None)
-    names = [_plain(name) for name in found.names if name != _IMAGE]
+    names = [x for x in map(_plain, found.names) if x not in (_IMAGE, "image")]
 
     def rows() -> Iterator[Row]:
         product: dict[str, Any] = {}
@@ -40,11 +40,17 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
             elif not image:
                 continue  # another variant
             said = {name: cells.get(name) or product.get(name) for name in names}
-            said |= {x: y.split(_LIST) for x, y in said.items() if y and _LIST in y and x in given}
+            said |= {x: _values(y) for x, y in said.items() if y and x in given}
             yield Row(row.number, {"image": image} | said, row.bad)
 
     given = {_plain(name) for name in found.names if _METAFIELD.fullmatch(name)}
     return Content(["image", *names], rows())
+
+
+def _values(cell: str) -> Any:
+    found = re.findall(r"(?:\\.|[^\\;]|;(?! )|\\$)+", cell)
+    values = [re.sub(r"\\([\\;])", r"\1", one.removeprefix(" ")) for one in found]
+    return values if len(values) > 1 else next(iter(values), None)
 
 
 def _plain(name: str) -> str:
@@ -70,6 +76,10 @@ def write(path: Path, exported: Exported) -> int:
     def rows() -> Iterator[dict[str, Any]]:
         for one in exported.files:
             cells = {name: one.cells.get(name) for name in known}
-            yield cells | {heads[x]: _LIST.join(tag.values) for x, tag in one.tags.items()}
+            said = {
+                x: (re.sub(r"[\\;]", r"\\\g<0>", y) for y in tag.values)
+                for x, tag in one.tags.items()
+            }
+            yield cells | {heads[x]: _LIST.join(values) for x, values in said.items()}
 
     return csv_out.write_rows(path, [*known, *heads.values()], rows())

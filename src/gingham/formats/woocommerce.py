@@ -30,17 +30,21 @@ def read(path: Path, wanted: Sequence[str] | None) -> Content:
     """
     found = csv_table.read(path, None)
     numbers = [match[1] for name in found.names if (match := _NAME.fullmatch(name))]
-    own = [x for x in found.names if x != "Images" and not re.match(r"Attribute \d+ ", x)]
+    own = [x for x in found.names if not re.fullmatch(r"Images|image|Attribute \d+ .*", x)]
     named: dict[str, None] = {}
     for row, _ in zip(csv_table.read(path, None).rows, range(_MOST), strict=False):
         named |= dict.fromkeys(x for n in numbers if (x := row.cells[f"Attribute {n} name"]))
+    named.pop("image", None)
     names = [*own, *(name for name in named if name not in own)]
 
     def rows() -> Iterator[Row]:
         for row in found.rows:
             cells = {name: row.cells[name] or None for name in own} | dict.fromkeys(named)
             for n in numbers:
-                name, said = row.cells[f"Attribute {n} name"], row.cells[f"Attribute {n} value(s)"]
+                name, said = (
+                    row.cells[f"Attribute {n} name"],
+                    row.cells.get(f"Attribute {n} value(s)"),
+                )
                 if name in named and said:
                     values = [value.strip().replace("\\,", ",") for value in _split(said)]
                     cells[name] = values if len(values) > 1 else values[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 import zlib
@@ -57,7 +58,9 @@ def member(file: str, name: str) -> bytes:
 def _opened(file: str, changed: int) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise ValueError("it is no zip archive, or truncated: copy it again") from None
     if len(archive.filelist) > MOST_FILES:
         archive.close()

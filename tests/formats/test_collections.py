@@ -168,6 +168,9 @@ def test_damaged_archives_are_refused_wherever_they_are_cut(tmp_path: Path) -> N
         (tmp_path / "damaged.zip").write_bytes(damaged)
         with pytest.raises(InputError, match=r"damaged\.zip cannot be read: "):
             read_table(tmp_path / "damaged.zip", None)
+        walk = find_images([tmp_path])
+        assert str(tmp_path / "x.jpg") in walk.images, "a folder is read but for such a file"
+        assert [one.image for one in walk.failures] == [str(tmp_path / "damaged.zip")]
 
 
 def test_of_a_choice_the_first_image_counts(tmp_path: Path) -> None:

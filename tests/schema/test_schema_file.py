@@ -50,6 +50,7 @@ KNOWN = {
 
 
 POLKA = "pattern=polka dot"
+NO_SLEEVES = ["without", "sleeves"]
 
 
 @pytest.fixture
@@ -138,6 +139,14 @@ def test_what_decides_is_found(schema: Schema) -> None:
         ("clothing not blue", ["category=clothing", "colour!=blue"], []),
         ("a shiny thing", [], ["shiny", "thing"]),
         ("kind red", ["colour=red"], ["kind"]),
+        # What is not understood keeps its negation, which says nothing of the rest.
+        ("red dress without sleeves, spotted", ["colour=red", "category=dress", POLKA], NO_SLEEVES),
+        ("without a kind, red", ["colour=red"], ["without", "kind"]),
+        ("not a navy dress", ["category=dress"], ["not", "navy"]),
+        ("without the kind of a dress", ["category!=dress"], []),
+        ("dress not", ["category=dress"], ["not"]),
+        ("ohne rot, kein kind top", ["category!=top"], ["ohne", "rot"]),
+        ("sans robe d'été", ["category!=dress"], []),
         ("", [], []),
     ],
 )
@@ -152,7 +161,15 @@ def test_a_colour_that_is_no_value_is_a_colour(schema: Schema) -> None:
     assert found.colours == {"navy": 1.0}
     assert found.meant["navy"] == "the colour navy"
     assert found.meant["red"] == "colour=red (also trim=red)"
-    assert understand("not navy", KNOWN).not_understood == ("navy",)
+    assert understand("not navy", KNOWN).not_understood == ("not", "navy")
+
+
+def test_plurals_are_what_they_are_of() -> None:
+    known = {"kind": ["hoodie", "cherry", "tie", "box", "glass", "shoe"]}
+    for text, value in [("hoodies", "hoodie"), ("Cherries", "cherry"), ("ties", "tie")]:
+        assert understand(text, known).where == (f"kind={value}",)
+    for text, value in [("boxes", "box"), ("glasses", "glass"), ("shoes", "shoe"), ("tie", "tie")]:
+        assert understand(text, known).where == (f"kind={value}",)
 
 
 @settings(deadline=None)

@@ -56,9 +56,10 @@ def understand(
 ) -> Understood:
     """Read a text such as `red dress without polka dots`; the longest names are found first.
 
-    Case, accents and a plural `s` do not matter. The name of an attribute before a value says
+    Case, accents and an English plural do not matter. The name of an attribute before a value says
     which attribute is meant; else it is the first that has the value. `not` or `without` before a
-    value makes its filter `!=`.
+    value makes its filter `!=`; before what is not understood it is not understood, either, and
+    says nothing of what follows.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def understand(
     meant: dict[str, str] = {}
     lost: list[str] = []
     asked: tuple[str, str] | None = None  # an attribute's name, and the words for it
-    negated, at = False, 0
+    negated, at = "", 0  # the word that negates what follows
     while at < len(words):
         for size in range(min(longest, len(words) - at), 0, -1):
             said = " ".join(words[at : at + size])
@@ -88,6 +89,11 @@ def understand(
                 break
         at += size
         found = phrases.get(plain, {})
+        between = said.casefold() in _SKIPPED | _NOT
+        if negated and asked and asked[0] not in found and not between:
+            # It was about the attribute alone.
+            lost += [negated, asked[1]]
+            negated, asked = "", None
         if found:
             name = asked[0] if asked and asked[0] in found else next(iter(found))
             filters = [f"{name}{'!=' if negated else '='}{x}" for x in found[name]]
@@ -97,18 +103,18 @@ def understand(
             meant[said] = ", ".join(filters) + hint
             if asked and asked[0] != name:
                 lost.append(asked[1])
-            asked, negated = None, False
+            asked, negated = None, ""
         elif plain in attributes:
             asked = attributes[plain], said
         elif plain in NAMED and not negated:
             colours[plain] = 1.0
             meant[said] = f"the colour {plain}"
-        elif plain in _NOT:
-            negated = True
+        elif said.casefold() in _NOT:
+            negated = said
         elif said.casefold() not in _SKIPPED:
-            lost.append(said)
-    if asked:
-        lost.append(asked[1])
+            lost += [negated, said] if negated else [said]
+            negated = ""
+    lost += [one for one in (negated, asked and asked[1]) if one]
     return Understood(tuple(where), colours, meant, tuple(lost), text if ranked else None)
 
 
@@ -174,6 +180,8 @@ def _plain(text: str) -> str:
 
 
 def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith(("ies", "ie")):
+        return word.removesuffix("s").removesuffix("ie") + "y"  # as in hoodie, and in cherry
     if word.endswith(_HISSING):
         return word[:-2]
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

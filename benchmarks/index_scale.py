@@ -231,10 +231,10 @@ def scan(stored: Floats, folder: Path) -> Made:
 
 def faiss_ivf(stored: Floats, folder: Path) -> Made:
     coarse = faiss.IndexFlatIP(WIDTH)
-    lists = int(4 * len(stored) ** 0.5)
+    lists = int(2 * len(stored) ** 0.5)
     index = faiss.IndexIVFFlat(coarse, WIDTH, lists, faiss.METRIC_INNER_PRODUCT)
     index.nprobe = 32
-    index.train(stored[:: max(1, len(stored) // 50_000)])
+    index.train(stored[:: max(1, len(stored) // 20_000)])
     index.add(stored)
     return lambda q: index.search(q[None], N)[1][0], _written(faiss.write_index, index, folder)
 

@@ -41,6 +41,8 @@ THUMBNAILS = 64 << 20
 """Bytes of thumbnails that are remembered."""
 MANY = 20_000
 """Images of fewer are listed and drawn at once."""
+PAUSE = 0.05
+"""Seconds for requests between two parts of what nobody waits for."""
 PAST = 32 << 20
 """Bytes of tags of earlier times that are remembered: some of 100,000 images."""
 
@@ -109,7 +111,7 @@ class AskedCatalogue(ComparedCatalogue):
         """
 
         def go_on(*_: object) -> None:
-            if ending.is_set():
+            if ending.wait(PAUSE):
                 raise GinghamError("the service ends")
 
         with contextlib.suppress(GinghamError):

@@ -14,6 +14,7 @@ from PIL import Image
 import gingham
 from conftest import COLOURS, FakeRuntime, draw
 from gingham.catalogue import Catalogue
+from gingham.curation.result import CurationResult
 from gingham.errors import ImageError, InputError
 from gingham.explaining.explanation import Explanation, ImageExplanations
 from gingham.report.notebook import MOST, HitList
@@ -224,3 +225,26 @@ def test_features_of_a_pipeline_are_those_of_a_catalogue(
     found = shop.features(["stem", "head"])
     made = gingham.ImageFeatures(layers=["stem", "head"]).fit_transform(found.images)
     np.testing.assert_array_equal(made, found.X.astype(np.float32))
+
+
+def test_a_curation_is_shown_with_what_was_kept_and_removed() -> None:
+    removed = {"duplicates": 3, "<b>": 0}
+    one = CurationResult(
+        table="out/clean.csv",
+        parquet="out/clean.parquet",
+        report="out/<report>.html",
+        rows=12,
+        kept=9,
+        removed=removed,
+        flagged=2,
+        splits={"train": 6, "test": 3},
+        failed=0,
+        ignored={},
+        stages={},
+        seconds=1.0,
+    )
+    html = str(one._repr_html_())
+    assert "12 rows, 2 labels probably wrong: see out/&lt;report&gt;.html" in html
+    assert "<b>:" not in html
+    for share in ("75.0", "25.0", "66.7"):
+        assert f"width:{share}%" in html

@@ -9,7 +9,7 @@ from .backbones.table import BACKBONES as BACKBONES
 from .catalogue import Catalogue as Catalogue
 from .client.remote import RemoteCatalogue as RemoteCatalogue
 from .client.remote import connect as connect
-from .curation.run import CurationResult as CurationResult
+from .curation.result import CurationResult as CurationResult
 from .curation.run import curate as curate
 from .errors import BackboneError as BackboneError
 from .errors import CatalogueBusyError as CatalogueBusyError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -279,6 +280,38 @@ def test_a_server_that_recovers_is_asked_again(
     # What a redirect says beside where to is not read, be it endless.
     assert fetcher.fetch(f"{server.url}/flood/c", tmp_path / "c")
     assert (tmp_path / "b").read_bytes() == server.picture
+
+
+def test_who_does_not_answer_is_told_from_who_is_slow(
+    tmp_path: Path, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def lookup(name: str, *args: Any, **more: Any) -> Any:
+        if name == "mistyped.test":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(name, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(ImageError, match="no server of this name is found: check the URL"):
+        fetcher.fetch("http://mistyped.test/a.jpg", tmp_path / "a")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ImageError, match="Connection refused"):
+        fetcher.fetch(f"http://127.0.0.1:{port}/a.jpg", tmp_path / "a")
+
+
+def test_what_a_killed_run_left_is_deleted_and_what_another_writes_is_not(
+    tmp_path: Path, server: Server
+) -> None:
+    folder = tmp_path / "out" / "images" / "ab"
+    folder.mkdir(parents=True)
+    old, new = folder / ".tmp-old.jpg", folder / ".tmp-new.jpg"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    download(table(tmp_path, f"{server.url}/ok/a"), tmp_path / "out", allow_private_addresses=True)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from gingham.curation.merges import FILE as MERGES
 from gingham.curation.merges import MergeDecisions, read_merges, write_proposals
 from gingham.curation.reduced import read_features, reduce_features
 from gingham.curation.report import write_report
+from gingham.curation.result import CurationResult
 from gingham.curation.table import (
     SPLITS,
     Records,
@@ -43,7 +44,6 @@ from gingham.curation.table import (
 from gingham.errors import CatalogueBusyError, InputError, require_extra
 from gingham.formats.content import heading
 from gingham.options import DEFAULTS, PixelLimit, ReadOptions
-from gingham.results import BadRow, Result
 from gingham.store.features import FeatureStore
 from gingham.store.files import LocalFiles, make_folder, write_csv, write_json
 from gingham.store.header import is_catalogue
@@ -67,43 +67,6 @@ class LoadRuntime(Protocol):
 
     def __call__(self, backbone: str, weights: str | Path | None = None, *, device: str) -> Runtime:
         """Load it."""
-
-
-@dataclass(frozen=True)
-class CurationResult(Result):
-    """What a curation did.
-
-    Attributes
-    ----------
-    table, parquet : the clean table.
-    report : the page to look at.
-    rows : of the table given.
-    kept : of the clean table.
-    removed : stage -> rows it removed.
-    flagged : labels that are probably wrong.
-    splits : set -> rows.
-    failed : pictures that could not be read.
-    ignored : the columns that are no attributes, each with a reason.
-    unseen : the attributes that are not judged, since pictures do not show them, each with what
-        its values are.
-    stages : stage -> its figures; one that was turned off is not there.
-    bad_rows : rows of the table that were left out.
-    """
-
-    table: str
-    parquet: str
-    report: str
-    rows: int
-    kept: int
-    removed: dict[str, int]
-    flagged: int
-    splits: dict[str, int]
-    failed: int
-    ignored: dict[str, str]
-    stages: dict[str, Any] = field(repr=False)
-    seconds: float
-    bad_rows: tuple[BadRow, ...] = ()
-    unseen: dict[str, str] = field(default_factory=dict)
 
 
 def curate(

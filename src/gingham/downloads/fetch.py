@@ -11,7 +11,13 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse, Retry, Timeout
-from urllib3.exceptions import HTTPError, MaxRetryError, TimeoutError
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    TimeoutError,
+)
 
 import gingham
 from gingham.decoding.signatures import HEAD, check_head
@@ -189,6 +195,9 @@ def _checked(url: str) -> Any:
 
 def _reason(error: HTTPError) -> str:
     inner = getattr(error, "reason", None) or error
-    if isinstance(inner, TimeoutError):
+    if isinstance(inner, NameResolutionError):
+        return "no server of this name is found: check the URL"
+    # For urllib3 a refused connection is one that took too long, too.
+    if isinstance(inner, TimeoutError) and not isinstance(inner, NewConnectionError):
         return "the server does not answer in time"
     return str(inner).rpartition(": ")[2] or type(inner).__name__

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ from gingham.image_cells import resolve
 from gingham.names import SEPARATOR
 from gingham.options import DEFAULTS, ReadOptions
 from gingham.results import BadRow, Failure, Result
-from gingham.store.files import refusals, replace_file
+from gingham.store.files import TEMPORARY_PREFIX, refusals, replace_file
 from gingham.tables import settle, stream_table
 
 TABLE, NOTES = "images.csv", ".downloads.sqlite"
 _WORKERS = 8
+_LEFT = 3600.0
+"""Seconds without a byte after which a file is what a killed run left."""
 _SUFFIXES = frozenset({".avif", ".gif", ".heic", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".webp"})
 
 
@@ -87,6 +91,7 @@ def download(
     limits = limits or DownloadLimits()
     with refusals(out):
         out.mkdir(parents=True, exist_ok=True)
+        _clear_up(out)
     fetcher = Fetcher(out / NOTES, limits, _anywhere if allow_private_addresses else is_public)
     locks = [threading.Lock() for _ in range(64)]
     failures: list[Failure] = []
@@ -157,3 +162,11 @@ def _place(url: str) -> str:
 
 def _flat(cells: dict[str, Any]) -> dict[str, Any]:
     return {x: SEPARATOR.join(map(str, y)) if isinstance(y, list) else y for x, y in cells.items()}
+
+
+def _clear_up(out: Path) -> None:
+    """Delete what killed runs were writing; others may write there now."""
+    for path in out.rglob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _LEFT:
+                path.unlink()

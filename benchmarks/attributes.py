@@ -5,7 +5,7 @@ kind altogether, 40 classes of objects, are called unknown. Beside it what a use
 use instead on the same features: k nearest neighbours on one layer (the 2021 paper), and logistic
 regression on the head (a linear probe).
 
-Usage: attributes.py [--draws 5] [--seed 0] [--resolution 224] [--view square]
+Usage: attributes.py [--draws 5] [--seeds 0] [--resolution 224] [--view square]
     [--attributes colour texture]
 """
 
@@ -15,6 +15,7 @@ import argparse
 import csv
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def show(what: str, results: list[dict[str, float]]) -> None:
     print(what + ": " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()), flush=True)
 
 
-def main(draws: int, seed: int, view: str, resolution: int, attributes: list[str]) -> None:
+def main(draws: int, seeds: list[int], view: str, resolution: int, attributes: list[str]) -> None:
     print(machine())
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -100,13 +101,13 @@ def main(draws: int, seed: int, view: str, resolution: int, attributes: list[str
         # The photos of objects are never taught: how many of them are called unknown?
         shop.index([DATA / "colour_texture", DATA / "retrieval"])
         print(f"{len(shop)} images indexed in {time.perf_counter() - started:.1f} s")
-        for attribute in attributes:
+        for seed, attribute in product(seeds, attributes):
             table = rows(f"colour_texture/{attribute}.csv")
             values = np.array([row[attribute] for row in table])
             groups = np.array([row["duplicate_group"] for row in table])
             folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
             show(
-                f"{attribute}, 5-fold",
+                f"seed {seed}: {attribute}, 5-fold",
                 [
                     teach_and_score(shop, attribute, table, train.tolist(), test.tolist())
                     for train, test in folds.split(values, values, groups)
@@ -123,15 +124,15 @@ def main(draws: int, seed: int, view: str, resolution: int, attributes: list[str
                     ]
                     test = np.flatnonzero(~np.isin(groups, groups[train])).tolist()
                     results.append(teach_and_score(shop, attribute, table, train, test))
-                show(f"{attribute}, {count} a value", results)
+                show(f"seed {seed}: {attribute}, {count} a value", results)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--view", default="square")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--attributes", nargs="+", choices=LAYER, default=list(LAYER))
     options = parser.parse_args()
-    main(options.draws, options.seed, options.view, options.resolution, options.attributes)
+    main(options.draws, options.seeds, options.view, options.resolution, options.attributes)

@@ -65,6 +65,7 @@ def test_leaving_rows_out_equals_fitting_without_them(width: int, dtype: type[np
             X[rest].T @ X[rest] + 2.0 * np.eye(width), X[rest].T @ targets[rest]
         )
         np.testing.assert_allclose(ridge.without(np.array(out)), slow, atol=tolerance)
+        np.testing.assert_allclose(ridge.held_out(np.array(out)), slow[out], atol=tolerance)
 
 
 @pytest.mark.parametrize("width", [1, 64, 65, 200, 1300])

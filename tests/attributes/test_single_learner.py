@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from gingham.attributes import neighbour_vote
 from gingham.attributes.discriminant import Ridge, optimal_scoring
 from gingham.attributes.estimators import AttributeClassifier
-from gingham.attributes.few_shot import evenly
+from gingham.attributes.few_shot import evenly, exemplars
 from gingham.attributes.fitted_voters import SingleVoter
 from gingham.attributes.layer_choice import layer_weights
 from gingham.attributes.measures import macro_f1
@@ -63,7 +64,29 @@ def test_learns_and_weighs_layers_by_their_worth() -> None:
     np.testing.assert_allclose((look**2).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_vote_matches_a_plain_loop() -> None:
+def regressed(
+    X: NDArray[np.float64],
+    y: NDArray[np.str_],
+    fresh: NDArray[np.float64],
+    columns: slice,
+    penalty: float,
+) -> NDArray[np.float64]:
+    """Regress onto the values in one layer, by the plain normal equations."""
+    indicator = (y[:, None] == np.unique(y)).astype(float)
+    points = X[:, columns] / np.linalg.norm(X[:, columns], axis=1, keepdims=True)
+    centred = points - points.mean(axis=0)
+    scale = 1 / np.sqrt((centred**2).sum(axis=1).mean())
+    centred *= scale
+    scatter = centred.T @ centred + penalty * np.eye(centred.shape[1])
+    weights = np.linalg.solve(scatter, centred.T @ (indicator - indicator.mean(axis=0)))
+    rows = fresh[:, columns] / np.linalg.norm(fresh[:, columns], axis=1, keepdims=True)
+    scores: NDArray[np.float64] = scale * (rows - points.mean(axis=0)) @ weights
+    return scores
+
+
+def test_vote_matches_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbour_vote, "HEARD", 0.0)
+    monkeypatch.setattr(neighbour_vote, "GAIN", -1.0)
     X, y = layers()
     model = AttributeClassifier(blocks=BLOCKS, neighbours=7).fit(X, y)
     fresh, _ = layers(n_each=3, seed=2, spread=1)
@@ -72,7 +95,10 @@ def test_vote_matches_a_plain_loop() -> None:
     space, joined = model.voter_.projection.space, model.voter_.rule.joined
     indicator = (y[:, None] == model.classes_).astype(float)
     ridge = Ridge(space.apply(X), indicator - indicator.mean(axis=0), model.penalty_)
-    scores = space.apply(fresh) @ ridge.coefficients()
+    scores = [space.apply(fresh) @ ridge.coefficients()]
+    # Further regressions: the earlier half of three layers is one, the last one is another.
+    scores += [regressed(X, y, fresh, some, model.penalty_) for some in (slice(12), slice(30, 40))]
+    assert len(joined.weights) == 4
     for i, look in enumerate(looks):
         similarity = [float(look @ example) for example in examples]
         near = sorted(range(len(y)), key=lambda j: -similarity[j])[:7]
@@ -82,7 +108,7 @@ def test_vote_matches_a_plain_loop() -> None:
             share[y[j]] += np.exp((similarity[j] - 1) / rule.temperature)
         shares = np.array([share[value] for value in model.classes_])
         logs = np.log(shares / shares.sum())
-        powered = np.exp(joined.weights @ [logs, scores[i]] + joined.offsets)
+        powered = np.exp(joined.weights @ [logs, *(one[i] for one in scores)] + joined.offsets)
         expected = (1 - joined.lapse) * powered / powered.sum() + joined.lapse / 3
         np.testing.assert_allclose(votes.probabilities[i], expected, rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(
@@ -105,8 +131,45 @@ def test_held_out_vote_equals_teaching_without_the_example() -> None:
     coordinates = unit(points @ ridge.coefficients() @ map_)
     columns, near = nearest(coordinates[[3]] @ coordinates[rest].T, 30)
     scores = (points @ ridge.coefficients())[[3]]
-    expected = model.voter_.rule.probabilities(codes[rest][columns], near, scores)[0]
+    expected = model.voter_.rule.probabilities(codes[rest][columns], near, [scores])[0]
     np.testing.assert_allclose(model.held_out_probabilities_[where[3]], expected, rtol=1e-6)
+
+
+def test_further_regressions_are_held_out_with_the_example() -> None:
+    X, y = layers(n_each=5, spread=1)
+    model = AttributeClassifier(blocks=BLOCKS).fit(X, y)
+    codes = np.searchsorted(model.classes_, y)
+    targets = np.eye(3)[codes] - np.eye(3)[codes].mean(axis=0)
+    examples = exemplars(X, y, None, None)
+    order = examples.rows
+    for space, ridge in model._further_regressions(examples, codes[order]):
+        points = space.apply(X)[order]
+        for out in ([3], [0, 7]):
+            rest = np.setdiff1d(np.arange(15), out)
+            slow = Ridge(points[rest], targets[order][rest], model.penalty_).coefficients()
+            np.testing.assert_allclose(ridge.held_out(np.array(out)), points[out] @ slow, atol=1e-9)
+
+
+def test_a_layer_that_tells_more_than_its_share_is_heard() -> None:
+    """A regression on the last layer, which alone has something to say; on chosen ones none."""
+    rng = np.random.default_rng(0)
+    n = 300
+    codes = rng.integers(0, 3, n)
+    X = 3 + rng.normal(size=(n, 40))
+    X[:, 30:] += 0.7 * np.random.default_rng(99).normal(size=(3, 10))[codes]
+    y = np.array(["a", "b", "c"])[codes]
+    model = AttributeClassifier(blocks=BLOCKS).fit(X, y)
+    chosen = AttributeClassifier(blocks=BLOCKS, layers=["good", "noise", "fair"]).fit(X, y)
+    assert [part.space.blocks for part in model.voter_.further] == [(BLOCKS[2],)]
+    assert chosen.voter_.further == ()
+    # It comes back from what is kept, and is read even where the joined layers leave it out.
+    voter = SingleVoter.from_arrays(model.voter_.to_arrays())
+    assert BLOCKS[2] in voter.blocks
+    np.testing.assert_array_equal(voter.vote(X).probabilities, model.vote(X).probabilities)
+    # Where nothing is held out there is no telling, and what is not heard is not read.
+    alone = AttributeClassifier(blocks=BLOCKS).fit(X[[0, 1, 2, 3]], ["a", "b", "c", "d"])
+    assert alone.voter_.further == ()
+    assert len(alone.voter_.rule.joined.weights) == 2
 
 
 def test_far_from_every_example_is_unknown() -> None:

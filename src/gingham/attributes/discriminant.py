@@ -70,6 +70,16 @@ class Ridge:
         coef: Floats = (self.X.T @ self.alpha.astype(self.X.dtype)).astype(np.float64)
         return coef
 
+    def held_out(self, rows: Rows) -> Floats:
+        """Return the scores of `rows` alone, as `without` gives them, in a fraction of the time."""
+        if self.dual:
+            inside = self._inverse[np.ix_(rows, rows)]
+        else:
+            some = self.X[rows].astype(np.float64)
+            inside = (np.eye(len(rows)) - some @ self._factor.solve(some.T)) / self.penalty
+        scores: Floats = self.T[rows] - np.linalg.solve(inside, self.alpha[rows])
+        return scores
+
     def without(self, rows: Rows) -> Floats:
         """Return the (N, V) scores of every row when `rows` were not there to learn from."""
         if self.dual:

@@ -218,6 +218,7 @@ class Learner(ABC):
         rooted = rooted_layers([name for name, _, _ in blocks])
         weights = np.full(len(blocks), 1 / len(blocks))
         self.layer_accuracy_: dict[str, float] = {}
+        self._layer_errors = np.empty(0)
         self.penalty_ = self.shrinkage
         rng = np.random.default_rng(self.random_state)
         some = evenly(strata[: examples.n], CHOICE_ROWS, rng)
@@ -241,7 +242,8 @@ class Learner(ABC):
                 accuracies, errors = zip(*in_two_threads(measure, blocks), strict=True)
                 names = [name for name, _, _ in blocks]
                 self.layer_accuracy_ = dict(zip(names, accuracies, strict=True))
-                weights = layer_weights(np.array(errors))
+                self._layer_errors = np.array(errors)
+                weights = layer_weights(self._layer_errors)
                 weights, self.penalty_ = self._move(part, blocks, strata[some], weights)
         used = [block for block, weight in zip(blocks, weights, strict=True) if weight > 0]
         space, points = learn_points(examples.X, used, weights[weights > 0], rooted)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from gingham.attributes.discriminant import Projection, residuals
 from gingham.attributes.logit_sum import LogitSum
 from gingham.attributes.neighbour_vote import VoteRule, neighbours
-from gingham.attributes.one_pass import OnePass, Read
-from gingham.attributes.space import Block, Floats, Rows, unit
+from gingham.attributes.one_pass import OnePass, Product, Read
+from gingham.attributes.space import Block, Floats, Rows, Space, read_matrix, unit
 from gingham.attributes.unknown import UnknownRule
 
 
@@ -94,8 +94,8 @@ class Voter(ABC):
     @property
     def blocks(self) -> tuple[Block, ...]:
         """All blocks that it reads, in the order of their columns."""
-        used = {block for one in self.unknown.relatives for block in one.space.blocks}
-        return tuple(sorted({*self.projection.blocks, *used}, key=lambda block: block[1]))
+        used = {block for part in self._parts for block in part.space.blocks}
+        return tuple(sorted(used, key=lambda block: block[1]))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -106,14 +106,20 @@ class Voter(ABC):
     def vote(self, X: Read, k_evidence: int = 5) -> Votes | MultiVotes:
         """Answer for N images with finite features, in chunks of bounded memory."""
 
+    @property
+    def _parts(self) -> tuple[Product, ...]:
+        """What one pass reads of the features."""
+        return *self.projection.parts, *self.unknown.parts
+
     @cached_property
     def _pass(self) -> OnePass:
-        return OnePass([*self.projection.parts, *self.unknown.parts])
+        return OnePass(self._parts)
 
-    def _read(self, X: Read) -> tuple[Floats, Floats, list[Floats]]:
-        """Give coordinates, residuals, and what `UnknownRule` asks for."""
-        (coordinates, inside, *whitened), squared = self._pass(X)
-        return coordinates, residuals(inside, squared), whitened
+    def _read(self, X: Read) -> tuple[Floats, Floats, list[Floats], list[Floats]]:
+        """Give coordinates, residuals, what `UnknownRule` asks for, and what further parts give."""
+        (coordinates, inside, *rest), squared = self._pass(X)
+        judged = len(self.unknown.relatives)
+        return coordinates, residuals(inside, squared), rest[:judged], rest[judged:]
 
     def look(self, X: Read) -> Floats:
         """Return (N, d) unit rows, whose dot product is similarity."""
@@ -155,24 +161,30 @@ class SingleVoter(Voter):
     ----------
     example_labels : (n,) int, index into the classes
     regression : (d, V) float64, from coordinates to the scores of the regression onto the values
-    rule : how similar neighbours and these scores become probabilities
+    rule : how similar neighbours and the regressions' scores become probabilities
     neighbours : how many of the nearest vote
+    further : regressions onto the values in layers of their own, which give (N, V) scores
     """
 
     example_labels: Rows
     regression: Floats
     rule: VoteRule
     neighbours: int
+    further: tuple[Product, ...] = ()
+
+    @property
+    def _parts(self) -> tuple[Product, ...]:
+        return *super()._parts, *self.further
 
     def vote(self, X: Read, k_evidence: int = 5) -> Votes:
         """Answer for N images with finite features, in chunks of bounded memory."""
-        coordinates, residual, whitened = self._read(X)
+        coordinates, residual, whitened, further = self._read(X)
         looks = unit_looks(coordinates)
         n = len(looks)
         k = min(k_evidence, len(self.example_labels))
         columns, near = neighbours(looks, self.example_looks, max(k, self.neighbours))
         voters = self.example_labels[columns[:, : self.neighbours]]
-        scores = coordinates @ self.regression
+        scores = [coordinates @ self.regression, *further]
         probabilities = self.rule.probabilities(voters, near[:, : self.neighbours], scores)
         evidence, distance = self._evidence(columns[:, :k], near[:, :k])
         novelty = self.unknown.novelty(whitened, residual, 1 - near[:, 0])
@@ -190,7 +202,11 @@ class SingleVoter(Voter):
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything as arrays without objects (values become text)."""
         rule, joined = self.rule, self.rule.joined
-        return super().to_arrays() | {
+        further: dict[str, NDArray[np.generic]] = {}
+        for number, part in enumerate(self.further):
+            name = f"further{number}"
+            further |= part.space.to_arrays(name) | {f"{name}_scores": part.matrix}
+        return (super().to_arrays() | further) | {
             "example_labels": self.example_labels,
             "regression": self.regression,
             "rule": np.array([rule.temperature, joined.lapse, *joined.weights]),
@@ -203,12 +219,18 @@ class SingleVoter(Voter):
         """See `Voter.from_arrays`."""
         temperature, lapse, *weights = arrays["rule"].astype(np.float64).tolist()
         offsets, shares, shift = arrays["rule_values"].astype(np.float64)
+        further = []
+        for number in range(len(weights) - 2):
+            space = Space.from_arrays(arrays, f"further{number}")
+            scores = read_matrix(arrays, f"further{number}_scores", space.width)
+            further.append(Product(space, scores))
         return cls(
             *_common(arrays),
             arrays["example_labels"].astype(np.intp),
             arrays["regression"].astype(np.float64),
             VoteRule(temperature, LogitSum(np.array(weights), offsets, lapse, shares), shift),
             int(arrays["neighbours"].astype(np.intp)),
+            tuple(further),
         )
 
 
@@ -227,7 +249,7 @@ class MultiVoter(Voter):
 
     def vote(self, X: Read, k_evidence: int = 5) -> MultiVotes:
         """Answer for N images with finite features, in chunks of bounded memory."""
-        coordinates, residual, whitened = self._read(X)
+        coordinates, residual, whitened, _ = self._read(X)
         looks = unit_looks(coordinates)
         n, k = len(looks), min(k_evidence, len(self.example_looks))
         evidence, distance = self._evidence(*neighbours(looks, self.example_looks, k))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gingham.attributes.cutoffs import HeldOutAnswers
 from gingham.attributes.discriminant import Ridge, optimal_scoring, turned_back
 from gingham.attributes.few_shot import (
+    VIEW_ROWS,
     DoubtedRow,
     Exemplars,
     Learner,
@@ -20,7 +21,7 @@ from gingham.attributes.few_shot import (
     same_image,
 )
 from gingham.attributes.fitted_voters import SingleVoter, unit_looks
-from gingham.attributes.layer_choice import ROWS, likeliest
+from gingham.attributes.layer_choice import ROWS, layer_weights, likeliest
 from gingham.attributes.measures import macro_f1
 from gingham.attributes.neighbour_vote import (
     HeldOut,
@@ -29,12 +30,14 @@ from gingham.attributes.neighbour_vote import (
     log_shares,
     neighbours,
 )
+from gingham.attributes.one_pass import Product
 from gingham.attributes.prevalence import shifted, value_shift
 from gingham.attributes.relative_distance import LEAST, learn_background
 from gingham.attributes.space import (
     Block,
     Floats,
     Rows,
+    Space,
     check_blocks,
     in_two_threads,
     learn_points,
@@ -56,7 +59,8 @@ class SingleLearner(Learner):
        how likely it makes the examples, all told (`gingham.attributes.layer_choice`).
     2. Shrinkage LDA, in closed form, projects the joined layers.
     3. The nearest examples vote, weighted by cosine, and the regression that the projection is made
-       of has a say; held-out examples tell how much each, and calibrate the confidence.
+       of has a say, as have regressions on the earlier half of the layers and on the last one;
+       held-out examples tell how much each, and calibrate the confidence.
 
     Notes
     -----
@@ -133,8 +137,12 @@ class SingleLearner(Learner):
         ridge = Ridge(points, self._targets(labels), self.penalty_)
         turn = self._to_coordinates(ridge, ridge.fitted, labels)
         projection = replace(self._projection, look=ridge.coefficients() @ turn)
-        rule = self._cross_validate(ridge, labels, examples)
+        further = self._further_regressions(examples, labels)
+        rule = self._cross_validate([ridge, *(one for _, one in further)], labels, examples)
         del points, ridge  # of many examples they are most of the memory
+        weights = rule.joined.weights
+        heard = (np.arange(len(weights)) < 2) | (weights > 0)
+        rule = replace(rule, joined=replace(rule.joined, weights=weights[heard]))
         unknown = self._unknown_rule(examples, labels, background) or self._distance_rule()
         self.voter_ = SingleVoter(
             projection,
@@ -146,6 +154,11 @@ class SingleLearner(Learner):
             turned_back(turn, np.bincount(labels)),
             rule,
             self.neighbours,
+            tuple(
+                Product(space, one.coefficients())
+                for (space, one), said in zip(further, heard[2:], strict=False)
+                if said
+            ),
         )
         if background is not None and len(background) >= LEAST:
             self._expect_as_in(background)
@@ -222,9 +235,35 @@ class SingleLearner(Learner):
         sizes = np.bincount(labels[rows], minlength=len(self.classes_)).astype(np.float64)
         return optimal_scoring(scores[rows], ridge.T[rows], sizes)
 
-    def _hold_out(self, ridge: Ridge, labels: Rows, examples: Exemplars, fold: Rows) -> HeldOut:
-        """Let the others vote on a fold, in the projection learned without it and its views."""
+    def _further_regressions(self, examples: Exemplars, labels: Rows) -> list[tuple[Space, Ridge]]:
+        """Learn onto the values in the earlier half of the layers, and in the last one.
+
+        The joined layers weigh as they find nearest examples. What a colour needs of the first
+        layers, and a usage of the last, may be more; held-out examples tell whether it is. Beyond
+        `VIEW_ROWS` examples it is left out: teaching would take a third longer.
+        """
+        if not len(self._layer_errors) or examples.n > VIEW_ROWS:
+            return []
+        blocks = check_blocks(self.blocks, examples.X.shape[1])
+        rooted = rooted_layers([name for name, _, _ in blocks])
+
+        def learn(some: slice) -> tuple[Space, Ridge]:
+            weights = layer_weights(self._layer_errors[some])
+            used = [block for block, weight in zip(blocks[some], weights, strict=True) if weight]
+            space, points = learn_points(examples.X, used, weights[weights > 0], rooted)
+            return space, Ridge(points, self._targets(labels), self.penalty_)
+
+        return in_two_threads(learn, [slice(len(blocks) // 2), slice(len(blocks) - 1, None)])
+
+    def _hold_out(
+        self, ridges: Sequence[Ridge], labels: Rows, examples: Exemplars, fold: Rows
+    ) -> HeldOut:
+        """Let the others vote on a fold, in the projection learned without it and its views.
+
+        The projection is that of the first ridge; all of them give scores.
+        """
         out = examples.with_group_of(fold)
+        ridge = ridges[0]
         scores = ridge.without(out)
         kept = np.setdiff1d(np.arange(len(labels)), out)
         looks = unit_looks(scores @ self._to_coordinates(ridge, scores, labels, kept))
@@ -232,9 +271,13 @@ class SingleLearner(Learner):
         # A value all of whose examples are held out together cannot be found again.
         fold = fold[np.isin(labels[fold], labels[voters])]
         if not len(fold):
-            return HeldOut(fold, np.empty((0, 1), np.intp), np.empty((0, 1)), scores[:0])
+            return HeldOut(
+                fold, np.empty((0, 1), np.intp), np.empty((0, 1)), [scores[:0]] * len(ridges)
+            )
         columns, similarity = neighbours(looks[fold], looks[voters], self.neighbours)
-        return HeldOut(fold, voters[columns], similarity, scores[fold])
+        within = np.searchsorted(out, fold)
+        every = [scores[fold], *(one.held_out(out)[within] for one in ridges[1:])]
+        return HeldOut(fold, voters[columns], similarity, every)
 
     def _error(
         self, points: NDArray[Any], labels: Rows, examples: Exemplars, folds: list[Rows]
@@ -242,20 +285,22 @@ class SingleLearner(Learner):
         ridge = Ridge(points, self._targets(labels), self.shrinkage)
         wrong = tested = 0
         for fold in folds:
-            held = self._hold_out(ridge, labels, examples, fold)
+            held = self._hold_out([ridge], labels, examples, fold)
             share = log_shares(labels[held.voters], held.similarity, len(self.classes_), 0.1)
             wrong += int((share.argmax(axis=1) != labels[held.rows]).sum())
             tested += len(held.rows)
         # One more error than seen, so that one lucky layer never silences the rest.
         return 1 - wrong / max(tested, 1), (wrong + 1) / (tested + 2)
 
-    def _cross_validate(self, ridge: Ridge, labels: Rows, examples: Exemplars) -> VoteRule:
+    def _cross_validate(
+        self, ridges: Sequence[Ridge], labels: Rows, examples: Exemplars
+    ) -> VoteRule:
         """Measure the examples' answers to each other, and calibrate the vote by them."""
         n_values = len(self.classes_)
         folds, parts = self._held_out_parts(labels[: examples.n], examples)
 
         def hold_out(rows: Rows) -> HeldOut:
-            return self._hold_out(ridge, labels, examples, rows)
+            return self._hold_out(ridges, labels, examples, rows)
 
         held = in_two_threads(hold_out, folds)
         alone = held if parts is folds else in_two_threads(hold_out, parts)

@@ -27,7 +27,7 @@ from gingham.results import Contradiction, Evidence, Prediction, Verdict
 from gingham.store.examples import Taught
 from gingham.store.files import replacing
 
-VERSION = 11
+VERSION = 12
 """Recipe version; bump to force refitting."""
 
 

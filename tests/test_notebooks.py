@@ -31,6 +31,11 @@ def test_there_are_these_notebooks() -> None:
     assert sorted(one.stem for one in NOTEBOOKS.glob("*.ipynb")) == list(NAMES)
 
 
+def test_what_the_field_notebook_says_of_its_labels_is_what_it_shows() -> None:
+    shown = [str(cell.get("outputs", "")) for cell in read(NOTEBOOKS, "field-biology").cells]
+    assert any("96 of 96 labels are right" in one for one in shown), "six accepted corrections"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_and_is_committed_as_it_runs(name: str, tmp_path: Path) -> None:

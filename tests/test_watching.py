@@ -93,6 +93,20 @@ def test_what_is_there_and_what_arrives(
     assert sum(one.added for one in watched.rounds) == 6
 
 
+def test_what_would_have_been_tried_again_is_named_at_the_end(
+    shop: Catalogue, tmp_path: Path
+) -> None:
+    torn = tmp_path / "in/torn.jpg"
+    torn.write_bytes(b"torn")
+    os.utime(torn, (1e9, 1e9))  # nobody writes it any more
+    draw(tmp_path / "in/red0.jpg", "red", 0)
+    with Watched(shop, tmp_path / "in") as watched:
+        watched.until(lambda: len(shop) == 1)
+    last = watched.rounds[-1]
+    assert [(Path(one.image).name, last.added) for one in last.failures] == [("torn.jpg", 0)]
+    assert not any(one.failures for one in watched.rounds[:-1])
+
+
 def test_a_stop_in_the_middle_keeps_what_was_read(shop: Catalogue, tmp_path: Path) -> None:
     stop = threading.Event()
     for colour in COLOURS:

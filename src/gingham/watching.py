@@ -42,7 +42,8 @@ class WatchRound(Result):
     Attributes
     ----------
     added, unchanged : images that are new, and files whose image was there; see `IndexResult`.
-    failures : files that were given up: they are tried again when they change.
+    failures : files that were given up, or not read when it ended: they are tried again when they
+        change, or by the next watch.
     images : number of images now in the catalogue.
     tagged : whether the attributes were applied afterwards.
     """
@@ -61,23 +62,39 @@ class _StoppedError(Exception):
 
 @dataclass
 class _Arrivals:
-    """Files that wait to be read: each with how often it failed, and when it is due."""
+    """Files that wait to be read: each with how often it failed, and when it is due.
+
+    Attributes
+    ----------
+    failures : why those that failed could not be read.
+    """
 
     due: dict[str, tuple[int, float]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
     untagged: bool = True  # there may be images without tags, from before, too
 
     def note(self, path: str) -> None:
         """Note that a file was written to: it is due once it is quiet."""
         self.due[path] = (0, time.monotonic() + QUIET)
 
-    def failed(self, path: str) -> bool:
+    def failed(self, failure: Failure) -> bool:
         """Note that a file cannot be read; say whether it is given up."""
+        path = failure.image
         tries, _ = self.due.get(path, (0, 0.0))
         if tries + 1 >= TRIES or not os.path.lexists(path):
             self.due.pop(path, None)
             return True
         self.due[path] = (tries + 1, time.monotonic() + QUIET * 2**tries)
+        self.failures[path] = failure
         return False
+
+    def unread(self) -> tuple[Failure, ...]:
+        """Give the files that failed, are still there, and would be tried again."""
+        return tuple(
+            self.failures[path]
+            for path, (tries, _) in self.due.items()
+            if tries and os.path.lexists(path)
+        )
 
     def ready(self) -> list[str]:
         """Give the files that are due and were not written to for a while."""
@@ -127,7 +144,8 @@ def watch(
 
     Returns
     -------
-    An iterator over the rounds in which something was read, the first with what was there.
+    An iterator over the rounds in which something was read, the first with what was there; last of
+    all, the files that could not be read and would have been tried again.
 
     Raises
     ------
@@ -188,7 +206,9 @@ def _rounds(
                 for one in inside:
                     arrivals.note(one)
     except _StoppedError:
-        return
+        pass
+    if unread := arrivals.unread():
+        yield WatchRound(0, 0, unread, len(catalogue), tagged=False, seconds=0.0)
 
 
 def _index(
@@ -219,7 +239,7 @@ def _index(
     given_up = [
         failure
         for failure in failures
-        if failure.image not in arrivals.due or arrivals.failed(failure.image)
+        if failure.image not in arrivals.due or arrivals.failed(failure)
         if os.path.lexists(failure.image) or failure.image not in paths
     ]
     arrivals.untagged |= added > 0

@@ -170,7 +170,7 @@ def test_the_command_sets_and_prints_it(shop: Catalogue, tmp_path: Path) -> None
     assert run("schema", place) == ""
     said = run("schema", place, tmp_path / "schema.toml")
     assert "2 attributes" in said
-    assert "run gingham tag colour:" in said
+    assert f"run gingham tag {place} colour:" in said
     assert "colour: its tags are of another hierarchy (green is below any, was below none; " in said
     (tmp_path / "again.toml").write_text(run("schema", place))
     assert Schema.read(tmp_path / "again.toml") == shop.schema

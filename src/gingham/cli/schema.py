@@ -77,9 +77,11 @@ def schema(
                 say(f"none is set: gingham schema {catalogue} FILE.toml sets one", error=True)
             return
         untagged = shop.set_schema(given)
-    lines = [f"the schema of {catalogue} is set: {len(given.attributes)} attributes"]
+    count = len(given.attributes)
+    lines = [f"the schema of {catalogue} is set: {count} attribute{'s' * (count != 1)}"]
     if untagged:
-        lines.append(f"run gingham tag {one_line(' '.join(map(shlex.quote, untagged)))}:")
+        again = " ".join(map(shlex.quote, (str(catalogue), *untagged)))
+        lines.append(f"run gingham tag {one_line(again)}:")
     for name, moved in untagged.items():
         more = f"; and {len(moved) - _MOST} more" if len(moved) > _MOST else ""
         lines.append(

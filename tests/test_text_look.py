@@ -285,13 +285,13 @@ def test_compact_deletes_the_vector_of_a_removed_example_from_the_index_too(
 def test_a_look_is_seen_in_the_summary_and_the_history(
     shop: Catalogue, model: Path, tmp_path: Path
 ) -> None:
-    assert shop.info().text == TextLookInfo("model0", 18)
-    assert shop.history(n=1)[0].summary == "set the model of the look text: model0"
+    assert shop.info().text == TextLookInfo(model.name, 18)
+    assert shop.history(n=1)[0].summary == f"set the model of the look text: {model.name}"
     count = len(shop.history(n=99))
     assert shop.text_look(model).unchanged == 18
     assert len(shop.history(n=99)) == count, "nothing was changed"
     shop.remove([next(iter(shop.images()))])
-    assert shop.info().text == TextLookInfo("model0", 17)
+    assert shop.info().text == TextLookInfo(model.name, 17)
     shop.text_look(remove=True)
     assert shop.info().text is None
     (newest, *_) = shop.history()

@@ -46,6 +46,7 @@ def test_the_catalogue_says_what_a_client_needs_first(
         "layers": {layer.name: layer.channels for layer in shop.config.layers},
         "version": gingham.__version__,
         "looks": list(shop.info().looks),
+        "text": None,
         "attributes": attributes,
         "read_only": False,
         "role": "admin",

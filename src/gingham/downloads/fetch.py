@@ -200,4 +200,7 @@ def _reason(error: HTTPError) -> str:
     # For urllib3 a refused connection is one that took too long, too.
     if isinstance(inner, TimeoutError) and not isinstance(inner, NewConnectionError):
         return "the server does not answer in time"
+    broken = next((one for one in inner.args if isinstance(one, OSError) and one.strerror), None)
+    if broken is not None:
+        return f"the connection broke: {broken.strerror}"
     return str(inner).rpartition(": ")[2] or type(inner).__name__

@@ -51,9 +51,10 @@ def write_sheet(
     if attributes.tagged(name) is None:
         raise untagged(name)
     ids = truth.locations.ids()
-    live = set(many.to_list(ids if matching is None else ids[many.find(matching, ids) >= 0]))
+    live = ids if matching is None else ids[many.find(matching, ids) >= 0]
     settled = Settling(attributes).of(name)
-    out = many.are_in(settled.ids[~settled.applies], many.from_list(live))
+    places = many.find(settled.ids, live)
+    settled = settled.at(places[places >= 0])  # in the order in which they were added
     said = attributes.taught().get(name)
     taught = {one.id: one.values for one in said.examples} if said else {}
     sheet = Sheet(
@@ -63,9 +64,9 @@ def write_sheet(
         [
             SheetTag(image.hex(), values, confidence if values else 0.0, taught.get(image, {}))
             for image, values, confidence, _, applies in settled.rows()
-            if image in live and applies
+            if applies
         ],
-        len(live) - int(out.sum()),
+        len(live) - int((~settled.applies).sum()),
         matching is not None,
         lambda image: truth.stored(bytes.fromhex(image)),
     )

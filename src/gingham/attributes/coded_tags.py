@@ -173,11 +173,12 @@ class KeptTags:
         if kept is not None and kept[0] == mark:
             return kept[1]
         tags = read().sorted()
+        if not mark:
+            return tags
         if len(tags.ids) == len(self._ids) and (tags.ids == self._ids).all():
             tags = replace(tags, ids=self._ids)
         self._ids = tags.ids
-        if mark:
-            self._kept.put(name, (mark, tags))
+        self._kept.put(name, (mark, tags))
         return tags
 
 

@@ -73,7 +73,7 @@ class KnownFiles:
         return self._files_of(self.settled.find(image_id))
 
     def images(self, image_ids: Sequence[ImageId]) -> list[list[str]]:
-        """Do as `image` for some at once."""
+        """List the files of each of some images, as `image` does, with one look-up of their ids."""
         settled = self.settled
         places = many.find(settled.sorted_ids, many.from_list(image_ids))
         images = np.where(places < 0, -1, settled.by_id[places]) if len(settled.ids) else places

@@ -221,7 +221,7 @@ class Truth:
         return found
 
     def stored_if_there(self, image_ids: Sequence[ImageId]) -> list[StoredImage | None]:
-        """Do as `stored` for some at once; None for images that the catalogue does not have."""
+        """Give the files of each of some images; None for one that the catalogue does not have."""
         return [
             StoredImage(image_id, tuple(sorted(files, key=is_missing) if files[1:] else files))
             if files
